@@ -1,0 +1,22 @@
+//! The baker as a library: from pinned manifests to reproducible images.
+//!
+//! ```text
+//! manifest ─────────────┐
+//! recipe ─► request ─resolve─► lock ─┐
+//! recipe ────────────────────────────┴─plan─► Plan ─fetch─► Fetched ─stage─► Tree ─emit─► artifacts, Record
+//! ```
+//! Each arrow is one function. Only `resolve` and `fetch` touch the network, only `fetch` and `emit` write
+//! files, only `plan` decides. The library prints nothing, reads no environment and no clock, and never exits.
+
+pub mod digest;
+pub mod lock;
+pub mod manifest;
+pub mod name;
+pub mod plan;
+pub mod recipe;
+pub mod refusal;
+pub mod store;
+pub mod tree;
+pub mod unpack;
+
+pub use refusal::{Class, Refusal, Result, Stage};

@@ -1,0 +1,182 @@
+//! A recipe: how an image is laid out. It knows names, not versions.
+//!
+//! `image-recipes/<kind>/recipe.toml` with `rootfs/` beside it, and `rootfs.<provider>/` for files that are only for
+//! one cloud. A kind extends another; `Recipe` is the result, with what each line came from.
+
+use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A whole recipe, with all that it inherits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// Which kind.
+    pub kind: Kind,
+    /// Itself and what it extends, the root first: `base`, `knd`, `knc`.
+    pub lineage: Vec<Kind>,
+    /// What such a node does.
+    pub role: Role,
+    /// Debian packages by name: who asks for each.
+    pub packages: BTreeMap<Name, Kind>,
+    /// Packages whose Recommends are wanted too.
+    pub recommends_of: BTreeMap<Name, Kind>,
+    /// Packages that must not be chosen where there is an alternative.
+    pub avoid: BTreeMap<Name, Kind>,
+    /// Upstream components by their name in the manifest.
+    pub components: BTreeMap<Name, Component>,
+    /// Fixed numeric ids of users and groups that packages' sysusers.d files leave open.
+    pub ids: BTreeMap<String, u32>,
+    /// Groups, in the order of their ids.
+    pub groups: BTreeMap<String, Group>,
+    /// Users, in the order of their names.
+    pub users: BTreeMap<String, User>,
+    /// Directories, and owner and mode of those that packages bring.
+    pub directories: BTreeMap<ImagePath, Directory>,
+    /// Symbolic links.
+    pub links: BTreeMap<ImagePath, Link>,
+    /// Files copied as they are.
+    pub files: BTreeMap<ImagePath, File>,
+    /// Units that are enabled.
+    pub enable: BTreeMap<String, Kind>,
+    /// Units that are masked.
+    pub mask: BTreeMap<String, Kind>,
+    /// Glob patterns of paths that are left out, in the order of the recipes.
+    pub exclude: Vec<String>,
+    /// Glob patterns of paths that stay although `exclude` names them.
+    pub keep: Vec<String>,
+    /// Who wins where two have one path: `package:NAME`, `component:NAME` or `recipe`.
+    pub winners: BTreeMap<ImagePath, String>,
+    /// Where the boot-time program goes, and the names that it also answers to.
+    pub configure: Option<Configure>,
+}
+
+/// An upstream component: where each of its files goes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Component {
+    /// Whose recipe says so.
+    pub kind: Kind,
+    /// Only for these clouds; all when empty.
+    pub providers: Vec<Provider>,
+    /// Its files; empty for a .deb, which is unpacked as a package.
+    pub files: Vec<Install>,
+    /// Whether its programs must be static.
+    pub r#static: bool,
+}
+
+/// One file of a component.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Install {
+    /// Its path in the archive, or a glob pattern when `to` ends in `/`; for a single binary `.`.
+    pub from: String,
+    /// Where it goes; a pattern's files go below it.
+    pub to: String,
+    /// Patterns that `from` must not match.
+    pub except: Vec<String>,
+    /// Mode, owner, group.
+    pub access: Access,
+}
+
+/// Mode and owners by name.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Access {
+    /// 0 to 0o7777.
+    pub mode: u16,
+    /// Owner.
+    pub owner: String,
+    /// Group.
+    pub group: String,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Group {
+    /// Whose recipe says so.
+    pub kind: Kind,
+    /// Its id.
+    pub gid: u32,
+    /// Further members, sorted.
+    pub members: Vec<String>,
+}
+
+/// A user; always with a group of the same name and id.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct User {
+    /// Whose recipe says so.
+    pub kind: Kind,
+    /// Its id, and that of its group.
+    pub uid: u32,
+    /// GECOS.
+    pub gecos: String,
+    /// Home directory.
+    pub home: ImagePath,
+    /// Shell.
+    pub shell: ImagePath,
+    /// Further groups, sorted.
+    pub groups: Vec<String>,
+}
+
+/// A directory.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Directory {
+    /// Whose recipe says so.
+    pub kind: Kind,
+    /// Mode, owner, group.
+    pub access: Access,
+}
+
+/// A symbolic link.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Link {
+    /// Whose recipe says so.
+    pub kind: Kind,
+    /// Its target, as written.
+    pub target: String,
+}
+
+/// A file of a `rootfs` folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Whose recipe it is of.
+    pub kind: Kind,
+    /// Its path in the recipe's folder: `rootfs/etc/…`.
+    pub source: String,
+    /// Mode, owner, group; 0644 root:root unless the recipe says otherwise.
+    pub access: Access,
+    /// What it holds: bytes read once, or the target of a link.
+    pub body: Body,
+    /// Only for this cloud.
+    pub provider: Option<Provider>,
+}
+
+/// What a file of a `rootfs` folder holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// A regular file's bytes.
+    Bytes(Arc<[u8]>),
+    /// A symbolic link's target.
+    Link(String),
+}
+
+/// Where the boot-time program goes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Configure {
+    /// Its path.
+    pub path: ImagePath,
+    /// Mode, owner, group.
+    pub access: Access,
+    /// Links to it.
+    pub links: Vec<ImagePath>,
+}
+
+impl Recipe {
+    /// What its lock is asked for.
+    #[must_use]
+    pub fn request(&self, arch: Arch) -> crate::lock::Request {
+        crate::lock::Request {
+            arch,
+            install: self.packages.keys().cloned().collect(),
+            recommends_of: self.recommends_of.keys().cloned().collect(),
+            avoid: self.avoid.keys().cloned().collect(),
+        }
+    }
+}
