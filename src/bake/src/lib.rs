@@ -13,6 +13,7 @@ pub mod lock;
 pub mod manifest;
 pub mod name;
 pub mod plan;
+pub mod policy;
 pub mod recipe;
 pub mod refusal;
 pub mod store;
