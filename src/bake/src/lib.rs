@@ -17,6 +17,7 @@ pub mod policy;
 pub mod recipe;
 pub mod refusal;
 pub mod store;
+pub mod time;
 pub mod tree;
 pub mod unpack;
 
