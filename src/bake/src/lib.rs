@@ -9,6 +9,7 @@
 //! files, only `plan` decides. The library prints nothing, reads no environment and no clock, and never exits.
 
 pub mod digest;
+pub mod fetch;
 pub mod lock;
 pub mod manifest;
 pub mod name;
