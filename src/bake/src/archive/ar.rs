@@ -76,7 +76,10 @@ fn part<R: Read + Seek>(input: &mut R, at: u64, length: u64, wanted: &str) -> Re
     let (header, next) = member(input, at, length)?;
     let form_of = header.name.strip_prefix(wanted).and_then(Form::of_extension);
     let Some(form_of) = form_of else {
-        return Err(form(format!("member, wanted `{wanted}` as it is or with .gz, .xz or .zst, got `{}`", header.name)));
+        return Err(form(format!(
+            "member, wanted `{wanted}` as it is or with .gz, .xz or .zst, got `{}`",
+            header.name
+        )));
     };
     Ok((Part { form: form_of, offset: header.offset, size: header.size }, next))
 }
@@ -85,7 +88,8 @@ fn part<R: Read + Seek>(input: &mut R, at: u64, length: u64, wanted: &str) -> Re
 fn member<R: Read + Seek>(input: &mut R, at: u64, length: u64) -> Result<(Header, u64), ArError> {
     let mut header = [0; 60];
     read_at(input, at, &mut header, "a member's header")?;
-    let [name, date, uid, gid, mode, size, end] = [0..16, 16..28, 28..34, 34..40, 40..48, 48..58, 58..60].map(|r| &header[r]);
+    let [name, date, uid, gid, mode, size, end] =
+        [0..16, 16..28, 28..34, 34..40, 40..48, 48..58, 58..60].map(|r| &header[r]);
     if end != b"`\n" {
         return Err(form(format!("bad member header at byte {at}")));
     }
@@ -95,7 +99,8 @@ fn member<R: Read + Seek>(input: &mut R, at: u64, length: u64) -> Result<(Header
             return Err(form(format!("member `{name}` has a header field that is no number")));
         }
     }
-    let size = number(size, 10).ok_or_else(|| form(format!("member `{name}` has a size that is no number")))?;
+    let size =
+        number(size, 10).ok_or_else(|| form(format!("member `{name}` has a size that is no number")))?;
     let offset = at + 60;
     let next = offset + size + (size & 1);
     if next > length {
@@ -157,7 +162,9 @@ mod tests {
     fn deb(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out = b"!<arch>\n".to_vec();
         for (name, bytes) in members {
-            out.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", bytes.len()).bytes());
+            out.extend(
+                format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", bytes.len()).bytes(),
+            );
             out.extend_from_slice(bytes);
             out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
         }
@@ -168,7 +175,8 @@ mod tests {
         layout(&mut io::Cursor::new(bytes), bytes.len() as u64).map_err(|error| error.to_string())
     }
 
-    const GOOD: [(&str, &[u8]); 3] = [("debian-binary", b"2.0\n"), ("control.tar.xz", b"abc"), ("data.tar.zst", b"defg")];
+    const GOOD: [(&str, &[u8]); 3] =
+        [("debian-binary", b"2.0\n"), ("control.tar.xz", b"abc"), ("data.tar.zst", b"defg")];
 
     #[test]
     fn a_package_of_three_members_is_read() {

@@ -32,7 +32,8 @@ const MAX_CONTROL_FILES: u64 = 64;
 /// The structure and the control files of the package in `input`, which is `length` bytes long.
 pub fn control<R: Read + Seek>(input: &mut R, length: u64) -> Result<(Layout, Vec<ControlFile>), DebError> {
     let layout = ar::layout(input, length)?;
-    let stream = stream(input, layout.control, Limits::up_to(MAX_CONTROL)).map_err(|e| DebError::Control(TarError::Read(e)))?;
+    let stream = stream(input, layout.control, Limits::up_to(MAX_CONTROL))
+        .map_err(|e| DebError::Control(TarError::Read(e)))?;
     let limits = tar::Limits { entries: MAX_CONTROL_FILES, depth: 1 };
     let mut archive = tar::Reader::new(stream, Policy::DEBIAN, limits);
     let mut files = Vec::new();

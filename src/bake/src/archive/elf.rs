@@ -59,7 +59,11 @@ pub fn check<R: ReadCacheOps>(input: R, arch: Arch, must_be_static: bool) -> Res
             return Err(ElfError::Dynamic(format!("loader `{}`", String::from_utf8_lossy(path))));
         }
         let entries = segment.dynamic(endian, &cache).map_err(form)?.unwrap_or_default();
-        if entries.iter().take_while(|e| e.d_tag(endian) != elf::DT_NULL).any(|e| e.d_tag(endian) == elf::DT_NEEDED) {
+        if entries
+            .iter()
+            .take_while(|e| e.d_tag(endian) != elf::DT_NULL)
+            .any(|e| e.d_tag(endian) == elf::DT_NEEDED)
+        {
             return Err(ElfError::Dynamic("needs libraries".to_owned()));
         }
     }

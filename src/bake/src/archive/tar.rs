@@ -218,7 +218,10 @@ impl<R: Read> Reader<R> {
 
     /// The next entry; `None` when the archive has ended as it should. What is left of the last entry's content
     /// is passed over.
-    #[allow(clippy::should_implement_trait, reason = "an entry's content is read from the reader, so it is no iterator")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an entry's content is read from the reader, so it is no iterator"
+    )]
     pub fn next(&mut self) -> Result<Option<Entry>, TarError> {
         if self.ended {
             return Ok(None);
@@ -280,7 +283,11 @@ impl<R: Read> Reader<R> {
     fn small(&mut self, header: &header::Header, at: u64) -> Result<Vec<u8>, TarError> {
         let size = usize::try_from(header.size).unwrap_or(usize::MAX);
         if size > meaning::MAX_EXTENSION {
-            let what = format!("extension too long, wanted at most {} bytes, got {}", meaning::MAX_EXTENSION, header.size);
+            let what = format!(
+                "extension too long, wanted at most {} bytes, got {}",
+                meaning::MAX_EXTENSION,
+                header.size
+            );
             return Err(TarError::Header { at, what });
         }
         let mut bytes = Vec::with_capacity(size);
@@ -308,7 +315,10 @@ impl<R: Read> Reader<R> {
             Shape::Hardlink(target) => {
                 let (file, meta, key) = self.names.file(&entry.path, target)?;
                 if (meta.mode, meta.uid, meta.gid) != (entry.meta.mode, entry.meta.uid, entry.meta.gid) {
-                    return Err(wrong(format!("`{}` and `{file}` are one file with two modes or owners", entry.path)));
+                    return Err(wrong(format!(
+                        "`{}` and `{file}` are one file with two modes or owners",
+                        entry.path
+                    )));
                 }
                 (entry.meta, entry.shape) = (meta, Shape::Hardlink(file));
                 Seen::Alias(key)

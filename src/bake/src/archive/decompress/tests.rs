@@ -50,7 +50,10 @@ fn a_stream_cut_anywhere_is_refused() {
     for form in FORMS {
         let packed = pack(form, b"some text that is text, some text that is text");
         for cut in 0..packed.len() {
-            assert!(refusal(form, &packed[..cut]).starts_with(&format!("corrupt {form} data")), "{form} {cut}");
+            assert!(
+                refusal(form, &packed[..cut]).starts_with(&format!("corrupt {form} data")),
+                "{form} {cut}"
+            );
         }
     }
 }
@@ -58,7 +61,8 @@ fn a_stream_cut_anywhere_is_refused() {
 #[test]
 fn a_changed_byte_of_the_content_is_refused() {
     for form in FORMS {
-        let text: Vec<u8> = (0..5000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+        let text: Vec<u8> =
+            (0..5000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
         let mut packed = pack(form, &text);
         let middle = packed.len() / 2;
         packed[middle] ^= 0x10;
@@ -72,7 +76,11 @@ fn a14_data_after_the_stream_is_refused() {
         let packed = pack(form, b"first");
         for tail in [&b"\0"[..], b"\0\0\0\0", b"x", &packed] {
             let joined = [&packed[..], tail].concat();
-            assert_eq!(refusal(form, &joined), format!("data after the end of the {form} stream"), "{tail:?}");
+            assert_eq!(
+                refusal(form, &joined),
+                format!("data after the end of the {form} stream"),
+                "{tail:?}"
+            );
         }
     }
 }
@@ -80,7 +88,7 @@ fn a14_data_after_the_stream_is_refused() {
 #[test]
 fn a07_a_bomb_stops_at_the_ratio() {
     for form in FORMS {
-        let packed = pack(form, &vec![0; 64 << 20]);
+        let packed = pack(form, &vec![0; 16 << 20]);
         let mut reader = reader(form, &packed[..], Limits::up_to(1 << 30)).unwrap();
         let mut buffer = vec![0; 64 << 10];
         let mut seen = 0;
@@ -92,7 +100,7 @@ fn a07_a_bomb_stops_at_the_ratio() {
         };
         assert!(error.contains("grows too much") && error.contains("200"), "{form}: {error}");
         // the decoders take their input in blocks, so a little more than the ratio is seen
-        assert!(seen < 48 << 20, "{form}: {seen}");
+        assert!(seen < 8 << 20, "{form}: {seen}");
     }
 }
 
@@ -153,7 +161,8 @@ fn an_input_that_fails_is_not_called_corrupt() {
     for form in FORMS {
         let half = pack(form, &[1; 10_000]);
         let input = io::BufReader::new(half[..half.len() / 2].chain(Broken));
-        let error = io::copy(&mut reader(form, input, Limits::up_to(1 << 20)).unwrap(), &mut io::sink()).unwrap_err();
+        let error =
+            io::copy(&mut reader(form, input, Limits::up_to(1 << 20)).unwrap(), &mut io::sink()).unwrap_err();
         assert_eq!(error.to_string(), "disk on fire", "{form}");
     }
 }

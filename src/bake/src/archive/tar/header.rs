@@ -115,7 +115,10 @@ fn text(field: &[u8]) -> Option<&[u8]> {
 
 /// A number: octal digits between blanks before and blanks or NULs behind, or GNU's base 256, never negative.
 /// `Some(None)` for a field of only NULs.
-#[allow(clippy::option_option, reason = "a field is wrong, empty or a number, and each caller wants another two of these")]
+#[allow(
+    clippy::option_option,
+    reason = "a field is wrong, empty or a number, and each caller wants another two of these"
+)]
 fn number(field: &[u8]) -> Option<Option<u64>> {
     if field[0] == 0x80 {
         let (high, low) = field.split_at(field.len().saturating_sub(8).max(1));

@@ -119,8 +119,10 @@ pub(super) fn entry(facts: Facts, policy: &Policy, depth: usize, offset: u64) ->
     }
     let meta = Meta {
         mode: mode(&header, policy).map_err(|what| forbidden(&what))?,
-        uid: owner(policy, owners::user, header.uid, &header.user).ok_or_else(|| forbidden(&odd("owner", header.uid, &header.user)))?,
-        gid: owner(policy, owners::group, header.gid, &header.group).ok_or_else(|| forbidden(&odd("group", header.gid, &header.group)))?,
+        uid: owner(policy, owners::user, header.uid, &header.user)
+            .ok_or_else(|| forbidden(&odd("owner", header.uid, &header.user)))?,
+        gid: owner(policy, owners::group, header.gid, &header.group)
+            .ok_or_else(|| forbidden(&odd("group", header.gid, &header.group)))?,
         mtime: i64::try_from(header.mtime).map_err(|_| forbidden("a time beyond all bounds"))?,
         xattrs,
     };

@@ -29,7 +29,10 @@ pub(super) enum Seen {
     /// A directory that is only implied, by an entry below it.
     Implied,
     Directory,
-    File { path: ImagePath, meta: Box<Meta> },
+    File {
+        path: ImagePath,
+        meta: Box<Meta>,
+    },
     /// A symbolic link, device, FIFO or hard link.
     Other,
     /// A hard link to the file at this key.
@@ -60,7 +63,11 @@ impl Names {
     }
 
     /// The regular file that a hard link at `path` to `target` names.
-    pub(super) fn file(&self, path: &ImagePath, target: &ImagePath) -> Result<(ImagePath, Meta, Box<str>), TarError> {
+    pub(super) fn file(
+        &self,
+        path: &ImagePath,
+        target: &ImagePath,
+    ) -> Result<(ImagePath, Meta, Box<str>), TarError> {
         let mut key = self.key(target);
         // an alias names a file, never another alias
         if let Some(Seen::Alias(of)) = self.seen.get(&key) {

@@ -80,7 +80,10 @@ pub(super) fn group(id: u64, name: &[u8]) -> Option<u32> {
 
 fn static_id(table: &[(&str, u32)], id: u64, name: &[u8]) -> Option<u32> {
     let id = u32::try_from(id).ok()?;
-    table.iter().any(|(known, number)| *number == id && (name.is_empty() || name == known.as_bytes())).then_some(id)
+    table
+        .iter()
+        .any(|(known, number)| *number == id && (name.is_empty() || name == known.as_bytes()))
+        .then_some(id)
 }
 
 #[cfg(test)]
@@ -92,7 +95,15 @@ mod tests {
         assert_eq!(user(0, b"root"), Some(0));
         assert_eq!(user(6, b""), Some(6));
         assert_eq!(group(42, b"shadow"), Some(42));
-        for (id, name) in [(0, "daemon"), (1, "root"), (1000, ""), (1000, "build"), (99, ""), (1 << 32, "root"), (0, "ROOT")] {
+        for (id, name) in [
+            (0, "daemon"),
+            (1, "root"),
+            (1000, ""),
+            (1000, "build"),
+            (99, ""),
+            (1 << 32, "root"),
+            (0, "ROOT"),
+        ] {
             assert_eq!(user(id, name.as_bytes()), None, "{id} {name}");
         }
     }

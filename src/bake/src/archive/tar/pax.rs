@@ -43,7 +43,8 @@ fn record(bytes: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     // no record is longer than its header, whose limit has fewer than 8 digits
     let blank = bytes.iter().take(8).position(|&b| b == b' ')?;
     let length = decimal(&bytes[..blank])?;
-    let length = usize::try_from(length).ok().filter(|&length| length > blank + 1 && length <= bytes.len())?;
+    let length =
+        usize::try_from(length).ok().filter(|&length| length > blank + 1 && length <= bytes.len())?;
     let body = bytes[blank + 1..length].strip_suffix(b"\n")?;
     let equals = body.iter().position(|&b| b == b'=')?;
     let key = std::str::from_utf8(&body[..equals]).ok().filter(|key| !key.is_empty())?;
@@ -64,7 +65,13 @@ fn take(pax: &mut Pax, key: &str, value: &[u8]) -> Result<(), String> {
         "uname" => pax.user = text()?,
         "gname" => pax.group = text()?,
         // said of the file where it was packed; nothing of an image has them
-        "atime" | "ctime" | "comment" | "LIBARCHIVE.creationtime" | "SCHILY.dev" | "SCHILY.ino" | "SCHILY.nlink" => {}
+        "atime"
+        | "ctime"
+        | "comment"
+        | "LIBARCHIVE.creationtime"
+        | "SCHILY.dev"
+        | "SCHILY.ino"
+        | "SCHILY.nlink" => {}
         _ => match key.strip_prefix("SCHILY.xattr.") {
             Some(name) if !name.is_empty() => {
                 pax.xattrs.insert(name.to_owned(), value.to_vec());
@@ -77,7 +84,8 @@ fn take(pax: &mut Pax, key: &str, value: &[u8]) -> Result<(), String> {
 
 /// A decimal number without sign, blanks or leading zeros.
 fn decimal(bytes: &[u8]) -> Option<u64> {
-    let plain = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) && (bytes.len() == 1 || bytes[0] != b'0');
+    let plain =
+        !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit) && (bytes.len() == 1 || bytes[0] != b'0');
     if plain { std::str::from_utf8(bytes).ok()?.parse().ok() } else { None }
 }
 
@@ -97,7 +105,7 @@ mod tests {
         let pax = parse(b"12 path=a/b\n14 linkpath=c\n10 size=7\n20 mtime=1234.56789\n").unwrap();
         assert_eq!(pax.path.as_deref(), Some(&b"a/b"[..]));
         assert_eq!((pax.link, pax.size, pax.mtime), (Some(b"c".to_vec()), Some(7), Some(1234)));
-        let xattr = parse(b"32 SCHILY.xattr.user.x=\x00\x01=\n456\n").unwrap();
+        let xattr = parse(b"31 SCHILY.xattr.user.x=\x00\x01=\n456\n").unwrap();
         assert_eq!(xattr.xattrs["user.x"], b"\x00\x01=\n456");
     }
 
