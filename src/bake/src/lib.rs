@@ -9,6 +9,7 @@
 //! files, only `plan` decides. The library prints nothing, reads no environment and no clock, and never exits.
 
 pub mod deb822;
+pub mod debian;
 pub mod digest;
 pub mod lock;
 pub mod manifest;
@@ -16,6 +17,7 @@ pub mod name;
 pub mod plan;
 pub mod recipe;
 pub mod refusal;
+pub mod sources;
 pub mod store;
 pub mod tree;
 pub mod unpack;
