@@ -9,12 +9,14 @@
 //! digest that a verified Release names.
 
 pub mod certificate;
-//pub mod index;
+pub mod check;
+pub mod index;
 pub mod inrelease;
 pub mod openpgp;
 pub mod policy;
-//pub mod relation;
+pub mod relation;
 pub mod release;
-//pub mod resolve;
-//pub mod solve;
+pub mod resolve;
+pub mod solve;
+pub mod universe;
 pub mod version;

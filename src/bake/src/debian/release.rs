@@ -27,6 +27,8 @@ pub struct Release {
     pub architectures: Vec<String>,
     /// Whether indexes are also found by their digest.
     pub by_hash: bool,
+    /// Whether packages for all architectures are missing from the indexes of each architecture.
+    pub all_apart: bool,
     /// Its files by their path below the suite.
     files: BTreeMap<String, Listed>,
 }
@@ -115,12 +117,15 @@ pub fn parse(text: &str) -> Result<Release, ReleaseError> {
         None if fields.get("MD5Sum").or(fields.get("SHA1")).is_some() => return Err(ReleaseError::Weak),
         None => return Err(ReleaseError::Missing("SHA256")),
     };
+    let architectures: Vec<String> = field("Architectures")?.split_ascii_whitespace().map(str::to_owned).collect();
+    let together = fields.get("No-Support-for-Architecture-all").is_some_and(|value| value.contains("Packages"));
     Ok(Release {
+        all_apart: architectures.iter().any(|arch| arch == "all") && !together,
         codename: field("Codename")?.to_owned(),
         suite: field("Suite")?.to_owned(),
         date: date("Date", field("Date")?)?,
         valid_until: fields.get("Valid-Until").map(|text| date("Valid-Until", text)).transpose()?,
-        architectures: field("Architectures")?.split_ascii_whitespace().map(str::to_owned).collect(),
+        architectures,
         by_hash: fields.get("Acquire-By-Hash").is_some_and(|value| value.eq_ignore_ascii_case("yes")),
         files: files(list)?,
     })
