@@ -9,6 +9,8 @@
 //! files, only `plan` decides. The library prints nothing, reads no environment and no clock, and never exits.
 
 pub mod archive;
+pub mod deb822;
+pub mod debian;
 pub mod digest;
 pub mod fetch;
 pub mod lock;
@@ -18,6 +20,7 @@ pub mod plan;
 pub mod policy;
 pub mod recipe;
 pub mod refusal;
+pub mod sources;
 pub mod store;
 pub mod time;
 pub mod tree;
