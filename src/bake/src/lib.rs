@@ -14,9 +14,11 @@ pub mod lock;
 pub mod manifest;
 pub mod name;
 pub mod plan;
+pub mod policy;
 pub mod recipe;
 pub mod refusal;
 pub mod store;
+pub mod time;
 pub mod tree;
 pub mod unpack;
 
