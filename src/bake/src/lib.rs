@@ -8,6 +8,7 @@
 //! Each arrow is one function. Only `resolve` and `fetch` touch the network, only `fetch` and `emit` write
 //! files, only `plan` decides. The library prints nothing, reads no environment and no clock, and never exits.
 
+pub mod deb822;
 pub mod digest;
 pub mod lock;
 pub mod manifest;
