@@ -10,6 +10,8 @@
 
 pub mod deb822;
 pub mod digest;
+pub mod emit;
+pub mod inspect;
 pub mod lock;
 pub mod manifest;
 pub mod name;
