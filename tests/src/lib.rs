@@ -1,1 +1,5 @@
-//! t
+//! What the end-to-end tests stand on: stand-ins for upstream's components, a way to run the real program as any user,
+//! and inputs that are fetched once and shared.
+
+pub mod standin;
+pub mod workspace;

@@ -1,2 +1,22 @@
-//! m
-fn main() {}
+//! The command line of vmbake: arguments as types, one file a command, and the only place that prints.
+
+mod cli;
+mod commands;
+mod configure;
+mod console;
+mod project;
+mod selection;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return console::usage(&error),
+    };
+    match cli.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => console::failed(&error),
+    }
+}

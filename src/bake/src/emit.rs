@@ -3,7 +3,7 @@
 //! ```text
 //! Tree ─layout─► chunks ─frames─► <name>.tar.zst        each chunk one zstd frame, in parallel, in order
 //!  └─────────────files──────────► <name>.files.json     each path with its owner
-//! Plan ──────────record─────────► <name>.manifest.json  what went in
+//! Plan ─────────resolved────────► <name>.manifest.json  what went in, in the schema of manifests and no more
 //!                                 SHA256SUMS            last of all
 //! ```
 //! One pass, streaming: memory does not grow with the image. The bytes of each output are a function of tree, plan and
@@ -20,15 +20,16 @@ mod ordered;
 pub mod output;
 mod part;
 pub mod pax;
-pub mod record;
 pub mod sums;
 
 pub use contents::Corrupt;
-pub use files::{Component, FORMAT, Facts, Files, Head, Line, Type, parse as parse_files};
+pub use files::{Component, FORMAT, Files, Head, Line, Type, parse as parse_files};
 pub use frames::Frames;
 pub use output::Written;
 pub use part::Part;
 
+use crate::manifest;
+use crate::plan::{Plan, resolved};
 use crate::refusal::{Refusal, Result};
 use crate::store::Store;
 use crate::tree::Tree;
@@ -70,32 +71,32 @@ pub struct Progress {
 /// that no tar can hold; `Io` for an output that cannot be written. In each case nothing new stands at a final name.
 pub fn emit(
     tree: &Tree,
-    facts: Facts<'_>,
+    plan: &Plan,
     store: &Store,
     output: &Path,
     options: Options,
     mut progress: impl FnMut(Progress),
 ) -> Result<Emitted> {
-    let name = record::name(facts.plan);
+    let name = plan.name();
     let layout = layout::layout(tree)?;
     let directory = output::Directory::open(output)?;
     let mut artifact = directory.begin(&format!("{name}.tar.zst"))?;
     artifact.expected = layout.len;
 
-    let mut manifest = directory.begin(&format!("{name}.manifest.json"))?;
-    let text = record::manifest(facts)?;
-    manifest.expected = text.len() as u64;
-    manifest.write_all(text.as_bytes()).map_err(|error| manifest.refusal("write", &error))?;
+    let mut went_in = directory.begin(&format!("{name}.manifest.json"))?;
+    let text = manifest::print(&resolved(plan));
+    went_in.expected = text.len() as u64;
+    went_in.write_all(text.as_bytes()).map_err(|error| went_in.refusal("write", &error))?;
 
     let mut list = directory.begin(&format!("{name}.files.json"))?;
     let lines = tree.iter().zip(&layout.at).map(|((path, entry), at)| Line::of(path, entry, *at));
     let mut buffered = BufWriter::with_capacity(256 << 10, &mut list);
-    let printed = files::print(&mut buffered, facts, &format!("{name}.tar.zst"), lines).and_then(|()| buffered.flush());
+    let printed = files::print(&mut buffered, plan, &format!("{name}.tar.zst"), lines).and_then(|()| buffered.flush());
     // what could not be written is not tried again by the buffer
     let _ = buffered.into_parts();
     printed.map_err(|error| list.refusal("write", &error))?;
 
-    let how = frames::How { level: facts.plan.compression.level, jobs: options.jobs, keep: options.keep_frames };
+    let how = frames::How { level: plan.compression.level, jobs: options.jobs, keep: options.keep_frames };
     let mut at = Progress { done: 0, total: layout.len };
     let frames = frames::write(&layout, store, how, |bytes, stands_for| {
         artifact.expected = expected(artifact.size() + bytes.len() as u64, at.done + stands_for, at.total);
@@ -104,7 +105,7 @@ pub fn emit(
         progress(at);
         Ok(())
     })?;
-    let files = directory.publish(vec![manifest, list, artifact])?;
+    let files = directory.publish(vec![went_in, list, artifact])?;
     Ok(Emitted { files, frames })
 }
 

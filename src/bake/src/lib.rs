@@ -11,14 +11,17 @@
 pub mod deb822;
 pub mod digest;
 pub mod emit;
+pub mod fetch;
 pub mod inspect;
 pub mod lock;
 pub mod manifest;
 pub mod name;
 pub mod plan;
+pub mod policy;
 pub mod recipe;
 pub mod refusal;
 pub mod store;
+pub mod time;
 pub mod tree;
 pub mod unpack;
 

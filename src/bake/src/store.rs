@@ -186,7 +186,8 @@ impl Store {
 
     /// Syncs the directories of blobs that were fetched: after it, they are there for good.
     pub fn settle(&self) -> Result<()> {
-        let dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let dirty =
+            std::mem::take(&mut *self.dirty.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for directory in dirty {
             File::open(&directory)
                 .and_then(|opened| opened.sync_all())
@@ -211,7 +212,8 @@ impl Store {
     /// Moves what is at `path` out of the way, where a person may look at it.
     fn set_aside(&self, path: &Path, name: &str) -> Result<()> {
         let aside = self.root.join("aside").join(name);
-        access::rename_making(path, &aside, self.directory_mode()).map_err(|error| io(path, "set aside", &error))
+        access::rename_making(path, &aside, self.directory_mode())
+            .map_err(|error| io(path, "set aside", &error))
     }
 
     fn must_be_writable(&self, what: &str) -> Result<()> {

@@ -153,17 +153,6 @@ pub enum Type {
     Fifo,
 }
 
-/// What a bake knows beyond the tree.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// The plan that was executed.
-    pub plan: &'a Plan,
-    /// Its digest.
-    pub digest: Sha256,
-    /// The version of the manifest.
-    pub version: &'a str,
-}
-
 impl Line {
     /// The line of an entry whose content stands at `at`.
     #[must_use]
@@ -237,12 +226,11 @@ impl Line {
 }
 
 impl Head {
-    fn of(facts: Facts<'_>, artifact: &str) -> Self {
-        let plan = facts.plan;
+    fn of(plan: &Plan, artifact: &str) -> Self {
         Self {
             format: FORMAT,
             artifact: artifact.to_owned(),
-            plan: facts.digest,
+            plan: plan.digest(),
             kind: plan.kind.clone(),
             lineage: plan.lineage.clone(),
             os: plan.os.clone(),
@@ -258,11 +246,11 @@ impl Head {
 /// Writes the file, line by line.
 pub(super) fn print(
     out: &mut impl Write,
-    facts: Facts<'_>,
+    plan: &Plan,
     artifact: &str,
     paths: impl Iterator<Item = Line>,
 ) -> io::Result<()> {
-    let components = facts.plan.components.iter().map(|component| Component {
+    let components = plan.components.iter().map(|component| Component {
         name: component.name.clone(),
         version: component.pin.version.clone(),
         url: component.pin.url.clone(),
@@ -272,8 +260,8 @@ pub(super) fn print(
         kind: component.install.kind.clone(),
     });
     out.write_all(b"{\"head\":")?;
-    serde_json::to_writer(&mut *out, &Head::of(facts, artifact))?;
-    list(out, "packages", facts.plan.packages.iter())?;
+    serde_json::to_writer(&mut *out, &Head::of(plan, artifact))?;
+    list(out, "packages", plan.packages.iter())?;
     list(out, "components", components)?;
     list(out, "paths", paths)?;
     out.write_all(b"}\n")

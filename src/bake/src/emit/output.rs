@@ -50,6 +50,7 @@ impl Directory {
     /// # Errors
     /// `Io` where it is no directory or cannot be written to, or where its `SHA256SUMS` is no such list; `Lock`
     /// where another process has it locked for more than a minute.
+    #[expect(clippy::disallowed_methods, reason = "this is the door through which `emit` writes")]
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
         std::fs::create_dir_all(path).map_err(|error| Refusal::io(&shown, Stage::Emit, "make the directory", &error))?;

@@ -18,7 +18,7 @@ const MAX_RECORDS: u64 = 256 << 10;
 
 /// An archive that is not of the form that `emit` writes.
 #[derive(Debug, thiserror::Error)]
-pub enum ScanError {
+pub(super) enum ScanError {
     /// A header that this program does not write.
     #[error("the header at byte {0} of the archive is not one that vmbake writes")]
     Header(u64),
