@@ -86,6 +86,12 @@ impl Selection {
         format!("cargo xtask lock --kind {} --arch {}", self.kind, self.arch)
     }
 
+    /// The way out when the archive no longer has a package of the lock.
+    pub(crate) fn way_out(&self) -> String {
+        let lock = self.lock_command();
+        format!("the archive has moved on: `{lock}` resolves what it has now, `cargo xtask bake --relock …` for one bake")
+    }
+
     /// Its lock, which must be there and answer what the recipe asks.
     pub(crate) fn lock(&self, inputs: &Inputs) -> bake::Result<Lock> {
         let path = self.lock_path(&inputs.project);
