@@ -8,11 +8,11 @@
 //! Each arrow is one function. Only `resolve` and `fetch` touch the network, only `fetch` and `emit` write
 //! files, only `plan` decides. The library prints nothing, reads no environment and no clock, and never exits.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
+
 pub mod archive;
 pub mod deb822;
 pub mod debian;
-#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
-
 pub mod digest;
 pub mod emit;
 pub mod fetch;
