@@ -5,8 +5,7 @@ use tests::shared::{BASE, Image, Shared};
 use tests::standin::Arch;
 use xshell::{Shell, cmd};
 
-const HOST: [&str; 4] =
-    ["usr/lib/systemd/systemd", "usr/sbin/sshd", "var/lib/dpkg/status", "etc/passwd"];
+const HOST: [&str; 4] = ["usr/lib/systemd/systemd", "usr/sbin/sshd", "var/lib/dpkg/status", "etc/passwd"];
 const WORKER: [&str; 9] = [
     "usr/local/bin/containerd",
     "usr/local/bin/containerd-shim-runc-v2",
@@ -34,7 +33,8 @@ fn check(image: Image, there: &[&str], absent: &[&str]) -> Result<()> {
     let artifact = shared.reference_folder(image)?.join(format!("{}.tar.zst", image.name()));
     let shell = Shell::new()?;
     let listing = cmd!(shell, "tar --list --zstd --file {artifact}").quiet().read()?;
-    let paths: Vec<&str> = listing.lines().map(|path| path.trim_start_matches("./").trim_end_matches('/')).collect();
+    let paths: Vec<&str> =
+        listing.lines().map(|path| path.trim_start_matches("./").trim_end_matches('/')).collect();
     ensure!(paths.len() > 3000, "{} paths", paths.len());
     for path in HOST.iter().chain(there) {
         ensure!(paths.contains(path), "no `{path}` in {}", image.name());
@@ -45,7 +45,8 @@ fn check(image: Image, there: &[&str], absent: &[&str]) -> Result<()> {
     shared.run("verify").args([&artifact]).done()?;
     // ELF: e_machine at byte 18 is 62 for x86-64, 183 for 64-bit Arm
     let member = listing.lines().find(|path| path.ends_with("usr/lib/systemd/systemd")).context("systemd")?;
-    let systemd = cmd!(shell, "tar --extract --to-stdout --zstd --file {artifact} {member}").quiet().output()?.stdout;
+    let systemd =
+        cmd!(shell, "tar --extract --to-stdout --zstd --file {artifact} {member}").quiet().output()?.stdout;
     let machine = match image.arch {
         Arch::Amd64 => 62,
         Arch::Arm64 => 183,

@@ -74,7 +74,10 @@ fn building_configure_is_the_only_time_that_programs_are_started() -> Result<()>
     let toolchain = ["cargo", "rustc", "rustup", "rust-lld", "ld.lld", "gcc-ld", "cc", "vmbake"];
     for path in &started {
         let name = path.rsplit('/').next().unwrap_or(path);
-        ensure!(toolchain.contains(&name), "`{path}` was started, which is no part of the toolchain: {started:?}");
+        ensure!(
+            toolchain.contains(&name),
+            "`{path}` was started, which is no part of the toolchain: {started:?}"
+        );
     }
     // built by the tests or by the bake itself, `configure` is the same, and so is all else
     ensure!(whole(&output, &name)? == shared.reference(image)?);

@@ -60,7 +60,8 @@ fn a_component_of_one_cloud_is_in_the_image_for_that_cloud() -> Result<()> {
     let (store, output) = (scratch.path().join("store"), scratch.path().join("out"));
     shared.cold_store(KND, &store)?;
     shared.bake(KND, &store, &output)?.args(["--provider", "aws"]).done()?;
-    let artifact = outputs(&output)?.into_keys().find(|name| name.ends_with(".tar.zst")).context("an artifact")?;
+    let artifact =
+        outputs(&output)?.into_keys().find(|name| name.ends_with(".tar.zst")).context("an artifact")?;
     let (shell, artifact) = (Shell::new()?, output.join(artifact));
     let listing = cmd!(shell, "tar --list --zstd --file {artifact}").quiet().read()?;
     ensure!(listing.lines().any(|path| path.ends_with("opt/kube2iam/bin/kube2iam")));
@@ -70,7 +71,7 @@ fn a_component_of_one_cloud_is_in_the_image_for_that_cloud() -> Result<()> {
 #[test]
 fn a_pinned_package_that_is_nowhere_is_named_with_the_command_that_goes_on() -> Result<()> {
     let shared = Shared::get()?;
-    let lock = bake::lock::parse("lock", &fs::read_to_string(shared.lock(BASE)?)?)?;
+    let lock = bake::lock::parse(&fs::read_to_string(shared.lock(BASE)?)?)?;
     let gone = lock.packages.iter().find(|package| package.name.as_str() == "dash").context("dash")?;
     let scratch = shared.scratch()?;
     let (store, output, mirror) =
@@ -112,7 +113,7 @@ fn wrong_use_is_refused_with_exit_code_2() -> Result<()> {
 fn c01_a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() -> Result<()> {
     let shared = Shared::get()?;
     let wanted = shared.reference(BASE)?;
-    let lock = bake::lock::parse("lock", &fs::read_to_string(shared.lock(BASE)?)?)?;
+    let lock = bake::lock::parse(&fs::read_to_string(shared.lock(BASE)?)?)?;
     let changed = lock.packages.iter().find(|package| package.name.as_str() == "bash").context("bash")?;
     let scratch = shared.scratch()?;
     let (store, output) = (scratch.path().join("store"), scratch.path().join("out"));
@@ -124,7 +125,10 @@ fn c01_a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() ->
     fs::write(&path, bytes)?;
     // offline it cannot be had again, so there is no image; else it is fetched anew
     let ended = shared.bake(BASE, &store, &output)?.args(["--offline"]).end()?;
-    ensure!(ended.code.is_some_and(|code| [3, 4].contains(&code)) && ended.stderr.contains("bash"), "{ended}");
+    ensure!(
+        ended.code.is_some_and(|code| [3, 4].contains(&code)) && ended.stderr.contains("bash"),
+        "{ended}"
+    );
     shared.bake(BASE, &store, &output)?.done()?;
     ensure!(whole(&output, &BASE.name())? == wanted);
     Ok(())

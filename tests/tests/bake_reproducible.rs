@@ -62,7 +62,9 @@ fn two_jobs_and_a_store_that_was_used_give_the_same_bytes_again_and_offline() ->
     let scratch = shared.scratch()?;
     let store = scratch.path().join("store");
     shared.cold_store(BASE, &store)?;
-    for (name, args) in [("cold", vec!["--jobs", "2"]), ("warm", vec!["--jobs", "2"]), ("offline", vec!["--offline"])] {
+    for (name, args) in
+        [("cold", vec!["--jobs", "2"]), ("warm", vec!["--jobs", "2"]), ("offline", vec!["--offline"])]
+    {
         let output = scratch.path().join(name);
         shared.bake(BASE, &store, &output)?.args(args).done()?;
         ensure!(whole(&output, &BASE.name())? == wanted, "{name}");
