@@ -16,6 +16,7 @@ pub mod name;
 pub mod plan;
 pub mod recipe;
 pub mod refusal;
+pub mod stage;
 pub mod store;
 pub mod tree;
 pub mod unpack;

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct Plan {
     /// The version of this shape, and of how it is executed: a change of bytes is a change of this number.
     pub format: u32,
+    /// The manifest's own version.
+    pub version: String,
     /// Which kind.
     pub kind: Kind,
     /// Itself and what it extends, the root first.
