@@ -1,2 +1,27 @@
-//! m
-fn main() {}
+//! The command line of vmbake: arguments as types, one file a command, and the only place that prints.
+
+mod cli;
+mod commands;
+mod configure;
+mod console;
+mod pipeline;
+mod places;
+mod progress;
+mod project;
+mod relock;
+mod selection;
+mod tools;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return console::usage(&error),
+    };
+    match cli.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => console::failed(&error),
+    }
+}

@@ -207,8 +207,15 @@ mod tests {
     #[test]
     fn m01_what_is_no_digest_is_refused() {
         let hex = "a".repeat(64);
-        let cases =
-            ["", "sha256:", &hex, &format!("sha256:{}", &hex[1..]), &format!("sha256:{}g", &hex[1..]), "md5:0123", "sha1:0123"];
+        let cases = [
+            "",
+            "sha256:",
+            &hex,
+            &format!("sha256:{}", &hex[1..]),
+            &format!("sha256:{}g", &hex[1..]),
+            "md5:0123",
+            "sha1:0123",
+        ];
         for case in cases {
             let error = case.parse::<Digest>().unwrap_err().to_string();
             assert!(error.starts_with("digest must be sha256:64 hex or sha512:128 hex"), "{case}: {error}");

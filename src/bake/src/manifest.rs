@@ -1,12 +1,23 @@
 //! The manifest: one exact input per name.
 //!
 //! The schema is Podplane's (`vmconfig.{version, kind, os, dependencies, images}`), read and written unchanged.
-//! First the raw shape, which refuses unknown and repeated keys at their line and column, then the checked one,
-//! which cannot be wrong.
+//! `raw` has its shape, which refuses unknown and repeated keys; the checked type here cannot be wrong. Checks run
+//! while the text is read, so that every refusal has its line and column.
+//!
+//! Deliberately absent: "latest", ranges, a digest that may be missing. What is declared and not yet published with
+//! a digest is `Entry::Unpinned`, and a plan that needs it says so.
+
+mod raw;
 
 use crate::digest::Digest;
 use crate::name::{Arch, Kind, Name, Provider};
+use crate::refusal::{Class, Refusal, Result, Stage};
 use std::collections::BTreeMap;
+
+pub use raw::{Boot, BootFile, StockImage};
+
+/// A manifest larger than this is refused unread: the largest real one is 6 KiB.
+const MOST_BYTES: usize = 1 << 20;
 
 /// A checked manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +30,10 @@ pub struct Manifest {
     pub os: String,
     /// Which architecture.
     pub arch: Arch,
-    /// The stock image that today's nodes boot, kept as it was read.
-    pub stock: Option<serde_json::Value>,
+    /// The stock image that nodes without a baked image boot.
+    pub stock: Option<StockImage>,
+    /// How that image is started without firmware.
+    pub boot: Option<Boot>,
     /// The components by name.
     pub components: BTreeMap<Name, Entry>,
     /// Container images.
@@ -36,6 +49,8 @@ pub enum Entry {
     Unpinned {
         /// The version it would have.
         version: String,
+        /// What it would be.
+        form: Form,
         /// Only for these clouds; all when empty.
         providers: Vec<Provider>,
     },
@@ -90,3 +105,47 @@ pub struct Image {
     /// The digest of the index that lists it.
     pub index: Digest,
 }
+
+impl Entry {
+    /// Only for these clouds; all when empty.
+    #[must_use]
+    pub fn providers(&self) -> &[Provider] {
+        match self {
+            Self::Pinned(pin) => &pin.providers,
+            Self::Unpinned { providers, .. } => providers,
+        }
+    }
+}
+
+impl Pin {
+    /// The last part of its URL: the file's name on a mirror.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Reads a manifest; `artifact` names it in messages. Errors are `Class::Usage` with line and column.
+pub fn parse(artifact: &str, text: &[u8]) -> Result<Manifest> {
+    if text.len() > MOST_BYTES {
+        let what = format!("size, wanted at most {MOST_BYTES} bytes, got {}", text.len());
+        return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
+    }
+    let file: raw::File = serde_json::from_slice(text).map_err(|error| {
+        // serde's words for a repeated key differ by where it stands; ours do not
+        let what = error.to_string().replace("duplicate field", "key given twice:");
+        Refusal::new(Class::Usage, artifact, Stage::Parse, what)
+    })?;
+    Ok(file.checked())
+}
+
+/// The manifest as text, in the order and indentation of the published ones.
+#[must_use]
+pub fn print(manifest: &Manifest) -> String {
+    let mut text = serde_json::to_string_pretty(&raw::File::of(manifest)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -183,7 +183,11 @@ impl FromStr for Kind {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !fits {
-            return Err(wrong("kind", "a kind is a-z, 0-9 and -, starts with a letter and has at most 32 characters", text));
+            return Err(wrong(
+                "kind",
+                "a kind is a-z, 0-9 and -, starts with a letter and has at most 32 characters",
+                text,
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -197,7 +201,11 @@ impl FromStr for Name {
             && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-._".contains(&b));
         if !fits {
-            return Err(wrong("name", "a name is a-z, 0-9, +, -, . and _, starts with a letter or digit and has at most 128 characters", text));
+            return Err(wrong(
+                "name",
+                "a name is a-z, 0-9, +, -, . and _, starts with a letter or digit and has at most 128 characters",
+                text,
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -244,7 +252,9 @@ impl FromStr for ImagePath {
                 match part {
                     "" => return Err(wrong(SORT, "it has an empty part", text)),
                     "." | ".." => return Err(wrong(SORT, "`.` and `..` have no place in it", text)),
-                    long if long.len() > 255 => return Err(wrong(SORT, "a part has more than 255 bytes", text)),
+                    long if long.len() > 255 => {
+                        return Err(wrong(SORT, "a part has more than 255 bytes", text));
+                    }
                     _ => {}
                 }
             }

@@ -3,22 +3,34 @@
 //! It has no host, clock, user or environment in it: the same manifest, lock, recipe and `configure` give the same
 //! plan, its digest names the image, and `bake` executes just this value.
 
+mod components;
+mod resolved;
+#[cfg(test)]
+mod tests;
+
 use crate::digest::{Digest, Sha256};
-use crate::lock::{LockedPackage, LockedSuite};
-use crate::manifest::{Image, Pin};
+use crate::lock::{Lock, LockedPackage, LockedSuite};
+use crate::manifest::{Image, Manifest, Pin};
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
-use crate::recipe;
+use crate::policy::Policy;
+use crate::recipe::{self, Recipe};
+use crate::refusal::{Class, Refusal, Result, Stage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use resolved::resolved;
+
+/// The version of the plan's shape and of how it is executed. A change that changes bytes raises it.
+const FORMAT: u32 = 1;
+/// The zstd level of the tar.
+const LEVEL: i32 = 3;
 
 /// What a bake will do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The version of this shape, and of how it is executed: a change of bytes is a change of this number.
     pub format: u32,
-    /// The manifest's own version.
-    pub version: String,
     /// Which kind.
     pub kind: Kind,
     /// Itself and what it extends, the root first.
@@ -27,6 +39,8 @@ pub struct Plan {
     pub role: Role,
     /// `debian-13`.
     pub os: String,
+    /// The manifest's own version.
+    pub version: String,
     /// Which architecture.
     pub arch: Arch,
     /// For one cloud, or for any.
@@ -153,4 +167,163 @@ pub enum Source {
         /// The lock's newest date, for the snapshot archive.
         date: jiff::Timestamp,
     },
+}
+
+/// What decides a plan, beside manifest, lock and recipe.
+#[derive(Debug, Clone)]
+pub struct Choices {
+    /// For one cloud, or for any.
+    pub provider: Option<Provider>,
+    /// The time of every file that would be newer; the lock's newest date when there is none.
+    pub epoch: Option<i64>,
+    /// The boot-time program; needed where the recipe has a place for it.
+    pub configure: Option<Arc<[u8]>>,
+}
+
+/// Decides what a bake does.
+pub fn plan(
+    recipe: &Recipe,
+    manifest: &Manifest,
+    lock: &Lock,
+    policy: &Policy,
+    choices: &Choices,
+) -> Result<Plan> {
+    agree(recipe, manifest, lock)?;
+    let newest = lock.suites.iter().map(|suite| suite.date).max();
+    let newest = newest.ok_or_else(|| refuse("lock", "it names no suite".to_owned()))?;
+    for package in &lock.packages {
+        policy.check(&package.name, &package.version, &package.sha256.into(), false)?;
+    }
+    Ok(Plan {
+        format: FORMAT,
+        kind: recipe.kind.clone(),
+        lineage: recipe.lineage.clone(),
+        role: recipe.role,
+        os: manifest.os.clone(),
+        version: manifest.version.clone(),
+        arch: lock.arch,
+        provider: choices.provider,
+        epoch: choices.epoch.unwrap_or(newest.as_second()),
+        suites: lock.suites.clone(),
+        packages: lock.packages.clone(),
+        components: components::chosen(recipe, manifest, policy, choices.provider)?,
+        images: manifest.images.clone(),
+        configure: configure(recipe, choices)?,
+        ids: recipe.ids.clone(),
+        groups: recipe.groups.clone(),
+        users: recipe.users.clone(),
+        directories: recipe.directories.clone(),
+        links: recipe.links.clone(),
+        files: files(recipe, choices.provider),
+        enable: recipe.enable.clone(),
+        mask: recipe.mask.clone(),
+        exclude: recipe.exclude.clone(),
+        keep: recipe.keep.clone(),
+        winners: recipe.winners.clone(),
+        compression: Compression { level: LEVEL },
+    })
+}
+
+impl Plan {
+    /// The name of the image: `knc.debian-13.amd64`, with the cloud behind it where it is for just one.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let Self { kind, os, arch, .. } = self;
+        match self.provider {
+            None => format!("{kind}.{os}.{arch}"),
+            Some(provider) => format!("{kind}.{os}.{arch}.{provider}"),
+        }
+    }
+
+    /// The digest of all that is decided; it names the image.
+    #[must_use]
+    pub fn digest(&self) -> Sha256 {
+        // a plan has no map with keys that are no text and no number that is no JSON: this cannot fail
+        Sha256::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// What must be in the store: packages, then components, each by name.
+    #[must_use]
+    pub fn wants(&self) -> Vec<Want> {
+        let packages = package_wants(&self.packages, &self.suites);
+        let components = self.components.iter().map(|component| Want {
+            name: component.name.clone(),
+            version: component.pin.version.clone(),
+            digest: component.pin.digest.clone(),
+            size: component.pin.size,
+            source: Source::Upstream { url: component.pin.url.clone() },
+        });
+        packages.into_iter().chain(components).collect()
+    }
+}
+
+/// Debian packages as wants, in their order; `suites` are those that they were found in.
+#[must_use]
+pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<Want> {
+    let date = suites.iter().map(|suite| suite.date).max().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let archive = |name: &str| {
+        let suite = suites.iter().find(|suite| suite.name == name);
+        suite.map_or_else(|| "debian".to_owned(), |suite| suite.archive.clone())
+    };
+    let want = |package: &LockedPackage| Want {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        digest: package.sha256.into(),
+        size: package.size,
+        source: Source::Debian { archive: archive(&package.suite), file: package.file.clone(), date },
+    };
+    packages.iter().map(want).collect()
+}
+
+fn refuse(artifact: &str, what: String) -> Refusal {
+    Refusal::new(Class::Usage, artifact, Stage::Plan, what)
+}
+
+/// Manifest, lock and recipe must be of one kind and architecture, and the lock must answer what the recipe asks.
+fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
+    for (what, got) in [("manifest", &manifest.kind), ("lock", &lock.kind)] {
+        if *got != recipe.kind {
+            return Err(refuse(what, format!("kind, wanted `{}`, got `{got}`", recipe.kind)));
+        }
+    }
+    if manifest.arch != lock.arch {
+        return Err(refuse(
+            "manifest",
+            format!("architecture, wanted `{}`, got `{}`", lock.arch, manifest.arch),
+        ));
+    }
+    Ok(())
+}
+
+fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigure>> {
+    match (&recipe.configure, &choices.configure) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(refuse("configure", "the recipe places it, and it was not built".to_owned())),
+        (Some(install), Some(bytes)) => Ok(Some(PlannedConfigure {
+            install: install.clone(),
+            digest: Sha256::of(bytes),
+            size: bytes.len() as u64,
+            bytes: Arc::clone(bytes),
+        })),
+    }
+}
+
+/// The recipes' files for `provider`; one that is for just this cloud replaces one for any.
+fn files(recipe: &Recipe, provider: Option<Provider>) -> Vec<PlannedFile> {
+    let mut chosen: BTreeMap<&ImagePath, &recipe::File> = BTreeMap::new();
+    for ((path, of), file) in &recipe.files {
+        // the map has `None` before any cloud for the same path
+        if of.is_none() || *of == provider {
+            chosen.insert(path, file);
+        }
+    }
+    let planned = |(path, file): (&ImagePath, &recipe::File)| {
+        let (digest, target) = match &file.body {
+            recipe::Body::Bytes(bytes) => (Some(Sha256::of(bytes)), None),
+            recipe::Body::Link(target) => (None, Some(target.clone())),
+        };
+        let recipe::File { kind, source, access, body, .. } = file.clone();
+        PlannedFile { path: path.clone(), kind, source, access, digest, target, body }
+    };
+    chosen.into_iter().map(planned).collect()
 }

@@ -1,7 +1,17 @@
 //! A recipe: how an image is laid out. It knows names, not versions.
 //!
 //! `image-recipes/<kind>/recipe.toml` with `rootfs/` beside it, and `rootfs.<provider>/` for files that are only for
-//! one cloud. A kind extends another; `Recipe` is the result, with what each line came from.
+//! one cloud. A kind extends another; `Recipe` is the result, with what each line came from. `raw` has the shape of
+//! one `recipe.toml`, `layers` lays a lineage of them over each other. A later recipe's line replaces an earlier one's
+//! for the same path or name.
+
+mod layers;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+pub use layers::{Folder, RootfsFile, combine};
+pub use raw::{Raw, parse};
 
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
 use std::collections::BTreeMap;
@@ -16,8 +26,8 @@ pub struct Recipe {
     pub lineage: Vec<Kind>,
     /// What such a node does.
     pub role: Role,
-    /// Debian packages by name: who asks for each.
-    pub packages: BTreeMap<Name, Kind>,
+    /// Debian packages by name: who asks for each, and for which architecture alone.
+    pub packages: BTreeMap<Name, Asked>,
     /// Packages whose Recommends are wanted too.
     pub recommends_of: BTreeMap<Name, Kind>,
     /// Packages that must not be chosen where there is an alternative.
@@ -34,8 +44,8 @@ pub struct Recipe {
     pub directories: BTreeMap<ImagePath, Directory>,
     /// Symbolic links.
     pub links: BTreeMap<ImagePath, Link>,
-    /// Files copied as they are.
-    pub files: BTreeMap<ImagePath, File>,
+    /// Files copied as they are; for one path at most one for any cloud and one for each.
+    pub files: BTreeMap<(ImagePath, Option<Provider>), File>,
     /// Units that are enabled.
     pub enable: BTreeMap<String, Kind>,
     /// Units that are masked.
@@ -48,6 +58,15 @@ pub struct Recipe {
     pub winners: BTreeMap<ImagePath, String>,
     /// Where the boot-time program goes, and the names that it also answers to.
     pub configure: Option<Configure>,
+}
+
+/// Who asks for a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Whose recipe says so.
+    pub kind: Kind,
+    /// Only for this architecture.
+    pub arch: Option<Arch>,
 }
 
 /// An upstream component: where each of its files goes.
@@ -169,12 +188,20 @@ pub struct Configure {
 }
 
 impl Recipe {
+    /// The packages that it asks for on `arch`, sorted.
+    pub fn packages_for(&self, arch: Arch) -> impl Iterator<Item = &Name> {
+        self.packages
+            .iter()
+            .filter(move |(_, asked)| asked.arch.is_none_or(|only| only == arch))
+            .map(|(name, _)| name)
+    }
+
     /// What its lock is asked for.
     #[must_use]
     pub fn request(&self, arch: Arch) -> crate::lock::Request {
         crate::lock::Request {
             arch,
-            install: self.packages.keys().cloned().collect(),
+            install: self.packages_for(arch).cloned().collect(),
             recommends_of: self.recommends_of.keys().cloned().collect(),
             avoid: self.avoid.keys().cloned().collect(),
         }

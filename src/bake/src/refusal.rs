@@ -120,6 +120,16 @@ impl Refusal {
         self
     }
 
+    /// A text that is no TOML, or not of the wanted shape, with its line and column.
+    pub fn toml(artifact: impl Into<String>, text: &str, error: &toml::de::Error) -> Self {
+        let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
+        let what = format!(
+            "line {line} column {column}: {}",
+            error.message().replace("duplicate key", "key given twice")
+        );
+        Self::new(Class::Usage, artifact, Stage::Parse, what)
+    }
+
     /// A failed operation on a file: `artifact` is the path, `doing` what was tried (`write`, `rename`).
     pub fn io(artifact: impl Into<String>, stage: Stage, doing: &str, error: &std::io::Error) -> Self {
         let refusal = Self::new(Class::Io, artifact, stage, format!("cannot {doing}: {error}"));
@@ -146,12 +156,20 @@ impl fmt::Display for Refusal {
 
 impl Error for Refusal {}
 
+/// Line and column of the byte `at`, both from 1.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
 /// `text` as it may be printed: control characters, and the invisible ones that turn text around, are
 /// escaped as in a Rust string. What comes from outside never reaches a terminal otherwise.
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {
     fn hides(c: char) -> bool {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     }
     if !text.contains(hides) {
         return Cow::Borrowed(text);

@@ -22,7 +22,6 @@ mod exclude;
 mod installed;
 mod overlay;
 mod packages;
-mod relation;
 mod units;
 
 use crate::lock::LockedPackage;
@@ -30,7 +29,7 @@ use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::tree::{ALIASES, Content, Entry, Meta, Node, Origin, Stored, Tree, TreeError};
-use crate::unpack::{Member, Package};
+use crate::unpack::{Package, Unpacked};
 use std::collections::BTreeMap;
 
 /// What is laid out: each package and component of the plan, unpacked.
@@ -41,15 +40,6 @@ pub struct Inputs<'a> {
     pub components: BTreeMap<Name, Unpacked>,
     /// Reads a range of a blob whole; asked only for small files (conffiles, sysusers.d, units).
     pub read: &'a dyn Fn(&Stored) -> Result<Vec<u8>>,
-}
-
-/// An unpacked component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unpacked {
-    /// A .deb.
-    Package(Package),
-    /// The members of an archive, or the one file that a binary is.
-    Files(Vec<Member>),
 }
 
 /// Lays out the tree of the image that `plan` describes.

@@ -3,13 +3,13 @@
 use super::accounts::Accounts;
 use super::claim::Claim;
 use super::exclude::pattern;
-use super::{Inputs, Unpacked, refuse};
+use super::{Inputs, refuse};
 use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::recipe::Install;
 use crate::refusal::{Class, Result};
 use crate::tree::{Meta, Node, Origin};
-use crate::unpack::Member;
+use crate::unpack::{Member, Unpacked};
 use globset::{GlobBuilder, GlobSetBuilder};
 
 /// The claims of components that are no .debs, in the order of their names.
@@ -17,7 +17,7 @@ pub(super) fn claims(plan: &Plan, inputs: &Inputs<'_>, accounts: &Accounts) -> R
     let mut claims = Vec::new();
     for component in &plan.components {
         let name = &component.name;
-        let Some(Unpacked::Files(members)) = inputs.components.get(name) else { continue };
+        let Some(Unpacked::Members(members)) = inputs.components.get(name) else { continue };
         for install in &component.install.files {
             let what = format!("component `{name}`");
             let uid = accounts.uid(&install.access.owner, &what)?;

@@ -1,7 +1,8 @@
 //! A package as its `control` file describes it: what staging has to know of it.
 
-use super::relation::{self, Clause};
 use crate::deb822;
+use crate::debian::relation::{self, Relation};
+use crate::debian::version::Version;
 use crate::tree::Origin;
 use crate::unpack::Package;
 
@@ -22,7 +23,7 @@ pub(super) struct Deb<'a> {
     /// All fields of its control file, in their order.
     pub(super) fields: Vec<(&'a str, &'a str)>,
     /// The packages whose files it may take over.
-    pub(super) replaces: Vec<Clause>,
+    pub(super) replaces: Vec<Vec<Relation<'a>>>,
 }
 
 /// A control file that is not as it must be.
@@ -90,8 +91,15 @@ impl<'a> Deb<'a> {
 }
 
 /// Reads a relation field.
-pub(super) fn relations(name: &str, value: &str) -> Result<Vec<Clause>, ControlError> {
-    relation::parse(value).map_err(|error| ControlError::Relation(name.to_owned(), error.to_string()))
+pub(super) fn relations<'a>(name: &str, value: &'a str) -> Result<Vec<Vec<Relation<'a>>>, ControlError> {
+    relation::groups(value).map_err(|error| ControlError::Relation(name.to_owned(), error.to_string()))
+}
+
+/// Whether `version` is among those that `relation` means.
+pub(super) fn admits(relation: &Relation<'_>, version: &str) -> bool {
+    relation.version.is_none_or(|(operator, wanted)| {
+        Version::parse(version).is_ok_and(|version| operator.allows(version, wanted))
+    })
 }
 
 fn file<'a>(package: &'a Package, name: &str) -> Result<Option<&'a str>, ControlError> {

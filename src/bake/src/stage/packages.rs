@@ -1,13 +1,14 @@
 //! Debian packages, those of the lock and those among the components: each member is a claim.
 
 use super::claim::Claim;
-use super::control::{ControlError, Deb, relations};
-use super::relation::Alternative;
-use super::{Inputs, Unpacked, refuse};
+use super::control::{ControlError, Deb, admits, relations};
+use super::{Inputs, refuse};
+use crate::debian::relation::Relation;
 use crate::name::Name;
 use crate::plan::Plan;
 use crate::refusal::{Class, Result};
 use crate::tree::Origin;
+use crate::unpack::Unpacked;
 use std::collections::BTreeMap;
 
 /// Reads the control files of all packages: those of the lock in the order of their names, then the components.
@@ -66,16 +67,18 @@ fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Nam
     for field in ["Pre-Depends", "Depends"] {
         let Some(value) = deb.field(field) else { continue };
         for clause in relations(field, value).map_err(|error| refused(name, error))? {
-            if clause.0.iter().any(|wanted| satisfied(wanted, installed, &provisions)) {
+            if clause.iter().any(|wanted| satisfied(wanted, installed, &provisions)) {
                 continue;
             }
-            let asked = plan.packages.iter().any(|package| package.name.as_str() == clause.0[0].name);
+            let Some(first) = clause.first() else { continue };
+            let clause = clause.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+            let asked = plan.packages.iter().any(|package| package.name.as_str() == first.name);
             let cause = format!("component `{name}` needs package `{clause}`, which is not in the image");
             let refusal = refuse(Class::Usage, name.as_str(), cause);
             return Err(if asked {
                 refusal.hint("the lock has another version of it; make it anew with `cargo xtask lock`")
             } else {
-                refusal.hint(format!("add `{}` to [packages] install of the recipe", clause.0[0].name))
+                refusal.hint(format!("add `{}` to [packages] install of the recipe", first.name))
             });
         }
     }
@@ -83,25 +86,28 @@ fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Nam
 }
 
 /// What packages provide, by the provided name.
-fn provisions(installed: &[Deb<'_>]) -> Result<BTreeMap<String, Vec<Alternative>>, ControlError> {
-    let mut provisions: BTreeMap<String, Vec<Alternative>> = BTreeMap::new();
+fn provisions<'a>(installed: &[Deb<'a>]) -> Result<BTreeMap<&'a str, Vec<Relation<'a>>>, ControlError> {
+    let mut provisions: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for value in installed.iter().filter_map(|deb| deb.field("Provides")) {
-        for alternative in relations("Provides", value)?.into_iter().flat_map(|clause| clause.0) {
-            provisions.entry(alternative.name.clone()).or_default().push(alternative);
+        for provided in relations("Provides", value)?.into_iter().flatten() {
+            provisions.entry(provided.name).or_default().push(provided);
         }
     }
     Ok(provisions)
 }
 
+/// Whether a package of the image, or what one provides, will do; a relation with a version needs a provision with
+/// one: policy 7.5.
 fn satisfied(
-    wanted: &Alternative,
+    wanted: &Relation<'_>,
     installed: &[Deb<'_>],
-    provisions: &BTreeMap<String, Vec<Alternative>>,
+    provisions: &BTreeMap<&str, Vec<Relation<'_>>>,
 ) -> bool {
-    installed.iter().any(|deb| deb.name == wanted.name && wanted.admits(deb.version))
-        || provisions
-            .get(&wanted.name)
-            .is_some_and(|provided| provided.iter().any(|provided| wanted.is_provided_by(provided)))
+    installed.iter().any(|deb| deb.name == wanted.name && admits(wanted, deb.version))
+        || provisions.get(wanted.name).into_iter().flatten().any(|provided| match provided.version {
+            None => wanted.version.is_none(),
+            Some((_, version)) => admits(wanted, version.as_str()),
+        })
 }
 
 fn absent(name: &Name) -> crate::Refusal {

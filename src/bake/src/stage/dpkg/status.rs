@@ -77,8 +77,9 @@ pub(super) fn stanza(deb: &Deb<'_>, conffiles: &[String]) -> Result<String, Cont
             Form::Lower => add(name, &value.to_ascii_lowercase()),
             Form::Yes if value == "yes" => add(name, value),
             Form::Relation if !value.is_empty() => {
-                let clauses: Vec<_> = relations(name, value)?.iter().map(ToString::to_string).collect();
-                add(name, &clauses.join(", "));
+                let text = |group: &Vec<_>| group.iter().map(ToString::to_string).collect::<Vec<String>>().join(" | ");
+                let groups: Vec<_> = relations(name, value)?.iter().map(text).collect();
+                add(name, &groups.join(", "));
             }
             Form::Status => add(name, "install ok installed"),
             Form::Conffiles if !conffiles.is_empty() => add(name, &format!("\n{}", conffiles.join("\n"))),

@@ -1,0 +1,120 @@
+use super::*;
+
+/// A manifest with `dependencies` and everything else right.
+fn with(dependencies: &str) -> String {
+    format!(
+        r#"{{"vmconfig": {{"version": "dev", "kind": "knd", "os": {{"name": "debian-13", "arch": "amd64"}},
+"dependencies": {{{dependencies}}}, "images": []}}}}"#
+    )
+}
+
+/// One dependency with `replace` done to its text.
+fn entry(name: &str, replace: (&str, &str)) -> String {
+    let body = format!(
+        r#"{{"version": "1.0", "url": "https://example.org/a/{name}.tgz", "type": "tar.gz", "digest": "sha256:{}", "size": 10}}"#,
+        "ab".repeat(32)
+    );
+    format!(r#""{name}": {}"#, body.replace(replace.0, replace.1))
+}
+
+fn refusal(text: &str) -> String {
+    let refusal = parse("knd.json", text.as_bytes()).unwrap_err();
+    assert_eq!(refusal.class.exit_code(), 2);
+    refusal.to_string()
+}
+
+#[test]
+fn a_manifest_is_written_as_it_was_read() {
+    let text = with(
+        &[entry("runc", ("", "")), entry("zot", ("\"size\"", "\"providers\": [\"aws\"], \"size\""))]
+            .join(","),
+    );
+    let manifest = parse("knd.json", text.as_bytes()).unwrap();
+    assert_eq!(parse("again", print(&manifest).as_bytes()).unwrap(), manifest);
+}
+
+#[test]
+fn an_unreleased_entry_is_declared_but_not_pinned() {
+    let stub = r#""vmconfig": {"version": "dev", "url": "", "type": "tar.gz", "digest": "", "size": 0}"#;
+    let manifest = parse("knd.json", with(stub).as_bytes()).unwrap();
+    assert!(matches!(manifest.components.values().next().unwrap(), Entry::Unpinned { .. }));
+}
+
+#[test]
+fn m01_a_digest_without_algorithm_or_length_is_refused() {
+    let good = format!("sha256:{}", "ab".repeat(32));
+    for bad in ["", &good[7..], &good[..70], "md5:d41d8cd98f00b204e9800998ecf8427e", "sha1:00"] {
+        let message = refusal(&with(&entry("runc", (&good, bad))));
+        assert!(message.contains("`runc`: digest must be sha256:64 hex or sha512:128 hex"), "{message}");
+        assert!(message.contains("line 2 column"), "{message}");
+    }
+}
+
+#[test]
+fn m03_a_name_that_is_no_name_is_refused_and_shown_escaped() {
+    for bad in ["../x", "a/b", "", "a\\u0000b", "a\\nb", "\\u001b[2J"] {
+        let message = refusal(&with(&entry("runc", ("", "")).replacen("runc", bad, 1)));
+        assert!(message.contains("is no name"), "{message}");
+        assert!(!message.contains(char::is_control), "{message:?}");
+    }
+}
+
+#[test]
+fn m04_a_key_given_twice_or_unknown_is_refused() {
+    let twice = [entry("runc", ("", "")), entry("runc", ("", ""))].join(",");
+    assert!(refusal(&with(&twice)).contains("`runc`: key given twice"));
+    assert!(
+        refusal(&with(&entry("runc", ("\"size\"", "\"size\": 1, \"size\""))))
+            .contains("key given twice: `size`")
+    );
+    assert!(
+        refusal(&with(&entry("runc", ("\"size\"", "\"colour\": 1, \"size\""))))
+            .contains("unknown field `colour`")
+    );
+    assert!(refusal(&with(&entry("runc", ("tar.gz\",", "rpm\",")))).contains("unknown variant `rpm`"));
+    assert!(refusal(&with(&entry("runc", (", \"size\": 10", "")))).contains("missing field `size`"));
+}
+
+#[test]
+fn m05_one_of_twenty_without_a_digest_refuses_all() {
+    let good = format!("sha256:{}", "ab".repeat(32));
+    let mut entries: Vec<String> = (0..19).map(|n| entry(&format!("part{n}"), ("", ""))).collect();
+    entries.push(entry("last", (&good, "")));
+    assert!(refusal(&with(&entries.join(","))).contains("`last`: digest must be"));
+}
+
+#[test]
+fn m06_only_https_urls_that_name_a_host_and_no_password_are_taken() {
+    let cases = [
+        ("https://example.org/a", "http://example.org/a", "scheme, wanted `https`, got `http`"),
+        ("https://example.org/a", "file:///a", "scheme, wanted `https`, got `file`"),
+        ("https://example.org/a", "ftp://example.org/a", "scheme, wanted `https`, got `ftp`"),
+        ("https://example.org/a", "https://u:s3cret@example.org/a", "password has no place"),
+        ("https://example.org/a", "https://169.254.169.254/a", "an address is no publisher"),
+        ("https://example.org/a", "https://[::1]/a", "an address is no publisher"),
+        ("runc.tgz", "", "no plain file name"),
+        ("runc.tgz", "runc.tgz?x=1", "a query"),
+    ];
+    for (from, to, wanted) in cases {
+        let message = refusal(&with(&entry("runc", (from, to))));
+        assert!(message.contains(wanted), "{to}: {message}");
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+}
+
+#[test]
+fn m09_what_is_too_large_or_too_deep_is_refused() {
+    assert!(refusal(&with(&entry("runc", ("1.0", &"1".repeat(MOST_BYTES))))).contains("wanted at most"));
+    let many: Vec<String> = (0..1025).map(|n| entry(&format!("p{n}"), ("", ""))).collect();
+    assert!(refusal(&with(&many.join(","))).contains("more than 1024 dependencies"));
+    assert!(refusal(&"[".repeat(10_000)).contains("line 1"));
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    assert!(!refusal(&with(&format!(r#""runc": {deep}"#))).is_empty());
+}
+
+#[test]
+fn a_size_of_nothing_is_refused() {
+    assert!(
+        refusal(&with(&entry("runc", ("\"size\": 10", "\"size\": 0")))).contains("`runc`: size, wanted 1 to")
+    );
+}

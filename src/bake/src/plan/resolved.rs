@@ -1,0 +1,41 @@
+//! The plan as a manifest: what an image was made from, in Podplane's schema.
+
+use super::Plan;
+use crate::manifest::{Entry, Form, Manifest, Pin};
+
+/// The snapshot archive of Debian, where a package never goes away.
+const SNAPSHOT: &str = "https://snapshot.debian.org/archive";
+
+/// The manifest of what `plan` takes: its components as they are pinned, and Debian's packages with their place in
+/// the snapshot archive. A component and a package of one name cannot be told apart in this schema: the component's
+/// line stays.
+#[must_use]
+pub fn resolved(plan: &Plan) -> Manifest {
+    let mut components = std::collections::BTreeMap::new();
+    for (package, want) in plan.packages.iter().zip(plan.wants()) {
+        let super::Source::Debian { archive, file, date } = want.source else { continue };
+        let url = format!("{SNAPSHOT}/{archive}/{}/{file}", date.strftime("%Y%m%dT%H%M%SZ"));
+        let pin = Pin {
+            version: package.version.clone(),
+            url,
+            form: Form::Deb,
+            digest: want.digest,
+            size: want.size,
+            providers: Vec::new(),
+        };
+        components.insert(package.name.clone(), Entry::Pinned(pin));
+    }
+    for component in &plan.components {
+        components.insert(component.name.clone(), Entry::Pinned(component.pin.clone()));
+    }
+    Manifest {
+        version: plan.version.clone(),
+        kind: plan.kind.clone(),
+        os: plan.os.clone(),
+        arch: plan.arch,
+        stock: None,
+        boot: None,
+        components,
+        images: plan.images.clone(),
+    }
+}

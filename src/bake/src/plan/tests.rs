@@ -1,0 +1,134 @@
+use super::*;
+use crate::manifest;
+
+fn manifest(kind: &str, dependencies: &str) -> Manifest {
+    let text = format!(
+        r#"{{"vmconfig": {{"version": "dev", "kind": "{kind}", "os": {{"name": "debian-13", "arch": "amd64"}},
+"dependencies": {{{dependencies}}}, "images": []}}}}"#
+    );
+    manifest::parse("test", text.as_bytes()).unwrap()
+}
+
+fn runc() -> String {
+    let hex = "ab".repeat(32);
+    format!(
+        r#""runc": {{"version": "1.3.3", "url": "https://example.org/runc.amd64", "type": "binary", "digest": "sha256:{hex}", "size": 7}}"#
+    )
+}
+
+const KUBE2IAM: &str = r#""kube2iam": {"version": "0.13.0", "url": "", "type": "tar.gz", "digest": "", "size": 0, "providers": ["aws"]}"#;
+
+fn recipe(text: &str) -> Recipe {
+    let kind: Kind = "base".parse().unwrap();
+    let recipe = recipe::parse("base/recipe.toml", text).unwrap();
+    recipe::combine(&[recipe::Folder { kind, recipe, rootfs: Vec::new() }]).unwrap()
+}
+
+fn lock() -> Lock {
+    let suite = LockedSuite {
+        name: "trixie".to_owned(),
+        archive: "debian".to_owned(),
+        date: "2026-09-12T07:55:41Z".parse().unwrap(),
+        inrelease: Sha256([1; 32]),
+        packages: Sha256([2; 32]),
+        signed_by: Vec::new(),
+    };
+    let package = LockedPackage {
+        name: "bash".parse().unwrap(),
+        version: "5.2.37-2".to_owned(),
+        arch: "amd64".to_owned(),
+        suite: "trixie".to_owned(),
+        file: "pool/main/b/bash/bash_5.2.37-2_amd64.deb".to_owned(),
+        size: 3,
+        sha256: Sha256([3; 32]),
+        because: vec!["recipe".to_owned()],
+        scripts: BTreeMap::new(),
+        triggers: Vec::new(),
+        diverts: Vec::new(),
+    };
+    let kind = "base".parse().unwrap();
+    Lock { kind, arch: Arch::Amd64, request: Sha256([0; 32]), suites: vec![suite], packages: vec![package] }
+}
+
+const RUNC: &str = r#"
+[recipe]
+[components.runc]
+files = [{ from = ".", to = "/usr/local/sbin/runc", mode = "0755" }]
+"#;
+
+const BOTH: &str = r#"
+[recipe]
+[components.runc]
+files = [{ from = ".", to = "/usr/local/sbin/runc", mode = "0755" }]
+[components.kube2iam]
+files = [{ from = "kube2iam", to = "/opt/kube2iam/bin/kube2iam", mode = "0755" }]
+"#;
+
+fn made(recipe_text: &str, dependencies: &str, provider: Option<Provider>) -> Result<Plan> {
+    let choices = Choices { provider, epoch: None, configure: None };
+    plan(&recipe(recipe_text), &manifest("base", dependencies), &lock(), &Policy::default(), &choices)
+}
+
+#[test]
+fn the_same_inputs_give_the_same_digest_and_another_input_another() {
+    let first = made(RUNC, &runc(), None).unwrap();
+    assert_eq!(first.digest(), made(RUNC, &runc(), None).unwrap().digest());
+    assert_ne!(first.digest(), made(RUNC, &runc().replace("1.3.3", "1.3.4"), None).unwrap().digest());
+    assert_eq!(first.name(), "base.debian-13.amd64");
+    assert_eq!(first.epoch, 1_789_199_741);
+}
+
+#[test]
+fn wants_are_packages_and_components_with_where_they_are() {
+    let plan = made(RUNC, &runc(), None).unwrap();
+    let wants = plan.wants();
+    assert_eq!(wants.iter().map(|want| want.name.as_str()).collect::<Vec<_>>(), ["bash", "runc"]);
+    assert!(matches!(&wants[0].source, Source::Debian { archive, .. } if archive == "debian"));
+}
+
+#[test]
+fn a_component_for_one_cloud_is_taken_just_there_and_must_be_pinned_there() {
+    let both = format!("{}, {KUBE2IAM}", runc());
+    assert_eq!(made(BOTH, &both, None).unwrap().components.len(), 1);
+    assert_eq!(made(BOTH, &both, Some(Provider::Google)).unwrap().components.len(), 1);
+    let refusal = made(BOTH, &both, Some(Provider::Aws)).unwrap_err();
+    assert!(
+        refusal.to_string().contains("kube2iam: plan: version `0.13.0` is declared but not pinned"),
+        "{refusal}"
+    );
+    assert!(refusal.hint.is_some());
+}
+
+#[test]
+fn manifest_and_recipe_must_name_the_same_components() {
+    assert!(made(RUNC, "", None).unwrap_err().to_string().contains("the manifest does not have it"));
+    assert!(
+        made("[recipe]\n", &runc(), None).unwrap_err().to_string().contains("no recipe says where it goes")
+    );
+    let wrong = RUNC.replace("\".\"", "\"bin/runc\"");
+    assert!(made(&wrong, &runc(), None).unwrap_err().to_string().contains("a binary is one file"));
+}
+
+#[test]
+fn kinds_and_architectures_must_agree() {
+    let choices = Choices { provider: None, epoch: None, configure: None };
+    let wrong = plan(&recipe("[recipe]\n"), &manifest("knd", ""), &lock(), &Policy::default(), &choices);
+    assert!(wrong.unwrap_err().to_string().contains("kind, wanted `base`, got `knd`"));
+}
+
+#[test]
+fn m10_the_policy_is_asked_of_every_component() {
+    let policy = crate::policy::parse("p", "[floor.runc]\nversion = \"1.4\"\nreason = \"CVE\"\n").unwrap();
+    let choices = Choices { provider: None, epoch: None, configure: None };
+    let refusal = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices).unwrap_err();
+    assert!(refusal.to_string().contains("below policy floor"));
+}
+
+#[test]
+fn what_was_resolved_is_a_manifest_that_reads_back() {
+    let plan = made(RUNC, &runc(), None).unwrap();
+    let text = manifest::print(&resolved(&plan));
+    let again = manifest::parse("resolved", text.as_bytes()).unwrap();
+    assert_eq!(again, resolved(&plan));
+    assert!(text.contains("https://snapshot.debian.org/archive/debian/20260912T075541Z/pool/main/b/bash/"));
+}

@@ -1,0 +1,164 @@
+//! The policy: versions below which, and inputs with which, no image is made.
+//!
+//! `manifests/policy.toml`: `[floor.<component>]` sets the lowest version of an upstream component, `[[deny]]` names
+//! an input by digest or by name and version, and an `[[override]]` lets one exact version through, with its reason
+//! and who approved it: a line that is reviewed like code. Debian's own packages have no floors: Debian mends a
+//! version without changing its upstream number.
+
+use crate::digest::Digest;
+use crate::name::Name;
+use crate::refusal::{Class, Refusal, Result, Stage};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A whole policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The lowest version of each component.
+    pub floor: BTreeMap<Name, Floor>,
+    /// Inputs that are never taken.
+    pub deny: Vec<Deny>,
+    /// Versions that are taken although a floor or a denial names them.
+    pub r#override: Vec<Override>,
+}
+
+/// A lowest version.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Floor {
+    /// The version, in the order of Debian's versions, which is that of plain dotted numbers.
+    pub version: String,
+    /// Why: the fault that it mends.
+    pub reason: String,
+}
+
+/// An input that is never taken; by its digest, or by name and version.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deny {
+    /// The component or package.
+    pub name: Name,
+    /// This version.
+    pub version: Option<String>,
+    /// These bytes.
+    pub digest: Option<Digest>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A version that is taken all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Override {
+    /// The component or package.
+    pub name: Name,
+    /// Just this version.
+    pub version: String,
+    /// Why.
+    pub reason: String,
+    /// Who looked at it.
+    pub approved_by: String,
+}
+
+/// Reads a policy; `artifact` names it in messages.
+pub fn parse(artifact: &str, text: &str) -> Result<Policy> {
+    let wrong = |what: String| Refusal::new(Class::Usage, artifact, Stage::Parse, what);
+    let policy: Policy = toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))?;
+    for deny in &policy.deny {
+        if deny.version.is_none() && deny.digest.is_none() {
+            return Err(wrong(format!("deny: `{}` needs a version or a digest", deny.name)));
+        }
+    }
+    for (name, floor) in &policy.floor {
+        if version(&floor.version).is_none() {
+            return Err(wrong(format!("floor: `{}` of `{name}` is no version", floor.version)));
+        }
+    }
+    Ok(policy)
+}
+
+impl Policy {
+    /// Refuses the input `name` of this version and digest where the policy does; `floors` is false for Debian's
+    /// packages.
+    pub fn check(&self, name: &Name, got: &str, digest: &Digest, floors: bool) -> Result<()> {
+        if self.r#override.iter().any(|line| line.name == *name && line.version == got) {
+            return Ok(());
+        }
+        let refuse = |what: String| {
+            Refusal::new(Class::Usage, name.as_str(), Stage::Plan, what)
+                .hint("pin another version, or have an [[override]] reviewed in manifests/policy.toml")
+        };
+        for deny in self.deny.iter().filter(|deny| deny.name == *name) {
+            let by_version = deny.version.as_deref() == Some(got);
+            if by_version || deny.digest.as_ref() == Some(digest) {
+                return Err(refuse(format!("version `{got}` is on the deny list: {}", deny.reason)));
+            }
+        }
+        let Some(floor) = self.floor.get(name).filter(|_| floors) else { return Ok(()) };
+        if version(got) < version(&floor.version) {
+            let wanted = &floor.version;
+            return Err(refuse(format!(
+                "below policy floor, wanted {wanted} or later, got {got}: {}",
+                floor.reason
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A version that orders; none where it is no version, which is below every floor.
+fn version(text: &str) -> Option<debversion::Version> {
+    text.strip_prefix('v').unwrap_or(text).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+[floor.runc]
+version = "1.3.3"
+reason = "CVE-2025-31133"
+[[deny]]
+name = "zot"
+version = "2.0.0"
+reason = "loses data"
+[[override]]
+name = "runc"
+version = "1.2.8"
+reason = "has the mend"
+approved-by = "a. reviewer"
+"#;
+
+    #[test]
+    fn m10_below_the_floor_or_denied_is_refused_and_only_a_reviewed_line_lets_it_through() {
+        let policy = parse("policy.toml", TEXT).unwrap();
+        let digest = Digest::from(crate::digest::Sha256([7; 32]));
+        let check = |name: &str, version: &str, floors| {
+            policy.check(&name.parse().unwrap(), version, &digest, floors)
+        };
+        assert!(
+            check("runc", "1.3.2", true)
+                .unwrap_err()
+                .to_string()
+                .contains("below policy floor, wanted 1.3.3")
+        );
+        assert!(check("runc", "not a version", true).is_err());
+        assert!(check("zot", "2.0.0", true).unwrap_err().to_string().contains("deny list: loses data"));
+        for (name, version, floors) in [
+            ("runc", "1.3.3", true),
+            ("runc", "1.10.0", true),
+            ("runc", "1.2.8", true),
+            ("runc", "1.1.15+ds1-2", false),
+            ("zot", "2.0.1", true),
+        ] {
+            assert!(check(name, version, floors).is_ok(), "{name} {version}");
+        }
+    }
+
+    #[test]
+    fn a_denial_of_nothing_is_refused() {
+        assert!(parse("policy.toml", "[[deny]]\nname = \"zot\"\nreason = \"x\"\n").is_err());
+    }
+}

@@ -1,0 +1,203 @@
+//! Recipes laid over each other: `base`, then `knd`, then `knc`.
+
+use super::raw::{self, Account, Raw};
+use super::{Access, Asked, Body, Component, Configure, Directory, File, Group, Install, Link, Recipe, User};
+use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use crate::refusal::{Class, Refusal, Result, Stage};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A recipe's folder, read: `recipe.toml` and what is below its `rootfs` folders.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Whose it is.
+    pub kind: Kind,
+    /// Its `recipe.toml`.
+    pub recipe: Raw,
+    /// What is below `rootfs` and `rootfs.<provider>`, links and regular files only.
+    pub rootfs: Vec<RootfsFile>,
+}
+
+/// A file below a `rootfs` folder.
+#[derive(Debug, Clone)]
+pub struct RootfsFile {
+    /// Where it goes.
+    pub path: ImagePath,
+    /// Its path in the recipe's folder, `rootfs/etc/…`.
+    pub source: String,
+    /// The cloud of its `rootfs.<provider>`.
+    pub provider: Option<Provider>,
+    /// Its bytes or target.
+    pub body: Body,
+}
+
+impl Folder {
+    /// The kind that this one extends.
+    #[must_use]
+    pub fn extends(&self) -> Option<&Kind> {
+        self.recipe.recipe.extends.as_ref()
+    }
+
+    fn refuse(&self, what: String) -> Refusal {
+        Refusal::new(Class::Usage, format!("{}/recipe.toml", self.kind), Stage::Parse, what)
+    }
+}
+
+/// Lays `folders`, the root first and each extending the one before, over each other.
+pub fn combine(folders: &[Folder]) -> Result<Recipe> {
+    let Some(last) = folders.last() else {
+        return Err(Refusal::new(Class::Usage, "recipes", Stage::Parse, "a lineage of no recipe"));
+    };
+    let mut recipe = empty(last.kind.clone());
+    for folder in folders {
+        lay(&mut recipe, folder)?;
+    }
+    check_ids(&recipe, last)?;
+    Ok(recipe)
+}
+
+fn empty(kind: Kind) -> Recipe {
+    Recipe {
+        kind,
+        lineage: Vec::new(),
+        role: Role::None,
+        packages: BTreeMap::new(),
+        recommends_of: BTreeMap::new(),
+        avoid: BTreeMap::new(),
+        components: BTreeMap::new(),
+        ids: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        users: BTreeMap::new(),
+        directories: BTreeMap::new(),
+        links: BTreeMap::new(),
+        files: BTreeMap::new(),
+        enable: BTreeMap::new(),
+        mask: BTreeMap::new(),
+        exclude: Vec::new(),
+        keep: Vec::new(),
+        winners: BTreeMap::new(),
+        configure: None,
+    }
+}
+
+fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
+    let (kind, raw) = (&folder.kind, &folder.recipe);
+    if raw.recipe.extends.as_ref() != recipe.lineage.last() {
+        return Err(folder.refuse("`extends` does not name the recipe that this one is laid over".to_owned()));
+    }
+    recipe.lineage.push(kind.clone());
+    recipe.role = raw.recipe.role.unwrap_or(recipe.role);
+    lay_packages(recipe, folder)?;
+    for (name, component) in &raw.components {
+        recipe.components.insert(name.clone(), self::component(kind, component));
+    }
+    recipe.ids.extend(raw.ids.iter().map(|(name, id)| (name.0.clone(), *id)));
+    for (name, group) in &raw.groups {
+        let group = Group { kind: kind.clone(), gid: group.gid, members: sorted(&group.members) };
+        recipe.groups.insert(name.0.clone(), group);
+    }
+    for (name, user) in &raw.users {
+        let raw::User { uid, gecos, home, shell, groups } = user.clone();
+        if gecos.contains([':', ',']) || gecos.contains(char::is_control) {
+            return Err(folder
+                .refuse(format!("users.{}: gecos must not hold `:`, `,` or control characters", name.0)));
+        }
+        let user = User { kind: kind.clone(), uid, gecos, home, shell, groups: sorted(&groups) };
+        recipe.users.insert(name.0.clone(), user);
+    }
+    for (path, access) in &raw.directories {
+        let directory = Directory { kind: kind.clone(), access: access.0.clone() };
+        recipe.directories.insert(path.clone(), directory);
+    }
+    for (path, target) in &raw.links {
+        recipe.links.insert(path.clone(), Link { kind: kind.clone(), target: target.clone() });
+    }
+    lay_files(recipe, folder)?;
+    recipe.enable.extend(raw.units.enable.iter().map(|unit| (unit.0.clone(), kind.clone())));
+    recipe.mask.extend(raw.units.mask.iter().map(|unit| (unit.0.clone(), kind.clone())));
+    recipe.exclude.extend(raw.files.exclude.iter().map(|glob| glob.0.clone()));
+    recipe.keep.extend(raw.files.keep.iter().map(|glob| glob.0.clone()));
+    recipe.winners.extend(raw.winners.clone());
+    if let Some(raw::Configure { path, access, links }) = raw.configure.clone() {
+        recipe.configure = Some(Configure { path, access: access.0, links });
+    }
+    Ok(())
+}
+
+fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
+    let (kind, raw) = (&folder.kind, &folder.recipe.packages);
+    for name in &raw.without {
+        if recipe.packages.remove(name).is_none() {
+            return Err(folder.refuse(format!("packages.without: `{name}` is not inherited")));
+        }
+    }
+    let asked = [
+        (&raw.install, None),
+        (&raw.install_amd64, Some(Arch::Amd64)),
+        (&raw.install_arm64, Some(Arch::Arm64)),
+    ];
+    for (names, arch) in asked {
+        for name in names {
+            let asked = Asked { kind: kind.clone(), arch };
+            if recipe.packages.insert(name.clone(), asked).is_some() {
+                return Err(folder.refuse(format!("packages.install: `{name}` is asked for twice")));
+            }
+        }
+    }
+    let all = |names: &[Name]| names.iter().map(|name| (name.clone(), kind.clone())).collect::<Vec<_>>();
+    recipe.recommends_of.extend(all(&raw.recommends_of));
+    recipe.avoid.extend(all(&raw.avoid));
+    Ok(())
+}
+
+fn component(kind: &Kind, raw: &raw::Component) -> Component {
+    let install = |file: &raw::Install| Install {
+        from: file.from.clone(),
+        to: file.to.clone(),
+        except: file.except.clone(),
+        access: Access { mode: file.mode.0, owner: file.owner.0.clone(), group: file.group.0.clone() },
+    };
+    let mut providers = raw.providers.clone();
+    providers.sort_unstable();
+    let files = raw.files.iter().map(install).collect();
+    Component { kind: kind.clone(), providers, files, r#static: raw.r#static }
+}
+
+fn lay_files(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
+    let access = &folder.recipe.access;
+    let own: BTreeSet<&ImagePath> = folder.rootfs.iter().map(|file| &file.path).collect();
+    if let Some(path) = access.keys().find(|path| !own.contains(path)) {
+        return Err(folder.refuse(format!("access: there is no `rootfs{path}` in this recipe")));
+    }
+    for file in &folder.rootfs {
+        let RootfsFile { path, source, provider, body } = file.clone();
+        let root = || Access { mode: 0o644, owner: "root".to_owned(), group: "root".to_owned() };
+        let access = access.get(&path).map_or_else(root, |access| access.0.clone());
+        let key = (path, provider);
+        recipe.files.insert(key, File { kind: folder.kind.clone(), source, access, body, provider });
+    }
+    Ok(())
+}
+
+/// No number may be given to two users or two groups.
+fn check_ids(recipe: &Recipe, last: &Folder) -> Result<()> {
+    let users = recipe.users.iter().map(|(name, user)| (user.uid, name));
+    let own_groups = recipe.users.iter().map(|(name, user)| (user.uid, name));
+    let groups = recipe.groups.iter().map(|(name, group)| (group.gid, name)).chain(own_groups);
+    for (sort, ids) in [("user", users.collect::<Vec<_>>()), ("group", groups.collect())] {
+        let mut seen = BTreeMap::new();
+        for (id, name) in ids.into_iter().chain(recipe.ids.iter().map(|(name, id)| (*id, name))) {
+            match seen.insert(id, name) {
+                Some(other) if other != name => {
+                    return Err(last.refuse(format!("{sort} id {id} is given to `{other}` and to `{name}`")));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn sorted(names: &[Account]) -> Vec<String> {
+    let set: BTreeSet<&String> = names.iter().map(|name| &name.0).collect();
+    set.into_iter().cloned().collect()
+}

@@ -1,0 +1,234 @@
+//! The shape of one `recipe.toml`.
+
+use super::Access;
+use crate::name::{ImagePath, Kind, Name, Provider, Role};
+use crate::refusal::{Class, Refusal, Result, Stage};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+/// A recipe larger than this is refused unread.
+const MOST_BYTES: usize = 1 << 20;
+
+/// One `recipe.toml`; every table but `[recipe]` may be absent. Unknown and repeated keys are errors.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raw {
+    pub(super) recipe: Head,
+    #[serde(default)]
+    pub(super) packages: Packages,
+    #[serde(default)]
+    pub(super) components: BTreeMap<Name, Component>,
+    #[serde(default)]
+    pub(super) ids: BTreeMap<Account, u32>,
+    #[serde(default)]
+    pub(super) groups: BTreeMap<Account, Group>,
+    #[serde(default)]
+    pub(super) users: BTreeMap<Account, User>,
+    #[serde(default)]
+    pub(super) directories: BTreeMap<ImagePath, ModeAndOwner>,
+    #[serde(default)]
+    pub(super) links: BTreeMap<ImagePath, String>,
+    #[serde(default)]
+    pub(super) access: BTreeMap<ImagePath, ModeAndOwner>,
+    #[serde(default)]
+    pub(super) units: Units,
+    #[serde(default)]
+    pub(super) files: Files,
+    #[serde(default)]
+    pub(super) winners: BTreeMap<ImagePath, String>,
+    pub(super) configure: Option<Configure>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Head {
+    pub(super) extends: Option<Kind>,
+    pub(super) role: Option<Role>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Packages {
+    pub(super) install: Vec<Name>,
+    pub(super) install_amd64: Vec<Name>,
+    pub(super) install_arm64: Vec<Name>,
+    pub(super) recommends_of: Vec<Name>,
+    pub(super) avoid: Vec<Name>,
+    pub(super) without: Vec<Name>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Component {
+    #[serde(default)]
+    pub(super) r#static: bool,
+    #[serde(default)]
+    pub(super) providers: Vec<Provider>,
+    #[serde(default)]
+    pub(super) files: Vec<Install>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Install {
+    pub(super) from: String,
+    pub(super) to: String,
+    #[serde(default)]
+    pub(super) except: Vec<String>,
+    pub(super) mode: Mode,
+    #[serde(default)]
+    pub(super) owner: Account,
+    #[serde(default)]
+    pub(super) group: Account,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Group {
+    pub(super) gid: u32,
+    #[serde(default)]
+    pub(super) members: Vec<Account>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct User {
+    pub(super) uid: u32,
+    #[serde(default)]
+    pub(super) gecos: String,
+    pub(super) home: ImagePath,
+    #[serde(default = "nologin")]
+    pub(super) shell: ImagePath,
+    #[serde(default)]
+    pub(super) groups: Vec<Account>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Units {
+    pub(super) enable: Vec<Unit>,
+    pub(super) mask: Vec<Unit>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Files {
+    pub(super) exclude: Vec<Glob>,
+    pub(super) keep: Vec<Glob>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Configure {
+    pub(super) path: ImagePath,
+    pub(super) access: ModeAndOwner,
+    #[serde(default)]
+    pub(super) links: Vec<ImagePath>,
+}
+
+/// `0755`: four octal digits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mode(pub(super) u16);
+
+/// `0710 root:podplane`.
+#[derive(Debug, Clone)]
+pub(super) struct ModeAndOwner(pub(super) Access);
+
+/// The name of a user or group; `root` by default.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Account(pub(super) String);
+
+/// The file name of a unit.
+#[derive(Debug, Clone)]
+pub(super) struct Unit(pub(super) String);
+
+/// A glob pattern of absolute paths.
+#[derive(Debug, Clone)]
+pub(super) struct Glob(pub(super) String);
+
+/// Reads one `recipe.toml`; `artifact` names it in messages. Errors are `Class::Usage` with line and column.
+pub fn parse(artifact: &str, text: &str) -> Result<Raw> {
+    if text.len() > MOST_BYTES {
+        let what = format!("size, wanted at most {MOST_BYTES} bytes, got {}", text.len());
+        return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
+    }
+    toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))
+}
+
+fn nologin() -> ImagePath {
+    // a constant that parses; the root would be refused as a shell by every login, so even then nothing opens
+    "/usr/sbin/nologin".parse().unwrap_or_else(|_| ImagePath::root())
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self("root".to_owned())
+    }
+}
+
+fn mode(text: &str) -> Result<u16, String> {
+    let octal = text.len() == 4 && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    octal
+        .then(|| u16::from_str_radix(text, 8).ok())
+        .flatten()
+        .ok_or_else(|| format!("mode, wanted four octal digits such as `0755`, got `{text}`"))
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let fits = (1..=31).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b));
+    if fits { Ok(text.to_owned()) } else { Err(format!("`{text}` is no name of a user or group")) }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        mode(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Account {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        account(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for ModeAndOwner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || D::Error::custom(format!("access, wanted `0755 owner:group`, got `{text}`"));
+        let (bits, owners) = text.split_once(' ').ok_or_else(wrong)?;
+        let (owner, group) = owners.split_once(':').ok_or_else(wrong)?;
+        Ok(Self(Access {
+            mode: mode(bits).map_err(D::Error::custom)?,
+            owner: account(owner).map_err(D::Error::custom)?,
+            group: account(group).map_err(D::Error::custom)?,
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Unit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const TYPES: [&str; 7] = ["service", "socket", "path", "timer", "target", "mount", "slice"];
+        let text = String::deserialize(deserializer)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b":-_.@\\".contains(&b);
+        match text.rsplit_once('.') {
+            Some((stem, kind)) if !stem.is_empty() && text.bytes().all(plain) && TYPES.contains(&kind) => {
+                Ok(Self(text))
+            }
+            _ => Err(D::Error::custom(format!("`{text}` is no file name of a unit"))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Glob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if !text.starts_with('/') {
+            return Err(D::Error::custom(format!("pattern `{text}` must start with `/`")));
+        }
+        globset::Glob::new(&text).map_err(D::Error::custom)?;
+        Ok(Self(text))
+    }
+}

@@ -1,0 +1,164 @@
+//! Opening a store: whose it is, which layout it has, that it is in use now, and what killed runs have left in it.
+
+use super::access::{self, create, make_directory, must_be_ours};
+use super::lock::{self, How};
+use super::{Options, Store, io};
+use crate::refusal::{Class, Refusal, Result, Stage};
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Mutex;
+
+const LAYOUT: &str = "vmbake store 1\n";
+const LOCK: &str = "in-use.lock";
+const DIRECTORIES: [&str; 4] = ["aside", "blobs", "incoming", "notes"];
+
+pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
+    let root = root.to_path_buf();
+    make_directory(&root, options.sharing.directory_mode()).map_err(|error| {
+        io(&root, "make", &error).hint("choose a directory for the store that can be written to")
+    })?;
+    must_be_ours(&root, options.sharing)?;
+    let known = check_layout(&root)?;
+    let (in_use, writable) = open_lock(&root, options)?;
+    let store = Store { root, options: options.clone(), in_use, writable, dirty: Mutex::default() };
+    if let Some(file) = &store.in_use {
+        hold(&store, file)?;
+    }
+    if !known {
+        store.must_be_writable("its layout")?;
+        lay_out(&store)?;
+    }
+    for name in DIRECTORIES {
+        match must_be_ours(&store.root.join(name), options.sharing) {
+            Err(_) if !store.root.join(name).exists() && writable => {
+                let path = store.root.join(name);
+                make_directory(&path, store.directory_mode()).map_err(|error| io(&path, "make", &error))?;
+            }
+            Err(_) if !store.root.join(name).exists() => {}
+            checked => checked?,
+        }
+    }
+    if writable {
+        sweep(&store.root.join("incoming"))?;
+    }
+    Ok(store)
+}
+
+/// Waits until no clean-up runs.
+pub(super) fn hold(store: &Store, file: &File) -> Result<()> {
+    let path = store.root.join(LOCK);
+    match lock::take(file, How::NonBlockingLockShared, store.options.lock_timeout) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(held(&path, file, "is cleaning the store up")),
+        Err(error) => Err(io(&path, "lock", &error)),
+    }
+}
+
+/// A lock that was not to be had in time.
+pub(super) fn held(path: &Path, file: &File, doing: &str) -> Refusal {
+    let who = lock::described(&lock::holders(file));
+    Refusal::new(Class::Lock, path.display().to_string(), Stage::Store, format!("{who} {doing}"))
+        .hint("wait for it, or end it, and try again")
+}
+
+/// Whether there is a layout that this version knows. A directory with anything but a half-made store in it is
+/// nobody's to take over.
+fn check_layout(root: &Path) -> Result<bool> {
+    let path = root.join("layout");
+    if let Some(file) = access::open_plain(&path)? {
+        let mut text = String::new();
+        let _ = std::io::Read::read_to_string(&mut std::io::Read::take(file, 64), &mut text);
+        if text == LAYOUT {
+            return Ok(true);
+        }
+        let cause =
+            format!("the layout is another, wanted `{}`, got `{}`", LAYOUT.trim_end(), text.trim_end());
+        return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause).hint(
+            "choose another directory for the store, or remove this one: all in it can be fetched again",
+        ));
+    }
+    for entry in std::fs::read_dir(root).map_err(|error| io(root, "list", &error))? {
+        let name = entry.map_err(|error| io(root, "list", &error))?.file_name();
+        let name = name.to_string_lossy();
+        if name != LOCK && name != "layout" && !name.starts_with("layout-") && !DIRECTORIES.contains(&&*name)
+        {
+            let cause = format!("the directory is no store: it has no `layout`, but `{name}`");
+            return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause)
+                .hint("choose an empty directory for the store, or one that is not there yet"));
+        }
+    }
+    Ok(false)
+}
+
+/// Opens the lock file; a store where that is not possible for writing is read-only.
+fn open_lock(root: &Path, options: &Options) -> Result<(Option<File>, bool)> {
+    let path = root.join(LOCK);
+    let mode = if options.sharing == super::Sharing::Group { 0o660 } else { 0o600 };
+    let opened = match create(&path, mode) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => access::open(&path, OFlags::RDWR, 0),
+        other => other,
+    };
+    match opened {
+        Ok(file) if rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_ok() => Ok((Some(file), true)),
+        Ok(file) => Ok((Some(file), false)),
+        Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+            Ok((access::open(&path, OFlags::RDONLY, 0).ok(), false))
+        }
+        Err(error) => Err(io(&path, "open", &error)),
+    }
+}
+
+/// Makes what a store consists of; the layout last, and whole or not at all. Two that do it at once do the same.
+fn lay_out(store: &Store) -> Result<()> {
+    for name in DIRECTORIES {
+        let path = store.root.join(name);
+        make_directory(&path, store.directory_mode()).map_err(|error| io(&path, "make", &error))?;
+    }
+    let path = store.root.join("layout");
+    let temporary = store.root.join(format!("layout-{}", std::process::id()));
+    let _ = std::fs::remove_file(&temporary);
+    let written = create(&temporary, store.private_mode()).and_then(|mut file| {
+        file.write_all(LAYOUT.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, &path)?;
+        File::open(&store.root)?.sync_all()
+    });
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&temporary);
+        io(&path, "write", &error)
+    })
+}
+
+/// Removes locks and temporaries whose makers are gone: nobody holds their lock. What another user has left in a
+/// shared store is that user's to sweep.
+fn sweep(incoming: &Path) -> Result<()> {
+    let me = rustix::process::geteuid().as_raw();
+    for entry in std::fs::read_dir(incoming).map_err(|error| io(incoming, "list", &error))? {
+        let Ok(entry) = entry else { continue };
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        if !(name.ends_with(".lock") || name.starts_with("tmp-")) {
+            continue;
+        }
+        let Ok(file) = access::open(&path, OFlags::RDONLY, 0) else { continue };
+        let ours = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.uid() == me);
+        if ours
+            && lock::try_take(&file, How::NonBlockingLockExclusive).unwrap_or(false)
+            && is_at(&file, &path)
+        {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the open file is still the one at `path`: who takes a lock on a file that has been removed holds nothing.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}

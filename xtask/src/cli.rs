@@ -1,0 +1,74 @@
+//! The commands and what they say of themselves.
+
+use crate::commands::{bake, bench, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why};
+use clap::{Parser, Subcommand};
+
+/// Bakes golden VM images of Debian 13 at build time: every byte pinned and verified, no root, the same bytes everywhere.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 110,
+    after_help = "\
+A first image:     cargo xtask bake --kind base
+What it would do:  cargo xtask plan --kind base
+Why a file is in:  cargo xtask why dist/base.debian-13.amd64.tar.zst /usr/bin/containerd
+
+Exit codes: 0 done, 1 the tool itself failed, 2 usage or manifest, 3 network, 4 verification (size, digest,
+signature), 5 archive policy, 6 input or output, 7 a lock is held for too long, 8 boot-time input refused."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bake an image: fetch what is pinned, lay it out, write the artifacts
+    Bake(bake::Args),
+    /// Show what a bake will do, its digest and what is already in the store; nothing is done
+    Plan(plan::Args),
+    /// Bring all that an image is made of into the store
+    Fetch(fetch::Args),
+    /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
+    Lock(lock::Args),
+    /// List what is in an artifact, or one path of it
+    Inspect(inspect::Args),
+    /// Say which pin, package or recipe file put a path into an artifact
+    Why(why::Args),
+    /// Check an artifact against its list of files, byte by byte
+    Verify(verify::Args),
+    /// Check or clear the store
+    Store(store::Args),
+    /// Run every test, after installing what they need
+    Test(test::Args),
+    /// Check format, lints, licences and documentation
+    Lint(lint::Args),
+    /// Fuzz the readers of what comes from outside
+    Fuzz(fuzz::Args),
+    /// Measure speed and memory against peers, as ratios
+    Bench(bench::Args),
+}
+
+impl Command {
+    /// Runs it.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Bake(args) => bake::run(&args),
+            Self::Plan(args) => plan::run(&args),
+            Self::Fetch(args) => fetch::run(&args),
+            Self::Lock(args) => lock::run(&args),
+            Self::Inspect(args) => inspect::run(&args),
+            Self::Why(args) => why::run(&args),
+            Self::Verify(args) => verify::run(&args),
+            Self::Store(args) => store::run(&args),
+            Self::Test(args) => test::run(&args),
+            Self::Lint(args) => lint::run(&args),
+            Self::Fuzz(args) => fuzz::run(&args),
+            Self::Bench(args) => bench::run(&args),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `plan`: what a bake will do, its digest, sizes, and what is already in the store. Nothing is done.
+
+use crate::console::{self, size};
+use crate::places::StoreArgs;
+use crate::selection::Selection;
+use bake::plan::{Plan, Source, Want};
+use bake::store::Store;
+use serde::Serialize;
+
+/// Show what a bake will do, its digest and what is already in the store; nothing is done
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// List every package, component and file
+    #[arg(long)]
+    all: bool,
+    /// The whole plan as JSON, with its digest and what is in the store
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    name: String,
+    digest: bake::digest::Sha256,
+    /// Bytes of all inputs.
+    input_bytes: u64,
+    /// Bytes of those that are not in the store yet.
+    missing_bytes: u64,
+    missing: Vec<&'a str>,
+    /// Packages with maintainer scripts, triggers or diversions; none of them is run.
+    scripts: Vec<Scripts<'a>>,
+    plan: &'a Plan,
+}
+
+#[derive(Serialize)]
+struct Scripts<'a> {
+    package: &'a str,
+    scripts: Vec<&'a str>,
+    triggers: &'a [String],
+    diverts: &'a [String],
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let inputs = args.selection.inputs()?;
+    let lock = args.selection.lock(&inputs)?;
+    let plan = args.selection.plan(&inputs, &lock)?;
+    let wants = plan.wants();
+    let missing = missing(&args.store, &wants)?;
+    let report = Report {
+        name: plan.name(),
+        digest: plan.digest(),
+        input_bytes: wants.iter().map(|want| want.size).sum(),
+        missing_bytes: missing.iter().map(|want| want.size).sum(),
+        missing: missing.iter().map(|want| want.name.as_str()).collect(),
+        scripts: scripts(&plan),
+        plan: &plan,
+    };
+    if args.json {
+        return console::json(&report);
+    }
+    summary(&report);
+    if args.all {
+        everything(&plan, &wants);
+    }
+    Ok(())
+}
+
+/// What is not in the store; a store that is not there yet has nothing.
+fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Want>> {
+    let path = store.path();
+    if !path.exists() {
+        return Ok(wants.iter().collect());
+    }
+    let store = Store::open_with(&path, &store.options())?;
+    let mut missing = Vec::new();
+    for want in wants {
+        if !store.has(&want.digest, want.size)? {
+            missing.push(want);
+        }
+    }
+    Ok(missing)
+}
+
+fn scripts(plan: &Plan) -> Vec<Scripts<'_>> {
+    let has_any = |package: &&bake::lock::LockedPackage| {
+        !(package.scripts.is_empty() && package.triggers.is_empty() && package.diverts.is_empty())
+    };
+    let packages = plan.packages.iter().filter(has_any);
+    packages
+        .map(|package| Scripts {
+            package: package.name.as_str(),
+            scripts: package.scripts.keys().map(String::as_str).collect(),
+            triggers: &package.triggers,
+            diverts: &package.diverts,
+        })
+        .collect()
+}
+
+fn summary(report: &Report<'_>) {
+    let plan = report.plan;
+    let lineage: Vec<&str> = plan.lineage.iter().map(bake::name::Kind::as_str).collect();
+    console::line(format!("image       {}", report.name));
+    console::line(format!("plan        {}", report.digest));
+    console::line(format!("kind        {} ({})", plan.kind, lineage.join(" > ")));
+    let epoch = bake::time::show(plan.epoch);
+    console::line(format!("time        {epoch}, of every file that would be newer"));
+    for suite in &plan.suites {
+        let signed = suite.signed_by.join(", ");
+        console::line(format!("suite       {} of {}, signed by {signed}", suite.name, suite.date));
+    }
+    let bytes: u64 = plan.packages.iter().map(|package| package.size).sum();
+    console::line(format!("packages    {}, {}", plan.packages.len(), size(bytes)));
+    let bytes: u64 = plan.components.iter().map(|component| component.pin.size).sum();
+    console::line(format!("components  {}, {}", plan.components.len(), size(bytes)));
+    for component in &plan.components {
+        console::line(format!("            {} {}", component.name, component.pin.version));
+    }
+    if let Some(configure) = &plan.configure {
+        console::line(format!("configure   {} {}", configure.digest, size(configure.size)));
+    }
+    console::line(format!("files       {} of the recipes", plan.files.len()));
+    let missing = report.missing.len();
+    let inputs = plan.packages.len() + plan.components.len();
+    console::line(format!(
+        "store       {} of {inputs} inputs are there; {} of {} to fetch",
+        inputs - missing,
+        size(report.missing_bytes),
+        size(report.input_bytes)
+    ));
+    console::line("");
+    console::line("maintainer scripts, triggers and diversions (none is run):");
+    for entry in &report.scripts {
+        let mut parts = Vec::new();
+        if !entry.scripts.is_empty() {
+            parts.push(entry.scripts.join(" "));
+        }
+        if !entry.triggers.is_empty() {
+            parts.push(format!("triggers: {}", entry.triggers.join("; ")));
+        }
+        if !entry.diverts.is_empty() {
+            parts.push(format!("diverts: {}", entry.diverts.join(" ")));
+        }
+        console::line(format!("  {:<32} {}", entry.package, parts.join("  ")));
+    }
+}
+
+fn everything(plan: &Plan, wants: &[Want]) {
+    console::line("");
+    console::line("inputs:");
+    for want in wants {
+        let place = match &want.source {
+            Source::Upstream { url } => url.clone(),
+            Source::Debian { archive, file, .. } => format!("{archive}/{file}"),
+        };
+        console::line(format!("  {:<32} {:<28} {:>10}  {}", want.name, want.version, size(want.size), want.digest));
+        console::line(format!("  {:<32} {place}", ""));
+    }
+    console::line("");
+    console::line("files of the recipes:");
+    for file in &plan.files {
+        let access = &file.access;
+        let what = file.target.as_ref().map_or_else(String::new, |target| format!(" -> {target}"));
+        let mode = format!("{:04o} {}:{}", access.mode, access.owner, access.group);
+        console::line(format!("  {mode:<28} {}{what}  ({}/{})", file.path, file.kind, file.source));
+    }
+}

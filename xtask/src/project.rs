@@ -1,0 +1,167 @@
+//! The project's own files: recipes, manifests, locks, policy and trust roots, read from its folder.
+
+use anyhow::Context as _;
+use bake::lock::Lock;
+use bake::manifest::Manifest;
+use bake::name::{Arch, ImagePath, Kind, Provider};
+use bake::policy::Policy;
+use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
+use bake::{Class, Refusal, Stage};
+use std::path::{Path, PathBuf};
+
+/// A recipe of more levels than this extends itself.
+const MOST_LEVELS: usize = 16;
+
+/// The folder that holds `image-recipes` and `manifests`.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    /// Its path.
+    pub(crate) root: PathBuf,
+}
+
+impl Project {
+    /// The folder that was named, or the nearest one upwards that has recipes, or the one cargo runs us from.
+    pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<Self> {
+        let is_project = |path: &&Path| path.join("image-recipes").is_dir() && path.join("manifests").is_dir();
+        if let Some(root) = named {
+            anyhow::ensure!(is_project(&root), "`{}` has no `image-recipes` and `manifests`", root.display());
+            return Ok(Self { root: root.to_owned() });
+        }
+        let here = std::env::current_dir().context("the current directory")?;
+        let cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let found = here.ancestors().find(is_project).or_else(|| cargo.as_deref()?.ancestors().find(is_project));
+        let root = found.context("no folder with `image-recipes` and `manifests` here or above; name one with --project")?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// The recipe of `kind` with all that it extends.
+    pub(crate) fn recipe(&self, kind: &Kind) -> bake::Result<Recipe> {
+        let mut folders = vec![self.folder(kind)?];
+        while let Some(next) = folders.last().and_then(|folder| folder.extends().cloned()) {
+            if folders.len() == MOST_LEVELS {
+                let what = format!("`{next}` extends itself, or more than {MOST_LEVELS} recipes");
+                return Err(Refusal::new(Class::Usage, format!("{kind}/recipe.toml"), Stage::Parse, what));
+            }
+            folders.push(self.folder(&next)?);
+        }
+        folders.reverse();
+        recipe::combine(&folders)
+    }
+
+    /// The kinds that there are recipes for, sorted.
+    pub(crate) fn kinds(&self) -> anyhow::Result<Vec<Kind>> {
+        let mut kinds = Vec::new();
+        for entry in std::fs::read_dir(self.root.join("image-recipes"))? {
+            let entry = entry?;
+            if entry.path().join("recipe.toml").is_file() {
+                kinds.push(entry.file_name().to_string_lossy().parse()?);
+            }
+        }
+        kinds.sort_unstable();
+        Ok(kinds)
+    }
+
+    /// Where the manifest of `kind` and `arch` is.
+    pub(crate) fn manifest_path(&self, kind: &Kind, arch: Arch) -> PathBuf {
+        self.root.join(format!("manifests/{kind}.debian-13.{arch}.json"))
+    }
+
+    /// Where the lock of `kind` and `arch` is.
+    pub(crate) fn lock_path(&self, kind: &Kind, arch: Arch) -> PathBuf {
+        self.root.join(format!("manifests/{kind}.debian-13.{arch}.lock.toml"))
+    }
+
+    /// What no image may be made of.
+    pub(crate) fn policy(&self) -> bake::Result<Policy> {
+        let path = self.root.join("manifests/policy.toml");
+        bake::policy::parse(&label(&path), &text(&path)?)
+    }
+
+    fn folder(&self, kind: &Kind) -> bake::Result<Folder> {
+        let folder = self.root.join("image-recipes").join(kind.as_str());
+        let path = folder.join("recipe.toml");
+        if !path.is_file() {
+            let known = self.kinds().unwrap_or_default();
+            let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+            return Err(Refusal::new(Class::Usage, kind.as_str(), Stage::Parse, "there is no recipe of this kind")
+                .hint(format!("the kinds here are {}; a new one is a folder in image-recipes", known.join(", "))));
+        }
+        let recipe = recipe::parse(&format!("{kind}/recipe.toml"), &text(&path)?)?;
+        Ok(Folder { kind: kind.clone(), recipe, rootfs: rootfs(&folder)? })
+    }
+}
+
+/// Reads a manifest.
+pub(crate) fn manifest(path: &Path) -> bake::Result<Manifest> {
+    bake::manifest::parse(&label(path), &read(path)?)
+}
+
+/// Reads a lock.
+pub(crate) fn lock(path: &Path) -> bake::Result<Lock> {
+    bake::lock::parse(&text(path)?).map_err(|error| {
+        Refusal::new(Class::Usage, label(path), Stage::Parse, error).hint("`cargo xtask lock` makes it anew")
+    })
+}
+
+/// Reads a text file.
+pub(crate) fn text(path: &Path) -> bake::Result<String> {
+    let wrong = |_| Refusal::new(Class::Usage, label(path), Stage::Parse, "it is not UTF-8");
+    String::from_utf8(read(path)?).map_err(wrong)
+}
+
+/// The name of a file in messages: its path from here, where it is below.
+pub(crate) fn label(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}
+
+fn read(path: &Path) -> bake::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Refusal::io(label(path), Stage::Parse, "read", &error))
+}
+
+/// The files of `rootfs` and of each `rootfs.<provider>`; each is read once.
+fn rootfs(folder: &Path) -> bake::Result<Vec<RootfsFile>> {
+    let providers = [Provider::Local, Provider::Aws, Provider::Google, Provider::Proxmox];
+    let mut files = Vec::new();
+    for provider in [None].into_iter().chain(providers.map(Some)) {
+        let name = provider.map_or_else(|| "rootfs".to_owned(), |provider| format!("rootfs.{provider}"));
+        let top = folder.join(&name);
+        if top.is_dir() {
+            walk(&top, &name, "", provider, &mut files)?;
+        }
+    }
+    Ok(files)
+}
+
+fn walk(
+    directory: &Path,
+    top: &str,
+    below: &str,
+    provider: Option<Provider>,
+    files: &mut Vec<RootfsFile>,
+) -> bake::Result<()> {
+    let failed = |error: &std::io::Error| Refusal::io(label(directory), Stage::Parse, "read", error);
+    for entry in std::fs::read_dir(directory).map_err(|error| failed(&error))? {
+        let entry = entry.map_err(|error| failed(&error))?;
+        let file = entry.path();
+        let wrong = |what: &str| Refusal::new(Class::Usage, label(&file), Stage::Parse, what.to_owned());
+        let name = entry.file_name().into_string().map_err(|_| wrong("its name is not UTF-8"))?;
+        let below = format!("{below}/{name}");
+        let kind = entry.file_type().map_err(|error| failed(&error))?;
+        if kind.is_dir() {
+            walk(&file, top, &below, provider, files)?;
+            continue;
+        }
+        let body = if kind.is_symlink() {
+            let target = std::fs::read_link(&file).map_err(|error| failed(&error))?;
+            Body::Link(target.into_os_string().into_string().map_err(|_| wrong("its target is not UTF-8"))?)
+        } else if kind.is_file() {
+            Body::Bytes(read(&file)?.into())
+        } else {
+            return Err(wrong("only files and symbolic links have a place in a rootfs"));
+        };
+        let path: ImagePath = below.parse().map_err(|error: bake::name::NameError| wrong(&error.to_string()))?;
+        files.push(RootfsFile { path, source: format!("{top}{below}"), provider, body });
+    }
+    Ok(())
+}

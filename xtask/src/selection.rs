@@ -1,0 +1,136 @@
+//! Which image is meant: the arguments that `plan`, `fetch` and `bake` share, and the plan that follows from them.
+
+use crate::project::{self, Project};
+use anyhow::Context as _;
+use bake::lock::{Lock, Request};
+use bake::manifest::Manifest;
+use bake::name::{Arch, Kind, Provider};
+use bake::plan::{Choices, Plan};
+use bake::recipe::Recipe;
+use bake::{Class, Refusal, Stage};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Which image.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Selection {
+    /// What the image is for: base, knd, knc, or a folder of your own in image-recipes
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Kind,
+    /// The machine that it is for; any host bakes for any
+    #[arg(long, value_name = "amd64|arm64", default_value_t = host())]
+    pub(crate) arch: Arch,
+    /// Bake for just this cloud: its components come in addition
+    #[arg(long, value_name = "local|aws|google|proxmox")]
+    pub(crate) provider: Option<Provider>,
+    /// The pinned upstream components [default: manifests/KIND.debian-13.ARCH.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The locked Debian packages [default: manifests/KIND.debian-13.ARCH.lock.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+    /// A boot-time program that is already built, instead of building src/configure
+    #[arg(long, value_name = "FILE")]
+    pub(crate) configure: Option<PathBuf>,
+    /// The folder with image-recipes and manifests [default: the nearest one upwards]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) project: Option<PathBuf>,
+}
+
+/// What a plan is made of, read.
+#[derive(Debug, Clone)]
+pub(crate) struct Inputs {
+    /// Where it was read.
+    pub(crate) project: Project,
+    /// The recipe.
+    pub(crate) recipe: Recipe,
+    /// The manifest.
+    pub(crate) manifest: Manifest,
+    /// The policy.
+    pub(crate) policy: bake::policy::Policy,
+    /// The boot-time program, where the recipe places it.
+    pub(crate) configure: Option<Arc<[u8]>>,
+}
+
+impl Selection {
+    /// Reads recipe, manifest and policy, and builds the boot-time program where it has a place.
+    pub(crate) fn inputs(&self) -> anyhow::Result<Inputs> {
+        let project = Project::find(self.project.as_deref())?;
+        let recipe = project.recipe(&self.kind)?;
+        let manifest = self.manifest.clone().unwrap_or_else(|| project.manifest_path(&self.kind, self.arch));
+        let manifest = project::manifest(&manifest)?;
+        let policy = project.policy()?;
+        let configure = match (&recipe.configure, &self.configure) {
+            (None, _) => None,
+            (Some(_), Some(path)) => {
+                Some(std::fs::read(path).with_context(|| path.display().to_string())?.into())
+            }
+            (Some(_), None) => Some(crate::configure::build(&project, self.arch)?),
+        };
+        Ok(Inputs { project, recipe, manifest, policy, configure })
+    }
+
+    /// Where its lock is.
+    pub(crate) fn lock_path(&self, project: &Project) -> PathBuf {
+        self.lock.clone().unwrap_or_else(|| project.lock_path(&self.kind, self.arch))
+    }
+
+    /// Its lock, where there is one.
+    pub(crate) fn read_lock(&self, project: &Project) -> bake::Result<Option<Lock>> {
+        let path = self.lock_path(project);
+        if path.exists() { project::lock(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// How to make its lock anew, for hints.
+    pub(crate) fn lock_command(&self) -> String {
+        format!("cargo xtask lock --kind {} --arch {}", self.kind, self.arch)
+    }
+
+    /// The way out when the archive no longer has a package of the lock.
+    pub(crate) fn way_out(&self) -> String {
+        let lock = self.lock_command();
+        format!("the archive has moved on: `{lock}` resolves what it has now, `cargo xtask bake --relock …` for one bake")
+    }
+
+    /// Its lock, which must be there and answer what the recipe asks.
+    pub(crate) fn lock(&self, inputs: &Inputs) -> bake::Result<Lock> {
+        let path = self.lock_path(&inputs.project);
+        let refuse = |what: String| {
+            Refusal::new(Class::Usage, project::label(&path), Stage::Plan, what)
+                .hint(format!("`{}` resolves it", self.lock_command()))
+        };
+        let Some(lock) = self.read_lock(&inputs.project)? else {
+            return Err(refuse("there is no lock of the Debian packages".to_owned()));
+        };
+        let differences = differences(&lock, &self.kind, &inputs.recipe.request(self.arch));
+        if !differences.is_empty() {
+            return Err(refuse(format!("recipe and lock do not agree: {}", differences.join("; "))));
+        }
+        Ok(lock)
+    }
+
+    /// What a bake with `lock` does. SOURCE_DATE_EPOCH is honoured here, and nowhere else.
+    pub(crate) fn plan(&self, inputs: &Inputs, lock: &Lock) -> anyhow::Result<Plan> {
+        let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
+            Err(_) => None,
+            Ok(text) => Some(text.parse::<u32>().with_context(|| format!("SOURCE_DATE_EPOCH: `{text}` is no number of seconds"))?),
+        };
+        let choices = Choices {
+            provider: self.provider,
+            epoch: epoch.map(i64::from),
+            configure: inputs.configure.clone(),
+        };
+        Ok(bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices)?)
+    }
+}
+
+/// How a lock differs from what `kind` asks for; empty when they agree.
+pub(crate) fn differences(lock: &Lock, kind: &Kind, request: &Request) -> Vec<String> {
+    let other = (lock.kind != *kind).then(|| format!("the lock is of kind `{}`, wanted `{kind}`", lock.kind));
+    other.into_iter().chain(bake::lock::check(lock, request).iter().map(ToString::to_string)).collect()
+}
+
+/// The machine that this runs on, or amd64 where images cannot be for it.
+fn host() -> Arch {
+    if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::Amd64 }
+}
