@@ -10,6 +10,8 @@
 
 pub mod archive;
 pub mod digest;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod lock;
 pub mod manifest;
 pub mod name;
