@@ -24,6 +24,8 @@
 //!
 //! Deliberately absent: an index (the names are the index), reference counts (age decides), compression.
 
+#![expect(clippy::disallowed_methods, reason = "the store is one of the two places that write files")]
+
 mod access;
 mod incoming;
 mod lock;
@@ -186,7 +188,8 @@ impl Store {
 
     /// Syncs the directories of blobs that were fetched: after it, they are there for good.
     pub fn settle(&self) -> Result<()> {
-        let dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let dirty =
+            std::mem::take(&mut *self.dirty.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for directory in dirty {
             File::open(&directory)
                 .and_then(|opened| opened.sync_all())
@@ -211,7 +214,8 @@ impl Store {
     /// Moves what is at `path` out of the way, where a person may look at it.
     fn set_aside(&self, path: &Path, name: &str) -> Result<()> {
         let aside = self.root.join("aside").join(name);
-        access::rename_making(path, &aside, self.directory_mode()).map_err(|error| io(path, "set aside", &error))
+        access::rename_making(path, &aside, self.directory_mode())
+            .map_err(|error| io(path, "set aside", &error))
     }
 
     fn must_be_writable(&self, what: &str) -> Result<()> {

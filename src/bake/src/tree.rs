@@ -6,10 +6,12 @@
 //!
 //! Invariants, held by `insert` and checked by `finish`:
 //! - every entry but the root has its parent directory in the tree;
-//! - `/bin`, `/sbin`, `/lib` and `/lib64` are links into `/usr`, and no entry lies below one of them: a path is
-//!   brought to its merged form before it goes in (`merged`), so that `/bin/x` and `/usr/bin/x` are one;
-//! - a hard link names a regular file that comes before it in the order of paths;
-//! - two owners of one path are an error, unless both are the same directory.
+//! - `/bin`, `/sbin`, `/lib` and `/lib64`, where they are there, are links into `/usr`, and no entry lies below one
+//!   of them: a path is brought to its merged form before it goes in (`merged`), so that `/bin/x` and `/usr/bin/x`
+//!   are one;
+//! - a hard link names a regular file that comes before it in the order of paths: of all names of a file the
+//!   lowest is the file;
+//! - two owners of one path are an error, unless both bring a directory: then the first says mode and owner.
 //!
 //! Deliberately absent: a file on the host's disk as content (what goes in is in the store, or small).
 
@@ -17,6 +19,8 @@ use crate::digest::Sha256;
 use crate::name::{ImagePath, Kind, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod build;
 
 /// Files larger than this many bytes carry a digest per piece, so that pieces can be read, checked and
 /// compressed apart from each other.
@@ -159,6 +163,14 @@ pub enum TreeError {
         path: ImagePath,
         /// The parent.
         parent: ImagePath,
+        /// Who wants it.
+        origin: String,
+    },
+    /// What would be `/bin`, `/sbin`, `/lib` or `/lib64` is neither a directory nor a link into `/usr`.
+    #[error("`{path}` must be a link to `usr{path}` on a merged system, and is something else (from {origin})")]
+    Alias {
+        /// The path.
+        path: ImagePath,
         /// Who wants it.
         origin: String,
     },

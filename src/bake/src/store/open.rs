@@ -16,7 +16,7 @@ const LOCK: &str = "in-use.lock";
 const DIRECTORIES: [&str; 4] = ["aside", "blobs", "incoming", "notes"];
 
 pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
-    let root = std::path::absolute(root).map_err(|error| io(root, "find", &error))?;
+    let root = root.to_path_buf();
     make_directory(&root, options.sharing.directory_mode()).map_err(|error| {
         io(&root, "make", &error).hint("choose a directory for the store that can be written to")
     })?;

@@ -1,0 +1,251 @@
+//! Fetch: what a plan wants, from mirrors, upstream and Debian's archives into the store.
+//!
+//! ```text
+//! wants ─► in the store? hashed once ─► yes: fetched
+//!                                    └► no: each place in turn ─► part ─► whole, and its digest ─► blob
+//! ```
+//! Invariants
+//! - Nothing is believed of a place: the size bounds what is read, the digest over the whole decides. A place that lacks
+//!   a file, or has another one of its name, is left for the next place, and an event names both.
+//! - A [`Fetched`] says that each want was in the store and was hashed in this run. Nothing else can make one.
+//! - Each digest is transferred once, also by several bakes at once: the others wait for the part's lock.
+//! - Offline, and where nothing lacks, no socket is opened and no run time started.
+//! - At most the size wanted is written, at most a chunk more is read, and every wait has a deadline.
+//!
+//! The asynchronous run time stays inside: each transfer is a thread that reads from top to bottom.
+//! Deliberately absent: a cache of answers (the store is the cache), cookies, content encodings, automatic redirects.
+
+mod apt_archive;
+pub mod apt_sources;
+mod fault;
+mod local;
+mod places;
+mod progress;
+mod transfer;
+mod web;
+
+pub use apt_archive::Archives;
+pub use places::Place;
+pub use progress::{Event, Progress, Silent};
+
+use crate::digest::Digest;
+use crate::plan::Want;
+use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::store::Store;
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use web::Web;
+
+/// How to fetch.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many transfers at once; at least one.
+    pub jobs: usize,
+    /// Mirrors of upstream components, tried in turn before upstream itself.
+    pub mirrors: Vec<Place>,
+    /// Roots of Debian's archive (`…/debian`), tried in turn.
+    pub debian: Vec<Place>,
+    /// Roots of Debian's security archive (`…/debian-security`), tried in turn.
+    pub debian_security: Vec<Place>,
+    /// The snapshot archive (`https://snapshot.debian.org/archive`), tried when no root has a file.
+    pub snapshot: Option<String>,
+    /// Use directories and the store only.
+    pub offline: bool,
+    /// The way to upstream.
+    pub proxy: Proxy,
+    /// The way to Debian's archives.
+    pub debian_proxy: Proxy,
+    /// Certificates (PEM) of authorities that are trusted beside those of the system.
+    pub authorities: Vec<u8>,
+    /// How long things may take.
+    pub deadlines: Deadlines,
+    /// The way out when no archive has a Debian package any more, as a hint of the refusal.
+    pub relock_hint: Cow<'static, str>,
+}
+
+/// A proxy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// None.
+    #[default]
+    Direct,
+    /// What `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say: the one case in which the environment is read
+    /// (by the HTTP client), and only when the caller asks for it here.
+    Environment,
+    /// This one, for every connection: `http://`, `https://` or `socks5://`.
+    Fixed(String),
+}
+
+/// How long things may take. All are upper bounds of waits without progress but the last.
+#[derive(Debug, Clone)]
+pub struct Deadlines {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// The window in which `slow_bytes` must arrive, headers included.
+    pub slow: Duration,
+    /// The bytes that must arrive in each `slow` window.
+    pub slow_bytes: u64,
+    /// For one file, from all places, with all tries.
+    pub total: Duration,
+    /// The first wait before another try; it doubles.
+    pub backoff: Duration,
+    /// How long another process may hold a transfer without any progress.
+    pub stalled: Duration,
+}
+
+/// Proof that each want is in the store and was hashed in this run.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    sizes: BTreeMap<Digest, u64>,
+    /// What was transferred, in bytes; the rest was in the store.
+    transferred: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            jobs: 4,
+            mirrors: Vec::new(),
+            debian: Vec::new(),
+            debian_security: Vec::new(),
+            snapshot: None,
+            offline: false,
+            proxy: Proxy::Direct,
+            debian_proxy: Proxy::Direct,
+            authorities: Vec::new(),
+            deadlines: Deadlines::default(),
+            relock_hint: Cow::Borrowed("resolve the packages again, over the archive as it is today"),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            slow: Duration::from_secs(30),
+            slow_bytes: 30 << 10,
+            total: Duration::from_secs(3600),
+            backoff: Duration::from_millis(500),
+            stalled: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Brings all `wants` into the store.
+///
+/// # Errors
+/// `Verification` where a place had wrong bytes and no other had right ones; `Network` where no place could be
+/// reached or had the file; `Io` for the store; `Lock` where another process holds a transfer and does not go on.
+pub fn fetch(store: &Store, wants: &[Want], options: &Options, progress: &dyn Progress) -> Result<Fetched> {
+    let wants = without_repeats(wants)?;
+    let present: Vec<bool> = wants.par_iter().map(|want| is_present(store, want)).collect::<Result<_>>()?;
+    let (hits, misses): (Vec<_>, Vec<_>) = wants.iter().zip(present).partition(|(_, present)| *present);
+    let misses: Vec<&Want> = misses.into_iter().map(|(want, _)| *want).collect();
+    progress.event(Event::Cached { count: hits.len(), bytes: hits.iter().map(|(want, _)| want.size).sum() });
+    let transferred = misses.iter().map(|want| want.size).sum();
+    if !misses.is_empty() {
+        progress.event(Event::Begin { count: misses.len(), bytes: transferred });
+        transfer_all(store, &misses, options, progress)?;
+        progress.event(Event::End);
+    }
+    Ok(Fetched { sizes: wants.iter().map(|want| (want.digest.clone(), want.size)).collect(), transferred })
+}
+
+impl Fetched {
+    /// Opens a blob that was fetched; an error for one that nobody wanted.
+    pub fn open(&self, store: &Store, digest: &Digest) -> Result<File> {
+        if !self.contains(digest) {
+            return Err(Refusal::new(
+                Class::Io,
+                digest.to_string(),
+                Stage::Store,
+                "it was not among the wants of the plan",
+            ));
+        }
+        store.open_blob(digest)
+    }
+
+    /// Whether it is a proof for this digest.
+    #[must_use]
+    pub fn contains(&self, digest: &Digest) -> bool {
+        self.sizes.contains_key(digest)
+    }
+
+    /// What was transferred in this run, in bytes.
+    #[must_use]
+    pub fn transferred(&self) -> u64 {
+        self.transferred
+    }
+
+    /// All that was wanted, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.sizes.values().sum()
+    }
+}
+
+/// One want a digest, in their order. Two sizes of one digest cannot both be right.
+fn without_repeats(wants: &[Want]) -> Result<Vec<&Want>> {
+    let mut seen: BTreeMap<&Digest, &Want> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(wants.len());
+    for want in wants {
+        match seen.insert(&want.digest, want) {
+            None => kept.push(want),
+            Some(other) if other.size == want.size => {}
+            Some(other) => {
+                let cause = format!(
+                    "`{}` has the same digest but another size, wanted {}, got {}",
+                    other.name, other.size, want.size
+                );
+                return Err(Refusal::new(Class::Usage, want.name.as_str(), Stage::Fetch, cause));
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether it is in the store and is what its name says.
+fn is_present(store: &Store, want: &Want) -> Result<bool> {
+    Ok(store.has(&want.digest, want.size)? && store.verify_blob(&want.digest)?)
+}
+
+/// Transfers on `jobs` threads, the biggest first. The first refusal ends them all; what is begun stays as parts.
+fn transfer_all(store: &Store, misses: &[&Want], options: &Options, progress: &dyn Progress) -> Result<()> {
+    let mut queue: Vec<(usize, &Want)> = misses.iter().copied().enumerate().collect();
+    queue.sort_by_key(|(id, want)| (std::cmp::Reverse(want.size), *id));
+    let queue = Mutex::new(VecDeque::from(queue));
+    let refused: Mutex<Option<(usize, Refusal)>> = Mutex::new(None);
+    let stop = AtomicBool::new(false);
+    let web = Web::new(options);
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let Some((id, want)) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else {
+                return;
+            };
+            let one = transfer::One { id, want, store, options, web: &web, progress, stop: &stop };
+            if let Err(refusal) = transfer::transfer(&one) {
+                // those that end because of the first one say nothing new
+                if !stop.swap(true, Ordering::Relaxed) {
+                    *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((id, refusal));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..options.jobs.clamp(1, misses.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    store.settle()?;
+    match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, refusal)) => Err(refusal),
+        None => Ok(()),
+    }
+}

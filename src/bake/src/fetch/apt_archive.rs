@@ -1,0 +1,183 @@
+//! Debian's archives as a resolver reads them: InRelease by name, indexes by digest.
+//!
+//! An index is kept in the store under its digest, so that the same lock is made again without a transfer. An InRelease
+//! is never kept: whether it is to be believed is not known here.
+
+use super::fault::Fault;
+use super::places::{Location, roots};
+use super::progress::{Event, Progress};
+use super::transfer::{Tries, pause, refused};
+use super::web::{Ask, Web};
+use super::{Options, local};
+use crate::digest::{Digest, Sha256};
+use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::store::Store;
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// The largest InRelease that is read, in bytes; today's have 140 to 200 KB.
+const INRELEASE_LIMIT: u64 = 4 << 20;
+/// The largest index that is read, in bytes, as it is transferred; today's have up to 10 MB.
+const INDEX_LIMIT: u64 = 128 << 20;
+
+/// The archives that the options name, read into memory.
+pub struct Archives<'a> {
+    store: &'a Store,
+    options: &'a Options,
+    progress: &'a dyn Progress,
+    web: Web<'a>,
+}
+
+impl<'a> Archives<'a> {
+    /// Readies them; nothing is asked yet.
+    #[must_use]
+    pub fn new(store: &'a Store, options: &'a Options, progress: &'a dyn Progress) -> Self {
+        Self { store, options, progress, web: Web::new(options) }
+    }
+
+    /// The InRelease of a suite (`trixie`, `trixie-security`) of an archive (`debian`, `debian-security`), from the first
+    /// place that answers. Not verified.
+    pub fn inrelease(&self, archive: &str, suite: &str) -> Result<Vec<u8>> {
+        self.first(archive, &[format!("dists/{suite}/InRelease")], INRELEASE_LIMIT, None)
+    }
+
+    /// An index of a suite, by the first of its `paths` (below `dists/<suite>/`) and places that has these very bytes.
+    pub fn index(
+        &self,
+        archive: &str,
+        suite: &str,
+        paths: &[String],
+        digest: Sha256,
+        size: u64,
+    ) -> Result<Vec<u8>> {
+        let name = Digest::from(digest);
+        if size > INDEX_LIMIT {
+            let cause = format!("the index is too large, wanted at most {INDEX_LIMIT} bytes, got {size}");
+            return Err(Refusal::new(Class::Verification, suite, Stage::Fetch, cause));
+        }
+        if self.store.has(&name, size)? && self.store.verify_blob(&name)? {
+            let mut bytes = Vec::new();
+            let read = self.store.open_blob(&name)?.take(size).read_to_end(&mut bytes);
+            read.map_err(|error| Refusal::io(suite, Stage::Fetch, "read an index in the store", &error))?;
+            return Ok(bytes);
+        }
+        let paths: Vec<String> = paths.iter().map(|path| format!("dists/{suite}/{path}")).collect();
+        let bytes = self.first(archive, &paths, size, Some(&name))?;
+        if self.store.is_writable() {
+            let mut incoming = self.store.incoming()?;
+            incoming
+                .write_all(&bytes)
+                .map_err(|error| Refusal::io(suite, Stage::Fetch, "write an index to the store", &error))?;
+            incoming.commit()?;
+        }
+        Ok(bytes)
+    }
+
+    /// The file at the first place and path that has it; where its digest is known, that has it right.
+    fn first(&self, archive: &str, paths: &[String], limit: u64, digest: Option<&Digest>) -> Result<Vec<u8>> {
+        let artifact = format!("{archive} {}", paths.first().map_or("", String::as_str));
+        let mut places: Vec<Location> = Vec::new();
+        for root in roots(self.options, archive) {
+            places.extend(
+                paths.iter().filter_map(|path| root.file(&path.split('/').collect::<Vec<_>>(), true)),
+            );
+        }
+        if self.options.offline {
+            places.retain(|place| matches!(place, Location::File(_)));
+        }
+        if places.is_empty() {
+            let why = if self.options.offline { "this run is offline" } else { "no archive is named" };
+            return Err(Refusal::new(
+                Class::Network,
+                artifact,
+                Stage::Fetch,
+                format!("{why}, and no directory has it"),
+            )
+            .hint("name a place of Debian's archive that can be reached"));
+        }
+        let until = Instant::now() + self.options.deadlines.total;
+        let mut failures: Vec<(String, Fault)> = Vec::new();
+        for place in &places {
+            let next = place.to_string();
+            if let Some((left, fault)) = failures.last() {
+                let why = fault.to_string();
+                self.progress.event(Event::NextPlace {
+                    id: 0,
+                    name: &artifact,
+                    left,
+                    why: &why,
+                    next: &next,
+                });
+            }
+            match self.from_one(place, limit, digest, until) {
+                Ok(bytes) => return Ok(bytes),
+                Err(fault) => failures.push((next, fault)),
+            }
+        }
+        Err(refused(&artifact, failures.iter().map(|(place, fault)| (place.clone(), fault)).collect()))
+    }
+
+    fn from_one(
+        &self,
+        place: &Location,
+        limit: u64,
+        digest: Option<&Digest>,
+        until: Instant,
+    ) -> Result<Vec<u8>, Fault> {
+        let mut tries = Tries::default();
+        loop {
+            let fault = match self.once(place, limit, digest, until) {
+                Ok(bytes) => return Ok(bytes),
+                Err(fault) => fault,
+            };
+            let Some(wait) = tries.next(&fault, self.options.deadlines.backoff) else { return Err(fault) };
+            self.progress.event(Event::Retry {
+                id: 0,
+                from: &place.to_string(),
+                why: &fault.to_string(),
+                wait,
+            });
+            pause(wait, until, &AtomicBool::new(false))?;
+        }
+    }
+
+    fn once(
+        &self,
+        place: &Location,
+        limit: u64,
+        digest: Option<&Digest>,
+        until: Instant,
+    ) -> Result<Vec<u8>, Fault> {
+        let bytes = match place {
+            Location::File(path) => local::read(path, limit)?,
+            Location::Url { url, debian } => {
+                let stop = AtomicBool::new(false);
+                let size = digest.map(|_| limit);
+                let ask = Ask { url, debian: *debian, at: 0, etag: None, size, until, stop: &stop };
+                let answer = self.web.ask(&ask)?;
+                let page = answer.page;
+                let mut bytes: Vec<u8> = Vec::new();
+                self.web.read(answer, &ask, &mut |chunk| {
+                    if (bytes.len() + chunk.len()) as u64 > limit {
+                        return Err(Fault::Size { wanted: limit, got: "more".to_owned(), page });
+                    }
+                    bytes.extend_from_slice(chunk);
+                    Ok(())
+                })?;
+                bytes
+            }
+        };
+        match digest {
+            Some(wanted) if bytes.len() as u64 != limit => {
+                let (wanted, got) = (limit, format!("{} (of {wanted})", bytes.len()));
+                Err(Fault::Size { wanted, got, page: false })
+            }
+            Some(wanted) => match Digest::from(Sha256::of(&bytes)) {
+                got if got == *wanted => Ok(bytes),
+                got => Err(Fault::Digest { wanted: wanted.clone(), got, page: false }),
+            },
+            None => Ok(bytes),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What can be wrong with one try at one place.
+
+use crate::digest::Digest;
+use crate::refusal::Class;
+use std::time::Duration;
+
+/// Why a try has failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("not there (HTTP status {0})")]
+    Missing(u16),
+    #[error("not there")]
+    NoFile,
+    #[error("HTTP status {0}")]
+    Status(u16),
+    #[error("no connection: {0}")]
+    Connect(String),
+    #[error("the connection is not trusted: {0}")]
+    Untrusted(String),
+    #[error("broken answer: {0}")]
+    Broken(String),
+    #[error("got {got} of {wanted} bytes: {why}")]
+    Cut { wanted: u64, got: u64, why: String },
+    #[error("size, wanted {wanted}, got {got}")]
+    Short { wanted: u64, got: u64 },
+    #[error("size, wanted {wanted}, got {got}")]
+    Size { wanted: u64, got: String, page: bool },
+    #[error("digest, wanted {wanted}, got {got}")]
+    Digest { wanted: Digest, got: Digest, page: bool },
+    #[error("too slow: {got} bytes in {seconds:.1} s, wanted {wanted}", seconds = .window.as_secs_f64())]
+    Slow { got: u64, wanted: u64, window: Duration },
+    #[error("not done within the time for one file")]
+    Late,
+    #[error("redirect: {0}")]
+    Redirect(String),
+    #[error("content encoding, wanted `identity`, got `{0}`")]
+    Encoded(String),
+    #[error("the answer has a meaning in doubt: {0}")]
+    Ambiguous(&'static str),
+    #[error("what the place sends does not fit what is there: {0}")]
+    Resume(String),
+    #[error("not a plain file")]
+    NotPlain,
+    #[error("cannot read: {0}")]
+    Read(std::io::Error),
+    #[error("cannot write: {0}")]
+    Write(std::io::Error),
+    #[error("another transfer has failed")]
+    Stopped,
+}
+
+impl Fault {
+    /// How often a place that fails like this is tried in all.
+    pub(super) fn tries(&self) -> u32 {
+        match self {
+            Self::Cut { .. } | Self::Short { .. } | Self::Broken(_) | Self::Resume(_) => 4,
+            Self::Status(408 | 425 | 429 | 500..=599) => 4,
+            // each of these has cost a deadline already
+            Self::Connect(_) | Self::Slow { .. } => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether no other place can do better.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Write(_) | Self::Stopped | Self::Late)
+    }
+
+    /// Whether the place just does not have the file.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::NoFile)
+    }
+
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Short { .. } | Self::Size { .. } | Self::Digest { .. } | Self::Encoded(_) => {
+                Class::Verification
+            }
+            Self::Read(_) | Self::Write(_) | Self::NotPlain => Class::Io,
+            _ => Class::Network,
+        }
+    }
+
+    /// The way out, where one can be told from the fault alone.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Size { page: true, .. } | Self::Digest { page: true, .. } => {
+                Some("the answer is a web page: it looks like a login page of the network")
+            }
+            Self::Untrusted(_) => {
+                Some("is the clock right, are the system's CA certificates there, is a proxy in between?")
+            }
+            Self::Write(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                Some("free some space, or choose another place for the store")
+            }
+            _ => None,
+        }
+    }
+}

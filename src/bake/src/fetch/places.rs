@@ -1,0 +1,250 @@
+//! Where a want may be had, in the order of trying. Pure: nothing is asked here.
+
+use super::Options;
+use crate::plan::{Source, Want};
+use crate::refusal::{Class, Refusal, Result, Stage};
+use reqwest::Url;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A mirror or an archive's root that the user names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// `https:` or `http:`; it may carry user and password, which are sent to this host and port only.
+    Url(Url),
+    /// A directory.
+    Directory(PathBuf),
+}
+
+/// Text that is no place.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a place is an http or https URL or a directory, got `{0}`")]
+pub struct PlaceError(String);
+
+/// One file at one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Location {
+    Url { url: Url, debian: bool },
+    File(PathBuf),
+}
+
+/// All locations of a want, in the order of trying; empty offline where no directory is named.
+pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>> {
+    let refuse = |cause: String| Refusal::new(Class::Usage, want.name.as_str(), Stage::Fetch, cause);
+    let mut found = Vec::new();
+    match &want.source {
+        Source::Upstream { url } => {
+            let url =
+                Url::parse(url).map_err(|error| refuse(format!("the URL of the pin is wrong: {error}")))?;
+            if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
+                return Err(refuse("the URL of a pin must be https, without user and password".to_owned()));
+            }
+            let base =
+                url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default().to_owned();
+            for mirror in &options.mirrors {
+                let short = [want.name.as_str(), want.version.as_str(), base.as_str()];
+                let long = [&["vmconfig", "artifacts"][..], &short[..]].concat();
+                found.extend(mirror.file(&long, false));
+                found.extend(mirror.file(&short, false));
+            }
+            found.push(Location::Url { url, debian: false });
+        }
+        Source::Debian { archive, file, date } => {
+            let parts: Vec<&str> = file.split('/').collect();
+            if !parts.iter().all(|part| is_part(part)) {
+                return Err(refuse(format!("`{file}` is no path below an archive")));
+            }
+            found.extend(roots(options, archive).iter().filter_map(|root| root.file(&parts, true)));
+            found
+                .extend(snapshots(options, archive, *date).iter().filter_map(|root| root.file(&parts, true)));
+        }
+    }
+    if options.offline {
+        found.retain(|location| matches!(location, Location::File(_)));
+    }
+    Ok(found)
+}
+
+/// The roots of an archive that the user names.
+pub(super) fn roots<'a>(options: &'a Options, archive: &str) -> &'a [Place] {
+    if archive == "debian-security" { &options.debian_security } else { &options.debian }
+}
+
+/// The archive as it was soon after `date`, when all that a lock of that date names must have been taken up, and at it.
+fn snapshots(options: &Options, archive: &str, date: jiff::Timestamp) -> Vec<Place> {
+    let Some(base) = &options.snapshot else { return Vec::new() };
+    let later = date.checked_add(jiff::SignedDuration::from_hours(6)).unwrap_or(date);
+    [later, date]
+        .iter()
+        .filter_map(|time| {
+            format!("{}/{archive}/{}", base.trim_end_matches('/'), time.strftime("%Y%m%dT%H%M%SZ"))
+                .parse()
+                .ok()
+        })
+        .collect()
+}
+
+impl Place {
+    /// A file below the place; `None` where a part of the path would lead elsewhere.
+    pub(super) fn file(&self, parts: &[&str], debian: bool) -> Option<Location> {
+        if !parts.iter().all(|part| is_part(part)) {
+            return None;
+        }
+        match self {
+            Self::Directory(directory) => Some(Location::File(directory.join(parts.join("/")))),
+            Self::Url(url) => {
+                let mut url = url.clone();
+                url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
+                Some(Location::Url { url, debian })
+            }
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = PlaceError;
+
+    /// `http://…` and `https://…` are URLs; what has another scheme is refused; all else is a directory.
+    fn from_str(text: &str) -> std::result::Result<Self, PlaceError> {
+        if !text.contains("://") && !text.is_empty() {
+            return Ok(Self::Directory(PathBuf::from(text)));
+        }
+        match Url::parse(text) {
+            Ok(mut url) if matches!(url.scheme(), "http" | "https") => {
+                url.set_query(None);
+                url.set_fragment(None);
+                Ok(Self::Url(url))
+            }
+            _ => Err(PlaceError(without_user(text))),
+        }
+    }
+}
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url { url, .. } => f.write_str(&shown(url)),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(&shown(url)),
+            Self::Directory(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// A URL as messages show it: without user, password and query, which may be secrets.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    if url.query().is_some() {
+        url.set_query(Some("hidden"));
+    }
+    url.to_string()
+}
+
+/// Text that may be a URL, without what stands before an `@`.
+fn without_user(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}{}", &text[..scheme + 3], &text[at + 1..]),
+        _ => text.to_owned(),
+    }
+}
+
+/// A part of a path that names something below, in a URL and in a directory alike.
+fn is_part(part: &str) -> bool {
+    !part.is_empty()
+        && part != "."
+        && part != ".."
+        && !part.contains(['/', '\\', '\0'])
+        && !part.contains(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn want(version: &str, source: Source) -> Want {
+        let digest = crate::digest::Sha256::of(b"x").into();
+        Want { name: "runc".parse().unwrap(), version: version.to_owned(), digest, size: 1, source }
+    }
+
+    fn shown_all(want: &Want, options: &Options) -> Vec<String> {
+        locations(want, options).unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_component_is_looked_for_in_both_layouts_of_each_mirror_then_upstream() {
+        let url = "https://github.com/o/r/releases/download/v1.2/runc.amd64".to_owned();
+        let mirrors = vec!["http://u:p@127.0.0.1:8/m/".parse().unwrap(), "/srv/mirror".parse().unwrap()];
+        let options = Options { mirrors, ..Options::default() };
+        let upstream = want("v1.2", Source::Upstream { url: url.clone() });
+        let wanted = [
+            "http://127.0.0.1:8/m/vmconfig/artifacts/runc/v1.2/runc.amd64",
+            "http://127.0.0.1:8/m/runc/v1.2/runc.amd64",
+            "/srv/mirror/vmconfig/artifacts/runc/v1.2/runc.amd64",
+            "/srv/mirror/runc/v1.2/runc.amd64",
+            &url,
+        ];
+        assert_eq!(shown_all(&upstream, &options), wanted);
+        let offline = Options { offline: true, ..options.clone() };
+        assert_eq!(shown_all(&upstream, &offline), wanted[2..4]);
+        let odd = want("../../x", Source::Upstream { url: url.clone() });
+        assert_eq!(
+            shown_all(&odd, &options),
+            [url.as_str()],
+            "a version that would lead elsewhere is in no mirror"
+        );
+    }
+
+    #[test]
+    fn a_package_is_looked_for_in_the_archives_then_in_the_snapshots() {
+        let options = Options {
+            debian: vec!["http://127.0.0.1/debian".parse().unwrap()],
+            debian_security: vec!["http://127.0.0.1/debian-security".parse().unwrap()],
+            snapshot: Some("https://snapshot.debian.org/archive".to_owned()),
+            ..Options::default()
+        };
+        let date = "2026-09-12T20:00:00Z".parse().unwrap();
+        let source = |archive: &str, file: &str| Source::Debian {
+            archive: archive.to_owned(),
+            file: file.to_owned(),
+            date,
+        };
+        let file = "pool/main/g/gcc/libstdc++6_14_amd64.deb";
+        assert_eq!(
+            shown_all(&want("1", source("debian-security", file)), &options),
+            [
+                format!("http://127.0.0.1/debian-security/{file}"),
+                format!("https://snapshot.debian.org/archive/debian-security/20260913T020000Z/{file}"),
+                format!("https://snapshot.debian.org/archive/debian-security/20260912T200000Z/{file}"),
+            ]
+        );
+        assert!(locations(&want("1", source("debian", "pool/../../etc/passwd")), &options).is_err());
+    }
+
+    #[test]
+    fn m06_an_upstream_url_that_is_not_https_or_has_a_password_is_refused_and_not_shown() {
+        for url in ["http://h/f", "file:///f", "ftp://h/f", "https://user:secret@h/f", "nothing"] {
+            let refusal =
+                locations(&want("1", Source::Upstream { url: url.to_owned() }), &Options::default())
+                    .unwrap_err();
+            assert!(!refusal.to_string().contains("secret"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_http_or_a_directory() {
+        for text in ["ftp://user:secret@h/x", "file:///x", ""] {
+            let error = text.parse::<Place>().unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+        assert_eq!("http://a:b@h/x?y#z".parse::<Place>().unwrap().to_string(), "http://h/x");
+    }
+}

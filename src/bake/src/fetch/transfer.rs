@@ -1,0 +1,301 @@
+//! One want, from the first place that has it.
+
+use super::fault::Fault;
+use super::places::{Location, locations};
+use super::progress::{Event, Progress};
+use super::web::{Ask, Web};
+use super::{Options, is_present, local};
+use crate::plan::{Source, Want};
+use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::store::{Begun, Store, Transfer};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Pause between two looks at what another process does.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A try that brings so much has not been in vain: the count of tries begins anew.
+const WORTH: u64 = 1 << 20;
+
+/// One transfer and all that it needs.
+pub(super) struct One<'a> {
+    pub(super) id: usize,
+    pub(super) want: &'a Want,
+    pub(super) store: &'a Store,
+    pub(super) options: &'a Options,
+    pub(super) web: &'a Web<'a>,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// Brings one want into the store.
+pub(super) fn transfer(one: &One<'_>) -> Result<()> {
+    let places = locations(one.want, one.options)?;
+    if places.is_empty() {
+        return Err(refusal(
+            one,
+            Class::Network,
+            "it is not in the store, and this run is offline".to_owned(),
+        )
+        .hint("run once without offline, or name a directory that has it"));
+    }
+    if let Some(mut part) = claim(one)? {
+        let until = Instant::now() + one.options.deadlines.total;
+        if let Err(failures) = from_all(one, &mut part, &places, until) {
+            if failures.iter().any(|(_, fault)| matches!(fault, Fault::Write(_))) {
+                part.discard();
+            }
+            return Err(nowhere(one, &failures));
+        }
+    }
+    one.progress.event(Event::Done { id: one.id });
+    Ok(())
+}
+
+/// Takes the transfer on; none where another process has done it meanwhile.
+fn claim<'a>(one: &One<'a>) -> Result<Option<Transfer<'a>>> {
+    let mut seen = None;
+    let mut since = Instant::now();
+    loop {
+        match one.store.begin(&one.want.digest)? {
+            Begun::Ours(transfer) => return Ok((!is_present(one.store, one.want)?).then_some(transfer)),
+            Begun::Theirs(holder) => {
+                if seen.is_none() {
+                    one.progress.event(Event::Waiting {
+                        id: one.id,
+                        name: one.want.name.as_str(),
+                        pids: &holder.pids,
+                    });
+                }
+                if seen != Some(holder.progress) {
+                    (seen, since) = (Some(holder.progress), Instant::now());
+                } else if since.elapsed() >= one.options.deadlines.stalled {
+                    return Err(holder.refusal(one.want.name.as_str()));
+                }
+            }
+        }
+        if one.stop.load(Ordering::Relaxed) {
+            return Err(nowhere(one, &[]));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Tries each place until one has it; else what was wrong with each.
+fn from_all<'p>(
+    one: &One<'_>,
+    part: &mut Transfer<'_>,
+    places: &'p [Location],
+    until: Instant,
+) -> Result<(), Vec<(&'p Location, Fault)>> {
+    let mut failures: Vec<(&Location, Fault)> = Vec::new();
+    for place in places {
+        if let Some((left, fault)) = failures.last() {
+            let (left, why, next) = (left.to_string(), fault.to_string(), place.to_string());
+            let name = one.want.name.as_str();
+            one.progress.event(Event::NextPlace { id: one.id, name, left: &left, why: &why, next: &next });
+        }
+        match from_one(one, part, place, until) {
+            Ok(()) => return Ok(()),
+            Err(fault) => {
+                let last = fault.is_final();
+                failures.push((place, fault));
+                if last {
+                    break;
+                }
+            }
+        }
+    }
+    Err(failures)
+}
+
+/// Tries one place as often as its faults deserve.
+fn from_one(one: &One<'_>, part: &mut Transfer<'_>, place: &Location, until: Instant) -> Result<(), Fault> {
+    let from = place.to_string();
+    let mut etag = None;
+    let mut tries = Tries::default();
+    loop {
+        let at = length(part)?;
+        let Want { name, version, size, .. } = one.want;
+        one.progress.event(Event::Start {
+            id: one.id,
+            name: name.as_str(),
+            version,
+            bytes: *size,
+            from: &from,
+            at,
+        });
+        let fault = match once(one, part, place, &mut etag, until) {
+            Ok(()) => return Ok(()),
+            Err(fault) => fault,
+        };
+        if length(part)? >= at.saturating_add(WORTH) {
+            tries = Tries::default();
+        }
+        let Some(wait) = tries.next(&fault, one.options.deadlines.backoff) else { return Err(fault) };
+        one.progress.event(Event::Retry { id: one.id, from: &from, why: &fault.to_string(), wait });
+        pause(wait, until, one.stop)?;
+    }
+}
+
+/// One try: the rest of the part, then the digest of the whole.
+fn once(
+    one: &One<'_>,
+    part: &mut Transfer<'_>,
+    place: &Location,
+    etag: &mut Option<String>,
+    until: Instant,
+) -> Result<(), Fault> {
+    let size = one.want.size;
+    let mut at = length(part)?;
+    if at > size || matches!(place, Location::File(_)) {
+        restart(one, part)?;
+        at = 0;
+    }
+    let mut page = false;
+    if at < size || size == 0 {
+        match place {
+            Location::File(path) => local::copy(path, size, part.file(), &mut |n| announce(one, n))?,
+            Location::Url { url, debian } => {
+                let ask = Ask {
+                    url,
+                    debian: *debian,
+                    at,
+                    etag: etag.as_deref(),
+                    size: Some(size),
+                    until,
+                    stop: one.stop,
+                };
+                let asked = one.web.ask(&ask);
+                if matches!(asked, Err(Fault::Resume(_))) {
+                    restart(one, part)?;
+                }
+                let answer = asked?;
+                if answer.at == 0 && at > 0 {
+                    restart(one, part)?;
+                    at = 0;
+                }
+                let new_etag = answer.etag.clone();
+                page = receive(one, part, &ask, answer)?;
+                *etag = new_etag;
+            }
+        }
+    }
+    match part.finish() {
+        Ok(Ok(())) => Ok(()),
+        // what was there from earlier may be the wrong half
+        Ok(Err(_)) if at > 0 => {
+            one.progress.event(Event::Restart { id: one.id });
+            Err(Fault::Resume("together they have another digest".to_owned()))
+        }
+        Ok(Err(got)) => {
+            one.progress.event(Event::Restart { id: one.id });
+            Err(Fault::Digest { wanted: one.want.digest.clone(), got, page })
+        }
+        Err(refusal) => Err(Fault::Write(std::io::Error::other(refusal.to_string()))),
+    }
+}
+
+/// Writes an answer's body to the part; whether it is a web page.
+fn receive(
+    one: &One<'_>,
+    part: &mut Transfer<'_>,
+    ask: &Ask<'_>,
+    answer: super::web::Answer,
+) -> Result<bool, Fault> {
+    let file = part.file();
+    file.seek(SeekFrom::Start(answer.at)).map_err(Fault::Write)?;
+    let mut page = answer.page;
+    let mut first = answer.at == 0;
+    one.web.read(answer, ask, &mut |chunk| {
+        page |= std::mem::take(&mut first) && looks_like_a_page(chunk);
+        file.write_all(chunk).map_err(Fault::Write)?;
+        announce(one, chunk.len() as u64)
+    })?;
+    Ok(page)
+}
+
+/// Whether bytes begin as HTML does.
+fn looks_like_a_page(bytes: &[u8]) -> bool {
+    let head = bytes.trim_ascii_start();
+    [&b"<!doctype html"[..], b"<html"]
+        .iter()
+        .any(|tag| head.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag)))
+}
+
+fn announce(one: &One<'_>, n: u64) -> Result<(), Fault> {
+    one.progress.event(Event::Bytes { id: one.id, n });
+    if one.stop.load(Ordering::Relaxed) { Err(Fault::Stopped) } else { Ok(()) }
+}
+
+fn length(part: &mut Transfer<'_>) -> Result<u64, Fault> {
+    part.file().metadata().map(|metadata| metadata.len()).map_err(Fault::Write)
+}
+
+fn restart(one: &One<'_>, part: &mut Transfer<'_>) -> Result<(), Fault> {
+    if length(part)? > 0 {
+        one.progress.event(Event::Restart { id: one.id });
+    }
+    part.file().set_len(0).and_then(|()| part.file().rewind()).map_err(Fault::Write)
+}
+
+/// Counts the tries at one place.
+#[derive(Default)]
+pub(super) struct Tries(u32);
+
+impl Tries {
+    /// How long to wait before the next try, when the fault deserves one. No jitter: the same faults, the same waits.
+    pub(super) fn next(&mut self, fault: &Fault, backoff: Duration) -> Option<Duration> {
+        self.0 += 1;
+        (self.0 < fault.tries()).then(|| backoff.saturating_mul(1 << (self.0 - 1).min(8)))
+    }
+}
+
+/// Waits, unless there is no time for it or nobody wants it any more.
+pub(super) fn pause(wait: Duration, until: Instant, stop: &AtomicBool) -> Result<(), Fault> {
+    let end = Instant::now() + wait;
+    if end >= until {
+        return Err(Fault::Late);
+    }
+    while Instant::now() < end {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Fault::Stopped);
+        }
+        std::thread::sleep(PAUSE.min(end.saturating_duration_since(Instant::now())));
+    }
+    Ok(())
+}
+
+/// The refusal that says what was wrong with each place.
+fn nowhere(one: &One<'_>, failures: &[(&Location, Fault)]) -> Refusal {
+    let absent = failures.iter().any(|(_, fault)| fault.is_absence());
+    let refusal = refused(
+        one.want.name.as_str(),
+        failures.iter().map(|(place, fault)| (place.to_string(), fault)).collect(),
+    );
+    match &one.want.source {
+        Source::Debian { .. } if refusal.hint.is_none() && absent => {
+            refusal.hint(one.options.relock_hint.clone())
+        }
+        _ => refusal,
+    }
+}
+
+/// One refusal of several faults: wrong bytes say more than a place that is not there.
+pub(super) fn refused(artifact: &str, failures: Vec<(String, &Fault)>) -> Refusal {
+    let classes = [Class::Io, Class::Verification];
+    let class = classes.into_iter().find(|class| failures.iter().any(|(_, fault)| fault.class() == *class));
+    let hint = failures.iter().find_map(|(_, fault)| fault.hint());
+    let each: Vec<String> = failures.iter().map(|(place, fault)| format!("{fault} (`{place}`)")).collect();
+    let cause = match each.len() {
+        0 => "ended, since another transfer has failed".to_owned(),
+        1 => each.concat(),
+        _ => format!("no place has it: {}", each.join("; ")),
+    };
+    let refusal = Refusal::new(class.unwrap_or(Class::Network), artifact, Stage::Fetch, cause);
+    if let Some(hint) = hint { refusal.hint(hint) } else { refusal }
+}
+
+fn refusal(one: &One<'_>, class: Class, cause: String) -> Refusal {
+    Refusal::new(class, one.want.name.as_str(), Stage::Fetch, cause)
+}

@@ -1,0 +1,330 @@
+//! The one door to the network: a request, its redirects, its headers, its body, each within a deadline.
+//!
+//! HTTP (RFC 9110) as far as files need it: GET, `Range` with `If-Range`, redirects, identity encoding. What an answer
+//! says is checked before its body is read.
+
+use super::fault::Fault;
+use super::places::shown;
+use super::{Deadlines, Options, Proxy};
+use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::{Client, Response, StatusCode, Url};
+use std::error::Error as _;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// Redirects that are followed.
+const HOPS: usize = 5;
+/// How often a wait looks whether it is still wanted.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Clients and their run time, made at the first request: without one no socket is opened, no thread started.
+pub(super) struct Web<'a> {
+    options: &'a Options,
+    made: OnceLock<Result<Made, String>>,
+}
+
+struct Made {
+    runtime: Runtime,
+    upstream: Client,
+    debian: Client,
+}
+
+/// What is asked for.
+pub(super) struct Ask<'a> {
+    pub(super) url: &'a Url,
+    pub(super) debian: bool,
+    /// So many bytes are there already.
+    pub(super) at: u64,
+    /// The strong ETag of the answer that they are from.
+    pub(super) etag: Option<&'a str>,
+    /// The size of the whole, where it is known.
+    pub(super) size: Option<u64>,
+    /// When all must be done.
+    pub(super) until: Instant,
+    /// Set when nobody wants it any more.
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// An answer whose headers are as they must be.
+pub(super) struct Answer {
+    response: Response,
+    /// The place of its first byte in the whole.
+    pub(super) at: u64,
+    /// Its strong ETag.
+    pub(super) etag: Option<String>,
+    /// It says that it is a web page.
+    pub(super) page: bool,
+    /// Its body says how long it is.
+    has_length: bool,
+}
+
+impl<'a> Web<'a> {
+    pub(super) fn new(options: &'a Options) -> Self {
+        Self { options, made: OnceLock::new() }
+    }
+
+    /// Asks, and follows redirects, until there is an answer with a body to be read.
+    pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
+        let made = self
+            .made
+            .get_or_init(|| make(self.options))
+            .as_ref()
+            .map_err(|why| Fault::Connect(why.clone()))?;
+        let client = if ask.debian { &made.debian } else { &made.upstream };
+        made.runtime.block_on(follow(client, ask, &self.options.deadlines))
+    }
+
+    /// Reads the body in pieces. The sink says no more than once.
+    pub(super) fn read(
+        &self,
+        answer: Answer,
+        ask: &Ask<'_>,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        match self.made.get() {
+            Some(Ok(made)) => made.runtime.block_on(body(answer, ask, &self.options.deadlines, sink)),
+            _ => Err(Fault::Broken("there was no request".to_owned())),
+        }
+    }
+}
+
+fn make(options: &Options) -> Result<Made, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let upstream = client(options, &options.proxy)?;
+    let debian = if options.proxy == options.debian_proxy {
+        upstream.clone()
+    } else {
+        client(options, &options.debian_proxy)?
+    };
+    Ok(Made { runtime, upstream, debian })
+}
+
+fn client(options: &Options, proxy: &Proxy) -> Result<Client, String> {
+    let authorities =
+        reqwest::Certificate::from_pem_bundle(&options.authorities).map_err(|error| text(&error))?;
+    let builder = || {
+        let builder = Client::builder()
+            .user_agent(concat!("vmbake/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(options.deadlines.connect);
+        Ok::<_, String>(match proxy {
+            Proxy::Direct => builder.no_proxy(),
+            Proxy::Environment => builder,
+            Proxy::Fixed(url) => builder.proxy(reqwest::Proxy::all(url).map_err(|error| text(&error))?),
+        })
+    };
+    // a machine without CA certificates still reaches an archive over http, where signatures and digests decide
+    builder()?
+        .tls_certs_merge(authorities.clone())
+        .build()
+        .or_else(|_| builder()?.tls_certs_only(authorities).build().map_err(|error| text(&error)))
+}
+
+async fn follow(client: &Client, ask: &Ask<'_>, deadlines: &Deadlines) -> Result<Answer, Fault> {
+    let mut url = ask.url.clone();
+    for _ in 0..=HOPS {
+        let mut request = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
+        if ask.at > 0 {
+            request = request.header(header::RANGE, format!("bytes={}-", ask.at));
+            if let Some(etag) = ask.etag {
+                request = request.header(header::IF_RANGE, etag);
+            }
+        }
+        let late = || Fault::Slow { got: 0, wanted: deadlines.slow_bytes, window: deadlines.slow };
+        let response = match within(request.send(), Instant::now() + deadlines.slow, ask, late).await? {
+            Ok(response) => response,
+            Err(error) => return Err(no_answer(error)),
+        };
+        if !is_redirect(response.status()) {
+            return accept(response, ask);
+        }
+        url = next_hop(&url, response.headers())?;
+    }
+    Err(Fault::Redirect(format!("more than {HOPS} of them")))
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where a redirect leads, when it may lead there. User and password stay with the host and port that they are for.
+fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Fault> {
+    let place = header_text(headers, &header::LOCATION)
+        .ok_or_else(|| Fault::Redirect("without a place".to_owned()))?;
+    let mut to = from.join(place).map_err(|error| Fault::Redirect(format!("to what is no URL: {error}")))?;
+    match (from.scheme(), to.scheme()) {
+        ("https", "https") | ("http", "http" | "https") => {}
+        ("https", "http") => return Err(Fault::Redirect(format!("from https to http, `{}`", shown(&to)))),
+        (_, scheme) => return Err(Fault::Redirect(format!("to `{scheme}`, wanted http or https"))),
+    }
+    let same = from.origin() == to.origin();
+    let (user, password) = if same { (from.username(), from.password()) } else { ("", None) };
+    let set = to.set_username(user).and_then(|()| to.set_password(password));
+    set.map_err(|()| Fault::Redirect("to a URL without a host".to_owned()))?;
+    Ok(to)
+}
+
+/// Checks status and headers against what was asked for.
+fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
+    let headers = response.headers();
+    let page = header_text(headers, &header::CONTENT_TYPE).is_some_and(|sort| sort.starts_with("text/html"));
+    let length = response.content_length();
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(Fault::Ambiguous("both Content-Length and Transfer-Encoding"));
+    }
+    for name in [header::CONTENT_ENCODING, header::TRANSFER_ENCODING] {
+        let plain = if name == header::CONTENT_ENCODING { "identity" } else { "chunked" };
+        if let Some(value) =
+            headers.get(&name).filter(|value| !value.as_bytes().eq_ignore_ascii_case(plain.as_bytes()))
+        {
+            return Err(Fault::Encoded(String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        }
+    }
+    let etag = header_text(headers, &header::ETAG).filter(|etag| etag.starts_with('"')).map(str::to_owned);
+    let at = match response.status().as_u16() {
+        200 => 0,
+        206 if ask.at == 0 => return Err(Fault::Ambiguous("a part (206), although the whole was asked for")),
+        206 => {
+            let range = header_text(headers, &header::CONTENT_RANGE).unwrap_or_default();
+            check_range(range, ask)?;
+            if ask.etag.is_some() && etag.is_some() && ask.etag != etag.as_deref() {
+                return Err(Fault::Resume("its ETag has changed".to_owned()));
+            }
+            ask.at
+        }
+        416 if ask.at > 0 => return Err(Fault::Resume(format!("it has nothing from byte {}", ask.at))),
+        status @ (404 | 410) => return Err(Fault::Missing(status)),
+        status => return Err(Fault::Status(status)),
+    };
+    if let (Some(length), Some(size)) = (length, ask.size)
+        && at.checked_add(length) != Some(size)
+    {
+        return Err(Fault::Size { wanted: size, got: at.saturating_add(length).to_string(), page });
+    }
+    Ok(Answer { at, etag, page, has_length: length.is_some(), response })
+}
+
+/// A range must be all the rest: `bytes <at>-<size - 1>/<size or *>`.
+fn check_range(range: &str, ask: &Ask<'_>) -> Result<(), Fault> {
+    let fits = || {
+        let (span, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = span.split_once('-')?;
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        let size = ask.size.or_else(|| last.checked_add(1))?;
+        (first == ask.at && last.checked_add(1) == Some(size) && (whole == "*" || whole.parse() == Ok(size)))
+            .then_some(())
+    };
+    fits().ok_or_else(|| Fault::Resume(format!("range, wanted `bytes {}-…`, got `{range}`", ask.at)))
+}
+
+async fn body(
+    answer: Answer,
+    ask: &Ask<'_>,
+    deadlines: &Deadlines,
+    sink: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut response = answer.response;
+    let mut got = answer.at;
+    let (mut window, mut in_window) = (Instant::now(), 0);
+    let slow = |got: u64| Fault::Slow { got, wanted: deadlines.slow_bytes, window: deadlines.slow };
+    loop {
+        let chunk = match within(response.chunk(), window + deadlines.slow, ask, || slow(in_window)).await? {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) => {
+                let why = text(&error.without_url());
+                return Err(ask.size.map_or_else(
+                    || Fault::Broken(why.clone()),
+                    |wanted| Fault::Cut { wanted, got, why: why.clone() },
+                ));
+            }
+        };
+        got += chunk.len() as u64;
+        in_window += chunk.len() as u64;
+        if ask.size.is_some_and(|size| got > size) {
+            let wanted = ask.size.unwrap_or_default();
+            return Err(Fault::Size { wanted, got: "more".to_owned(), page: answer.page });
+        }
+        sink(&chunk)?;
+        if window.elapsed() >= deadlines.slow {
+            if in_window < deadlines.slow_bytes {
+                return Err(slow(in_window));
+            }
+            (window, in_window) = (Instant::now(), 0);
+        }
+    }
+    match ask.size {
+        Some(wanted) if got < wanted && answer.has_length => {
+            Err(Fault::Cut { wanted, got, why: "the end".to_owned() })
+        }
+        Some(wanted) if got < wanted => Err(Fault::Short { wanted, got }),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for a future until a moment, until all must be done, or until nobody wants it.
+async fn within<T>(
+    future: impl Future<Output = T>,
+    moment: Instant,
+    ask: &Ask<'_>,
+    late: impl Fn() -> Fault,
+) -> Result<T, Fault> {
+    let mut future = pin!(future);
+    loop {
+        if let Ok(done) = timeout(TICK, future.as_mut()).await {
+            return Ok(done);
+        }
+        let now = Instant::now();
+        match () {
+            () if ask.stop.load(Ordering::Relaxed) => return Err(Fault::Stopped),
+            () if now >= ask.until => return Err(Fault::Late),
+            () if now >= moment => return Err(late()),
+            () => {}
+        }
+    }
+}
+
+fn no_answer(error: reqwest::Error) -> Fault {
+    let error = error.without_url();
+    let why = text(&error);
+    match () {
+        () if ["certificate", "peer", "HandshakeFailure", "TLS"].iter().any(|word| why.contains(word)) => {
+            Fault::Untrusted(why)
+        }
+        () if error.is_connect() || error.is_timeout() => Fault::Connect(why),
+        () => Fault::Broken(why),
+    }
+}
+
+/// An error with its causes, each said once.
+fn text(error: &reqwest::Error) -> String {
+    let mut said = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !said.iter().any(|text| text.contains(&cause_text)) {
+            said.push(cause_text);
+        }
+        source = cause.source();
+    }
+    // the first, `error sending request`, says nothing where there is a cause
+    if said.len() > 1 {
+        said.remove(0);
+    }
+    said.join(": ")
+}
+
+fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}

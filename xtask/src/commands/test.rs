@@ -1,0 +1,32 @@
+//! `cargo xtask test`: every test, with what they need: the release build of this program, and other programs.
+
+use crate::tools;
+use anyhow::{Context as _, Result};
+use xshell::cmd;
+
+/// Run all tests, or those that a filter names.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only tests whose names contain one of these.
+    filter: Vec<String>,
+}
+
+/// Runs the tests with nextest, each in a process of its own, then the examples in documentation.
+///
+/// They are built in the `release` profile (with overflow checks): its dependencies are built already, for this
+/// program, and hashing and decompression without optimisation are ten times slower.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    tools::extension(tools::NEXTEST)?;
+    tools::packages()?;
+    let shell = tools::shell()?;
+    let (cargo, filter) = (tools::cargo(), &args.filter);
+    // end-to-end tests run the program that is running now, not one that may be older
+    let xtask = std::env::current_exe().context("cannot tell where this program is")?;
+    cmd!(shell, "{cargo} nextest run --cargo-profile release --workspace --locked {filter...}")
+        .env("VMBAKE_XTASK", xtask)
+        .run()?;
+    if filter.is_empty() {
+        cmd!(shell, "{cargo} test --release --doc --workspace --locked --quiet").run()?;
+    }
+    Ok(())
+}
