@@ -16,6 +16,8 @@ pub mod debian;
 pub mod digest;
 pub mod emit;
 pub mod fetch;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod inspect;
 pub mod lock;
 pub mod manifest;
