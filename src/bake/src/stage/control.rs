@@ -83,10 +83,8 @@ impl<'a> Deb<'a> {
     /// Whether it may take over the files of `other`: deb-control(5), `Replaces`. It must name the package itself, not
     /// what that provides.
     pub(super) fn may_replace(&self, other: &Self) -> bool {
-        self.replaces
-            .iter()
-            .flat_map(|clause| &clause.0)
-            .any(|r| r.name == other.name && r.admits(other.version))
+        let mut relations = self.replaces.iter().flatten();
+        relations.any(|relation| relation.name == other.name && admits(relation, other.version))
     }
 }
 

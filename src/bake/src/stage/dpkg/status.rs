@@ -77,7 +77,9 @@ pub(super) fn stanza(deb: &Deb<'_>, conffiles: &[String]) -> Result<String, Cont
             Form::Lower => add(name, &value.to_ascii_lowercase()),
             Form::Yes if value == "yes" => add(name, value),
             Form::Relation if !value.is_empty() => {
-                let text = |group: &Vec<_>| group.iter().map(ToString::to_string).collect::<Vec<String>>().join(" | ");
+                let text = |group: &Vec<_>| {
+                    group.iter().map(ToString::to_string).collect::<Vec<String>>().join(" | ")
+                };
                 let groups: Vec<_> = relations(name, value)?.iter().map(text).collect();
                 add(name, &groups.join(", "));
             }
