@@ -43,7 +43,10 @@ pub fn tar(bytes: &[u8]) {
 pub fn decompress(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let form = [Form::Plain, Form::Gzip, Form::Xz, Form::Zstd][usize::from(*first) % 4];
-    let Ok(mut reader) = decompress::reader(form, rest, Limits { output: OUTPUT, ratio: 200, free: 4096 }) else { return };
+    let Ok(mut reader) = decompress::reader(form, rest, Limits { output: OUTPUT, ratio: 200, free: 4096 })
+    else {
+        return;
+    };
     let (mut buffer, mut total) = ([0; 4096], 0_u64);
     while let Ok(got @ 1..) = reader.read(&mut buffer) {
         total += got as u64;
@@ -130,13 +133,19 @@ fn read_tar<R: Read>(input: R, policy: Policy) {
         let key = if policy.merged { merged(&entry.path) } else { entry.path.clone() };
         let mut above = key.parent();
         while let Some(directory) = above {
-            assert!(seen.get(&directory).is_none_or(|shape| *shape == Shape::Directory), "below what is no directory");
+            assert!(
+                seen.get(&directory).is_none_or(|shape| *shape == Shape::Directory),
+                "below what is no directory"
+            );
             above = directory.parent();
         }
         match &entry.shape {
             Shape::Hardlink(target) => {
                 let target = if policy.merged { merged(target) } else { target.clone() };
-                assert!(matches!(seen.get(&target), Some(Shape::File { .. })), "a hard link to no file before it");
+                assert!(
+                    matches!(seen.get(&target), Some(Shape::File { .. })),
+                    "a hard link to no file before it"
+                );
             }
             Shape::File { size, .. } => {
                 let mut length = 0;

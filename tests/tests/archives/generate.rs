@@ -31,12 +31,36 @@ impl Random {
 }
 
 const NAMES: [&str; 24] = [
-    "./", "a", "./a", "a/", "./a/", "a/b", "./a/b", "./a/b/c", "b", "./b/", "c", "./usr/bin/x", "bin/x", "./bin", "x", "y", "z",
-    "\u{e9}", "e\u{301}", "A", "a b", "..", "/abs", "a//b",
+    "./",
+    "a",
+    "./a",
+    "a/",
+    "./a/",
+    "a/b",
+    "./a/b",
+    "./a/b/c",
+    "b",
+    "./b/",
+    "c",
+    "./usr/bin/x",
+    "bin/x",
+    "./bin",
+    "x",
+    "y",
+    "z",
+    "\u{e9}",
+    "e\u{301}",
+    "A",
+    "a b",
+    "..",
+    "/abs",
+    "a//b",
 ];
 const TARGETS: [&str; 8] = ["a", "./a", "b", "../x", "/etc/passwd", "./usr/bin/x", "c", "a/b"];
-const KINDS: [u8; 16] = [b'0', b'0', b'0', b'0', b'0', 0, b'5', b'5', b'5', b'1', b'2', b'2', b'3', b'6', b'7', b'S'];
-const MAGICS: [&[u8]; 6] = [b"ustar  \0", b"ustar  \0", b"ustar\x0000", b"ustar\x0000", b"\0\0\0\0\0\0\0\0", b"ustar\x0001"];
+const KINDS: [u8; 16] =
+    [b'0', b'0', b'0', b'0', b'0', 0, b'5', b'5', b'5', b'1', b'2', b'2', b'3', b'6', b'7', b'S'];
+const MAGICS: [&[u8]; 6] =
+    [b"ustar  \0", b"ustar  \0", b"ustar\x0000", b"ustar\x0000", b"\0\0\0\0\0\0\0\0", b"ustar\x0001"];
 
 /// A tar of up to six entries; about every second one has something odd.
 pub(crate) fn tar(random: &mut Random) -> Vec<u8> {
@@ -74,20 +98,42 @@ fn entry(out: &mut Vec<u8>, random: &mut Random, odd: usize) {
     }
     let target = random.of(&TARGETS);
     let is_link = matches!(kind, b'1' | b'2');
-    let content: &[u8] = if matches!(kind, b'0' | 0) || random.one_in(odd) { random.of(&[&b""[..], b"text", &[b'y'; 512], &[b'z'; 700]]) } else { b"" };
+    let content: &[u8] = if matches!(kind, b'0' | 0) || random.one_in(odd) {
+        random.of(&[&b""[..], b"text", &[b'y'; 512], &[b'z'; 700]])
+    } else {
+        b""
+    };
     let extended = random.below(6);
     if extended == 0 || random.one_in(odd) {
         let record = if random.one_in(odd) {
             let size = random.of(&["0", "4", "512", "700", "01"]);
-            random.of(&[("size", size), ("path", ""), ("linkpath", "q"), ("GNU.sparse.size", "9"), ("comment", "c"), ("mtime", "-1"), ("path", "a/../b")])
+            random.of(&[
+                ("size", size),
+                ("path", ""),
+                ("linkpath", "q"),
+                ("GNU.sparse.size", "9"),
+                ("comment", "c"),
+                ("mtime", "-1"),
+                ("path", "a/../b"),
+            ])
         } else {
-            random.of(&[("path", "pax/p"), ("mtime", "12345.678"), ("path", "./pax/\u{e9}"), ("uid", "0"), ("comment", "c")])
+            random.of(&[
+                ("path", "pax/p"),
+                ("mtime", "12345.678"),
+                ("path", "./pax/\u{e9}"),
+                ("uid", "0"),
+                ("comment", "c"),
+            ])
         };
         let kind = if random.one_in(odd) { b'g' } else { b'x' };
         header(out, random, odd, "PaxHeaders/x", kind, "", pax(record.0, record.1).as_bytes());
     }
     if extended == 1 || random.one_in(odd) {
-        let text = format!("long/{}{}", "l".repeat(random.of(&[10, 90, 200])), random.of(&["\0", "\0", "\0", "", "\0x"][..if odd_here { 5 } else { 3 }]));
+        let text = format!(
+            "long/{}{}",
+            "l".repeat(random.of(&[10, 90, 200])),
+            random.of(&["\0", "\0", "\0", "", "\0x"][..if odd_here { 5 } else { 3 }])
+        );
         let kind = if is_link && random.one_in(2) { b'K' } else { b'L' };
         header(out, random, odd, "././@LongLink", kind, "", text.as_bytes());
     }
@@ -95,7 +141,15 @@ fn entry(out: &mut Vec<u8>, random: &mut Random, odd: usize) {
     header(out, random, odd, &name, kind, link, content);
 }
 
-fn header(out: &mut Vec<u8>, random: &mut Random, odd: usize, name: &str, kind: u8, link: &str, content: &[u8]) {
+fn header(
+    out: &mut Vec<u8>,
+    random: &mut Random,
+    odd: usize,
+    name: &str,
+    kind: u8,
+    link: &str,
+    content: &[u8],
+) {
     let mut block = [0; 512];
     let mut put = |at: usize, text: &[u8]| block[at..at + text.len()].copy_from_slice(text);
     put(0, name.as_bytes());
@@ -138,7 +192,11 @@ fn pax(key: &str, value: &str) -> String {
 /// A `.deb` around `data`, whose container may have something odd.
 pub(crate) fn deb(random: &mut Random, control: &[u8], data: &[u8]) -> Vec<u8> {
     let odd = if random.one_in(2) { 4 } else { usize::MAX >> 1 };
-    let version = if random.one_in(odd) { random.of(&[&b"2.1\n"[..], b"3.0\n", b"2.0", b"2.0\nmore\n", b""]) } else { b"2.0\n" };
+    let version = if random.one_in(odd) {
+        random.of(&[&b"2.1\n"[..], b"3.0\n", b"2.0", b"2.0\nmore\n", b""])
+    } else {
+        b"2.0\n"
+    };
     let extension = random.of(&["", ".gz", ".xz", ".zst"]);
     let mut members = vec![
         ("debian-binary".to_owned(), version.to_vec()),
@@ -161,7 +219,11 @@ pub(crate) fn deb(random: &mut Random, control: &[u8], data: &[u8]) -> Vec<u8> {
         if random.one_in(odd) {
             bytes.extend_from_slice(random.of(&[&b"\0"[..], b"trailing", b"\0\0\0\0"]));
         }
-        let size = if random.one_in(odd) { random.of(&["-1", "0x4", "99999", "3 3"]).to_owned() } else { bytes.len().to_string() };
+        let size = if random.one_in(odd) {
+            random.of(&["-1", "0x4", "99999", "3 3"]).to_owned()
+        } else {
+            bytes.len().to_string()
+        };
         let name = if random.one_in(3) { name + "/" } else { name };
         out.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 100_644).bytes());
         out.extend_from_slice(&bytes);

@@ -6,8 +6,8 @@
 mod generate;
 mod readers;
 
-use bake::archive::decompress::Limits;
 use bake::archive::deb;
+use bake::archive::decompress::Limits;
 use bake::archive::tar::Policy;
 use bake::fetch::apt_sources;
 use generate::Random;
@@ -41,9 +41,10 @@ fn a04_a_tar_is_taken_only_where_gnu_tar_and_python_take_it_alike() {
     let paths: Vec<_> = accepted.iter().map(|(path, _)| path.clone()).collect();
     for ((path, told), python) in accepted.iter().zip(python(&shell, &paths)) {
         assert_eq!(python.as_ref(), Some(told), "python and {}", path.display());
-        let (listed, contents) = gnu_tar(&shell, path).unwrap_or_else(|| panic!("GNU tar refuses {}", path.display()));
-        assert_eq!(contents, told.iter().flat_map(|t| t.content.clone()).collect::<Vec<_>>());
-        let without_content = told.iter().map(|t| Told { content: Vec::new(), ..t.clone() });
+        let (listed, contents) =
+            gnu_tar(&shell, path).unwrap_or_else(|| panic!("GNU tar refuses {}", path.display()));
+        assert_eq!(contents, told.iter().map(|t| t.content.as_str()).collect::<String>());
+        let without_content = told.iter().map(|t| Told { content: String::new(), ..t.clone() });
         assert_eq!(listed, without_content.collect::<Vec<_>>(), "GNU tar and {}", path.display());
     }
 }
@@ -60,7 +61,8 @@ fn a10_a_package_is_taken_only_where_dpkg_deb_takes_it_alike() {
         let package = generate::deb(&mut random, &control, &data);
         if let Ok((ours_control, ours_data)) = unpacked(&package) {
             let path = write(folder.path(), "package.deb", &package);
-            let (theirs_control, theirs_data) = dpkg_deb(&shell, &path).unwrap_or_else(|| panic!("dpkg-deb refuses {seed}"));
+            let (theirs_control, theirs_data) =
+                dpkg_deb(&shell, &path).unwrap_or_else(|| panic!("dpkg-deb refuses {seed}"));
             assert_eq!(theirs_control, control);
             assert_eq!(theirs_data, ours_data);
             assert_eq!(ours_control, b"Package: x\n");
@@ -73,7 +75,8 @@ fn a10_a_package_is_taken_only_where_dpkg_deb_takes_it_alike() {
 /// The content of `control`, and the data archive decompressed, of a package that ours accepts.
 fn unpacked(package: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
     let mut input = Cursor::new(package);
-    let (layout, control) = deb::control(&mut input, package.len() as u64).map_err(|error| error.to_string())?;
+    let (layout, control) =
+        deb::control(&mut input, package.len() as u64).map_err(|error| error.to_string())?;
     let mut data = Vec::new();
     let stream = deb::stream(&mut input, layout.data, Limits::up_to(1 << 30));
     stream.and_then(|mut stream| stream.read_to_end(&mut data)).map_err(|error| error.to_string())?;
@@ -89,7 +92,17 @@ fn control_archive(shell: &Shell, folder: &Path) -> Vec<u8> {
 /// Packages with something to them: setgid and setuid files, other owners, hard links, links, long names, twins in
 /// letter case, names that are not ASCII, and the largest.
 const REAL: [&str; 12] = [
-    "at", "base-files", "ca-certificates", "git", "iproute2", "libpam-modules-bin", "man-db", "passwd", "perl-base", "sudo", "systemd",
+    "at",
+    "base-files",
+    "ca-certificates",
+    "git",
+    "iproute2",
+    "libpam-modules-bin",
+    "man-db",
+    "passwd",
+    "perl-base",
+    "sudo",
+    "systemd",
     "tzdata",
 ];
 
@@ -107,8 +120,12 @@ fn packages_of_debian_hold_what_dpkg_deb_unpacks() {
         let (theirs_control, theirs) = dpkg_deb(&shell, &path).unwrap();
         assert!(theirs == data && !theirs_control.is_empty(), "dpkg-deb and {}", path.display());
         let (listed, contents) = gnu_tar(&shell, &tar).unwrap();
-        assert!(contents == told.iter().flat_map(|t| t.content.clone()).collect::<Vec<_>>(), "{}", path.display());
-        let without_content = told.iter().map(|t| Told { content: Vec::new(), ..t.clone() });
+        assert!(
+            contents == told.iter().map(|t| t.content.as_str()).collect::<String>(),
+            "{}",
+            path.display()
+        );
+        let without_content = told.iter().map(|t| Told { content: String::new(), ..t.clone() });
         assert_eq!(listed, without_content.collect::<Vec<_>>(), "{}", path.display());
     }
 }
@@ -141,7 +158,8 @@ fn download(shell: &Shell, folder: &Path, names: &[&str]) -> Vec<PathBuf> {
 
 /// The root of Debian's archive as the machine's own sources name it.
 fn debian() -> String {
-    let more = std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().map(|file| file.unwrap().path());
+    let more =
+        std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().map(|file| file.unwrap().path());
     let files = std::iter::once(PathBuf::from("/etc/apt/sources.list")).chain(more);
     let sources = files.filter_map(|path| std::fs::read_to_string(path).ok()).flat_map(|text| {
         let (mut lines, blocks) = (apt_sources::parse_list(&text), apt_sources::parse_sources(&text));

@@ -14,8 +14,8 @@ pub(crate) struct Told {
     pub mode: String,
     pub link: String,
     pub mtime: i64,
-    /// A regular file's bytes.
-    pub content: Vec<u8>,
+    /// A regular file's text.
+    pub content: String,
 }
 
 /// What ours says: the entries, or why it refuses.
@@ -29,12 +29,12 @@ pub(crate) fn ours(bytes: &[u8], policy: Policy) -> Result<Vec<Told>, String> {
             Ok(())
         };
         reader.content(keep).map_err(|error| error.to_string())?;
-        told.push(tell(&entry, content));
+        told.push(tell(&entry, text(&content)));
     }
     Ok(told)
 }
 
-fn tell(entry: &Entry, content: Vec<u8>) -> Told {
+fn tell(entry: &Entry, content: String) -> Told {
     let (kind, link) = match &entry.shape {
         Shape::Directory => ('d', String::new()),
         Shape::File { .. } => ('-', String::new()),
@@ -43,7 +43,13 @@ fn tell(entry: &Entry, content: Vec<u8>) -> Told {
         other => panic!("no policy of ours allows {other:?}"),
     };
     let path = entry.path.relative().to_owned();
-    Told { path, mode: format!("{kind}{}", permissions(entry.meta.mode)), link, mtime: entry.meta.mtime, content }
+    Told {
+        path,
+        mode: format!("{kind}{}", permissions(entry.meta.mode)),
+        link,
+        mtime: entry.meta.mtime,
+        content,
+    }
 }
 
 /// `rwxr-xr-x`, with the letters for setuid, setgid and sticky.
@@ -65,11 +71,11 @@ fn permissions(mode: u16) -> String {
 }
 
 /// What GNU tar lists of `archive`, and the contents of all regular files together; none when it complains.
-pub(crate) fn gnu_tar(shell: &Shell, archive: &Path) -> Option<(Vec<Told>, Vec<u8>)> {
+pub(crate) fn gnu_tar(shell: &Shell, archive: &Path) -> Option<(Vec<Told>, String)> {
     let listing = cmd!(shell, "tar --numeric-owner --utc --full-time --quoting-style=literal -tvf {archive}");
     let listing = listing.quiet().ignore_stderr().read().ok()?;
     let contents = cmd!(shell, "tar -xOf {archive}").quiet().ignore_stderr().output().ok()?.stdout;
-    Some((listing.lines().map(listed).collect(), contents))
+    Some((listing.lines().map(listed).collect(), text(&contents)))
 }
 
 /// A line of `tar -tv --full-time`: mode, owner, size, date, time, then the path and where a link leads.
@@ -81,6 +87,8 @@ pub(crate) fn listed(line: &str) -> Told {
         words.push(word);
         rest = after;
     }
+    // a time with a fraction makes the column wider for all that follow
+    let rest = rest.trim_start();
     let mode = words[0].to_owned();
     let between = if mode.starts_with('h') { " link to " } else { " -> " };
     let (path, link) = match rest.split_once(between) {
@@ -89,7 +97,12 @@ pub(crate) fn listed(line: &str) -> Told {
     };
     let link = if mode.starts_with('h') { plain(link) } else { link.to_owned() };
     let mtime = format!("{}T{}Z", words[3], words[4]).parse::<jiff::Timestamp>().unwrap().as_second();
-    Told { path: plain(path), mode, link, mtime, content: Vec::new() }
+    Told { path: plain(path), mode, link, mtime, content: String::new() }
+}
+
+/// Bytes as text, each of them a character: short in a message, and what JSON can hold.
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|&b| char::from(b)).collect()
 }
 
 fn plain(path: &str) -> String {
@@ -109,7 +122,7 @@ def told(path):
             out.append({
                 "path": plain(entry.name), "mode": kind + stat.filemode(entry.mode)[1:],
                 "link": plain(entry.linkname) if entry.islnk() else entry.linkname if entry.issym() else "",
-                "mtime": int(entry.mtime), "content": list(content) })
+                "mtime": int(entry.mtime), "content": content.decode("latin-1") })
         return out
 for path in sys.argv[1:]:
     try:
@@ -131,7 +144,8 @@ pub(crate) fn python(shell: &Shell, archives: &[PathBuf]) -> Vec<Option<Vec<Told
 
 /// What dpkg-deb unpacks of `package`: its control and its data archive as plain tars; none when it complains.
 pub(crate) fn dpkg_deb(shell: &Shell, package: &Path) -> Option<(Vec<u8>, Vec<u8>)> {
-    let control = cmd!(shell, "dpkg-deb --ctrl-tarfile {package}").quiet().ignore_stderr().output().ok()?.stdout;
+    let control =
+        cmd!(shell, "dpkg-deb --ctrl-tarfile {package}").quiet().ignore_stderr().output().ok()?.stdout;
     let data = cmd!(shell, "dpkg-deb --fsys-tarfile {package}").quiet().ignore_stderr().output().ok()?.stdout;
     Some((control, data))
 }
