@@ -299,7 +299,7 @@ fn no_answer(error: reqwest::Error) -> Fault {
     let error = error.without_url();
     let why = text(&error);
     match () {
-        () if ["certificate", "peer", "HandshakeFailure", "TLS"].iter().any(|word| why.contains(word)) => {
+        () if ["certificate", "fatal alert", "corrupt message"].iter().any(|word| why.contains(word)) => {
             Fault::Untrusted(why)
         }
         () if error.is_connect() || error.is_timeout() => Fault::Connect(why),
