@@ -157,11 +157,12 @@ fn once(
         match place {
             Location::File(path) => local::copy(path, size, part.file(), &mut |n| announce(one, n))?,
             Location::Url { url, debian } => {
+                let sent = etag.clone();
                 let ask = Ask {
                     url,
                     debian: *debian,
                     at,
-                    etag: etag.as_deref(),
+                    etag: sent.as_deref(),
                     size: Some(size),
                     until,
                     stop: one.stop,
@@ -175,9 +176,8 @@ fn once(
                     restart(one, part)?;
                     at = 0;
                 }
-                let new_etag = answer.etag.clone();
+                etag.clone_from(&answer.etag);
                 page = receive(one, part, &ask, answer)?;
-                *etag = new_etag;
             }
         }
     }
