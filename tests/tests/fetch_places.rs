@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
 use bake::Class;
+use bake::debian::resolve::Archive as _;
 use bake::digest::{Digest, Sha256};
 use bake::fetch::{Archives, Deadlines, Event, Options, Place, Progress, Proxy, Silent, fetch};
 use bake::plan::{Source, Want};
+use bake::sources::Suite;
 use bake::store::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -310,9 +312,18 @@ fn c10_what_was_refused_is_not_kept_and_a_later_run_succeeds() {
     let options = options(&[&server.url()]);
     let paths = ["main/binary-amd64/by-hash/SHA256/x".to_owned(), index.to_owned()];
     let digest = Sha256::of(&body(0));
+    let suite = Suite {
+        name: "trixie".to_owned(),
+        archive: "debian".to_owned(),
+        codename: "trixie".to_owned(),
+        suites: vec!["stable".to_owned()],
+        component: "main".to_owned(),
+        max_age_days: 1,
+        keys: Vec::new(),
+    };
     let ask = || {
         let archives = Archives::new(&store, &options, &Silent);
-        (archives.inrelease("debian", "trixie").unwrap(), archives.index("debian", "trixie", &paths, digest, 50_000))
+        (archives.inrelease(&suite).unwrap(), archives.index(&suite, &paths, digest, 50_000))
     };
     let (inrelease, index) = ask();
     assert_eq!(inrelease, b"forged");

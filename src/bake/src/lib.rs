@@ -8,6 +8,8 @@
 //! Each arrow is one function. Only `resolve` and `fetch` touch the network, only `fetch` and `emit` write
 //! files, only `plan` decides. The library prints nothing, reads no environment and no clock, and never exits.
 
+pub mod deb822;
+pub mod debian;
 pub mod digest;
 pub mod fetch;
 pub mod lock;
@@ -17,6 +19,7 @@ pub mod plan;
 pub mod policy;
 pub mod recipe;
 pub mod refusal;
+pub mod sources;
 pub mod store;
 pub mod time;
 pub mod tree;
