@@ -212,7 +212,10 @@ impl Shared {
 }
 
 fn send_file(wire: &mut Box<dyn Wire>, request: &Request, body: &[u8]) -> io::Result<()> {
-    let etag = format!("\"{:08x}\"", body.iter().fold(body.len(), |sum, byte| sum.wrapping_mul(31) + usize::from(*byte)));
+    let etag = format!(
+        "\"{:08x}\"",
+        body.iter().fold(body.len(), |sum, byte| sum.wrapping_mul(31) + usize::from(*byte))
+    );
     let from = request
         .headers
         .get("range")

@@ -17,7 +17,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let refusal = error.downcast_ref::<bake::Refusal>();
-            let _ = writeln!(std::io::stdout(), "{}", refusal.map_or_else(|| format!("{error:#}"), ToString::to_string));
+            let _ = writeln!(
+                std::io::stdout(),
+                "{}",
+                refusal.map_or_else(|| format!("{error:#}"), ToString::to_string)
+            );
             refusal.map_or(ExitCode::FAILURE, |refusal| ExitCode::from(refusal.class.exit_code()))
         }
     }
@@ -32,7 +36,9 @@ fn act(arguments: &[String]) -> Result<()> {
         ("open", []) => wait(),
         // holds the transfer of a digest
         ("hold", [digest]) => {
-            let Begun::Ours(mut transfer) = store.begin(&digest.parse()?).map_err(whole)? else { bail!("not ours") };
+            let Begun::Ours(mut transfer) = store.begin(&digest.parse()?).map_err(whole)? else {
+                bail!("not ours")
+            };
             transfer.file().write_all(b"some of it")?;
             wait()
         }
@@ -58,10 +64,15 @@ fn act(arguments: &[String]) -> Result<()> {
         }
         // fetches `<mirror> <sha256> <size>` as component `thing` 1
         ("fetch", [mirror, digest, size]) => {
-            let options = Options { mirrors: vec![mirror.parse()?], offline: *mirror == "/nowhere", ..Options::default() };
+            let options = Options {
+                mirrors: vec![mirror.parse()?],
+                offline: *mirror == "/nowhere",
+                ..Options::default()
+            };
             let digest = Sha256::from_hex(digest)?.into();
             let source = Source::Upstream { url: "https://127.0.0.1:9/thing.bin".to_owned() };
-            let want = Want { name: "thing".parse()?, version: "1".to_owned(), digest, size: size.parse()?, source };
+            let want =
+                Want { name: "thing".parse()?, version: "1".to_owned(), digest, size: size.parse()?, source };
             fetch(&store, &[want], &options, &Silent).map(|_| ()).map_err(whole)
         }
         _ => bail!("unknown deed `{deed}`"),

@@ -45,16 +45,18 @@ impl Archive for Archives<'_> {
         if self.store.has(&name, size)? && self.store.verify_blob(&name)? {
             let mut bytes = Vec::new();
             let read = self.store.open_blob(&name)?.take(size).read_to_end(&mut bytes);
-            read.map_err(|error| Refusal::io(&suite.name, Stage::Fetch, "read an index in the store", &error))?;
+            read.map_err(|error| {
+                Refusal::io(&suite.name, Stage::Fetch, "read an index in the store", &error)
+            })?;
             return Ok(bytes);
         }
         let paths: Vec<String> = paths.iter().map(|path| format!("dists/{}/{path}", suite.name)).collect();
         let bytes = self.first(&suite.archive, &paths, size, Some(&name))?;
         if self.store.is_writable() {
             let mut incoming = self.store.incoming()?;
-            incoming
-                .write_all(&bytes)
-                .map_err(|error| Refusal::io(&suite.name, Stage::Fetch, "write an index to the store", &error))?;
+            incoming.write_all(&bytes).map_err(|error| {
+                Refusal::io(&suite.name, Stage::Fetch, "write an index to the store", &error)
+            })?;
             incoming.commit()?;
         }
         Ok(bytes)
@@ -104,15 +106,15 @@ impl<'a> Archives<'a> {
                     next: &next,
                 });
             }
-            match self.from_one(place, limit, digest, until) {
+            match self.try_place(place, limit, digest, until) {
                 Ok(bytes) => return Ok(bytes),
                 Err(fault) => failures.push((next, fault)),
             }
         }
-        Err(refused(&artifact, failures.iter().map(|(place, fault)| (place.clone(), fault)).collect()))
+        Err(refused(&artifact, &failures))
     }
 
-    fn from_one(
+    fn try_place(
         &self,
         place: &Location,
         limit: u64,

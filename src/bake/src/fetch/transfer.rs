@@ -8,6 +8,7 @@ use super::{Options, is_present, local};
 use crate::plan::{Source, Want};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::store::{Begun, Store, Transfer};
+use std::fmt::Display;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -269,10 +270,7 @@ pub(super) fn pause(wait: Duration, until: Instant, stop: &AtomicBool) -> Result
 /// The refusal that says what was wrong with each place.
 fn nowhere(one: &One<'_>, failures: &[(&Location, Fault)]) -> Refusal {
     let absent = failures.iter().any(|(_, fault)| fault.is_absence());
-    let refusal = refused(
-        one.want.name.as_str(),
-        failures.iter().map(|(place, fault)| (place.to_string(), fault)).collect(),
-    );
+    let refusal = refused(one.want.name.as_str(), failures);
     match &one.want.source {
         Source::Debian { .. } if refusal.hint.is_none() && absent => {
             refusal.hint(one.options.relock_hint.clone())
@@ -282,7 +280,7 @@ fn nowhere(one: &One<'_>, failures: &[(&Location, Fault)]) -> Refusal {
 }
 
 /// One refusal of several faults: wrong bytes say more than a place that is not there.
-pub(super) fn refused(artifact: &str, failures: Vec<(String, &Fault)>) -> Refusal {
+pub(super) fn refused<P: Display>(artifact: &str, failures: &[(P, Fault)]) -> Refusal {
     let classes = [Class::Io, Class::Verification];
     let class = classes.into_iter().find(|class| failures.iter().any(|(_, fault)| fault.class() == *class));
     let hint = failures.iter().find_map(|(_, fault)| fault.hint());
