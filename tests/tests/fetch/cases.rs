@@ -294,6 +294,18 @@ pub(crate) fn cases() -> Vec<Case> {
             Refused(Network, "HTTP status 403"),
         ),
         case(
+            "bursts with pauses",
+            raw(vec![
+                Step::Send(head("200 OK", &[("Content-Length", &len)])),
+                Step::Send(all[..2000].to_vec()),
+                Step::Wait(ms(1300)),
+                Step::Send(all[2000..].to_vec()),
+            ]),
+            1,
+            Fetched,
+            Fetched,
+        ),
+        case(
             "no content",
             vec![status("204 None")],
             1,

@@ -33,20 +33,30 @@ pub(super) struct One<'a> {
 pub(super) fn transfer(one: &One<'_>) -> Result<()> {
     let places = locations(one.want, one.options)?;
     if places.is_empty() {
-        return Err(refusal(
-            one,
-            Class::Network,
-            "it is not in the store, and this run is offline".to_owned(),
-        )
-        .hint("run once without offline, or name a directory that has it"));
+        let (why, hint) = if one.options.offline {
+            ("this run is offline", "run once without offline, or name a directory that has it")
+        } else {
+            ("no place is named that could have it", "name a place of Debian's archive")
+        };
+        let cause = format!("it is not in the store, and {why}");
+        return Err(Refusal::new(Class::Network, one.want.name.as_str(), Stage::Fetch, cause).hint(hint));
     }
     if let Some(mut part) = claim(one)? {
         let until = Instant::now() + one.options.deadlines.total;
-        if let Err(failures) = from_all(one, &mut part, &places, until) {
-            if failures.iter().any(|(_, fault)| matches!(fault, Fault::Write(_))) {
-                part.discard();
-            }
-            return Err(nowhere(one, &failures));
+        if let Err(mut failures) = from_all(one, &mut part, &places, until) {
+            let name = one.want.name.as_str();
+            return Err(match failures.pop() {
+                Some((_, Fault::Store(refusal))) => *refusal,
+                Some((_, Fault::Write(error))) => {
+                    // it is the disk that fails, so leave as much of it free as there was
+                    part.discard();
+                    Refusal::io(name, Stage::Fetch, "write to the store", &error)
+                }
+                last => {
+                    failures.extend(last);
+                    nowhere(one, &failures)
+                }
+            });
         }
     }
     one.progress.event(Event::Done { id: one.id });
@@ -193,7 +203,7 @@ fn once(
             one.progress.event(Event::Restart { id: one.id });
             Err(Fault::Digest { wanted: one.want.digest.clone(), got, page })
         }
-        Err(refusal) => Err(Fault::Write(std::io::Error::other(refusal.to_string()))),
+        Err(refusal) => Err(Fault::Store(Box::new(refusal))),
     }
 }
 
@@ -292,8 +302,4 @@ pub(super) fn refused<P: Display>(artifact: &str, failures: &[(P, Fault)]) -> Re
     };
     let refusal = Refusal::new(class.unwrap_or(Class::Network), artifact, Stage::Fetch, cause);
     if let Some(hint) = hint { refusal.hint(hint) } else { refusal }
-}
-
-fn refusal(one: &One<'_>, class: Class, cause: String) -> Refusal {
-    Refusal::new(class, one.want.name.as_str(), Stage::Fetch, cause)
 }
