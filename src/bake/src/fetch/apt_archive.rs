@@ -9,8 +9,10 @@ use super::progress::{Event, Progress};
 use super::transfer::{Tries, pause, refused};
 use super::web::{Ask, Web};
 use super::{Options, local};
+use crate::debian::resolve::Archive;
 use crate::digest::{Digest, Sha256};
 use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::sources::Suite;
 use crate::store::Store;
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::AtomicBool;
@@ -27,6 +29,16 @@ pub struct Archives<'a> {
     options: &'a Options,
     progress: &'a dyn Progress,
     web: Web<'a>,
+}
+
+impl Archive for Archives<'_> {
+    fn inrelease(&self, suite: &Suite) -> Result<Vec<u8>> {
+        Self::inrelease(self, &suite.archive, &suite.name)
+    }
+
+    fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
+        Self::index(self, &suite.archive, &suite.name, paths, digest, size)
+    }
 }
 
 impl<'a> Archives<'a> {
