@@ -1,5 +1,6 @@
 //! What the end-to-end tests stand on: stand-ins for upstream's components, a way to run the real program as any user,
 //! and inputs that are fetched once and shared.
 
+pub mod image;
 pub mod standin;
 pub mod workspace;
