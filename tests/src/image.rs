@@ -146,6 +146,20 @@ impl<'s> Builder<'s> {
     }
 }
 
+/// A tree of a few files in a few frames, some 5 MB, for what is done many times.
+pub fn small(store: &Store) -> anyhow::Result<(Tree, Sha256)> {
+    let mut tree = Builder::new(store);
+    documents(&mut tree);
+    tree.finish()
+}
+
+fn documents(tree: &mut Builder<'_>) {
+    for number in 0..300 {
+        let meta = Meta::root(0o644, EPOCH);
+        tree.stored(&format!("/usr/share/doc/{number}"), meta, &noise(10_000 + 37 * number, number as u64));
+    }
+}
+
 /// A tree of every sort of entry, some 25 MB, with a file of two pieces and one just as long as a piece.
 pub fn sample(store: &Store) -> anyhow::Result<(Tree, Sha256)> {
     let mut tree = Builder::new(store);
@@ -174,9 +188,7 @@ pub fn sample(store: &Store) -> anyhow::Result<(Tree, Sha256)> {
     tree.stored("/usr/bin/perl", root(0o755), &noise(3_000_000, 1));
     tree.stored("/usr/lib/piece", root(0o644), &noise(usize::try_from(PIECE)?, 2));
     tree.stored("/usr/lib/two-pieces", root(0o644), &noise(usize::try_from(PIECE)? + 700_001, 3));
-    for number in 0..300 {
-        tree.stored(&format!("/usr/share/doc/{number}"), root(0o644), &noise(10_000 + 37 * number, number as u64));
-    }
+    documents(&mut tree);
     tree.finish()
 }
 
