@@ -79,7 +79,7 @@ pub fn verify(path: &Path) -> Result<Verified> {
     match compared {
         Err(damage) => refuse(damage),
         Ok(_) if found != wanted => {
-            let what = format!("wanted {wanted}, got {found}; all entries are right, so it is in the index of frames");
+            let what = format!("wanted {wanted}, got {found}; all its entries are right, so it is in what holds them: the index, or the head of a frame");
             refuse(Damage { entry: None, what })
         }
         Ok(tar) => Ok(Verified { sha256: found, plan: files.head.plan, paths: files.paths.len(), tar }),
