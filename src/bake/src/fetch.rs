@@ -60,7 +60,8 @@ pub struct Options {
     pub proxy: Proxy,
     /// The way to Debian's archives.
     pub debian_proxy: Proxy,
-    /// Certificates (PEM) of authorities that are trusted beside those of the system.
+    /// Certificates (PEM) of authorities that are trusted beside those of the system. The system's are found as OpenSSL
+    /// finds them: `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured by the TLS library, for better or worse.
     pub authorities: Vec<u8>,
     /// How long things may take.
     pub deadlines: Deadlines,
