@@ -316,11 +316,11 @@ impl<R: Read> Reader<R> {
             }
             Shape::Hardlink(target) => {
                 let (file, meta, key) = self.names.file(&entry.path, target)?;
-                if (meta.mode, meta.uid, meta.gid) != (entry.meta.mode, entry.meta.uid, entry.meta.gid) {
-                    return Err(wrong(format!(
-                        "`{}` and `{file}` are one file with two modes or owners",
-                        entry.path
-                    )));
+                let of = |meta: &Meta| (meta.mode, meta.uid, meta.gid, meta.mtime);
+                if of(&meta) != of(&entry.meta) {
+                    let what =
+                        format!("`{}` and `{file}` are one file with two modes, owners or times", entry.path);
+                    return Err(wrong(what));
                 }
                 (entry.meta, entry.shape) = (meta, Shape::Hardlink(file));
                 Seen::Alias(key)

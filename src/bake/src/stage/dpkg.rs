@@ -77,6 +77,9 @@ pub(super) fn database(
     Ok(files)
 }
 
+#[cfg(test)]
+mod tests;
+
 fn refused(deb: &Deb<'_>, error: ControlError) -> crate::Refusal {
     refuse(Class::Archive, deb.name, error)
 }
