@@ -69,6 +69,11 @@ pub struct Options {
     pub relock_hint: Cow<'static, str>,
 }
 
+/// The cause of a refusal of a Debian package that an archive had once, and that no place has any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Gone(String);
+
 /// A proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Proxy {
@@ -189,6 +194,12 @@ impl Fetched {
     pub fn bytes(&self) -> u64 {
         self.sizes.values().sum()
     }
+}
+
+/// Whether it is the refusal of a package that its archive no longer has: another lock is the way out.
+#[must_use]
+pub fn is_gone(refusal: &Refusal) -> bool {
+    refusal.cause.is::<Gone>()
 }
 
 /// One want a digest, in their order. Two sizes of one digest cannot both be right.

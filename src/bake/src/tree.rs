@@ -6,10 +6,12 @@
 //!
 //! Invariants, held by `insert` and checked by `finish`:
 //! - every entry but the root has its parent directory in the tree;
-//! - `/bin`, `/sbin`, `/lib` and `/lib64` are links into `/usr`, and no entry lies below one of them: a path is
-//!   brought to its merged form before it goes in (`merged`), so that `/bin/x` and `/usr/bin/x` are one;
-//! - a hard link names a regular file that comes before it in the order of paths;
-//! - two owners of one path are an error, unless both are the same directory.
+//! - `/bin`, `/sbin`, `/lib` and `/lib64`, where they are there, are links into `/usr`, and no entry lies below one
+//!   of them: a path is brought to its merged form before it goes in (`merged`), so that `/bin/x` and `/usr/bin/x`
+//!   are one;
+//! - a hard link names a regular file that comes before it in the order of paths: of all names of a file the
+//!   lowest is the file;
+//! - two owners of one path are an error, unless both bring a directory: then the first says mode and owner.
 //!
 //! Deliberately absent: a file on the host's disk as content (what goes in is in the store, or small).
 
@@ -17,6 +19,10 @@ use crate::digest::Sha256;
 use crate::name::{ImagePath, Kind, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod build;
+
+pub use build::place;
 
 /// Files larger than this many bytes carry a digest per piece, so that pieces can be read, checked and
 /// compressed apart from each other.
@@ -162,6 +168,16 @@ pub enum TreeError {
         /// Who wants it.
         origin: String,
     },
+    /// What would be `/bin`, `/sbin`, `/lib` or `/lib64` is neither a directory nor a link into `/usr`.
+    #[error(
+        "`{path}` must be a link to `usr{path}` on a merged system, and is something else (from {origin})"
+    )]
+    Alias {
+        /// The path.
+        path: ImagePath,
+        /// Who wants it.
+        origin: String,
+    },
     /// A hard link to what is no regular file.
     #[error("`{path}` is a hard link to `{target}`, which is no regular file of the tree")]
     Hardlink {
@@ -243,6 +259,21 @@ impl Tree {
     #[must_use]
     pub fn get(&self, path: &ImagePath) -> Option<&Entry> {
         self.entries.get(&merged(path))
+    }
+
+    /// The entry at `path`, brought to its merged form, with that form.
+    #[must_use]
+    pub fn get_key_value(&self, path: &ImagePath) -> Option<(&ImagePath, &Entry)> {
+        self.entries.get_key_value(&merged(path))
+    }
+
+    /// The entries at and below `path`, which is merged, in the order of their paths.
+    pub fn within(&self, path: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Entry)> {
+        // names like `a-b` sort between `a` and `a/b`, so that what is below is found with a filter
+        self.entries
+            .range(path.clone()..)
+            .take_while(move |(known, _)| known.as_str().starts_with(path.as_str()))
+            .filter(move |(known, _)| known.is_within(path))
     }
 
     /// All entries in the order of their paths: each directory before what it holds.

@@ -1,5 +1,6 @@
 //! One want, from the first place that has it.
 
+use super::Gone;
 use super::fault::Fault;
 use super::places::{Location, locations};
 use super::progress::{Event, Progress};
@@ -283,7 +284,8 @@ fn nowhere(one: &One<'_>, failures: &[(&Location, Fault)]) -> Refusal {
     let refusal = refused(one.want.name.as_str(), failures);
     match &one.want.source {
         Source::Debian { .. } if refusal.hint.is_none() && absent => {
-            refusal.hint(one.options.relock_hint.clone())
+            let gone = Gone(refusal.cause.to_string());
+            Refusal { cause: gone.into(), ..refusal }.hint(one.options.relock_hint.clone())
         }
         _ => refusal,
     }

@@ -1,0 +1,139 @@
+//! A tree as a compressed tar: each chunk of the layout is one zstd frame, and an index of them stands at the end.
+//!
+//! Frames are made on several threads and written in order; each is made by one thread with an encoder of its own, so
+//! the bytes depend on the tree, the level and the version of zstd, and on nothing else. Frames one behind the other
+//! are a normal zstd file (RFC 8878, section 3.1), and the index is a frame that readers skip.
+//!
+//! A frame that was made before is a blob of the store, found by its chunk's key; it is hashed as it is copied, and
+//! one that does not check is set aside and made again. That the store can keep no more frames stops no bake.
+//!
+//! Memory: for each job one chunk and its frame (at most 8 MiB each) and the encoder; one more frame waits.
+
+use super::contents::Contents;
+use super::layout::{Chunk, Layout};
+use super::{index, ordered};
+use crate::digest::{Digest, Sha256};
+use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::store::Store;
+use std::io::{Read as _, Write as _};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use zstd::zstd_safe::CParameter;
+
+/// The sort of the notes that lead from a chunk's key to its frame.
+const NOTE: &str = "frame-1";
+
+/// What came of writing the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Frames {
+    /// How many there are.
+    pub count: usize,
+    /// How many of them were in the store.
+    pub kept: usize,
+    /// The length of the tar stream in bytes.
+    pub tar: u64,
+}
+
+/// How frames are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How {
+    /// The zstd level.
+    pub(crate) level: i32,
+    /// On how many threads.
+    pub(crate) jobs: NonZeroUsize,
+    /// Whether frames are taken from the store and kept in it.
+    pub(crate) keep: bool,
+}
+
+/// Compresses `layout` and hands all bytes of the artifact to `write` in their order, with how many bytes of the tar
+/// stream they stand for.
+pub(crate) fn write(
+    layout: &Layout<'_>,
+    store: &Store,
+    how: How,
+    mut write: impl FnMut(&[u8], u64) -> Result<()>,
+) -> Result<Frames> {
+    let contents = Contents::of(store);
+    let keeping = AtomicBool::new(how.keep && store.is_writable());
+    let work = |number: usize| {
+        let chunk = &layout.chunks[number];
+        let key = chunk.key(how.level);
+        if let Some(frame) = if how.keep { kept(store, &key) } else { None } {
+            return Ok((frame, true));
+        }
+        let mut raw = Vec::new();
+        contents.read(chunk, &mut raw)?;
+        let frame = compress(&raw, how.level)
+            .map_err(|error| Refusal::new(Class::Io, "zstd", Stage::Emit, error))?;
+        if keeping.load(Ordering::Relaxed) && keep(store, &key, &frame).is_err() {
+            keeping.store(false, Ordering::Relaxed);
+        }
+        Ok((frame, false))
+    };
+    let mut sizes = Vec::with_capacity(layout.chunks.len());
+    let mut known = 0;
+    ordered::ordered(layout.chunks.len(), how.jobs, work, |number, (frame, was_kept)| {
+        known += usize::from(was_kept);
+        let chunk: &Chunk<'_> = &layout.chunks[number];
+        sizes.push((size(frame.len() as u64)?, size(chunk.len)?));
+        write(&frame, chunk.len)
+    })?;
+    write(&index::print(&sizes), 0)?;
+    Ok(Frames { count: sizes.len(), kept: known, tar: layout.len })
+}
+
+/// Hands the plain tar stream to `write`, for formats that are made from it.
+pub(crate) fn plain(layout: &Layout<'_>, store: &Store, mut write: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let contents = Contents::of(store);
+    let mut raw = Vec::new();
+    for chunk in &layout.chunks {
+        contents.read(chunk, &mut raw)?;
+        write(&raw)?;
+    }
+    Ok(())
+}
+
+/// A chunk as one frame: with a checksum and its content's size. The encoder is a new one for each, so that nothing
+/// of an earlier frame can show.
+fn compress(raw: &[u8], level: i32) -> std::io::Result<Vec<u8>> {
+    let mut encoder = zstd::bulk::Compressor::new(level)?;
+    encoder.set_parameter(CParameter::ChecksumFlag(true))?;
+    encoder.set_parameter(CParameter::ContentSizeFlag(true))?;
+    encoder.compress(raw)
+}
+
+fn size(len: u64) -> Result<u32> {
+    match u32::try_from(len) {
+        Ok(len) if len <= index::MAX_FRAME => Ok(len),
+        _ => Err(Refusal::new(Class::Archive, "frame", Stage::Emit, format!("too large: {len} bytes"))),
+    }
+}
+
+/// The frame of a chunk that was made before, hashed; none where there is none that is right.
+fn kept(store: &Store, key: &Sha256) -> Option<Vec<u8>> {
+    let note = store.note(NOTE, key)?;
+    let (name, len) = note.split_first_chunk::<32>()?;
+    let name = Sha256(*name);
+    let len = u64::from_le_bytes(len.try_into().ok()?);
+    if len > index::MAX_FRAME.into() {
+        return None;
+    }
+    let blob = Digest::Sha256(name);
+    let mut frame = Vec::with_capacity(usize::try_from(len).ok()?);
+    store.open_blob(&blob).ok()?.take(len + 1).read_to_end(&mut frame).ok()?;
+    if frame.len() as u64 == len && Sha256::of(&frame) == name {
+        return Some(frame);
+    }
+    // sets the blob aside; where even that fails the frame is made again all the same
+    let _ = store.verify_blob(&blob);
+    None
+}
+
+fn keep(store: &Store, key: &Sha256, frame: &[u8]) -> Result<()> {
+    let mut incoming = store.incoming()?;
+    incoming.write_all(frame).map_err(|error| Refusal::io("frame", Stage::Store, "write", &error))?;
+    let (name, len) = incoming.commit()?;
+    let mut note = name.0.to_vec();
+    note.extend(len.to_le_bytes());
+    store.put_note(NOTE, key, &note)
+}

@@ -1,0 +1,171 @@
+//! The output directory: files of a bake appear whole and together, or not at all.
+//!
+//! ```text
+//! <directory>/.<name>.<pid>-<n>.part    while it is written, locked by its writer
+//! <directory>/<name>                    after a sync and a rename
+//! <directory>/SHA256SUMS                last of all: what it lists is there
+//! ```
+//! Invariants: nothing stands at a final name before all files of the bake are written and synced; what stood there is
+//! replaced by a rename, so that a link is replaced and not followed; a refusal leaves no part behind. A part whose
+//! writer was killed is not locked any more and goes with the next bake that writes here. The directory is locked
+//! while parts are begun, swept and renamed, so that bakes of several kinds may share it.
+//!
+//! Files are 0644 whatever the umask: they hold nothing that is not public, and a mode is a part of a result.
+
+use super::part::Part;
+use super::sums::{self, Sums};
+use crate::digest::Sha256;
+use crate::refusal::{Class, Refusal, Result, Stage};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a directory that another bake has locked is tried, and how long after: a minute in all.
+const TRIES: (u32, Duration) = (3000, Duration::from_millis(20));
+
+/// An open output directory.
+#[derive(Debug)]
+pub struct Directory {
+    pub(super) handle: File,
+    pub(super) path: PathBuf,
+}
+
+/// A file as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Written {
+    /// Its name in the output directory.
+    pub name: String,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Directory {
+    /// Opens the directory at `path`, making it when it is not there, and sweeps what killed bakes have left.
+    ///
+    /// # Errors
+    /// `Io` where it is no directory or cannot be written to, or where its `SHA256SUMS` is no such list; `Lock`
+    /// where another process has it locked for more than a minute.
+    #[expect(clippy::disallowed_methods, reason = "this is the door through which `emit` writes")]
+    pub fn open(path: &Path) -> Result<Self> {
+        let shown = path.display().to_string();
+        std::fs::create_dir_all(path).map_err(|error| Refusal::io(&shown, Stage::Emit, "make the directory", &error))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|error| Refusal::io(&shown, Stage::Emit, "open the directory", &error.into()))?;
+        let directory = Self { handle: File::from(handle), path: path.to_owned() };
+        let _held = directory.lock()?;
+        directory.sums()?;
+        directory.sweep()?;
+        Ok(directory)
+    }
+
+    /// Begins the file `name`, a plain name.
+    ///
+    /// # Errors
+    /// `Io` where a directory has its name, or where no file can be made.
+    pub fn begin(&self, name: &str) -> Result<Part<'_>> {
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
+                return Err(Refusal::new(Class::Io, self.shown(name), Stage::Emit, "a directory has the name of an output")
+                    .hint("move it away, or choose another place with --output"));
+            }
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(Refusal::io(self.shown(name), Stage::Emit, "look at", &error.into())),
+        }
+        let _held = self.lock()?;
+        Part::begin(self, name)
+    }
+
+    /// Gives the parts their names in their order, and lists them in `SHA256SUMS`.
+    pub fn publish(&self, parts: Vec<Part<'_>>) -> Result<Vec<Written>> {
+        let ready: Vec<_> = parts.into_iter().map(Part::sync).collect::<Result<_>>()?;
+        let _held = self.lock()?;
+        let mut all = self.sums()?;
+        all.extend(ready.iter().map(|(_, written)| (written.name.clone(), written.sha256)));
+        let mut list = Part::begin(self, sums::NAME)?;
+        list.write_all(sums::print(&all).as_bytes()).map_err(|error| list.refusal("write", &error))?;
+        let (list, _) = list.sync()?;
+        let mut written = Vec::new();
+        for (part, about) in ready {
+            part.rename()?;
+            written.push(about);
+        }
+        list.rename()?;
+        rustix::fs::fsync(&self.handle)
+            .map_err(|error| Refusal::io(self.shown(""), Stage::Emit, "sync the directory", &error.into()))?;
+        Ok(written)
+    }
+
+    /// Its `SHA256SUMS`; empty where there is none. A link in its place is not followed: it will be replaced.
+    fn sums(&self) -> Result<Sums> {
+        let refuse = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            Refusal::new(Class::Io, self.shown(sums::NAME), Stage::Emit, cause)
+                .hint("move it away, or choose another place with --output")
+        };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.handle, sums::NAME, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(Sums::new()),
+            Err(error) => return Err(refuse(format!("cannot read: {error}").into())),
+        };
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(refuse("it is not a plain file".into()));
+        }
+        let mut text = String::new();
+        file.take(sums::MAX + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| refuse(format!("cannot read: {error}").into()))?;
+        if text.len() as u64 > sums::MAX {
+            return Err(refuse(format!("wanted at most {} bytes, got more", sums::MAX).into()));
+        }
+        sums::parse(&text).map_err(|error| refuse(error.into()))
+    }
+
+    /// Removes the parts that nobody writes any more.
+    fn sweep(&self) -> Result<()> {
+        let refuse = |error: Errno| Refusal::io(self.shown(""), Stage::Emit, "list the directory", &error.into());
+        for found in rustix::fs::Dir::read_from(&self.handle).map_err(refuse)? {
+            let found = found.map_err(refuse)?;
+            let Ok(name) = found.file_name().to_str() else { continue };
+            if !super::part::is_part(name) {
+                continue;
+            }
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let Ok(file) = rustix::fs::openat(&self.handle, name, flags, Mode::empty()) else { continue };
+            if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                // one that cannot be removed hinders nobody: it has a name of its own
+                let _ = rustix::fs::unlinkat(&self.handle, name, AtFlags::empty());
+            }
+        }
+        Ok(())
+    }
+
+    /// Locks the directory until the handle that comes back is dropped.
+    fn lock(&self) -> Result<File> {
+        let refuse = |error: Errno| {
+            Refusal::io(self.shown(""), Stage::Emit, "lock the directory", &error.into())
+                .hint("choose an output directory on a local file system")
+        };
+        // a description of its own: the lock ends with it, not with the directory's handle
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::openat(&self.handle, ".", flags, Mode::empty()).map_err(refuse)?;
+        for _ in 0..TRIES.0 {
+            match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(File::from(handle)),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(TRIES.1),
+                Err(error) => return Err(refuse(error)),
+            }
+        }
+        Err(Refusal::new(Class::Lock, self.shown(""), Stage::Emit, "another process has had it locked for a minute")
+            .hint("let the other bake end, or choose another place with --output"))
+    }
+
+    pub(super) fn shown(&self, name: &str) -> String {
+        if name.is_empty() { self.path.display().to_string() } else { self.path.join(name).display().to_string() }
+    }
+}

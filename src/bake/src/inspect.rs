@@ -1,0 +1,225 @@
+//! Looking at an artifact, far from the machine and the store of its bake.
+//!
+//! An artifact is `<name>.tar.zst`; beside it may stand `<name>.files.json`, which says who put each path there, and
+//! `SHA256SUMS`. Without them the archive itself is read, and owners are unknown. All that is read may be hostile:
+//! sizes have limits, the archive is understood only in the form that `emit` writes, and nothing is written to disk.
+//!
+//! Deliberately absent: printing, and a reader of tars in general.
+
+mod scan;
+mod verify;
+mod why;
+
+pub use verify::{Damage, Verified, verify};
+pub use why::{Owner, Why};
+
+use crate::digest::Sha256;
+use crate::emit::index::{self, Frame, IndexError};
+use crate::emit::{Files, Line, Type, parse_files};
+use crate::name::ImagePath;
+use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::tree::{Origin, merged};
+use sha2::Digest as _;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+/// The largest `files.json` that is read in bytes: some 200,000 paths.
+const MAX_FILES: u64 = 48 << 20;
+
+/// The largest window that a frame may ask for, as a power of two: a chunk needs 2^23.
+const MAX_WINDOW_LOG: u32 = 24;
+
+/// An artifact that was opened.
+#[derive(Debug)]
+pub struct Artifact {
+    path: PathBuf,
+    file: File,
+    frames: Option<Vec<Frame>>,
+    /// What its `files.json` says; none where there is no such file.
+    pub record: Option<Files>,
+    scanned: Vec<Line>,
+}
+
+/// What one owner has in an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Share {
+    /// The owner: none where it is unknown, a recipe as a whole whatever its file.
+    pub owner: String,
+    /// How many paths that are no directories.
+    pub files: u64,
+    /// The sum of their sizes in bytes.
+    pub bytes: u64,
+}
+
+/// Opens the artifact at `path`.
+///
+/// # Errors
+/// `Io` where it cannot be read; `Archive` where it, or the `files.json` beside it, is of another form.
+pub fn open(path: &Path) -> Result<Artifact> {
+    let mut file = plain(path)?;
+    let frames = match index::parse(&mut file) {
+        Ok(frames) => Some(frames),
+        Err(IndexError::Io(error)) => return Err(Refusal::io(shown(path), Stage::Inspect, "read", &error)),
+        Err(IndexError::Absent | IndexError::Wrong(_)) => None,
+    };
+    let record = record(&beside(path, "files.json"))?;
+    let scanned = match &record {
+        Some(_) => Vec::new(),
+        None => scan::scan(decoder(plain(path)?).map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?)
+            .map_err(|error| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error))?,
+    };
+    Ok(Artifact { path: path.to_owned(), file, frames, record, scanned })
+}
+
+impl Artifact {
+    /// Its paths in their order.
+    #[must_use]
+    pub fn paths(&self) -> &[Line] {
+        self.record.as_ref().map_or(&self.scanned, |record| &record.paths)
+    }
+
+    /// The line of a path, brought to its merged form.
+    ///
+    /// # Errors
+    /// `Usage` where there is no such path.
+    pub fn find(&self, path: &ImagePath) -> Result<&Line> {
+        let path = merged(path);
+        match self.paths().binary_search_by(|line| line.path.cmp(&path)) {
+            Ok(at) => Ok(&self.paths()[at]),
+            Err(_) => Err(Refusal::new(Class::Usage, shown(&self.path), Stage::Inspect, format!("it has no `{path}`"))
+                .hint("`inspect` without a path lists what it has")),
+        }
+    }
+
+    /// What each owner has, the most bytes first. What several own is shared out to none but the first of them.
+    #[must_use]
+    pub fn shares(&self) -> Vec<Share> {
+        let mut shares: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for line in self.paths().iter().filter(|line| line.r#type != Type::Directory) {
+            let owner = match line.origins.first() {
+                None => "unknown".to_owned(),
+                Some(Origin::Recipe { kind, .. }) => format!("recipe `{kind}`"),
+                Some(other) => other.to_string(),
+            };
+            let share = shares.entry(owner).or_default();
+            share.0 += 1;
+            share.1 = share.1.saturating_add(line.size.unwrap_or(0));
+        }
+        let mut shares: Vec<_> = shares.into_iter().map(|(owner, (files, bytes))| Share { owner, files, bytes }).collect();
+        shares.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.owner.cmp(&b.owner)));
+        shares
+    }
+
+    /// Writes the bytes of a regular file to `out`, and says at the end whether they were right: what came before an
+    /// error is not to be used. Only the frames that hold it are read.
+    ///
+    /// # Errors
+    /// `Usage` for what is no file; `Verification` where the bytes are not those of the record.
+    pub fn read(&self, path: &ImagePath, out: &mut impl Write) -> Result<()> {
+        let mut line = self.find(path)?;
+        if let (Type::Hardlink, Some(target)) = (line.r#type, &line.target) {
+            let target = target.parse().map_err(|error| self.refuse(Class::Archive, error))?;
+            line = self.find(&target)?;
+        }
+        let (Type::File, Some(size), Some(at), Some(wanted)) = (line.r#type, line.size, line.at, line.sha256) else {
+            return Err(self.refuse(Class::Usage, format!("`{path}` is no regular file")));
+        };
+        let mut hasher = sha2::Sha256::new();
+        let mut take = |bytes: &[u8]| {
+            hasher.update(bytes);
+            out.write_all(bytes).map_err(|error| Refusal::io("output", Stage::Inspect, "write", &error))
+        };
+        match &self.frames {
+            Some(frames) => self.read_frames(frames, at, size, &mut take)?,
+            None => self.read_on(at, size, &mut take)?,
+        }
+        if Sha256(hasher.finalize().into()) == wanted {
+            return Ok(());
+        }
+        let damage = Damage { entry: Some(line.path.clone()), what: "its content is not that of the record".into() };
+        Err(self.refuse(Class::Verification, damage))
+    }
+
+    fn read_frames(&self, frames: &[Frame], at: u64, size: u64, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let end = at.saturating_add(size);
+        let first = frames.partition_point(|frame| frame.at + u64::from(frame.len) <= at);
+        for frame in frames[first..].iter().take_while(|frame| frame.at < end) {
+            let mut packed = vec![0; usize::try_from(frame.compressed).unwrap_or(0)];
+            self.file
+                .read_exact_at(&mut packed, frame.offset)
+                .map_err(|error| Refusal::io(shown(&self.path), Stage::Inspect, "read", &error))?;
+            let bytes = zstd::bulk::decompress(&packed, usize::try_from(frame.len).unwrap_or(0))
+                .map_err(|error| self.refuse(Class::Verification, format!("cannot decompress the frame at byte {}: {error}", frame.offset)))?;
+            let inside = |place: u64| usize::try_from(place.saturating_sub(frame.at)).unwrap_or(usize::MAX).min(bytes.len());
+            take(&bytes[inside(at)..inside(end)])?;
+        }
+        Ok(())
+    }
+
+    /// The slow way, for an artifact without an index.
+    fn read_on(&self, at: u64, size: u64, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let refuse = |error: std::io::Error| Refusal::io(shown(&self.path), Stage::Inspect, "read", &error);
+        let mut stream = decoder(plain(&self.path)?).map_err(refuse)?;
+        std::io::copy(&mut (&mut stream).take(at), &mut std::io::sink()).map_err(refuse)?;
+        let mut stream = stream.take(size);
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match stream.read(&mut buffer).map_err(refuse)? {
+                0 => return Ok(()),
+                count => take(&buffer[..count])?,
+            }
+        }
+    }
+
+    fn refuse(&self, class: Class, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {
+        Refusal::new(class, shown(&self.path), Stage::Inspect, cause)
+    }
+}
+
+/// The file beside an artifact that ends in `end`: `base.debian-13.amd64.files.json`.
+fn beside(artifact: &Path, end: &str) -> PathBuf {
+    let name = artifact.file_name().unwrap_or_default().to_string_lossy();
+    artifact.with_file_name(format!("{}.{end}", name.strip_suffix(".tar.zst").unwrap_or(&name)))
+}
+
+fn record(path: &Path) -> Result<Option<Files>> {
+    let refuse = |cause: String| Refusal::new(Class::Archive, shown(path), Stage::Inspect, cause);
+    if matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let read = plain(path)?.take(MAX_FILES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
+    if bytes.len() as u64 > MAX_FILES {
+        return Err(refuse(format!("wanted at most {MAX_FILES} bytes, got more")));
+    }
+    let files = parse_files(&bytes).map_err(|error| refuse(error.to_string()))?;
+    if !files.paths.is_sorted_by(|a, b| a.path < b.path) {
+        return Err(refuse("its paths are not in their order, or one is there twice".into()));
+    }
+    Ok(Some(files))
+}
+
+fn plain(path: &Path) -> Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    // a link to an artifact is fine; a FIFO is none, and must not block
+    let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+    let file = File::from(opened.map_err(|error| Refusal::io(shown(path), Stage::Inspect, "open", &error.into()))?);
+    if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(file);
+    }
+    Err(Refusal::new(Class::Io, shown(path), Stage::Inspect, "not a plain file"))
+}
+
+fn decoder<R: Read>(packed: R) -> std::io::Result<zstd::Decoder<'static, BufReader<R>>> {
+    let mut decoder = zstd::Decoder::new(packed)?;
+    decoder.window_log_max(MAX_WINDOW_LOG)?;
+    Ok(decoder)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

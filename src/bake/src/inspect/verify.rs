@@ -1,0 +1,164 @@
+//! Whether an artifact is what its bake wrote, to the bit.
+//!
+//! `SHA256SUMS` answers for each file as a whole. Where the artifact is not right, its record says where: each header is
+//! made again from its line and compared, each content is hashed, and the first entry that differs is named. This
+//! is done also where the digest of the whole is right, so that the record, too, is known to be true.
+
+use super::{beside, decoder, plain, record, shown};
+use crate::digest::Sha256;
+use crate::emit::pax::{BLOCK, padding};
+use crate::emit::{Files, Line, sums};
+use crate::name::ImagePath;
+use crate::refusal::{Class, Refusal, Result, Stage};
+use sha2::Digest as _;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+/// An artifact that is what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Verified {
+    /// The digest of the artifact.
+    pub sha256: Sha256,
+    /// The digest of the plan that it was made from.
+    pub plan: Sha256,
+    /// How many paths were compared.
+    pub paths: usize,
+    /// The length of its tar stream in bytes.
+    pub tar: u64,
+}
+
+/// What is wrong with an artifact, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The first path that is not as recorded; none where the damage is in none.
+    pub entry: Option<ImagePath>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.entry {
+            Some(path) => write!(f, "damaged at `{path}`: {}", self.what),
+            None => write!(f, "damaged: {}", self.what),
+        }
+    }
+}
+
+impl std::error::Error for Damage {}
+
+/// Compares the artifact at `path` and the records beside it with `SHA256SUMS`, and each of its entries with its record.
+///
+/// # Errors
+/// `Verification` with the cause [`Damage`], naming the file and, for the artifact, the entry; `Io` where a file is
+/// missing or cannot be read.
+pub fn verify(path: &Path) -> Result<Verified> {
+    let list = path.with_file_name(sums::NAME);
+    let mut text = String::new();
+    plain(&list)?
+        .take(sums::MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| Refusal::io(shown(&list), Stage::Inspect, "read", &error))?;
+    let listed = sums::parse(&text).map_err(|error| Refusal::new(Class::Archive, shown(&list), Stage::Inspect, error))?;
+    for end in ["files.json", "manifest.json"] {
+        let beside = beside(path, end);
+        let (found, wanted) = (digest(&beside)?, wanted(&listed, &beside)?);
+        if found != wanted {
+            let damage = Damage { entry: None, what: format!("wanted {wanted}, got {found}") };
+            return Err(Refusal::new(Class::Verification, shown(&beside), Stage::Inspect, damage));
+        }
+    }
+    let files = record(&beside(path, "files.json"))?
+        .ok_or_else(|| Refusal::new(Class::Io, shown(path), Stage::Inspect, "no `files.json` is beside it"))?;
+    let wanted = wanted(&listed, path)?;
+    let mut whole = Hashed { inner: plain(path)?, hasher: sha2::Sha256::new() };
+    let compared = compare(&mut whole, &files);
+    io::copy(&mut whole, &mut io::sink()).map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
+    let found = Sha256(whole.hasher.finalize().into());
+    let refuse = |damage| Err(Refusal::new(Class::Verification, shown(path), Stage::Inspect, damage));
+    match compared {
+        Err(damage) => refuse(damage),
+        Ok(_) if found != wanted => {
+            let what = format!("wanted {wanted}, got {found}; all entries are right, so it is in the index of frames");
+            refuse(Damage { entry: None, what })
+        }
+        Ok(tar) => Ok(Verified { sha256: found, plan: files.head.plan, paths: files.paths.len(), tar }),
+    }
+}
+
+fn wanted(listed: &sums::Sums, path: &Path) -> Result<Sha256> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    listed.get(&*name).copied().ok_or_else(|| {
+        Refusal::new(Class::Verification, shown(path), Stage::Inspect, "it is not listed in the `SHA256SUMS` beside it")
+    })
+}
+
+fn digest(path: &Path) -> Result<Sha256> {
+    let mut hashed = Hashed { inner: plain(path)?, hasher: sha2::Sha256::new() };
+    io::copy(&mut hashed, &mut io::sink()).map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
+    Ok(Sha256(hashed.hasher.finalize().into()))
+}
+
+/// Compares the compressed archive with its record; the length of the tar stream.
+fn compare(packed: &mut impl Read, files: &Files) -> Result<u64, Damage> {
+    let outside = |what: String| Damage { entry: None, what };
+    let mut tar = decoder(packed).map_err(|error| outside(error.to_string()))?;
+    let mut len: u64 = 0;
+    for line in &files.paths {
+        len = len.saturating_add(entry(&mut tar, line).map_err(|what| Damage { entry: Some(line.path.clone()), what })?);
+    }
+    let mut end = Vec::new();
+    let read = (&mut tar).take(3 * BLOCK as u64).read_to_end(&mut end);
+    read.map_err(|error| outside(format!("behind its last entry: {error}")))?;
+    if end != [0; 2 * BLOCK] {
+        return Err(outside("what is behind its last entry is no end of an archive".into()));
+    }
+    Ok(len.saturating_add(end.len() as u64))
+}
+
+/// Compares one entry; its length in the stream.
+fn entry(tar: &mut impl Read, line: &Line) -> Result<u64, String> {
+    let reason = |error: io::Error| match error.kind() {
+        ErrorKind::UnexpectedEof => "the archive ends here".to_owned(),
+        _ => format!("cannot be decompressed: {error}"),
+    };
+    let wanted = line.header().ok_or("the record says of it what no entry can be")?;
+    let mut header = vec![0; wanted.len()];
+    tar.read_exact(&mut header).map_err(reason)?;
+    if header != wanted {
+        return Err("its header is not that of the record".into());
+    }
+    let Some(size) = line.size else { return Ok(header.len() as u64) };
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    let mut left = size;
+    while left > 0 {
+        let part = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        tar.read_exact(&mut buffer[..part]).map_err(reason)?;
+        hasher.update(&buffer[..part]);
+        left -= part as u64;
+    }
+    if Some(Sha256(hasher.finalize().into())) != line.sha256 {
+        return Err("its content is not that of the record".into());
+    }
+    let mut fill = vec![0; padding(size)];
+    tar.read_exact(&mut fill).map_err(reason)?;
+    if fill.iter().any(|&byte| byte != 0) {
+        return Err("what fills its last block is not zero".into());
+    }
+    Ok((header.len() + fill.len()) as u64 + size)
+}
+
+/// Hashes what is read through it.
+struct Hashed<R> {
+    inner: R,
+    hasher: sha2::Sha256,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buf)?;
+        self.hasher.update(&buf[..count]);
+        Ok(count)
+    }
+}
