@@ -71,7 +71,12 @@ fn gnu_tar_lays_out_every_field() {
                 );
             }
             Type::Symlink => {
-                assert_eq!(std::fs::read_link(&at).unwrap().to_str(), line.target.as_deref(), "{}", line.path)
+                assert_eq!(
+                    std::fs::read_link(&at).unwrap().to_str(),
+                    line.target.as_deref(),
+                    "{}",
+                    line.path
+                );
             }
             Type::Hardlink => {
                 let target = to.join(line.target.as_deref().unwrap().trim_start_matches('/'));

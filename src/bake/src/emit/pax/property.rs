@@ -71,7 +71,7 @@ proptest! {
             3 => Some(format!(".{other}").into_bytes()),
             _ => None,
         };
-        prop_assert_eq!(entry.link_name_bytes().map(|name| name.into_owned()), link);
+        prop_assert_eq!(entry.link_name_bytes().map(std::borrow::Cow::into_owned), link);
         let head = entry.header().clone();
         prop_assert_eq!(head.mode().unwrap(), u32::from(meta.mode));
         prop_assert_eq!(either(&records, "uid", head.uid().unwrap()), i128::from(meta.uid));
