@@ -1,5 +1,6 @@
 //! Where things are: the checkout, cargo and its target directory.
 
+use anyhow::{Result, ensure};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,4 +22,17 @@ pub fn cargo() -> OsString {
 #[must_use]
 pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// The program under test: the one that VMBAKE_XTASK names, else the release build.
+///
+/// It is not built from here: a test that builds what it tests cannot tell which of the two failed.
+pub fn program() -> Result<PathBuf> {
+    let program = env::var_os("VMBAKE_XTASK").map_or_else(|| target().join("release/xtask"), PathBuf::from);
+    ensure!(
+        program.is_file(),
+        "no `{}`; `cargo build --release --package xtask` makes it",
+        program.display()
+    );
+    Ok(program)
 }

@@ -242,30 +242,10 @@ impl Plan {
         Sha256::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// The newest date of its suites.
-    #[must_use]
-    pub fn date(&self) -> jiff::Timestamp {
-        self.suites.iter().map(|suite| suite.date).max().unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-    }
-
     /// What must be in the store: packages, then components, each by name.
     #[must_use]
     pub fn wants(&self) -> Vec<Want> {
-        let archive = |name: &str| {
-            let suite = self.suites.iter().find(|suite| suite.name == name);
-            suite.map_or_else(|| "debian".to_owned(), |suite| suite.archive.clone())
-        };
-        let packages = self.packages.iter().map(|package| Want {
-            name: package.name.clone(),
-            version: package.version.clone(),
-            digest: package.sha256.into(),
-            size: package.size,
-            source: Source::Debian {
-                archive: archive(&package.suite),
-                file: package.file.clone(),
-                date: self.date(),
-            },
-        });
+        let packages = package_wants(&self.packages, &self.suites);
         let components = self.components.iter().map(|component| Want {
             name: component.name.clone(),
             version: component.pin.version.clone(),
@@ -273,8 +253,26 @@ impl Plan {
             size: component.pin.size,
             source: Source::Upstream { url: component.pin.url.clone() },
         });
-        packages.chain(components).collect()
+        packages.into_iter().chain(components).collect()
     }
+}
+
+/// Debian packages as wants, in their order; `suites` are those that they were found in.
+#[must_use]
+pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<Want> {
+    let date = suites.iter().map(|suite| suite.date).max().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let archive = |name: &str| {
+        let suite = suites.iter().find(|suite| suite.name == name);
+        suite.map_or_else(|| "debian".to_owned(), |suite| suite.archive.clone())
+    };
+    let want = |package: &LockedPackage| Want {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        digest: package.sha256.into(),
+        size: package.size,
+        source: Source::Debian { archive: archive(&package.suite), file: package.file.clone(), date },
+    };
+    packages.iter().map(want).collect()
 }
 
 fn refuse(artifact: &str, what: String) -> Refusal {

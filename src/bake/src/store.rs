@@ -24,6 +24,8 @@
 //!
 //! Deliberately absent: an index (the names are the index), reference counts (age decides), compression.
 
+#![expect(clippy::disallowed_methods, reason = "the store is one of the two places that write files")]
+
 mod access;
 mod incoming;
 mod lock;

@@ -77,7 +77,7 @@ pub(super) fn deb(control: &[Entry], data: &[Entry]) -> Result<Vec<u8>> {
     ];
     for (name, bytes) in members {
         // ar(5): name 16, mtime 12, uid 6, gid 6, mode 8, size 10, two bytes of magic; padded to an even length
-        write!(out, "{name:<16}{TIME:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, "100644", bytes.len())?;
+        writeln!(out, "{name:<16}{TIME:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, "100644", bytes.len())?;
         out.extend_from_slice(&bytes);
         if bytes.len() % 2 == 1 {
             out.push(b'\n');

@@ -1,0 +1,175 @@
+//! All that the suites offer: of each name the newest version, and who provides what.
+//!
+//! Lookups are binary searches in sorted slices: no order of a hash table can show in a result.
+
+use super::index::Offer;
+use super::relation::{self, Relation, RelationError};
+use super::version::Version;
+use crate::name::Arch;
+use std::cell::OnceCell;
+use std::cmp::Reverse;
+
+/// The candidates of a resolution. An offer is named by its place in the order of names.
+#[derive(Debug)]
+pub struct Universe<'a> {
+    arch: Arch,
+    offers: Vec<Offer<'a>>,
+    /// Sorted by the provided name, then by preference.
+    provided: Vec<Provided<'a>>,
+    relations: Vec<OnceCell<Relations<'a>>>,
+}
+
+/// The relations of one offer.
+#[derive(Debug)]
+pub struct Relations<'a> {
+    /// Pre-Depends and Depends.
+    pub needs: Vec<Vec<Relation<'a>>>,
+    /// Recommends.
+    pub wants: Vec<Vec<Relation<'a>>>,
+    /// Conflicts and Breaks.
+    pub against: Vec<Relation<'a>>,
+}
+
+#[derive(Debug)]
+struct Provided<'a> {
+    name: &'a str,
+    version: Option<Version<'a>>,
+    by: usize,
+}
+
+/// What makes the offers no set to choose from.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UniverseError {
+    /// A relation that cannot be read.
+    #[error("`{field}` of package `{package}`: {error}")]
+    Relation {
+        /// Whose relation it is.
+        package: String,
+        /// Its field.
+        field: &'static str,
+        /// What is wrong.
+        error: RelationError,
+    },
+    /// One suite offers one version in two forms.
+    #[error("package `{package}` {version} is there twice in one suite")]
+    Twice {
+        /// Its name.
+        package: String,
+        /// Its version.
+        version: String,
+    },
+}
+
+impl<'a> Universe<'a> {
+    /// The newest of `offers` for each name; of equal versions the one of the earlier suite.
+    pub fn new(mut offers: Vec<Offer<'a>>, arch: Arch) -> Result<Self, UniverseError> {
+        offers.sort_by(|a, b| (a.name, Reverse(a.version), a.suite).cmp(&(b.name, Reverse(b.version), b.suite)));
+        let same = |a: &Offer<'_>, b: &Offer<'_>| a.name == b.name && a.version == b.version && a.suite == b.suite;
+        if let Some(pair) = offers.windows(2).find(|pair| same(&pair[0], &pair[1])) {
+            let (package, version) = (pair[0].name.to_owned(), pair[0].version.as_str().to_owned());
+            return Err(UniverseError::Twice { package, version });
+        }
+        offers.dedup_by(|later, kept| later.name == kept.name);
+        let mut provided = Vec::new();
+        for (by, offer) in offers.iter().enumerate().filter(|(_, offer)| !offer.provides.is_empty()) {
+            for one in relation::list(offer.provides).map_err(|error| unreadable(offer, "Provides", error))? {
+                provided.push(Provided { name: one.name, version: one.version.map(|(_, version)| version), by });
+            }
+        }
+        provided.sort_by_key(|one| (one.name, rank(offers[one.by].priority), one.by));
+        let relations = std::iter::repeat_with(OnceCell::new).take(offers.len()).collect();
+        Ok(Self { arch, offers, provided, relations })
+    }
+
+    /// All candidates, in the order of their names.
+    #[must_use]
+    pub fn offers(&self) -> &[Offer<'a>] {
+        &self.offers
+    }
+
+    /// The candidate of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.offers.binary_search_by(|offer| offer.name.cmp(name)).ok()
+    }
+
+    /// What the candidate `at` says of others; read when it is first asked for.
+    pub fn relations(&self, at: usize) -> Result<&Relations<'a>, UniverseError> {
+        if let Some(relations) = self.relations[at].get() {
+            return Ok(relations);
+        }
+        let offer = &self.offers[at];
+        let groups = |field, text| relation::groups(text).map_err(|error| unreadable(offer, field, error));
+        let list = |field, text| relation::list(text).map_err(|error| unreadable(offer, field, error));
+        let mut needs = groups("Pre-Depends", offer.pre_depends)?;
+        needs.extend(groups("Depends", offer.depends)?);
+        let mut against = list("Conflicts", offer.conflicts)?;
+        against.extend(list("Breaks", offer.breaks)?);
+        let wants = groups("Recommends", offer.recommends)?;
+        Ok(self.relations[at].get_or_init(|| Relations { needs, wants, against }))
+    }
+
+    /// The candidates that satisfy `relation`: the package of that name first, then those that provide it, by
+    /// priority and name.
+    #[must_use]
+    pub fn targets(&self, relation: &Relation<'_>) -> Vec<usize> {
+        let real = self.find(relation.name).filter(|&at| self.is_real(at, relation));
+        let mut targets: Vec<usize> = real.into_iter().collect();
+        for one in self.providers(relation.name).iter().filter(|one| self.is_provided(one, relation)) {
+            if !targets.contains(&one.by) {
+                targets.push(one.by);
+            }
+        }
+        targets
+    }
+
+    /// Whether the candidate `at` satisfies `relation`, by its name or by what it provides.
+    #[must_use]
+    pub fn satisfies(&self, at: usize, relation: &Relation<'_>) -> bool {
+        self.is_real(at, relation)
+            || self.providers(relation.name).iter().any(|one| one.by == at && self.is_provided(one, relation))
+    }
+
+    /// The names of the candidates that provide `name`.
+    pub fn provider_names(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.providers(name).iter().map(|one| self.offers[one.by].name)
+    }
+
+    fn providers(&self, name: &str) -> &[Provided<'a>] {
+        let from = self.provided.partition_point(|one| one.name < name);
+        let count = self.provided[from..].partition_point(|one| one.name == name);
+        &self.provided[from..from + count]
+    }
+
+    fn is_real(&self, at: usize, relation: &Relation<'_>) -> bool {
+        let offer = &self.offers[at];
+        offer.name == relation.name
+            && self.qualifies(offer, relation)
+            && relation.version.is_none_or(|(operator, wanted)| operator.allows(offer.version, wanted))
+    }
+
+    /// An unversioned Provides satisfies only unversioned relations: policy 7.5.
+    fn is_provided(&self, one: &Provided<'_>, relation: &Relation<'_>) -> bool {
+        self.qualifies(&self.offers[one.by], relation)
+            && relation.version.is_none_or(|(operator, wanted)| {
+                one.version.is_some_and(|version| operator.allows(version, wanted))
+            })
+    }
+
+    fn qualifies(&self, offer: &Offer<'_>, relation: &Relation<'_>) -> bool {
+        match relation.qualifier {
+            None => true,
+            Some("any") => offer.any,
+            Some(arch) => arch == self.arch.debian(),
+        }
+    }
+}
+
+fn unreadable(offer: &Offer<'_>, field: &'static str, error: RelationError) -> UniverseError {
+    UniverseError::Relation { package: offer.name.to_owned(), field, error }
+}
+
+fn rank(priority: &str) -> usize {
+    let order = ["required", "important", "standard", "optional", "extra"];
+    order.iter().position(|known| *known == priority).unwrap_or(order.len())
+}

@@ -1,0 +1,283 @@
+//! Inputs that are made once a test run and shared by all tests, which are processes of their own.
+//!
+//! ```text
+//! <base>/inputs/<arch>/        stores with nothing but fetched inputs; they outlive runs
+//! <base>/runs/<run>/vmbake     the program under test, copied: a build beside the tests cannot exchange it
+//! <base>/runs/<run>/project/   recipes and manifests
+//! <base>/runs/<run>/mirror/    stand-ins of upstream's components
+//! <base>/runs/<run>/<image>/   lock, store and reference outputs of an image
+//! <base>/runs/<run>/<step>.{lock,done,failed}
+//! ```
+//! The Debian packages are those of today: each run resolves its own locks, from the archive that the machine's apt
+//! names. A step that failed is not tried again: the next test says what the first one said.
+
+use crate::outputs::{Outputs, whole};
+use crate::run::Run;
+use crate::standin::{self, Arch, Layout};
+use crate::workspace;
+use anyhow::{Context as _, Result, bail, ensure};
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use xshell::{Shell, cmd};
+
+/// What is shared by the tests of this run.
+#[derive(Debug)]
+pub struct Shared {
+    base: PathBuf,
+    folder: PathBuf,
+    /// Locked shared as long as we live: another run does not clear this one away.
+    _in_use: File,
+}
+
+/// An image that tests bake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Image {
+    /// `base`, `knd`, `knc`.
+    pub kind: &'static str,
+    /// Its architecture.
+    pub arch: Arch,
+}
+
+/// The plain container host for x86-64.
+pub const BASE: Image = Image { kind: "base", arch: Arch::Amd64 };
+
+impl Image {
+    /// `base.debian-13.amd64`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.debian-13.{}", self.kind, self.arch)
+    }
+}
+
+impl Shared {
+    /// What this run shares: the program and the project are there, all else comes when it is asked for.
+    pub fn get() -> Result<Self> {
+        let base = base()?;
+        let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| format!("pid-{}", std::process::id()));
+        let folder = base.join("runs").join(run);
+        fs::create_dir_all(&folder)?;
+        let in_use = File::create(folder.join("in-use"))?;
+        in_use.lock_shared()?;
+        clear_other_runs(&folder)?;
+        let shared = Self { base, folder, _in_use: in_use };
+        shared.once("program", || {
+            fs::copy(workspace::program()?, shared.program())?;
+            Ok(fs::set_permissions(shared.program(), fs::Permissions::from_mode(0o755))?)
+        })?;
+        shared.once("project", || shared.copy_project(&shared.project()))?;
+        Ok(shared)
+    }
+
+    /// A run of the program's `command`, in the shared copy of the project.
+    #[must_use]
+    pub fn run(&self, command: &str) -> Run {
+        Run::new(&self.program(), &self.project(), [command])
+    }
+
+    /// A run of `command` about `image`: with its lock, stand-ins for its components, and `configure` as it is built.
+    pub fn about(&self, command: &str, image: Image) -> Result<Run> {
+        let name = image.name();
+        let mirror = self.mirror()?;
+        let manifest = mirror.join("manifests").join(format!("{name}.json"));
+        let manifest =
+            if manifest.exists() { manifest } else { self.project().join(format!("manifests/{name}.json")) };
+        Ok(self
+            .run(command)
+            .args(["--kind", image.kind, "--arch", &image.arch.to_string()])
+            .option("--lock", self.lock(image)?)
+            .option("--manifest", manifest)
+            .option("--configure", self.configure(image.arch)?))
+    }
+
+    /// A bake of `image` from a store that has all of its inputs, or from mirrors.
+    pub fn bake(&self, image: Image, store: &Path, output: &Path) -> Result<Run> {
+        let mirror = self.mirror()?;
+        let run = self.about("bake", image)?.option("--mirror", mirror);
+        Ok(run.option("--store", store).option("--output", output))
+    }
+
+    /// The program under test.
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
+        self.folder.join("vmbake")
+    }
+
+    /// A copy of recipes and manifests.
+    #[must_use]
+    pub fn project(&self) -> PathBuf {
+        self.folder.join("project")
+    }
+
+    /// Another copy of them.
+    pub fn copy_project(&self, to: &Path) -> Result<()> {
+        fs::create_dir_all(to)?;
+        let shell = Shell::new()?;
+        for part in ["image-recipes", "manifests"] {
+            let from = workspace::root().join(part);
+            cmd!(shell, "cp --recursive {from} {to}").quiet().run()?;
+        }
+        Ok(())
+    }
+
+    /// A mirror of stand-ins.
+    pub fn mirror(&self) -> Result<PathBuf> {
+        let mirror = self.folder.join("mirror");
+        self.once("mirror", || standin::write_mirror(&mirror, &[Arch::Amd64, Arch::Arm64], Layout::Older))?;
+        Ok(mirror)
+    }
+
+    /// The lock of `image`, resolved in this run.
+    pub fn lock(&self, image: Image) -> Result<PathBuf> {
+        let path = self.image_folder(image)?.join("lock.toml");
+        self.once(&format!("lock.{}", image.name()), || {
+            let run = self.run("lock").args(["--kind", image.kind, "--arch", &image.arch.to_string()]);
+            run.option("--output", &path).done().map(drop)
+        })?;
+        Ok(path)
+    }
+
+    /// `configure`, built for `arch` as the program builds it.
+    pub fn configure(&self, arch: Arch) -> Result<PathBuf> {
+        let path = self.folder.join(format!("configure.{arch}"));
+        self.once(&format!("configure.{arch}"), || {
+            let (shell, cargo, triple) = (Shell::new()?, workspace::cargo(), arch.triple());
+            shell.change_dir(workspace::root());
+            let target = workspace::target().join("image");
+            cmd!(
+                shell,
+                "{cargo} build --quiet --locked --package configure --profile configure --target {triple}"
+            )
+            .env("CARGO_TARGET_DIR", &target)
+            .quiet()
+            .run()?;
+            Ok(fs::copy(target.join(triple).join("configure/configure"), &path).map(drop)?)
+        })?;
+        Ok(path)
+    }
+
+    /// Makes `store` a store that has the inputs of `image` and nothing that is derived from them.
+    pub fn cold_store(&self, image: Image, store: &Path) -> Result<()> {
+        let inputs = self.inputs(image)?;
+        let shell = Shell::new()?;
+        cmd!(shell, "cp --archive --reflink=auto {inputs} {store}").quiet().run()?;
+        Ok(())
+    }
+
+    /// A store with the inputs of `image`, fetched in this or an earlier run; never baked with.
+    fn inputs(&self, image: Image) -> Result<PathBuf> {
+        let store = self.base.join("inputs").join(image.arch.to_string());
+        fs::create_dir_all(self.base.join("inputs"))?;
+        self.once(&format!("inputs.{}", image.name()), || {
+            let mirror = self.mirror()?;
+            let run = self.about("fetch", image)?.option("--mirror", mirror).option("--store", &store);
+            run.done().map(drop)
+        })?;
+        Ok(store)
+    }
+
+    /// A store that a bake of `image` has used, with all that it derived; shared, so only for runs that may be warm.
+    pub fn warm_store(&self, image: Image) -> Result<PathBuf> {
+        self.reference(image)?;
+        Ok(self.image_folder(image)?.join("store"))
+    }
+
+    /// What a bake of `image` gives: each other bake must give the same.
+    pub fn reference(&self, image: Image) -> Result<Outputs> {
+        let folder = self.image_folder(image)?;
+        let (store, output) = (folder.join("store"), folder.join("dist"));
+        self.once(&format!("reference.{}", image.name()), || {
+            self.cold_store(image, &store)?;
+            self.bake(image, &store, &output)?.done().map(drop)
+        })?;
+        whole(&output, &image.name())
+    }
+
+    /// Where the reference outputs of `image` are.
+    pub fn reference_folder(&self, image: Image) -> Result<PathBuf> {
+        self.reference(image)?;
+        Ok(self.image_folder(image)?.join("dist"))
+    }
+
+    /// The Debian packages of `image` as an archive has them: path below the archive's parent
+    /// (`debian/pool/main/…`, `debian-security/pool/…`), and the file.
+    pub fn pool(&self, image: Image) -> Result<Vec<(String, PathBuf)>> {
+        let lock = bake::lock::parse(&fs::read_to_string(self.lock(image)?)?)?;
+        let blobs = self.inputs(image)?.join("blobs/sha256");
+        let archive =
+            |suite: &str| lock.suites.iter().find(|known| known.name == suite).map(|known| &known.archive);
+        lock.packages
+            .iter()
+            .map(|package| {
+                let archive = archive(&package.suite).context("a suite of the lock")?;
+                let hex = package.sha256.hex();
+                Ok((format!("{archive}/{}", package.file), blobs.join(&hex[..2]).join(hex)))
+            })
+            .collect()
+    }
+
+    /// A folder of this test's own, in the same file system; removed with the value.
+    pub fn scratch(&self) -> Result<tempfile::TempDir> {
+        let dir = tempfile::Builder::new().prefix("test-").tempdir_in(&self.folder)?;
+        // other users of a test look into it
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
+        Ok(dir)
+    }
+
+    fn image_folder(&self, image: Image) -> Result<PathBuf> {
+        let folder = self.folder.join(image.name());
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Does `work` in the first process that comes, while the others wait.
+    fn once(&self, step: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let place = |suffix: &str| self.folder.join(format!("{step}.{suffix}"));
+        if place("done").exists() {
+            return Ok(());
+        }
+        let lock = File::create(place("lock"))?;
+        lock.lock()?;
+        if place("done").exists() {
+            return Ok(());
+        }
+        if let Ok(error) = fs::read_to_string(place("failed")) {
+            bail!("{step}: {error}");
+        }
+        if let Err(error) = work() {
+            fs::write(place("failed"), format!("{error:#}"))?;
+            return Err(error.context(step.to_owned()));
+        }
+        Ok(fs::write(place("done"), "")?)
+    }
+}
+
+/// Where shared files live: below the target directory, unless another user could not get there.
+fn base() -> Result<PathBuf> {
+    let usual = workspace::target().join("tmp/e2e");
+    fs::create_dir_all(&usual)?;
+    let open = |dir: &Path| fs::metadata(dir).is_ok_and(|meta| meta.mode() & 0o001 != 0);
+    if usual.ancestors().all(open) {
+        return Ok(usual);
+    }
+    let other = std::env::temp_dir().join("vmbake-tests");
+    fs::create_dir_all(&other)?;
+    ensure!(other.ancestors().all(open), "another user cannot reach `{}`; set TMPDIR", other.display());
+    Ok(other)
+}
+
+/// Removes what earlier runs left. A run that has just had its last look may be between two tests: it is left alone.
+fn clear_other_runs(own: &Path) -> Result<()> {
+    let runs = own.parent().context("a run is in a folder of runs")?;
+    for entry in fs::read_dir(runs)? {
+        let path = entry?.path();
+        let Ok(in_use) = File::open(path.join("in-use")) else { continue };
+        let idle = in_use.metadata()?.modified()?.elapsed().unwrap_or_default() > Duration::from_secs(120);
+        if path != own && idle && in_use.try_lock().is_ok() {
+            // another process may be at it too
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+    Ok(())
+}

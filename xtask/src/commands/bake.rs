@@ -1,0 +1,154 @@
+//! `bake`: from pinned inputs to artifacts.
+
+use crate::console::{self, size};
+use crate::pipeline::{self, jobs};
+use crate::places::{PlaceArgs, StoreArgs};
+use crate::progress::{Show, ShowArgs};
+use crate::relock;
+use crate::selection::{Inputs, Selection};
+use anyhow::Context as _;
+use bake::digest::Sha256;
+use bake::emit::{self, Corrupt, Emitted};
+use bake::fetch::{self, Fetched};
+use bake::lock::Lock;
+use bake::plan::Plan;
+use bake::store::Store;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Bake an image: fetch what is pinned, lay it out, write the artifacts
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A bake is of exactly what manifest and lock pin. Debian replaces packages in its archive: when a pinned one is gone and
+no snapshot archive can be reached, either commit a new lock (`cargo xtask lock --kind KIND`), or let this bake resolve one of
+its own with --relock; that lock is written beside the artifact.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    places: PlaceArgs,
+    /// Where the artifacts go
+    #[arg(long, short, value_name = "DIR", default_value = "dist")]
+    output: PathBuf,
+    /// Resolve the Debian packages for this bake: when a pinned one can no longer be had, or always
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "if-needed")]
+    relock: Option<When>,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+/// When to resolve the packages anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum When {
+    /// When there is no lock that fits the recipe, or a package of it can no longer be had.
+    IfNeeded,
+    /// Always.
+    Always,
+}
+
+#[derive(Serialize)]
+struct Report {
+    name: String,
+    plan: Sha256,
+    paths: usize,
+    /// The lock that was made for this bake.
+    lock: Option<PathBuf>,
+    files: Vec<Made>,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Made {
+    path: PathBuf,
+    size: u64,
+    sha256: Sha256,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let show = args.show.show();
+    // the only other program that is ever started runs first: cargo, for the boot-time program
+    let inputs = args.selection.inputs()?;
+    let options = args.places.options(args.selection.way_out())?;
+    let store = args.store.open()?;
+    let (plan, fetched, fresh) = planned(args, &inputs, &store, &options, &show)?;
+    let output = std::path::absolute(&args.output).context("the output directory")?;
+    let (paths, emitted) = made(args, &plan, &store, &fetched, &output, &show)?;
+    let lock = fresh.map(|lock| relock::write_beside(&output, &plan.name(), &lock)).transpose()?;
+    let files = emitted.files.into_iter();
+    let files = files.map(|file| Made { path: args.output.join(file.name), size: file.size, sha256: file.sha256 }).collect();
+    let report = Report { name: plan.name(), plan: plan.digest(), paths, lock, files, seconds: show.seconds() };
+    if args.show.json { console::json(&report) } else { Ok(print(&report)) }
+}
+
+/// The plan with all that it wants in the store, and the lock where one was made for it.
+fn planned(
+    args: &Args,
+    inputs: &Inputs,
+    store: &Store,
+    options: &fetch::Options,
+    show: &Show,
+) -> anyhow::Result<(Plan, Fetched, Option<Lock>)> {
+    let committed = match args.relock {
+        Some(When::Always) => None,
+        Some(When::IfNeeded) => args.selection.lock(inputs).ok(),
+        None => Some(args.selection.lock(inputs)?),
+    };
+    if let Some(lock) = committed {
+        let plan = args.selection.plan(inputs, &lock)?;
+        match pipeline::fetch(store, &plan.wants(), options, show) {
+            Ok(fetched) => return Ok((plan, fetched, None)),
+            Err(refusal) if args.relock.is_some() && fetch::is_gone(&refusal) => {
+                show.step(&format!("{refusal}; resolving the packages anew"));
+            }
+            Err(refusal) => return Err(refusal.into()),
+        }
+    }
+    let previous = args.selection.read_lock(&inputs.project)?;
+    let task = relock::Task { kind: &args.selection.kind, arch: args.selection.arch, previous: previous.as_ref(), max_age: None };
+    let lock = relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
+    let plan = args.selection.plan(inputs, &lock)?;
+    let fetched = pipeline::fetch(store, &plan.wants(), options, show)?;
+    Ok((plan, fetched, Some(lock)))
+}
+
+/// Lays out the tree and writes the artifacts. What the store had derived and is found wrong is derived again, once.
+fn made(
+    args: &Args,
+    plan: &Plan,
+    store: &Store,
+    fetched: &Fetched,
+    output: &std::path::Path,
+    show: &Show,
+) -> anyhow::Result<(usize, Emitted)> {
+    let threads = args.places.threads();
+    let attempt = || {
+        let tree = pipeline::tree(plan, store, fetched, threads, show)?;
+        let options = emit::Options { jobs: jobs(threads), keep_frames: store.is_writable() };
+        let emitted = emit::emit(&tree, plan, store, output, options, |_| {})?;
+        Ok((tree.len(), emitted))
+    };
+    let first: bake::Result<_> = attempt();
+    let (paths, emitted) = match first {
+        Err(refusal) if refusal.cause.downcast_ref::<Corrupt>().is_some() => {
+            show.step(&format!("{refusal}; unpacking again"));
+            attempt()?
+        }
+        other => other?,
+    };
+    let frames = &emitted.frames;
+    show.step(&format!("wrote {} pieces, {} of them from the store", frames.count, frames.kept));
+    Ok((paths, emitted))
+}
+
+fn print(report: &Report) {
+    for file in &report.files {
+        console::line(format!("{}  {:>8}  {}", file.sha256.hex(), size(file.size), file.path.display()));
+    }
+    if let Some(lock) = &report.lock {
+        console::note(format!("the packages were resolved for this bake: {}", lock.display()));
+    }
+    console::note(format!("{}: {} paths, plan {}, {:.1} s", report.name, report.paths, report.plan, report.seconds));
+}

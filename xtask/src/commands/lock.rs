@@ -1,0 +1,157 @@
+//! `lock`: the Debian packages of a kind, resolved and pinned.
+
+use crate::console::{self, size};
+use crate::places::{PlaceArgs, StoreArgs};
+use crate::progress::ShowArgs;
+use crate::project::{self, Project};
+use crate::relock;
+use crate::selection::differences;
+use anyhow::ensure;
+use bake::lock::{Lock, LockedPackage};
+use bake::name::{Arch, Kind, Name};
+use bake::{Class, Refusal, Stage};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Reads InRelease of trixie, trixie-updates and trixie-security, verifies it against the keys pinned in manifests/, and
+resolves what the recipe asks for. The lock records for each package its digest, what asked for it and the digests of its
+maintainer scripts, so that its difference to the last one can be reviewed.")]
+pub(crate) struct Args {
+    /// Whose packages [default: all kinds]
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// For which machine [default: both]
+    #[arg(long, value_name = "amd64|arm64")]
+    arch: Option<Arch>,
+    /// Resolve nothing: tell, without a network, whether recipe and lock still agree
+    #[arg(long)]
+    check: bool,
+    /// Write the lock there; needs --kind and --arch
+    #[arg(long, value_name = "FILE", requires = "kind", requires = "arch")]
+    output: Option<PathBuf>,
+    /// Accept an archive whose main suite was made at most so many days ago [default: manifests/sources.toml]
+    #[arg(long, value_name = "DAYS")]
+    max_age: Option<u32>,
+    /// The folder with image-recipes and manifests [default: the nearest one upwards]
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    places: PlaceArgs,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+#[derive(Serialize)]
+struct Report {
+    kind: Kind,
+    arch: Arch,
+    path: PathBuf,
+    packages: usize,
+    bytes: u64,
+    /// What the recipe asks and the lock does not answer; empty when they agree.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    disagreements: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<String>,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let project = Project::find(args.project.as_deref())?;
+    let kinds = args.kind.clone().map_or_else(|| project.kinds(), |kind| Ok(vec![kind]))?;
+    let arches = args.arch.map_or_else(|| Arch::ALL.to_vec(), |arch| vec![arch]);
+    let mut reports = Vec::new();
+    for kind in &kinds {
+        for arch in &arches {
+            let path = args.output.clone().unwrap_or_else(|| project.lock_path(kind, *arch));
+            let one = if args.check { check } else { make };
+            reports.push(one(args, &project, kind, *arch, path)?);
+        }
+    }
+    if args.show.json {
+        console::json(&reports)?;
+    } else {
+        reports.iter().for_each(print);
+    }
+    let stale: Vec<&Report> = reports.iter().filter(|report| !report.disagreements.is_empty()).collect();
+    if let Some(report) = stale.first() {
+        let what = format!("recipe and lock do not agree: {}", report.disagreements.join("; "));
+        let refusal = Refusal::new(Class::Usage, project::label(&report.path), Stage::Plan, what);
+        return Err(refusal.hint(format!("`cargo xtask lock --kind {} --arch {}` resolves it", report.kind, report.arch)).into());
+    }
+    ensure!(!reports.is_empty(), "there is no recipe in `{}`", project.root.display());
+    Ok(())
+}
+
+fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) -> anyhow::Result<Report> {
+    let request = project.recipe(kind)?.request(arch);
+    if !path.exists() {
+        let disagreements = vec!["there is no lock".to_owned()];
+        return Ok(Report { kind: kind.clone(), arch, path, packages: 0, bytes: 0, disagreements, changes: Vec::new() });
+    }
+    let lock = project::lock(&path)?;
+    let disagreements = differences(&lock, kind, &request);
+    Ok(report(&lock, path, disagreements, Vec::new()))
+}
+
+fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) -> anyhow::Result<Report> {
+    let show = args.show.show();
+    let recipe = project.recipe(kind)?;
+    // a lock that does not read is no lock to go back behind, and must not keep a new one from being made
+    let previous = if path.exists() { project::lock(&path).ok() } else { None };
+    let options = args.places.options("check the mirrors; the archive's index names a file that it does not have".to_owned())?;
+    let store = args.store.open()?;
+    let task = relock::Task { kind, arch, previous: previous.as_ref(), max_age: args.max_age };
+    let lock = relock::resolve(&task, project, &recipe, &store, &options, args.places.threads(), &show)?;
+    relock::write(&path, &lock)?;
+    let changes = previous.map_or_else(Vec::new, |previous| changes(&previous, &lock));
+    Ok(report(&lock, path, Vec::new(), changes))
+}
+
+fn report(lock: &Lock, path: PathBuf, disagreements: Vec<String>, changes: Vec<String>) -> Report {
+    Report {
+        kind: lock.kind.clone(),
+        arch: lock.arch,
+        path,
+        packages: lock.packages.len(),
+        bytes: lock.packages.iter().map(|package| package.size).sum(),
+        disagreements,
+        changes,
+    }
+}
+
+/// What is different in `now`: a line a package.
+fn changes(before: &Lock, now: &Lock) -> Vec<String> {
+    let by_name = |lock: &Lock| -> BTreeMap<Name, LockedPackage> {
+        lock.packages.iter().map(|package| (package.name.clone(), package.clone())).collect()
+    };
+    let (before, now) = (by_name(before), by_name(now));
+    let mut lines = Vec::new();
+    for (name, package) in &now {
+        match before.get(name) {
+            None => lines.push(format!("+ {name} {}", package.version)),
+            Some(old) if old.sha256 != package.sha256 => {
+                let scripts = if old.scripts == package.scripts { "" } else { "; its maintainer scripts differ" };
+                lines.push(format!("  {name} {} -> {}{scripts}", old.version, package.version));
+            }
+            Some(_) => {}
+        }
+    }
+    lines.extend(before.keys().filter(|name| !now.contains_key(*name)).map(|name| format!("- {name}")));
+    lines
+}
+
+fn print(report: &Report) {
+    let Report { kind, arch, packages, bytes, .. } = report;
+    let path = project::label(&report.path);
+    console::line(format!("{kind} on {arch}: {packages} packages, {}: {path}", size(*bytes)));
+    for change in &report.changes {
+        console::line(format!("  {change}"));
+    }
+}

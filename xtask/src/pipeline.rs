@@ -1,0 +1,115 @@
+//! The stages of a bake in their order, as `fetch`, `lock` and `bake` run them.
+
+use crate::progress::Show;
+use bake::digest::{Digest, Sha256};
+use bake::emit::Corrupt;
+use bake::fetch::{self, Fetched};
+use bake::lock::{self, Lock};
+use bake::manifest::Form;
+use bake::name::{Arch, ImagePath, Name};
+use bake::plan::{Plan, Want, package_wants};
+use bake::stage::{self, Inputs};
+use bake::store::Store;
+use bake::tree::{Stored, Tree};
+use bake::unpack::{self, Unpacked};
+use bake::{Class, Refusal, Result, Stage};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt as _;
+
+/// Small files only are read into memory while staging: 16 MiB is far above any of them.
+const MOST_READ: usize = 16 << 20;
+
+/// Brings what `wants` names into the store.
+pub(crate) fn fetch(store: &Store, wants: &[Want], options: &fetch::Options, show: &Show) -> Result<Fetched> {
+    let fetched = fetch::fetch(store, wants, options, show)?;
+    store.settle()?;
+    Ok(fetched)
+}
+
+/// Unpacks all inputs of `plan` and lays them out as a tree.
+pub(crate) fn tree(plan: &Plan, store: &Store, fetched: &Fetched, threads: usize, show: &Show) -> Result<Tree> {
+    let sizes = plan.wants();
+    debug_assert!(sizes.iter().all(|want| fetched.contains(&want.digest)));
+    let packages = plan.packages.iter().map(|package| (&package.name, Form::Deb, false));
+    let components = plan.components.iter().map(|component| (&component.name, component.pin.form, component.install.r#static));
+    let inputs: Vec<unpack::Input<'_>> = packages
+        .chain(components)
+        .zip(&sizes)
+        .map(|((name, form, must_be_static), want)| unpack::Input {
+            name,
+            digest: &want.digest,
+            size: want.size,
+            form,
+            arch: plan.arch,
+            must_be_static,
+        })
+        .collect();
+    let mut unpacked = unpack::all(store, &inputs, jobs(threads), &|_| {})?;
+    let components = unpacked.split_off(plan.packages.len());
+    show.step(&format!("unpacked {} inputs", inputs.len()));
+    let packages = plan.packages.iter().map(|package| package.name.clone());
+    let packages = packages.zip(unpacked).filter_map(|(name, unpacked)| match unpacked {
+        Unpacked::Package(package) => Some((name, package)),
+        Unpacked::Members(_) => None,
+    });
+    let inputs = Inputs {
+        packages: packages.collect(),
+        components: plan.components.iter().map(|component| component.name.clone()).zip(components).collect(),
+        read: &|stored| read(store, stored),
+    };
+    let tree = stage::stage(plan, &inputs)?;
+    show.step(&format!("laid out {} paths", tree.len()));
+    Ok(tree)
+}
+
+/// `lock` with the maintainer scripts, triggers and diversions of its packages, which must be in the store.
+pub(crate) fn with_scripts(mut lock: Lock, store: &Store, threads: usize) -> Result<Lock> {
+    let wants = package_wants(&lock.packages, &lock.suites);
+    let inputs: Vec<unpack::Input<'_>> = wants.iter().map(|want| deb(want, lock.arch)).collect();
+    let unpacked = unpack::all(store, &inputs, jobs(threads), &|_| {})?;
+    let unpacked: BTreeMap<&Name, Unpacked> = wants.iter().map(|want| &want.name).zip(unpacked).collect();
+    for package in &mut lock.packages {
+        if let Some(Unpacked::Package(unpacked)) = unpacked.get(&package.name) {
+            let lock::Scripts { scripts, triggers, diverts } = lock::scripts_of(&unpacked.control);
+            (package.scripts, package.triggers, package.diverts) = (scripts, triggers, diverts);
+        }
+    }
+    Ok(lock)
+}
+
+fn deb(want: &Want, arch: Arch) -> unpack::Input<'_> {
+    unpack::Input { name: &want.name, digest: &want.digest, size: want.size, form: Form::Deb, arch, must_be_static: false }
+}
+
+/// The bytes of a small file, checked against their digest.
+fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
+    let blob = Digest::Sha256(stored.blob);
+    let refuse = |class, what: String| Refusal::new(class, blob.to_string(), Stage::Stage, what);
+    let len = usize::try_from(stored.len).unwrap_or(usize::MAX);
+    if len > MOST_READ {
+        let what = format!("a file that is read while staging, wanted at most {MOST_READ} bytes, got {len}");
+        return Err(refuse(Class::Archive, what));
+    }
+    let mut bytes = vec![0; len];
+    let file = store.open_blob(&blob)?;
+    let read = file.read_exact_at(&mut bytes, stored.offset);
+    if read.is_ok() && Sha256::of(&bytes) == stored.digest {
+        return Ok(bytes);
+    }
+    let whole = store.verify_blob(&blob)?;
+    match read {
+        Err(error) if whole => Err(Refusal::io(blob.to_string(), Stage::Stage, "read", &error)),
+        _ => Err(Refusal::new(
+            Class::Verification,
+            blob.to_string(),
+            Stage::Stage,
+            Corrupt { path: ImagePath::root(), blob: stored.blob, whole },
+        )),
+    }
+}
+
+/// At least one thread.
+pub(crate) fn jobs(threads: usize) -> NonZeroUsize {
+    NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN)
+}
