@@ -52,7 +52,12 @@ pub fn plan() -> anyhow::Result<Plan> {
             size: 9,
             providers: Vec::new(),
         },
-        install: recipe::Component { kind: "base".parse()?, providers: Vec::new(), files: Vec::new(), r#static: true },
+        install: recipe::Component {
+            kind: "base".parse()?,
+            providers: Vec::new(),
+            files: Vec::new(),
+            r#static: true,
+        },
     };
     Ok(Plan {
         format: 1,
@@ -138,7 +143,11 @@ impl<'s> Builder<'s> {
         let (name, _) = incoming.commit()?;
         for (path, meta, offset, len) in std::mem::take(&mut self.stored) {
             let bytes = &self.blob[usize::try_from(offset)?..usize::try_from(offset + len)?];
-            let pieces = if len > PIECE { bytes.chunks(usize::try_from(PIECE)?).map(Sha256::of).collect() } else { Vec::new() };
+            let pieces = if len > PIECE {
+                bytes.chunks(usize::try_from(PIECE)?).map(Sha256::of).collect()
+            } else {
+                Vec::new()
+            };
             let stored = Stored { blob: name, offset, len, digest: Sha256::of(bytes), pieces };
             self.add(&path, meta, Node::File(Content::Stored(stored)))?;
         }
@@ -173,7 +182,11 @@ pub fn sample(store: &Store) -> anyhow::Result<(Tree, Sha256)> {
     tree.add("/etc/zeros", root(0o644), inline(&vec![0; 1_000_000]))?;
     tree.add("/usr/bin/sh", root(0o777), Node::Symlink("dash".into()))?;
     tree.add("/usr/lib/long-link", root(0o777), Node::Symlink(format!("../{}", "target/".repeat(40))))?;
-    tree.add("/usr/lib/ssl/Főtanúsítvány.pem", root(0o777), Node::Symlink("/usr/share/Főtanúsítvány.crt".into()))?;
+    tree.add(
+        "/usr/lib/ssl/Főtanúsítvány.pem",
+        root(0o777),
+        Node::Symlink("/usr/share/Főtanúsítvány.crt".into()),
+    )?;
     tree.add("/usr/share/Főtanúsítvány.crt", root(0o644), inline("árvíztűrő".as_bytes()))?;
     tree.add(&format!("/usr/share/{}", "n".repeat(255)), root(0o644), inline(b"255"))?;
     tree.add(&format!("/usr/share/{}/f", vec!["d".repeat(60); 8].join("/")), root(0o644), inline(b"deep"))?;
@@ -182,7 +195,8 @@ pub fn sample(store: &Store) -> anyhow::Result<(Tree, Sha256)> {
     tree.add("/dev/sda", Meta { gid: 6, ..root(0o660) }, Node::Block { major: 8, minor: 0 })?;
     tree.add("/run/pipe", root(0o600), Node::Fifo)?;
     let capability = vec![1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let xattrs = [("security.capability".to_owned(), capability), ("user.note".to_owned(), b"a\nb=\0c".to_vec())];
+    let xattrs =
+        [("security.capability".to_owned(), capability), ("user.note".to_owned(), b"a\nb=\0c".to_vec())];
     tree.add("/usr/bin/ping", Meta { xattrs: xattrs.into(), ..root(0o755) }, inline(b"ping"))?;
     tree.add("/usr/bin/perl5.40", root(0o755), Node::Hardlink("/usr/bin/perl".parse()?))?;
     tree.stored("/usr/bin/perl", root(0o755), &noise(3_000_000, 1));

@@ -91,6 +91,8 @@ impl Progress for Show {
             Event::Retry { from, why, wait, .. } => {
                 self.step(&format!("{from}: {why}; again in {:.1} s", wait.as_secs_f64()));
             }
+            // a mirror directory that lacks a file, or has the other layout, is no news
+            Event::NextPlace { why: "not there", .. } => {}
             Event::NextPlace { name, left, why, next, .. } => self.step(&format!("{name}: {left}: {why}; trying {next}")),
             Event::Waiting { name, pids, .. } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();

@@ -17,7 +17,16 @@ fn flip(path: &Path, at: usize, bit: u8) {
 fn c01_a_changed_blob_is_set_aside_and_named() {
     let bench = Bench::new();
     // frames that were made before are right without the blob: here none is kept
-    let emit = || bake::emit::emit(&bench.tree, &bench.plan, &bench.store, &bench.path("out"), options(2, false), |_| {});
+    let emit = || {
+        bake::emit::emit(
+            &bench.tree,
+            &bench.plan,
+            &bench.store,
+            &bench.path("out"),
+            options(2, false),
+            |_| {},
+        )
+    };
     let path = bench.blob_path();
     let size = usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap();
     for at in [0, 4_000_000, size - 1] {
@@ -55,7 +64,10 @@ fn a_range_that_the_blob_never_had_is_told_from_a_damaged_blob() {
     }
     bench.tree.insert(&path, entry).unwrap();
     let error = bench.emit("out").unwrap_err();
-    assert!(error.cause.downcast_ref::<Corrupt>().is_some_and(|cause| cause.whole && cause.path == path), "{error}");
+    assert!(
+        error.cause.downcast_ref::<Corrupt>().is_some_and(|cause| cause.whole && cause.path == path),
+        "{error}"
+    );
     assert!(bench.blob_path().exists());
 }
 

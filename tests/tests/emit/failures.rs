@@ -17,14 +17,20 @@ fn calls_on_output(place: &Path) -> BTreeMap<&'static str, Vec<usize>> {
     let shell = Shell::new().unwrap();
     let (store, output, trace) = (place.join("store"), place.join("out"), place.join("trace"));
     let names = CALLS.join(",");
-    cmd!(shell, "strace -f -y -s 0 -o {trace} -e trace={names} {SAMPLE} small {store} {output} 1 no-keep").quiet().run().unwrap();
+    cmd!(shell, "strace -f -y -s 0 -o {trace} -e trace={names} {SAMPLE} small {store} {output} 1 no-keep")
+        .quiet()
+        .run()
+        .unwrap();
     std::fs::remove_dir_all(&output).unwrap();
     let text = std::fs::read_to_string(&trace).unwrap();
     let first = text.split_whitespace().next().unwrap();
     let mut found: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for name in CALLS {
         let call = format!("{name}(");
-        let lines = text.lines().filter_map(|line| line.strip_prefix(first)).filter(|line| line.trim_start().starts_with(&call));
+        let lines = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(first))
+            .filter(|line| line.trim_start().starts_with(&call));
         let ours = lines.enumerate().filter(|(_, line)| line.contains(output.to_str().unwrap()));
         found.insert(name, ours.map(|(nth, _)| nth + 1).collect());
     }
@@ -60,7 +66,8 @@ fn i01_a_call_that_fails_leaves_nothing_and_says_what_is_needed() {
     let output = place.path().join("out");
     for (call, numbers) in calls_on_output(place.path()) {
         assert!(numbers.len() > 3, "{call}: {numbers:?}");
-        let errors: &[&str] = if matches!(call, "write" | "fsync") { &["ENOSPC", "EDQUOT", "EIO"] } else { &["EIO"] };
+        let errors: &[&str] =
+            if matches!(call, "write" | "fsync") { &["ENOSPC", "EDQUOT", "EIO"] } else { &["EIO"] };
         for (error, nth) in errors.iter().flat_map(|error| numbers.iter().map(move |nth| (error, nth))) {
             let (well, said) = disturbed(place.path(), &format!("inject={call}:error={error}:when={nth}"));
             let found = listing(&output);
@@ -69,7 +76,10 @@ fn i01_a_call_that_fails_leaves_nothing_and_says_what_is_needed() {
                 assert_eq!(found, wanted, "{call} {error} {nth}: {said}");
             } else {
                 // a name at which something stands is whole, and no part is left
-                assert!(found.iter().all(|(name, digest)| wanted.get(name) == Some(digest)), "{call} {nth}: {found:?}");
+                assert!(
+                    found.iter().all(|(name, digest)| wanted.get(name) == Some(digest)),
+                    "{call} {nth}: {found:?}"
+                );
                 let last_steps = (call == "renameat" || call == "fsync") && nth != &numbers[0];
                 assert!(found.is_empty() || last_steps, "{call} {error} {nth}: {found:?} {said}");
                 assert!(said.contains("emit: cannot "), "{call} {error} {nth}: {said}");
@@ -77,7 +87,10 @@ fn i01_a_call_that_fails_leaves_nothing_and_says_what_is_needed() {
                     assert!(said.contains("hint: the file needs "), "{said}");
                 }
             }
-            assert!(!(well && matches!(call, "write" | "fsync" | "fchmod" | "renameat")), "{call} {error} {nth} was not seen");
+            assert!(
+                !(well && matches!(call, "write" | "fsync" | "fchmod" | "renameat")),
+                "{call} {error} {nth} was not seen"
+            );
             let _ = std::fs::remove_dir_all(&output);
         }
     }
@@ -94,7 +107,10 @@ fn i03_a_bake_killed_at_any_call_is_made_good_by_the_next() {
             assert!(!well, "{call} {nth}: {said}");
             let found = listing(&output);
             let mut final_names = found.iter().filter(|(name, _)| wanted.contains_key(*name));
-            assert!(final_names.all(|(name, digest)| wanted.get(name) == Some(digest)), "{call} {nth}: {found:?}");
+            assert!(
+                final_names.all(|(name, digest)| wanted.get(name) == Some(digest)),
+                "{call} {nth}: {found:?}"
+            );
             cmd!(shell, "{SAMPLE} small {store} {output} 2 keep").quiet().run().unwrap();
             assert_eq!(listing(&output), wanted, "{call} {nth}");
             std::fs::remove_dir_all(&output).unwrap();
@@ -108,8 +124,12 @@ fn i03_a_bake_killed_at_any_time_is_made_good_by_the_next() {
     let (store, output) = (place.path().join("store"), place.path().join("out"));
     for number in 0..30_u64 {
         #[expect(clippy::disallowed_methods, reason = "xshell cannot kill what it has started")]
-        let mut child =
-            std::process::Command::new(SAMPLE).arg("small").args([&store, &output]).args(["2", "keep"]).spawn().unwrap();
+        let mut child = std::process::Command::new(SAMPLE)
+            .arg("small")
+            .args([&store, &output])
+            .args(["2", "keep"])
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(20 + number * 13));
         let _ = child.kill();
         child.wait().unwrap();
@@ -165,13 +185,19 @@ fn i02_a_directory_that_cannot_be_written_to_is_refused() {
     let program = place.path().join("emit-sample");
     std::fs::copy(SAMPLE, &program).unwrap();
     let shell = Shell::new().unwrap();
-    let run = cmd!(shell, "setpriv --reuid=1500 --regid=1500 --clear-groups {program} small {store} {output} 2 keep")
-        .ignore_status()
-        .output()
-        .unwrap();
+    let run = cmd!(
+        shell,
+        "setpriv --reuid=1500 --regid=1500 --clear-groups {program} small {store} {output} 2 keep"
+    )
+    .ignore_status()
+    .output()
+    .unwrap();
     let errors = String::from_utf8(run.stderr).unwrap();
     assert!(!run.status.success());
-    assert!(errors.contains("cannot make a file beside it: Permission denied") && errors.contains("--output"), "{errors}");
+    assert!(
+        errors.contains("cannot make a file beside it: Permission denied") && errors.contains("--output"),
+        "{errors}"
+    );
     assert_eq!(std::fs::read_dir(&output).unwrap().count(), 0);
 }
 

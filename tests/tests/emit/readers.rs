@@ -53,14 +53,31 @@ fn gnu_tar_lays_out_every_field() {
             () => Type::File,
         };
         let mode = format!("{:04o}", found.mode() & 0o7777);
-        assert_eq!((r#type, mode, found.uid(), found.gid()), (line.r#type, line.mode.clone(), line.uid, line.gid), "{}", line.path);
+        assert_eq!(
+            (r#type, mode, found.uid(), found.gid()),
+            (line.r#type, line.mode.clone(), line.uid, line.gid),
+            "{}",
+            line.path
+        );
         assert_eq!((found.mtime(), found.mtime_nsec()), (line.mtime, 0), "{}", line.path);
         match line.r#type {
             Type::File => {
                 let bytes = std::fs::read(&at).unwrap();
-                assert_eq!((Some(bytes.len() as u64), Some(Sha256::of(&bytes))), (line.size, line.sha256), "{}", line.path);
+                assert_eq!(
+                    (Some(bytes.len() as u64), Some(Sha256::of(&bytes))),
+                    (line.size, line.sha256),
+                    "{}",
+                    line.path
+                );
             }
-            Type::Symlink => assert_eq!(std::fs::read_link(&at).unwrap().to_str(), line.target.as_deref(), "{}", line.path),
+            Type::Symlink => {
+                assert_eq!(
+                    std::fs::read_link(&at).unwrap().to_str(),
+                    line.target.as_deref(),
+                    "{}",
+                    line.path
+                );
+            }
             Type::Hardlink => {
                 let target = to.join(line.target.as_deref().unwrap().trim_start_matches('/'));
                 assert_eq!(std::fs::metadata(target).unwrap().ino(), found.ino(), "{}", line.path);
@@ -118,7 +135,8 @@ for m in tar:
 #[test]
 fn python_reads_every_field() {
     let bench = Bench::new();
-    let wanted: Vec<Line> = lines(&bench).into_iter().map(|line| Line { origins: [].into(), ..line }).collect();
+    let wanted: Vec<Line> =
+        lines(&bench).into_iter().map(|line| Line { origins: [].into(), ..line }).collect();
     let (artifact, tar) = (bench.path("out").join(ARTIFACT), bench.path("plain.tar"));
     let shell = Shell::new().unwrap();
     cmd!(shell, "zstd --quiet --decompress {artifact} -o {tar}").run().unwrap();
@@ -136,7 +154,8 @@ fn python_reads_every_field() {
 #[test]
 fn an_artifact_without_its_record_is_read_alike() {
     let bench = Bench::new();
-    let wanted: Vec<Line> = lines(&bench).into_iter().map(|line| Line { origins: [].into(), ..line }).collect();
+    let wanted: Vec<Line> =
+        lines(&bench).into_iter().map(|line| Line { origins: [].into(), ..line }).collect();
     std::fs::remove_file(bench.path("out").join(FILES)).unwrap();
     let artifact = inspect::open(&bench.path("out").join(ARTIFACT)).unwrap();
     assert!(artifact.record.is_none());

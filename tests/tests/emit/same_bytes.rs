@@ -12,14 +12,17 @@ const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");
 fn r03_jobs_and_kept_frames_do_not_show() {
     let bench = Bench::new();
     let mut all = Vec::new();
-    for (nth, (jobs, keep)) in [(1, false), (2, false), (16, false), (2, true), (1, true), (16, true)].into_iter().enumerate() {
+    for (nth, (jobs, keep)) in
+        [(1, false), (2, false), (16, false), (2, true), (1, true), (16, true)].into_iter().enumerate()
+    {
         let output = bench.path(&format!("out-{nth}"));
         let mut seen = 0;
-        let emitted = emit(&bench.tree, &bench.plan, &bench.store, &output, options(jobs, keep), |progress| {
-            assert!(progress.done > seen || progress.done == progress.total);
-            seen = progress.done;
-        })
-        .unwrap();
+        let emitted =
+            emit(&bench.tree, &bench.plan, &bench.store, &output, options(jobs, keep), |progress| {
+                assert!(progress.done > seen || progress.done == progress.total);
+                seen = progress.done;
+            })
+            .unwrap();
         let kept = if nth > 3 { emitted.frames.count } else { 0 };
         assert_eq!((emitted.frames.kept, seen), (kept, emitted.frames.tar), "{jobs} jobs, keep {keep}");
         all.push(listing(&output));
@@ -34,8 +37,13 @@ fn r01_umask_directory_zone_and_temporary_place_do_not_show() {
     let place = tempfile::tempdir().unwrap();
     let shell = Shell::new().unwrap();
     let mut all = Vec::new();
-    for (nth, (umask, zone, from)) in [("022", "UTC", "/"), ("077", "Asia/Tokyo", "/tmp"), ("000", "America/Lima", "/usr")].into_iter().enumerate() {
-        let (store, output) = (place.path().join(format!("store-{nth}")), place.path().join(format!("out-{nth}")));
+    for (nth, (umask, zone, from)) in
+        [("022", "UTC", "/"), ("077", "Asia/Tokyo", "/tmp"), ("000", "America/Lima", "/usr")]
+            .into_iter()
+            .enumerate()
+    {
+        let (store, output) =
+            (place.path().join(format!("store-{nth}")), place.path().join(format!("out-{nth}")));
         shell.change_dir(from);
         cmd!(shell, "sh -c 'umask '{umask}'; exec \"$@\"' sh {SAMPLE} sample {store} {output} 2 keep")
             .env("TZ", zone)
