@@ -6,7 +6,6 @@ pub mod outputs;
 pub mod run;
 pub mod server;
 pub mod shared;
-pub mod image;
 pub mod standin;
 pub mod trace;
 pub mod workspace;
