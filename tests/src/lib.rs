@@ -2,8 +2,11 @@
 //! and in any surroundings, and inputs that are fetched once and shared.
 
 pub mod outputs;
+pub mod recipes;
 pub mod run;
 pub mod shared;
 pub mod standin;
 pub mod trace;
+pub mod trixie;
+pub mod unit_file;
 pub mod workspace;
