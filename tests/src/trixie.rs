@@ -18,7 +18,7 @@ use bake::name::Arch;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use xshell::{Shell, cmd};
 
 /// Packages whose dependencies are taken too: what runs.
@@ -92,12 +92,15 @@ impl Tree {
         let mut path = libraries.clone().into_os_string();
         path.push(":");
         path.push(libraries.join("systemd"));
-        let mut command = Command::new(libraries.join(loader));
-        command.env_clear().arg("--library-path").arg(path).args(["--argv0", "systemd-analyze"]);
-        command.arg(self.place("/usr/bin/systemd-analyze")).arg(verb).arg("--no-pager").args(args);
         let mut root = std::ffi::OsString::from("--root=");
         root.push(self.path());
-        command.arg(root).output().with_context(|| format!("cannot run {command:?}"))
+        let (shell, loader, program) =
+            (Shell::new()?, libraries.join(loader), self.place("/usr/bin/systemd-analyze"));
+        let call = cmd!(
+            shell,
+            "{loader} --library-path {path} --argv0 systemd-analyze {program} {verb} --no-pager {args...} {root}"
+        );
+        Ok(call.env_clear().quiet().ignore_status().output()?)
     }
 
     fn place(&self, path: &str) -> PathBuf {

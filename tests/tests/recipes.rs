@@ -1,7 +1,7 @@
 //! The committed recipes and manifests against the contract of a node: users, directories, where programs are, what may
 //! be set, and what may not enter.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use bake::manifest::Entry;
 use bake::name::{Arch, ImagePath};
 use bake::recipe::{Body, Recipe};
@@ -88,11 +88,10 @@ const MUTABLE: &str = "SSH_AUTHORIZED_KEY SSH_AUTHORIZED_KEYS KUBE_API_ETCD_SERV
     TELEMETRY_LOG_SERVICES=first-boot-env,cron,ssh,netsy,nstance-agent,nstance-recv-watch,containerd,kube-apiserver,\
 kube-controller-manager,kube-scheduler,kubelet,zot";
 
-fn body<'a>(recipe: &'a Recipe, path: &str) -> &'a str {
-    let path: ImagePath = path.parse().expect("a path");
-    let file = recipe.files.get(&(path.clone(), None)).unwrap_or_else(|| panic!("no `{path}`"));
-    let Body::Bytes(bytes) = &file.body else { panic!("`{path}` is a link") };
-    std::str::from_utf8(bytes).expect("UTF-8")
+fn body<'a>(recipe: &'a Recipe, path: &str) -> Result<&'a str> {
+    let file = recipe.files.get(&(path.parse::<ImagePath>()?, None)).context("no such file")?;
+    let Body::Bytes(bytes) = &file.body else { bail!("`{path}` is a link") };
+    Ok(std::str::from_utf8(bytes)?)
 }
 
 #[test]
@@ -145,7 +144,7 @@ fn programs_are_where_the_contract_has_them() -> Result<()> {
 #[test]
 fn the_defaults_name_every_setting_with_its_default() -> Result<()> {
     let recipe = recipe("knd")?;
-    let text = body(&recipe, "/opt/podplane/share/defaults/mutable.env");
+    let text = body(&recipe, "/opt/podplane/share/defaults/mutable.env")?;
     let mut got = BTreeMap::new();
     for line in text.lines() {
         let (key, value) = line.split_once("='").expect("KEY='value'");

@@ -42,17 +42,17 @@ const ENVIRONMENTS: [&str; 8] = [
 ];
 
 /// The unit files of a recipe, by name; not drop-ins.
-fn units(recipe: &Recipe) -> BTreeMap<String, Vec<Setting>> {
+fn units(recipe: &Recipe) -> Result<BTreeMap<String, Vec<Setting>>> {
     let mut units = BTreeMap::new();
     for ((path, _), file) in &recipe.files {
         let Some(name) = path.as_str().strip_prefix(UNITS).filter(|name| !name.contains('/')) else {
             continue;
         };
         let Body::Bytes(bytes) = &file.body else { continue };
-        let text = std::str::from_utf8(bytes).expect("a unit is UTF-8");
+        let text = std::str::from_utf8(bytes)?;
         units.insert(name.to_owned(), unit_file::parse(text));
     }
-    units
+    Ok(units)
 }
 
 /// The tree with a kind's files, those for AWS too, and something that can be executed where components go.
@@ -99,7 +99,8 @@ fn g08_every_unit_verifies_without_a_warning() -> Result<()> {
     for kind in KINDS {
         let recipe = recipe(kind)?;
         // all units of ours, and Debian's that we enable: some have drop-ins of ours
-        let all: BTreeSet<String> = units(&recipe).into_keys().chain(recipe.enable.keys().cloned()).collect();
+        let all: BTreeSet<String> =
+            units(&recipe)?.into_keys().chain(recipe.enable.keys().cloned()).collect();
         assert!(all.len() > 10, "{kind}: {all:?}");
         assert_eq!(verify(&tree(&recipe)?, &all)?, "", "{kind}");
     }
@@ -127,7 +128,7 @@ fn g08_what_is_wrong_with_a_unit_is_noticed() -> Result<()> {
 fn n04_every_service_is_at_or_under_its_ceiling() -> Result<()> {
     let recipe = recipe("knc")?;
     let services: BTreeSet<String> =
-        units(&recipe).into_keys().filter(|name| name.ends_with(".service")).collect();
+        units(&recipe)?.into_keys().filter(|name| name.ends_with(".service")).collect();
     let known: BTreeSet<String> = CEILINGS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(services, known, "each service has a ceiling");
     let tree = tree(&recipe)?;
@@ -156,7 +157,7 @@ fn n04_a_service_above_its_ceiling_is_noticed() -> Result<()> {
 
 #[test]
 fn no_start_path_has_a_shell() -> Result<()> {
-    let (units, mut seen) = (units(&recipe("knc")?), 0);
+    let (units, mut seen) = (units(&recipe("knc")?)?, 0);
     for (unit, settings) in &units {
         for setting in settings.iter().filter(|setting| setting.key.starts_with("Exec")) {
             seen += 1;
@@ -178,7 +179,7 @@ fn no_start_path_has_a_shell() -> Result<()> {
 #[test]
 fn every_environment_file_is_of_a_service_that_configure_knows() -> Result<()> {
     let mut seen = BTreeSet::new();
-    for (unit, settings) in units(&recipe("knc")?) {
+    for (unit, settings) in units(&recipe("knc")?)? {
         let service = unit.trim_end_matches(".service");
         for file in unit_file::values(&settings, "EnvironmentFile") {
             assert_eq!(file, format!("/opt/env/{service}.env"), "{unit}");
@@ -199,7 +200,7 @@ fn every_environment_file_is_of_a_service_that_configure_knows() -> Result<()> {
 #[test]
 fn every_variable_of_a_start_line_is_in_the_list_of_what_configure_writes() -> Result<()> {
     let list = std::fs::read_to_string(workspace::root().join("image-recipes/README.md"))?;
-    for (unit, settings) in units(&recipe("knc")?) {
+    for (unit, settings) in units(&recipe("knc")?)? {
         let file = format!("| `/opt/env/{}.env` |", unit.trim_end_matches(".service"));
         let row = list.lines().find(|line| line.starts_with(&file)).unwrap_or_default();
         let mut listed: BTreeSet<String> = row.split('`').skip(3).step_by(2).map(str::to_owned).collect();
@@ -218,7 +219,7 @@ fn every_variable_of_a_start_line_is_in_the_list_of_what_configure_writes() -> R
 #[test]
 fn every_service_waits_for_the_configuration_and_comes_back() -> Result<()> {
     let own = ["podplane-configure.service", "podplane-detect.service", "hosts-refresh.service"];
-    for (unit, settings) in units(&recipe("knc")?) {
+    for (unit, settings) in units(&recipe("knc")?)? {
         if !unit.ends_with(".service") || own.contains(&unit.as_str()) {
             continue;
         }
@@ -244,7 +245,7 @@ fn every_service_runs_as_a_user_of_the_recipe_but_containerd_kubelet_and_who_con
         "podplane-configure.service",
     ];
     let recipe = recipe("knc")?;
-    for (unit, settings) in units(&recipe) {
+    for (unit, settings) in units(&recipe)? {
         let (user, group) = (unit_file::values(&settings, "User"), unit_file::values(&settings, "Group"));
         if !unit.ends_with(".service") || root.contains(&unit.as_str()) {
             assert!(user.is_empty() && group.is_empty(), "{unit}: {user:?}");
