@@ -4,6 +4,7 @@
 pub mod outputs;
 pub mod recipes;
 pub mod run;
+pub mod server;
 pub mod shared;
 pub mod standin;
 pub mod trace;

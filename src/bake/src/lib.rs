@@ -16,6 +16,8 @@ pub mod debian;
 pub mod digest;
 pub mod emit;
 pub mod fetch;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod inspect;
 pub mod lock;
 pub mod manifest;
@@ -25,6 +27,7 @@ pub mod policy;
 pub mod recipe;
 pub mod refusal;
 pub mod sources;
+pub mod stage;
 pub mod store;
 pub mod time;
 pub mod tree;
