@@ -3,9 +3,12 @@
 
 pub mod image;
 pub mod outputs;
+pub mod recipes;
 pub mod run;
 pub mod server;
 pub mod shared;
 pub mod standin;
 pub mod trace;
+pub mod trixie;
+pub mod unit_file;
 pub mod workspace;
