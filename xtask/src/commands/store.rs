@@ -54,7 +54,12 @@ fn verify(common: &Common) -> anyhow::Result<()> {
     for name in &checked.set_aside {
         console::line(format!("set aside: {name}"));
     }
-    console::line(format!("{} blobs are good, {}; {} were set aside", checked.good, size(checked.bytes), checked.set_aside.len()));
+    console::line(format!(
+        "{} blobs are good, {}; {} were set aside",
+        checked.good,
+        size(checked.bytes),
+        checked.set_aside.len()
+    ));
     Ok(())
 }
 
