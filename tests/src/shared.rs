@@ -4,7 +4,7 @@
 //! <base>/store/                what was fetched, and what resolving derived from it; outlives runs
 //! <base>/runs/<run>/vmbake     the program under test, copied: a build beside the tests cannot exchange it
 //! <base>/runs/<run>/project/   recipes and manifests
-//! <base>/runs/<run>/mirror/    stand-ins of upstream's components
+//! <base>/runs/<run>/mirror.<arch>/   stand-ins of upstream's components
 //! <base>/runs/<run>/<image>/   lock, store and reference outputs of an image
 //! <base>/runs/<run>/<step>.{lock,done,failed}
 //! ```
@@ -91,7 +91,7 @@ impl Shared {
 
     /// A bake of `image` from a store that has all of its inputs, or from mirrors.
     pub fn bake(&self, image: Image, store: &Path, output: &Path) -> Result<Run> {
-        let mirror = self.mirror()?;
+        let mirror = self.mirror(image.arch)?;
         let run = self.about("bake", image)?.option("--mirror", mirror);
         Ok(run.option("--store", store).option("--output", output))
     }
@@ -120,15 +120,16 @@ impl Shared {
     }
 
     /// A mirror of stand-ins.
-    pub fn mirror(&self) -> Result<PathBuf> {
-        let mirror = self.folder.join("mirror");
-        self.once("mirror", || standin::write_mirror(&mirror, &[Arch::Amd64, Arch::Arm64], Layout::Older))?;
+    pub fn mirror(&self, arch: Arch) -> Result<PathBuf> {
+        let step = format!("mirror.{arch}");
+        let mirror = self.folder.join(&step);
+        self.once(&step, || standin::write_mirror(&mirror, arch, Layout::Older))?;
         Ok(mirror)
     }
 
     /// The manifest of `image` that pins stand-ins.
     pub fn manifest(&self, image: Image) -> Result<PathBuf> {
-        Ok(self.mirror()?.join(format!("manifests/{}.json", image.name())))
+        Ok(self.mirror(image.arch)?.join(format!("manifests/{}.json", image.name())))
     }
 
     /// The lock of `image`, read.
@@ -190,7 +191,7 @@ impl Shared {
     fn fetched(&self, image: Image) -> Result<PathBuf> {
         let store = self.store();
         self.once(&format!("inputs.{}", image.name()), || {
-            let run = self.about("fetch", image)?.option("--mirror", self.mirror()?);
+            let run = self.about("fetch", image)?.option("--mirror", self.mirror(image.arch)?);
             run.option("--store", &store).done().map(drop)
         })?;
         Ok(store)

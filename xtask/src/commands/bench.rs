@@ -55,7 +55,7 @@ const HASH: &str = "hash only";
 const FLOOR: &str = "plain libraries: xz + sha256 + zstd";
 const FLOOR_DECOMPRESS: &str = "plain libraries: xz";
 const FLOOR_HASH: &str = "plain libraries: sha256";
-const MMDEBSTRAP: &str = "mmdebstrap --variant=custom to tar.zst";
+const MMDEBSTRAP: &str = "mmdebstrap of the same packages to tar.zst";
 const DPKG_1: &str = "dpkg-deb --extract, one process";
 const DPKG_2: &str = "dpkg-deb --extract, two processes";
 

@@ -22,7 +22,8 @@ pub(crate) fn repository(debs: &[PathBuf], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// mmdebstrap, from a repository in a directory to a tar.zst: installs just the packages that are named.
+/// mmdebstrap, from a repository in a directory to a tar.zst: the packages that are named, which are all there are. Essential
+/// ones go first: the variant `custom` configures all at once, and their scripts fail.
 pub(crate) fn mmdebstrap(
     shell: &Shell,
     repository: &Path,
@@ -34,7 +35,7 @@ pub(crate) fn mmdebstrap(
     let mode = if rustix::process::geteuid().is_root() { "--mode=root" } else { "--mode=unshare" };
     let source = format!("deb [trusted=yes] copy://{} ./", repository.display());
     let arch = format!("--architectures={arch}");
-    let run = cmd!(shell, "mmdebstrap --variant=custom {mode} {arch} {include} trixie {output} {source}");
+    let run = cmd!(shell, "mmdebstrap --variant=essential {mode} {arch} {include} trixie {output} {source}");
     let sample = measure::program(run.quiet()).context("mmdebstrap")?;
     fs::remove_file(output)?;
     // its children's memory is not seen from here
