@@ -96,7 +96,7 @@ impl Progress for Show {
             // a mirror directory that lacks a file, or has the other layout, is no news
             Event::NextPlace { why: "not there", .. } => {}
             Event::NextPlace { name, left, why, next, .. } => {
-                self.step(&format!("{name}: {left}: {why}; trying {next}"))
+                self.step(&format!("{name}: {left}: {why}; trying {next}"));
             }
             Event::Waiting { name, pids, .. } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();

@@ -83,7 +83,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .collect();
     let report =
         Report { name: plan.name(), plan: plan.digest(), paths, lock, files, seconds: show.seconds() };
-    if args.show.json { console::json(&report) } else { Ok(print(&report)) }
+    if args.show.json {
+        return console::json(&report);
+    }
+    print(&report);
+    Ok(())
 }
 
 /// The plan with all that it wants in the store, and the lock where one was made for it.

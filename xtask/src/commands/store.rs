@@ -76,5 +76,9 @@ fn gc(common: &Common, days: u32) -> anyhow::Result<()> {
 
 fn path(common: &Common) -> anyhow::Result<()> {
     let path = common.store.path();
-    if common.json { console::json(&path) } else { Ok(console::line(path.display())) }
+    if common.json {
+        return console::json(&path);
+    }
+    console::line(path.display());
+    Ok(())
 }
