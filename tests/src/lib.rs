@@ -1,10 +1,14 @@
 //! What the end-to-end tests stand on: stand-ins for upstream's components, a way to run the real program as any user
 //! and in any surroundings, and inputs that are fetched once and shared.
 
+pub mod image;
 pub mod outputs;
+pub mod recipes;
 pub mod run;
 pub mod server;
 pub mod shared;
 pub mod standin;
 pub mod trace;
+pub mod trixie;
+pub mod unit_file;
 pub mod workspace;

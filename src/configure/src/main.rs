@@ -27,12 +27,17 @@ fn main() -> ExitCode {
         Some("--help" | "-h") => say(HELP),
         _ => {
             let what = match std::fs::symlink_metadata(USER_DATA) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no user-data".to_owned(),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    "there is no user-data".to_owned()
+                }
                 Err(error) => format!("cannot read it: {error}"),
                 Ok(_) => "this version does not configure a node".to_owned(),
             };
             // a closed standard error changes nothing of what happened
-            let _ = writeln!(std::io::stderr(), "error: {USER_DATA}: {what}\nhint: first boot writes it, from what the cloud or the seed volume says");
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: {USER_DATA}: {what}\nhint: first boot writes it, from what the cloud or the seed volume says"
+            );
             ExitCode::from(8)
         }
     }
