@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{Signature, SignatureVersion, SubpacketData};
+use pgp::packet::{Signature, SignatureConfig, SignatureVersion, SubpacketData};
 use pgp::ser::Serialize as _;
 use pgp::types::{EcdsaPublicParams, KeyDetails, PublicParams};
 
@@ -51,9 +51,12 @@ pub(super) fn signature(signature: &Signature) -> Result<(), Weak> {
         Some(other) => return weak(format!("hash {other}"), "SHA-256 or stronger"),
         None => return weak("an unknown hash".to_owned(), "SHA-256 or stronger"),
     }
-    let mut parts = signature.config().into_iter().flat_map(|config| config.hashed_subpackets());
+    let mut parts = signature.config().into_iter().flat_map(SignatureConfig::hashed_subpackets);
     let unknown = |data: &SubpacketData| {
-        matches!(data, SubpacketData::Experimental(..) | SubpacketData::Other(..) | SubpacketData::Notation(..))
+        matches!(
+            data,
+            SubpacketData::Experimental(..) | SubpacketData::Other(..) | SubpacketData::Notation(..)
+        )
     };
     match parts.find(|part| part.is_critical && unknown(&part.data)) {
         Some(_) => weak("a critical part of unknown meaning".to_owned(), "only known ones"),
