@@ -28,16 +28,9 @@ pub(crate) fn fetch(store: &Store, wants: &[Want], options: &fetch::Options, sho
     Ok(fetched)
 }
 
-/// Unpacks all inputs of `plan` and lays them out as a tree.
-pub(crate) fn tree(
-    plan: &Plan,
-    store: &Store,
-    fetched: &Fetched,
-    threads: usize,
-    show: &Show,
-) -> Result<Tree> {
+/// Unpacks all inputs of `plan`, in the order of its wants: packages, then components.
+fn unpacked(plan: &Plan, store: &Store, threads: usize) -> Result<Vec<Unpacked>> {
     let sizes = plan.wants();
-    debug_assert!(sizes.iter().all(|want| fetched.contains(&want.digest)));
     let packages = plan.packages.iter().map(|package| (&package.name, Form::Deb, false));
     let components = plan
         .components
