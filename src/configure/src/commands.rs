@@ -1,0 +1,54 @@
+//! The commands: each is thin, and each holds the lock while it decides and writes.
+//!
+//! One program, many names: links in `/opt/podplane/bin` with the names that today's agents and user-data scripts call
+//! (`configure.sh`, `restart.sh`, …) start the command of that name.
+
+pub mod arguments;
+pub mod check;
+pub mod configure;
+pub mod detect;
+pub mod hosts;
+pub mod lock;
+pub mod merge;
+pub mod restart;
+
+use crate::refusal::{Class, Fault, Refusal, Result};
+use crate::root::Root;
+use arguments::{Arguments, Command};
+
+/// Runs `arguments` (the program's name first); the exit code. Everything that is said goes through
+/// [`crate::console`].
+#[must_use]
+pub fn run(arguments: &[std::ffi::OsString]) -> u8 {
+    let result = Arguments::parse(arguments).and_then(|arguments| dispatch(&arguments));
+    match result {
+        Ok(()) => 0,
+        Err(refusal) => {
+            crate::console::complain(&refusal.to_string());
+            refusal.class.code()
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<()> {
+    let root = || Root::open(&arguments.root);
+    match &arguments.command {
+        Command::Help => crate::console::say(arguments::HELP),
+        Command::Version => crate::console::say(concat!("configure ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Install => crate::console::say("installed: this image was baked with everything in it\n"),
+        Command::Configure => configure::run(&root()?, configure::Extent::All)?,
+        Command::Bootstrap => configure::run(&root()?, configure::Extent::FirstRun)?,
+        Command::Detect => detect::run(&root()?)?,
+        Command::Hosts => hosts::run(&root()?)?,
+        Command::Merge { source, destination, delete } => merge::run(&root()?, source, destination, *delete)?,
+        Command::Restart => restart::run(&root()?)?,
+        Command::Check { user_data, mutable, kind } => check::run(user_data, mutable.as_deref(), kind)?,
+    }
+    Ok(())
+}
+
+/// A command line that means nothing.
+fn usage(rule: impl Into<String>) -> Refusal {
+    let fault = Fault::new("configure", rule).hint("`configure --help` lists the commands");
+    Refusal { class: Class::Usage, faults: vec![fault] }
+}

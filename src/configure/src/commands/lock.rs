@@ -1,0 +1,39 @@
+//! One run at a time: a lock on root's own directory of settings, where nobody else can enter.
+
+use crate::refusal::{Class, Fault, Refusal, Result};
+use crate::root::Root;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+const PLACE: &str = "/opt/podplane/etc";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Held until it is dropped, or the process ends in whatever way.
+pub struct Lock {
+    _fd: OwnedFd,
+}
+
+/// Takes it, after whoever has it, within a minute. What a crash left is rolled forward or cleared then.
+pub fn take(root: &Root) -> Result<Lock> {
+    let hint = "the image brings it: bake it again";
+    let fd =
+        root.directory(PLACE)?.ok_or_else(|| Fault::new(PLACE, "wanted a directory, got none").hint(hint))?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(Duration::from_millis(20)),
+            Err(Errno::WOULDBLOCK) => {
+                let fault = Fault::new(PLACE, "wanted the lock within 60 s: another run of configure has it")
+                    .hint("`ps -C configure` shows it");
+                return Err(Refusal { class: Class::Lock, faults: vec![fault] });
+            }
+            Err(error) => return Err(Refusal::io(PLACE, "lock it", &error.into())),
+        }
+    }
+    crate::apply::recover(root)?;
+    Ok(Lock { _fd: fd })
+}

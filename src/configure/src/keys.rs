@@ -1,0 +1,210 @@
+//! The one table of settings: where each may be given, by which rule, its default, and which files it reaches.
+//!
+//! Everything that is said of settings elsewhere is made from it: checking, the merge of a delivery, the schema, the
+//! documentation, and which service restarts ([`Output::services`]). Rows are sorted by name.
+
+mod table;
+
+pub use table::KEYS;
+
+use crate::names::Role;
+use crate::rules::Rule;
+use crate::services::Service;
+
+/// Where a setting may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// Only by user-data, for the life of the instance.
+    UserData,
+    /// Found out by the first run; user-data's own value wins.
+    Detected,
+    /// Live, and by user-data as long as the live value is empty.
+    Live,
+}
+
+/// What a live change of a setting would hand out: such settings can be fixed by the image's policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grant {
+    /// Root on this node.
+    Root,
+    /// Who the cluster's API believes.
+    ClusterAdmin,
+    /// Where the cluster's API, its state or its agent are.
+    Endpoints,
+}
+
+impl Grant {
+    /// Its name in `policy.toml`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::ClusterAdmin => "cluster-admin",
+            Self::Endpoints => "endpoints",
+        }
+    }
+}
+
+/// A file that settings end up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Output {
+    /// `/opt/env/nstance-agent.env`
+    NstanceAgentEnv,
+    /// `/opt/nstance-agent/identity/ca.crt`
+    NstanceCa,
+    /// `/opt/env/kubelet.env`
+    KubeletEnv,
+    /// `/opt/env/kube-apiserver.env`
+    KubeApiserverEnv,
+    /// `/opt/env/kube-controller-manager.env`
+    KubeControllerManagerEnv,
+    /// `/opt/env/netsy.env`
+    NetsyEnv,
+    /// `/opt/netsy/etc/cluster.jsonc`
+    NetsyCluster,
+    /// `/opt/env/zot.env`
+    ZotEnv,
+    /// `/opt/zot/etc/zot.yml`
+    ZotConfig,
+    /// `/etc/containerd/certs.d/HOST/hosts.toml`; read for each pull, so nothing restarts
+    RegistryHosts,
+    /// `/etc/containerd/config.toml`
+    ContainerdConfig,
+    /// `/opt/env/fluent-bit.env`
+    FluentBitEnv,
+    /// `/opt/fluent-bit/etc/fluent-bit.yml`
+    FluentBitConfig,
+    /// `/opt/env/kube2iam.env`
+    Kube2iamEnv,
+    /// `/opt/kubelet/etc/kubeconfig`
+    KubeletKubeconfig,
+    /// `/opt/kube2iam/etc/kubeconfig`
+    Kube2iamKubeconfig,
+    /// `/opt/kube-controller-manager/etc/kubeconfig`
+    KubeControllerManagerKubeconfig,
+    /// `/opt/kube-scheduler/etc/kubeconfig`
+    KubeSchedulerKubeconfig,
+    /// `/opt/crt/oidc-ca.pem`
+    OidcCa,
+    /// `/etc/hosts`
+    Hosts,
+    /// The admin user, its `authorized_keys` and its sudo
+    Admin,
+}
+
+impl Output {
+    /// The services that read the file when they start, and so restart when it changes.
+    #[must_use]
+    pub fn services(self) -> &'static [Service] {
+        match self {
+            Self::NstanceAgentEnv | Self::NstanceCa => &[Service::NstanceAgent],
+            Self::KubeletEnv | Self::KubeletKubeconfig => &[Service::Kubelet],
+            Self::KubeApiserverEnv | Self::OidcCa => &[Service::KubeApiserver],
+            Self::KubeControllerManagerEnv | Self::KubeControllerManagerKubeconfig => {
+                &[Service::KubeControllerManager]
+            }
+            Self::KubeSchedulerKubeconfig => &[Service::KubeScheduler],
+            Self::NetsyEnv | Self::NetsyCluster => &[Service::Netsy],
+            Self::ZotEnv | Self::ZotConfig => &[Service::Zot],
+            Self::ContainerdConfig => &[Service::Containerd],
+            Self::FluentBitEnv | Self::FluentBitConfig => &[Service::FluentBit],
+            Self::Kube2iamEnv | Self::Kube2iamKubeconfig => &[Service::Kube2iam],
+            Self::RegistryHosts | Self::Hosts | Self::Admin => &[],
+        }
+    }
+}
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it may be given.
+    pub given: Given,
+    /// Which role needs it; none for both. Its rule is asked only there.
+    pub role: Option<Role>,
+    /// What its value must be when it is not empty.
+    pub rule: Rule,
+    /// What an empty value means.
+    pub default: &'static str,
+    /// Whether its value must not be shown, not even to root's terminal.
+    pub secret: bool,
+    /// What a live change would hand out.
+    pub grant: Option<Grant>,
+    /// Which files it reaches.
+    pub outputs: &'static [Output],
+    /// What it is for, one sentence.
+    pub about: &'static str,
+}
+
+impl Key {
+    /// Whether a delivery may have it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.given == Given::Live
+    }
+
+    /// Whether a node of `role` asks its rule.
+    #[must_use]
+    pub fn is_of(&self, role: Role) -> bool {
+        self.role.is_none_or(|of| of == role)
+    }
+}
+
+/// The setting `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.binary_search_by_key(&name, |key| key.name).ok().and_then(|at| KEYS.get(at))
+}
+
+/// Names that no file of settings may have: whoever takes such a file for an environment would run other code.
+#[must_use]
+pub fn is_dangerous(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "PATH",
+        "ENV",
+        "BASH_ENV",
+        "IFS",
+        "SHELLOPTS",
+        "BASHOPTS",
+        "PS4",
+        "PROMPT_COMMAND",
+        "GCONV_PATH",
+        "PYTHONPATH",
+        "PERL5LIB",
+        "GODEBUG",
+    ];
+    NAMES.contains(&name)
+        || name.starts_with("LD_")
+        || name.starts_with("BASH_FUNC_")
+        || name.starts_with("GLIBC_TUNABLES")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEYS, Rule, find};
+
+    #[test]
+    fn rows_are_sorted_and_found_by_name() {
+        assert!(KEYS.is_sorted_by_key(|key| key.name));
+        for key in KEYS {
+            assert_eq!(find(key.name).map(|found| found.name), Some(key.name));
+        }
+        assert!(find("NOPE").is_none());
+    }
+
+    #[test]
+    fn every_default_keeps_its_own_rule() {
+        for key in KEYS {
+            assert!(key.default.is_empty() || key.rule.holds(key.default), "{}", key.name);
+            assert!(key.about.ends_with('.') && !key.about.contains('\n'), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn what_is_secret_is_one_line_of_text() {
+        for key in KEYS.iter().filter(|key| key.name.contains("SECRET")) {
+            assert!(key.secret && key.rule == Rule::Line, "{}", key.name);
+        }
+    }
+}
