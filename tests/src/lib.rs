@@ -3,6 +3,7 @@
 
 pub mod outputs;
 pub mod run;
+pub mod server;
 pub mod shared;
 pub mod standin;
 pub mod trace;

@@ -156,7 +156,7 @@ impl Run {
     fn words(&self) -> Result<Vec<OsString>> {
         let mut words: Vec<OsString> = Vec::new();
         if let Some(path) = &self.trace {
-            words.extend(["strace", "-f", "-qq", "-s", "256", "-e"].map(Into::into));
+            words.extend(["strace", "-f", "--seccomp-bpf", "-qq", "-s", "256", "-e"].map(Into::into));
             words.extend([crate::trace::FILTER, "-o"].map(Into::into));
             words.push(path.into());
         }

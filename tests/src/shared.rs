@@ -200,6 +200,23 @@ impl Shared {
         Ok(self.image_folder(image)?.join("dist"))
     }
 
+    /// The Debian packages of `image` as an archive has them: path below the archive's parent
+    /// (`debian/pool/main/…`, `debian-security/pool/…`), and the file.
+    pub fn pool(&self, image: Image) -> Result<Vec<(String, PathBuf)>> {
+        let lock = bake::lock::parse(&fs::read_to_string(self.lock(image)?)?)?;
+        let blobs = self.inputs(image)?.join("blobs/sha256");
+        let archive =
+            |suite: &str| lock.suites.iter().find(|known| known.name == suite).map(|known| &known.archive);
+        lock.packages
+            .iter()
+            .map(|package| {
+                let archive = archive(&package.suite).context("a suite of the lock")?;
+                let hex = package.sha256.hex();
+                Ok((format!("{archive}/{}", package.file), blobs.join(&hex[..2]).join(hex)))
+            })
+            .collect()
+    }
+
     /// A folder of this test's own, in the same file system; removed with the value.
     pub fn scratch(&self) -> Result<tempfile::TempDir> {
         let dir = tempfile::Builder::new().prefix("test-").tempdir_in(&self.folder)?;

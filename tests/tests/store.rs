@@ -3,10 +3,13 @@
 
 use bake::Class;
 use bake::digest::{Digest, Sha256};
-use bake::store::Store;
+use bake::store::{Options, Sharing, Store};
+use rustix::fs::{FileType, Mode};
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 fn put(store: &Store, bytes: &[u8]) -> Digest {
     let mut incoming = store.incoming().unwrap();
@@ -90,6 +93,141 @@ fn c04_a_store_that_others_may_write_to_is_refused_naming_the_mode() {
         assert_eq!(refusal.class, Class::Io);
         assert!(refusal.to_string().contains(&format!("got {mode:04o}")), "{refusal}");
     }
+}
+
+#[test]
+fn c04_a_store_of_another_user_is_refused_and_one_of_a_group_is_not() {
+    let place = tempfile::tempdir().unwrap();
+    // root gives a directory away; another user finds that `/` is not its own
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        std::os::unix::fs::chown(place.path(), Some(1500), None).unwrap();
+    }
+    let refusal = Store::open(if root { place.path() } else { Path::new("/") }).unwrap_err();
+    assert_eq!(refusal.class, Class::Io);
+    assert!(refusal.to_string().contains("belongs to another user"), "{refusal}");
+    assert_eq!(place.path().read_dir().unwrap().count(), 0);
+
+    let shared = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(shared.path(), std::fs::Permissions::from_mode(0o770)).unwrap();
+    let options = Options { sharing: Sharing::Group, ..Options::default() };
+    let store = Store::open_with(shared.path(), &options).unwrap();
+    put(&store, b"for all of us");
+    assert_eq!(store.root().join("blobs").metadata().unwrap().mode() & 0o7777, 0o770);
+}
+
+#[test]
+fn c03_a_blob_that_is_no_plain_file_is_refused_at_once() {
+    let outside = tempfile::tempdir().unwrap();
+    let victim = outside.path().join("victim");
+    std::fs::write(&victim, b"what was meant").unwrap();
+    let mode = Mode::from_raw_mode(0o600);
+    type Make<'a> = &'a dyn Fn(&Path);
+    let sorts: [(&str, Make<'_>); 5] = [
+        ("a symbolic link", &|path| std::os::unix::fs::symlink(&victim, path).unwrap()),
+        ("a file with 2 names", &|path| std::fs::hard_link(&victim, path).unwrap()),
+        ("a FIFO", &|path| rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, mode, 0).unwrap()),
+        ("a directory", &|path| std::fs::create_dir(path).unwrap()),
+        ("a socket", &|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
+    ];
+    for (sort, make) in sorts {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::open(place.path()).unwrap();
+        let digest = put(&store, b"what was meant");
+        std::fs::remove_file(store.blob_path(&digest)).unwrap();
+        make(&store.blob_path(&digest));
+        let begun = Instant::now();
+        let refusals = [
+            store.has(&digest, 14).unwrap_err(),
+            store.open_blob(&digest).unwrap_err(),
+            store.verify_blob(&digest).unwrap_err(),
+        ];
+        assert!(begun.elapsed() < Duration::from_secs(2), "{sort}");
+        for refusal in refusals {
+            assert!(
+                refusal.to_string().contains(&format!("not a plain file but {sort}")),
+                "{sort}: {refusal}"
+            );
+            assert_eq!(refusal.class, Class::Io, "{sort}");
+        }
+    }
+    assert_eq!(std::fs::read(&victim).unwrap(), b"what was meant");
+}
+
+#[test]
+fn c06_a_directory_with_another_layout_or_none_is_refused_and_left_as_it_is() {
+    for (name, text, wanted) in [
+        ("layout", "vmbake store 7\n", "wanted `vmbake store 1`, got `vmbake store 7`"),
+        ("diary", "x", "is no store"),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join(name), text).unwrap();
+        let refusal = Store::open(place.path()).unwrap_err();
+        assert!(refusal.to_string().contains(wanted), "{refusal}");
+        assert_eq!(place.path().read_dir().unwrap().count(), 1);
+    }
+    // what a run left that was killed while it made a store is gone on with
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join("blobs")).unwrap();
+    std::fs::set_permissions(place.path().join("blobs"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::write(place.path().join("in-use.lock"), "").unwrap();
+    put(&Store::open(place.path()).unwrap(), b"x");
+}
+
+#[test]
+fn c06_only_what_a_killed_run_has_left_is_swept() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let incoming = place.path().join("incoming");
+    let live = Digest::from(Sha256::of(b"live"));
+    let held = store.begin(&live).unwrap();
+    for name in ["tmp-1-0", "sha256-00.lock", "sha256-00.part", "notes.txt"] {
+        std::fs::write(incoming.join(name), b"left").unwrap();
+    }
+    drop(Store::open(place.path()).unwrap());
+    let mut left: Vec<_> = incoming.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    let hex = live.hex();
+    let wanted =
+        ["notes.txt", "sha256-00.part", &format!("sha256-{hex}.lock"), &format!("sha256-{hex}.part")];
+    assert_eq!(left, wanted, "a part may be gone on with, and what is nobody's is left alone");
+    drop(held);
+}
+
+#[test]
+fn gc_keeps_what_was_used_since() {
+    let place = tempfile::tempdir().unwrap();
+    let mut store = Store::open(place.path()).unwrap();
+    let (used, unused) = (put(&store, b"used"), put(&store, b"unused"));
+    store.put_note("sort-1", &Sha256::of(b"key"), b"one").unwrap();
+    std::fs::write(place.path().join("incoming/sha256-00.part"), b"left").unwrap();
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for (path, _) in modes(place.path()) {
+        if path.is_file() {
+            File::open(path).unwrap().set_modified(long_ago).unwrap();
+        }
+    }
+    drop(store.open_blob(&used).unwrap());
+    let swept = store.gc(long_ago + Duration::from_secs(1)).unwrap();
+    assert_eq!((swept.files, swept.kept), (3, 1));
+    assert!(store.has(&used, 4).unwrap() && !store.has(&unused, 6).unwrap());
+    assert_eq!(store.note("sort-1", &Sha256::of(b"key")), None);
+    assert_eq!(store.gc(SystemTime::UNIX_EPOCH).unwrap().files, 0, "and the store stays in use afterwards");
+}
+
+#[test]
+fn verify_all_sets_aside_what_is_not_what_its_name_says() {
+    let place = tempfile::tempdir().unwrap();
+    let mut store = Store::open(place.path()).unwrap();
+    let (good, bad) = (put(&store, b"good"), put(&store, b"bad"));
+    std::fs::write(store.blob_path(&bad), b"dab").unwrap();
+    std::fs::write(place.path().join("blobs/stray"), b"?").unwrap();
+    let checked = store.verify_all().unwrap();
+    let hex = bad.hex();
+    assert_eq!((checked.good, checked.bytes), (1, 4));
+    assert_eq!(checked.set_aside, [format!("blobs/sha256/{}/{hex}", &hex[..2]), "blobs/stray".to_owned()]);
+    assert!(store.has(&good, 4).unwrap() && !store.has(&bad, 3).unwrap());
+    assert_eq!(store.verify_all().unwrap().set_aside, [""; 0]);
 }
 
 #[test]

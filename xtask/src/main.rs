@@ -4,8 +4,13 @@ mod cli;
 mod commands;
 mod configure;
 mod console;
+mod pipeline;
+mod places;
+mod progress;
 mod project;
+mod relock;
 mod selection;
+mod tools;
 
 use clap::Parser as _;
 use std::process::ExitCode;

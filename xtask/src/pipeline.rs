@@ -1,10 +1,12 @@
 //! The stages of a bake in their order, as `fetch`, `lock` and `bake` run them.
 
 use crate::progress::Show;
+use bake::digest::{Digest, Sha256};
+use bake::emit::Corrupt;
 use bake::fetch::{self, Fetched};
-use bake::lock::Lock;
+use bake::lock::{self, Lock};
 use bake::manifest::Form;
-use bake::name::{Arch, Name};
+use bake::name::{Arch, ImagePath, Name};
 use bake::plan::{Plan, Want, package_wants};
 use bake::stage::{self, Inputs};
 use bake::store::Store;
@@ -13,9 +15,10 @@ use bake::unpack::{self, Unpacked};
 use bake::{Class, Refusal, Result, Stage};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt as _;
 
 /// Small files only are read into memory while staging: 16 MiB is far above any of them.
-const MOST_READ: u64 = 16 << 20;
+const MOST_READ: usize = 16 << 20;
 
 /// Brings what `wants` names into the store.
 pub(crate) fn fetch(store: &Store, wants: &[Want], options: &fetch::Options, show: &Show) -> Result<Fetched> {
@@ -68,7 +71,8 @@ pub(crate) fn with_scripts(mut lock: Lock, store: &Store, threads: usize) -> Res
     let unpacked: BTreeMap<&Name, Unpacked> = wants.iter().map(|want| &want.name).zip(unpacked).collect();
     for package in &mut lock.packages {
         if let Some(Unpacked::Package(unpacked)) = unpacked.get(&package.name) {
-            bake::lock::note_scripts(package, &unpacked.control);
+            let lock::Scripts { scripts, triggers, diverts } = lock::scripts_of(&unpacked.control);
+            (package.scripts, package.triggers, package.diverts) = (scripts, triggers, diverts);
         }
     }
     Ok(lock)
@@ -80,12 +84,29 @@ fn deb(want: &Want, arch: Arch) -> unpack::Input<'_> {
 
 /// The bytes of a small file, checked against their digest.
 fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
-    let blob = stored.blob.to_string();
-    if stored.len > MOST_READ {
-        let what = format!("a file that is read while staging, wanted at most {MOST_READ} bytes, got {}", stored.len);
-        return Err(Refusal::new(Class::Archive, blob, Stage::Stage, what));
+    let blob = Digest::Sha256(stored.blob);
+    let refuse = |class, what: String| Refusal::new(class, blob.to_string(), Stage::Stage, what);
+    let len = usize::try_from(stored.len).unwrap_or(usize::MAX);
+    if len > MOST_READ {
+        let what = format!("a file that is read while staging, wanted at most {MOST_READ} bytes, got {len}");
+        return Err(refuse(Class::Archive, what));
     }
-    bake::emit::read(store, stored)
+    let mut bytes = vec![0; len];
+    let file = store.open_blob(&blob)?;
+    let read = file.read_exact_at(&mut bytes, stored.offset);
+    if read.is_ok() && Sha256::of(&bytes) == stored.digest {
+        return Ok(bytes);
+    }
+    let whole = store.verify_blob(&blob)?;
+    match read {
+        Err(error) if whole => Err(Refusal::io(blob.to_string(), Stage::Stage, "read", &error)),
+        _ => Err(Refusal::new(
+            Class::Verification,
+            blob.to_string(),
+            Stage::Stage,
+            Corrupt { path: ImagePath::root(), blob: stored.blob, whole },
+        )),
+    }
 }
 
 /// At least one thread.

@@ -51,7 +51,7 @@ impl StoreArgs {
 
     /// How it is opened.
     pub(crate) fn options(&self) -> store::Options {
-        let sharing = if self.shared_store { Sharing::Group } else { Sharing::Own };
+        let sharing = if self.shared_store { Sharing::Group } else { Sharing::Private };
         store::Options { sharing, ..store::Options::default() }
     }
 

@@ -98,7 +98,9 @@ pub(crate) fn manifest(path: &Path) -> bake::Result<Manifest> {
 
 /// Reads a lock.
 pub(crate) fn lock(path: &Path) -> bake::Result<Lock> {
-    bake::lock::parse(&label(path), &text(path)?)
+    bake::lock::parse(&text(path)?).map_err(|error| {
+        Refusal::new(Class::Usage, label(path), Stage::Parse, error).hint("`cargo xtask lock` makes it anew")
+    })
 }
 
 /// Reads a text file.

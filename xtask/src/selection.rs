@@ -2,7 +2,7 @@
 
 use crate::project::{self, Project};
 use anyhow::Context as _;
-use bake::lock::Lock;
+use bake::lock::{Lock, Request};
 use bake::manifest::Manifest;
 use bake::name::{Arch, Kind, Provider};
 use bake::plan::{Choices, Plan};
@@ -102,7 +102,7 @@ impl Selection {
         let Some(lock) = self.read_lock(&inputs.project)? else {
             return Err(refuse("there is no lock of the Debian packages".to_owned()));
         };
-        let differences = bake::lock::check(&lock, &self.kind, &inputs.recipe.request(self.arch));
+        let differences = differences(&lock, &self.kind, &inputs.recipe.request(self.arch));
         if !differences.is_empty() {
             return Err(refuse(format!("recipe and lock do not agree: {}", differences.join("; "))));
         }
@@ -122,6 +122,12 @@ impl Selection {
         };
         Ok(bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices)?)
     }
+}
+
+/// How a lock differs from what `kind` asks for; empty when they agree.
+pub(crate) fn differences(lock: &Lock, kind: &Kind, request: &Request) -> Vec<String> {
+    let other = (lock.kind != *kind).then(|| format!("the lock is of kind `{}`, wanted `{kind}`", lock.kind));
+    other.into_iter().chain(bake::lock::check(lock, request).iter().map(ToString::to_string)).collect()
 }
 
 /// The machine that this runs on, or amd64 where images cannot be for it.

@@ -60,13 +60,19 @@ pub struct Options {
     pub proxy: Proxy,
     /// The way to Debian's archives.
     pub debian_proxy: Proxy,
-    /// Certificates (PEM) of authorities that are trusted beside those of the system.
+    /// Certificates (PEM) of authorities that are trusted beside those of the system. The system's are found as OpenSSL
+    /// finds them: `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured by the TLS library, for better or worse.
     pub authorities: Vec<u8>,
     /// How long things may take.
     pub deadlines: Deadlines,
     /// The way out when no archive has a Debian package any more, as a hint of the refusal.
     pub relock_hint: Cow<'static, str>,
 }
+
+/// The cause of a refusal of a Debian package that an archive had once, and that no place has any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Gone(String);
 
 /// A proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -188,6 +194,12 @@ impl Fetched {
     pub fn bytes(&self) -> u64 {
         self.sizes.values().sum()
     }
+}
+
+/// Whether it is the refusal of a package that its archive no longer has: another lock is the way out.
+#[must_use]
+pub fn is_gone(refusal: &Refusal) -> bool {
+    refusal.cause.is::<Gone>()
 }
 
 /// One want a digest, in their order. Two sizes of one digest cannot both be right.

@@ -8,14 +8,16 @@
 //! Each arrow is one function. Only `resolve` and `fetch` touch the network, only `fetch` and `emit` write
 //! files, only `plan` decides. The library prints nothing, reads no environment and no clock, and never exits.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
+
 pub mod archive;
 pub mod deb822;
 pub mod debian;
-#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
-
 pub mod digest;
 pub mod emit;
 pub mod fetch;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod inspect;
 pub mod lock;
 pub mod manifest;
@@ -25,6 +27,7 @@ pub mod policy;
 pub mod recipe;
 pub mod refusal;
 pub mod sources;
+pub mod stage;
 pub mod store;
 pub mod time;
 pub mod tree;

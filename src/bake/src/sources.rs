@@ -161,6 +161,14 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
 }
 
 impl Sources {
+    /// Accepts suites that were made at most so many days ago, whatever `max-age-days` says. What a suite says of
+    /// itself (`Valid-Until`) still holds.
+    pub fn accept_age(&mut self, days: u32) {
+        for suite in &mut self.suites {
+            suite.max_age_days = days;
+        }
+    }
+
     /// The certificates that may sign `suite`.
     #[must_use]
     pub fn trusted(&self, suite: &Suite) -> Vec<&Certificate> {

@@ -24,11 +24,7 @@
 //!
 //! Deliberately absent: an index (the names are the index), reference counts (age decides), compression.
 
-<<<<<<< HEAD
 #![expect(clippy::disallowed_methods, reason = "the store is one of the two places that write files")]
-=======
-#![expect(clippy::disallowed_methods, reason = "one of the two doors to files, with `emit`")]
->>>>>>> h/rig
 
 mod access;
 mod incoming;

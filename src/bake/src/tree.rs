@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 mod build;
 
+pub use build::place;
+
 /// Files larger than this many bytes carry a digest per piece, so that pieces can be read, checked and
 /// compressed apart from each other.
 pub const PIECE: u64 = 8 << 20;
@@ -167,7 +169,9 @@ pub enum TreeError {
         origin: String,
     },
     /// What would be `/bin`, `/sbin`, `/lib` or `/lib64` is neither a directory nor a link into `/usr`.
-    #[error("`{path}` must be a link to `usr{path}` on a merged system, and is something else (from {origin})")]
+    #[error(
+        "`{path}` must be a link to `usr{path}` on a merged system, and is something else (from {origin})"
+    )]
     Alias {
         /// The path.
         path: ImagePath,
@@ -255,6 +259,21 @@ impl Tree {
     #[must_use]
     pub fn get(&self, path: &ImagePath) -> Option<&Entry> {
         self.entries.get(&merged(path))
+    }
+
+    /// The entry at `path`, brought to its merged form, with that form.
+    #[must_use]
+    pub fn get_key_value(&self, path: &ImagePath) -> Option<(&ImagePath, &Entry)> {
+        self.entries.get_key_value(&merged(path))
+    }
+
+    /// The entries at and below `path`, which is merged, in the order of their paths.
+    pub fn within(&self, path: &ImagePath) -> impl Iterator<Item = (&ImagePath, &Entry)> {
+        // names like `a-b` sort between `a` and `a/b`, so that what is below is found with a filter
+        self.entries
+            .range(path.clone()..)
+            .take_while(move |(known, _)| known.as_str().starts_with(path.as_str()))
+            .filter(move |(known, _)| known.is_within(path))
     }
 
     /// All entries in the order of their paths: each directory before what it holds.

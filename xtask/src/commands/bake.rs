@@ -8,7 +8,7 @@ use crate::relock;
 use crate::selection::{Inputs, Selection};
 use anyhow::Context as _;
 use bake::digest::Sha256;
-use bake::emit::{self, Corrupt, Emitted, Facts};
+use bake::emit::{self, Corrupt, Emitted};
 use bake::fetch::{self, Fetched};
 use bake::lock::Lock;
 use bake::plan::Plan;
@@ -126,9 +126,8 @@ fn made(
     let threads = args.places.threads();
     let attempt = || {
         let tree = pipeline::tree(plan, store, fetched, threads, show)?;
-        let facts = Facts { plan, digest: plan.digest(), version: &plan.version };
         let options = emit::Options { jobs: jobs(threads), keep_frames: store.is_writable() };
-        let emitted = emit::emit(&tree, facts, store, output, options, |_| {})?;
+        let emitted = emit::emit(&tree, plan, store, output, options, |_| {})?;
         Ok((tree.len(), emitted))
     };
     let first: bake::Result<_> = attempt();

@@ -5,6 +5,7 @@ use crate::places::{PlaceArgs, StoreArgs};
 use crate::progress::ShowArgs;
 use crate::project::{self, Project};
 use crate::relock;
+use crate::selection::differences;
 use anyhow::ensure;
 use bake::lock::{Lock, LockedPackage};
 use bake::name::{Arch, Kind, Name};
@@ -95,7 +96,7 @@ fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) ->
         return Ok(Report { kind: kind.clone(), arch, path, packages: 0, bytes: 0, disagreements, changes: Vec::new() });
     }
     let lock = project::lock(&path)?;
-    let disagreements = bake::lock::check(&lock, kind, &request);
+    let disagreements = differences(&lock, kind, &request);
     Ok(report(&lock, path, disagreements, Vec::new()))
 }
 

@@ -34,7 +34,7 @@ pub fn control<R: Read + Seek>(input: &mut R, length: u64) -> Result<(Layout, Ve
     let layout = ar::layout(input, length)?;
     let stream = stream(input, layout.control, Limits::up_to(MAX_CONTROL))
         .map_err(|e| DebError::Control(TarError::Read(e)))?;
-    let limits = tar::Limits { entries: MAX_CONTROL_FILES, depth: 1 };
+    let limits = tar::Limits { entries: MAX_CONTROL_FILES, depth: 1, ..tar::Limits::default() };
     let mut archive = tar::Reader::new(stream, Policy::DEBIAN, limits);
     let mut files = Vec::new();
     while let Some(entry) = archive.next().map_err(DebError::Control)? {

@@ -52,6 +52,8 @@ pub struct Limits {
     pub entries: u64,
     /// Parts of a path.
     pub depth: usize,
+    /// Bytes of all names together, with those of directories that are only implied.
+    pub names: usize,
 }
 
 /// One entry.
@@ -202,16 +204,16 @@ impl Policy {
 }
 
 impl Default for Limits {
-    /// 200,000 entries (Debian's largest packages have 30,000), 64 parts of a path.
+    /// 200,000 entries (Debian's largest packages have 30,000), 64 parts of a path, 32 MiB of names.
     fn default() -> Self {
-        Self { entries: 200_000, depth: 64 }
+        Self { entries: 200_000, depth: 64, names: 32 << 20 }
     }
 }
 
 impl<R: Read> Reader<R> {
     /// A reader at the start of a tar.
     pub fn new(input: R, policy: Policy, limits: Limits) -> Self {
-        let names = Names::new(policy.case_twins, policy.merged);
+        let names = Names::new(policy.case_twins, policy.merged, limits.names);
         let input = Input::new(input);
         Self { input, policy, limits, names, entries: 0, content: 0, padding: 0, ended: false }
     }
@@ -314,11 +316,11 @@ impl<R: Read> Reader<R> {
             }
             Shape::Hardlink(target) => {
                 let (file, meta, key) = self.names.file(&entry.path, target)?;
-                if (meta.mode, meta.uid, meta.gid) != (entry.meta.mode, entry.meta.uid, entry.meta.gid) {
-                    return Err(wrong(format!(
-                        "`{}` and `{file}` are one file with two modes or owners",
-                        entry.path
-                    )));
+                let of = |meta: &Meta| (meta.mode, meta.uid, meta.gid, meta.mtime);
+                if of(&meta) != of(&entry.meta) {
+                    let what =
+                        format!("`{}` and `{file}` are one file with two modes, owners or times", entry.path);
+                    return Err(wrong(what));
                 }
                 (entry.meta, entry.shape) = (meta, Shape::Hardlink(file));
                 Seen::Alias(key)

@@ -130,3 +130,8 @@ fn issuer(signature: &Signature) -> String {
     let id = || signature.issuer_key_id().first().map(|id| format!("key id {}", id.to_string().to_uppercase()));
     fingerprint.or_else(id).unwrap_or_else(|| "a key without a name".to_owned())
 }
+
+#[cfg(test)]
+pub(super) mod fixture;
+#[cfg(test)]
+mod tests;

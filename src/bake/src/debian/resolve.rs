@@ -242,3 +242,6 @@ fn solver_refusal(task: &Task<'_>, error: SolveError) -> Refusal {
 fn refuse(class: Class, artifact: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Refusal {
     Refusal::new(class, artifact, Stage::Resolve, cause)
 }
+
+#[cfg(test)]
+mod tests;

@@ -279,3 +279,6 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()].min(3)
 }
+
+#[cfg(test)]
+mod tests;

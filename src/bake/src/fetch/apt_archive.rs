@@ -9,8 +9,10 @@ use super::progress::{Event, Progress};
 use super::transfer::{Tries, pause, refused};
 use super::web::{Ask, Web};
 use super::{Options, local};
+use crate::debian::resolve::Archive;
 use crate::digest::{Digest, Sha256};
 use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::sources::Suite;
 use crate::store::Store;
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::AtomicBool;
@@ -29,49 +31,43 @@ pub struct Archives<'a> {
     web: Web<'a>,
 }
 
+impl Archive for Archives<'_> {
+    fn inrelease(&self, suite: &Suite) -> Result<Vec<u8>> {
+        self.first(&suite.archive, &[format!("dists/{}/InRelease", suite.name)], INRELEASE_LIMIT, None)
+    }
+
+    fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
+        let name = Digest::from(digest);
+        if size > INDEX_LIMIT {
+            let cause = format!("the index is too large, wanted at most {INDEX_LIMIT} bytes, got {size}");
+            return Err(Refusal::new(Class::Verification, &suite.name, Stage::Fetch, cause));
+        }
+        if self.store.has(&name, size)? && self.store.verify_blob(&name)? {
+            let mut bytes = Vec::new();
+            let read = self.store.open_blob(&name)?.take(size).read_to_end(&mut bytes);
+            read.map_err(|error| {
+                Refusal::io(&suite.name, Stage::Fetch, "read an index in the store", &error)
+            })?;
+            return Ok(bytes);
+        }
+        let paths: Vec<String> = paths.iter().map(|path| format!("dists/{}/{path}", suite.name)).collect();
+        let bytes = self.first(&suite.archive, &paths, size, Some(&name))?;
+        if self.store.is_writable() {
+            let mut incoming = self.store.incoming()?;
+            incoming.write_all(&bytes).map_err(|error| {
+                Refusal::io(&suite.name, Stage::Fetch, "write an index to the store", &error)
+            })?;
+            incoming.commit()?;
+        }
+        Ok(bytes)
+    }
+}
+
 impl<'a> Archives<'a> {
     /// Readies them; nothing is asked yet.
     #[must_use]
     pub fn new(store: &'a Store, options: &'a Options, progress: &'a dyn Progress) -> Self {
         Self { store, options, progress, web: Web::new(options) }
-    }
-
-    /// The InRelease of a suite (`trixie`, `trixie-security`) of an archive (`debian`, `debian-security`), from the first
-    /// place that answers. Not verified.
-    pub fn inrelease(&self, archive: &str, suite: &str) -> Result<Vec<u8>> {
-        self.first(archive, &[format!("dists/{suite}/InRelease")], INRELEASE_LIMIT, None)
-    }
-
-    /// An index of a suite, by the first of its `paths` (below `dists/<suite>/`) and places that has these very bytes.
-    pub fn index(
-        &self,
-        archive: &str,
-        suite: &str,
-        paths: &[String],
-        digest: Sha256,
-        size: u64,
-    ) -> Result<Vec<u8>> {
-        let name = Digest::from(digest);
-        if size > INDEX_LIMIT {
-            let cause = format!("the index is too large, wanted at most {INDEX_LIMIT} bytes, got {size}");
-            return Err(Refusal::new(Class::Verification, suite, Stage::Fetch, cause));
-        }
-        if self.store.has(&name, size)? && self.store.verify_blob(&name)? {
-            let mut bytes = Vec::new();
-            let read = self.store.open_blob(&name)?.take(size).read_to_end(&mut bytes);
-            read.map_err(|error| Refusal::io(suite, Stage::Fetch, "read an index in the store", &error))?;
-            return Ok(bytes);
-        }
-        let paths: Vec<String> = paths.iter().map(|path| format!("dists/{suite}/{path}")).collect();
-        let bytes = self.first(archive, &paths, size, Some(&name))?;
-        if self.store.is_writable() {
-            let mut incoming = self.store.incoming()?;
-            incoming
-                .write_all(&bytes)
-                .map_err(|error| Refusal::io(suite, Stage::Fetch, "write an index to the store", &error))?;
-            incoming.commit()?;
-        }
-        Ok(bytes)
     }
 
     /// The file at the first place and path that has it; where its digest is known, that has it right.
@@ -110,15 +106,15 @@ impl<'a> Archives<'a> {
                     next: &next,
                 });
             }
-            match self.from_one(place, limit, digest, until) {
+            match self.try_place(place, limit, digest, until) {
                 Ok(bytes) => return Ok(bytes),
                 Err(fault) => failures.push((next, fault)),
             }
         }
-        Err(refused(&artifact, failures.iter().map(|(place, fault)| (place.clone(), fault)).collect()))
+        Err(refused(&artifact, &failures))
     }
 
-    fn from_one(
+    fn try_place(
         &self,
         place: &Location,
         limit: u64,

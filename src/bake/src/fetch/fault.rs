@@ -1,7 +1,7 @@
 //! What can be wrong with one try at one place.
 
 use crate::digest::Digest;
-use crate::refusal::Class;
+use crate::refusal::{Class, Refusal};
 use std::time::Duration;
 
 /// Why a try has failed.
@@ -45,6 +45,8 @@ pub(super) enum Fault {
     Read(std::io::Error),
     #[error("cannot write: {0}")]
     Write(std::io::Error),
+    #[error("{0}")]
+    Store(Box<Refusal>),
     #[error("another transfer has failed")]
     Stopped,
 }
@@ -63,7 +65,7 @@ impl Fault {
 
     /// Whether no other place can do better.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::Write(_) | Self::Stopped | Self::Late)
+        matches!(self, Self::Write(_) | Self::Store(_) | Self::Stopped | Self::Late)
     }
 
     /// Whether the place just does not have the file.
@@ -77,6 +79,7 @@ impl Fault {
                 Class::Verification
             }
             Self::Read(_) | Self::Write(_) | Self::NotPlain => Class::Io,
+            Self::Store(refusal) => refusal.class,
             _ => Class::Network,
         }
     }
@@ -89,9 +92,6 @@ impl Fault {
             }
             Self::Untrusted(_) => {
                 Some("is the clock right, are the system's CA certificates there, is a proxy in between?")
-            }
-            Self::Write(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                Some("free some space, or choose another place for the store")
             }
             _ => None,
         }

@@ -1,5 +1,6 @@
 //! One want, from the first place that has it.
 
+use super::Gone;
 use super::fault::Fault;
 use super::places::{Location, locations};
 use super::progress::{Event, Progress};
@@ -8,6 +9,7 @@ use super::{Options, is_present, local};
 use crate::plan::{Source, Want};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::store::{Begun, Store, Transfer};
+use std::fmt::Display;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -32,20 +34,30 @@ pub(super) struct One<'a> {
 pub(super) fn transfer(one: &One<'_>) -> Result<()> {
     let places = locations(one.want, one.options)?;
     if places.is_empty() {
-        return Err(refusal(
-            one,
-            Class::Network,
-            "it is not in the store, and this run is offline".to_owned(),
-        )
-        .hint("run once without offline, or name a directory that has it"));
+        let (why, hint) = if one.options.offline {
+            ("this run is offline", "run once without offline, or name a directory that has it")
+        } else {
+            ("no place is named that could have it", "name a place of Debian's archive")
+        };
+        let cause = format!("it is not in the store, and {why}");
+        return Err(Refusal::new(Class::Network, one.want.name.as_str(), Stage::Fetch, cause).hint(hint));
     }
     if let Some(mut part) = claim(one)? {
         let until = Instant::now() + one.options.deadlines.total;
-        if let Err(failures) = from_all(one, &mut part, &places, until) {
-            if failures.iter().any(|(_, fault)| matches!(fault, Fault::Write(_))) {
-                part.discard();
-            }
-            return Err(nowhere(one, &failures));
+        if let Err(mut failures) = from_all(one, &mut part, &places, until) {
+            let name = one.want.name.as_str();
+            return Err(match failures.pop() {
+                Some((_, Fault::Store(refusal))) => *refusal,
+                Some((_, Fault::Write(error))) => {
+                    // it is the disk that fails, so leave as much of it free as there was
+                    part.discard();
+                    Refusal::io(name, Stage::Fetch, "write to the store", &error)
+                }
+                last => {
+                    failures.extend(last);
+                    nowhere(one, &failures)
+                }
+            });
         }
     }
     one.progress.event(Event::Done { id: one.id });
@@ -157,11 +169,12 @@ fn once(
         match place {
             Location::File(path) => local::copy(path, size, part.file(), &mut |n| announce(one, n))?,
             Location::Url { url, debian } => {
+                let sent = etag.clone();
                 let ask = Ask {
                     url,
                     debian: *debian,
                     at,
-                    etag: etag.as_deref(),
+                    etag: sent.as_deref(),
                     size: Some(size),
                     until,
                     stop: one.stop,
@@ -175,9 +188,8 @@ fn once(
                     restart(one, part)?;
                     at = 0;
                 }
-                let new_etag = answer.etag.clone();
+                etag.clone_from(&answer.etag);
                 page = receive(one, part, &ask, answer)?;
-                *etag = new_etag;
             }
         }
     }
@@ -192,7 +204,7 @@ fn once(
             one.progress.event(Event::Restart { id: one.id });
             Err(Fault::Digest { wanted: one.want.digest.clone(), got, page })
         }
-        Err(refusal) => Err(Fault::Write(std::io::Error::other(refusal.to_string()))),
+        Err(refusal) => Err(Fault::Store(Box::new(refusal))),
     }
 }
 
@@ -269,20 +281,18 @@ pub(super) fn pause(wait: Duration, until: Instant, stop: &AtomicBool) -> Result
 /// The refusal that says what was wrong with each place.
 fn nowhere(one: &One<'_>, failures: &[(&Location, Fault)]) -> Refusal {
     let absent = failures.iter().any(|(_, fault)| fault.is_absence());
-    let refusal = refused(
-        one.want.name.as_str(),
-        failures.iter().map(|(place, fault)| (place.to_string(), fault)).collect(),
-    );
+    let refusal = refused(one.want.name.as_str(), failures);
     match &one.want.source {
         Source::Debian { .. } if refusal.hint.is_none() && absent => {
-            refusal.hint(one.options.relock_hint.clone())
+            let gone = Gone(refusal.cause.to_string());
+            Refusal { cause: gone.into(), ..refusal }.hint(one.options.relock_hint.clone())
         }
         _ => refusal,
     }
 }
 
 /// One refusal of several faults: wrong bytes say more than a place that is not there.
-pub(super) fn refused(artifact: &str, failures: Vec<(String, &Fault)>) -> Refusal {
+pub(super) fn refused<P: Display>(artifact: &str, failures: &[(P, Fault)]) -> Refusal {
     let classes = [Class::Io, Class::Verification];
     let class = classes.into_iter().find(|class| failures.iter().any(|(_, fault)| fault.class() == *class));
     let hint = failures.iter().find_map(|(_, fault)| fault.hint());
@@ -294,8 +304,4 @@ pub(super) fn refused(artifact: &str, failures: Vec<(String, &Fault)>) -> Refusa
     };
     let refusal = Refusal::new(class.unwrap_or(Class::Network), artifact, Stage::Fetch, cause);
     if let Some(hint) = hint { refusal.hint(hint) } else { refusal }
-}
-
-fn refusal(one: &One<'_>, class: Class, cause: String) -> Refusal {
-    Refusal::new(class, one.want.name.as_str(), Stage::Fetch, cause)
 }

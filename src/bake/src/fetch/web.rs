@@ -239,7 +239,16 @@ async fn body(
     let (mut window, mut in_window) = (Instant::now(), 0);
     let slow = |got: u64| Fault::Slow { got, wanted: deadlines.slow_bytes, window: deadlines.slow };
     loop {
-        let chunk = match within(response.chunk(), window + deadlines.slow, ask, || slow(in_window)).await? {
+        // a body that comes in bursts is as good as a steady one
+        if window.elapsed() >= deadlines.slow && in_window >= deadlines.slow_bytes {
+            (window, in_window) = (Instant::now(), 0);
+        }
+        let waited = within(response.chunk(), window + deadlines.slow, ask, || slow(in_window)).await;
+        let chunk = match waited {
+            Err(Fault::Slow { .. }) if in_window >= deadlines.slow_bytes => continue,
+            waited => waited?,
+        };
+        let chunk = match chunk {
             Ok(Some(chunk)) => chunk,
             Ok(None) => break,
             Err(error) => {
@@ -257,11 +266,8 @@ async fn body(
             return Err(Fault::Size { wanted, got: "more".to_owned(), page: answer.page });
         }
         sink(&chunk)?;
-        if window.elapsed() >= deadlines.slow {
-            if in_window < deadlines.slow_bytes {
-                return Err(slow(in_window));
-            }
-            (window, in_window) = (Instant::now(), 0);
+        if window.elapsed() >= deadlines.slow && in_window < deadlines.slow_bytes {
+            return Err(slow(in_window));
         }
     }
     match ask.size {
@@ -299,7 +305,7 @@ fn no_answer(error: reqwest::Error) -> Fault {
     let error = error.without_url();
     let why = text(&error);
     match () {
-        () if ["certificate", "peer", "HandshakeFailure", "TLS"].iter().any(|word| why.contains(word)) => {
+        () if ["certificate", "fatal alert", "corrupt message"].iter().any(|word| why.contains(word)) => {
             Fault::Untrusted(why)
         }
         () if error.is_connect() || error.is_timeout() => Fault::Connect(why),

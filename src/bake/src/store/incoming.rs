@@ -103,6 +103,10 @@ impl Temporary {
         self.file.write_all(bytes)
     }
 
+    pub(super) fn sync(&self) -> std::io::Result<()> {
+        self.file.sync_all()
+    }
+
     /// Gives the file its final name, in the place of what was there: an earlier blob of the same name is the same,
     /// or is wrong.
     pub(super) fn place(mut self, store: &Store, path: &Path) -> Result<()> {

@@ -1,12 +1,13 @@
 //! Opening a store: whose it is, which layout it has, that it is in use now, and what killed runs have left in it.
 
 use super::access::{self, create, make_directory, must_be_ours};
+use super::incoming::Temporary;
 use super::lock::{self, How};
 use super::{Options, Store, io};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use rustix::fs::OFlags;
 use std::fs::File;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Mutex;
@@ -83,8 +84,7 @@ fn check_layout(root: &Path) -> Result<bool> {
     for entry in std::fs::read_dir(root).map_err(|error| io(root, "list", &error))? {
         let name = entry.map_err(|error| io(root, "list", &error))?.file_name();
         let name = name.to_string_lossy();
-        if name != LOCK && name != "layout" && !name.starts_with("layout-") && !DIRECTORIES.contains(&&*name)
-        {
+        if name != LOCK && name != "layout" && !DIRECTORIES.contains(&&*name) {
             let cause = format!("the directory is no store: it has no `layout`, but `{name}`");
             return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause)
                 .hint("choose an empty directory for the store, or one that is not there yet"));
@@ -118,18 +118,13 @@ fn lay_out(store: &Store) -> Result<()> {
         make_directory(&path, store.directory_mode()).map_err(|error| io(&path, "make", &error))?;
     }
     let path = store.root.join("layout");
-    let temporary = store.root.join(format!("layout-{}", std::process::id()));
-    let _ = std::fs::remove_file(&temporary);
-    let written = create(&temporary, store.private_mode()).and_then(|mut file| {
-        file.write_all(LAYOUT.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)?;
-        File::open(&store.root)?.sync_all()
-    });
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&temporary);
-        io(&path, "write", &error)
-    })
+    let mut temporary = Temporary::new(store, store.private_mode())?;
+    temporary
+        .write(LAYOUT.as_bytes())
+        .and_then(|()| temporary.sync())
+        .map_err(|error| io(&path, "write", &error))?;
+    temporary.place(store, &path)?;
+    File::open(&store.root).and_then(|root| root.sync_all()).map_err(|error| io(&store.root, "sync", &error))
 }
 
 /// Removes locks and temporaries whose makers are gone: nobody holds their lock. What another user has left in a

@@ -13,7 +13,7 @@ impl Tree {
     /// owner and attributes, the time is the later one, the origins add up. A directory at `/bin` and the like is
     /// that of `/usr`.
     pub fn insert(&mut self, path: &ImagePath, mut entry: Entry) -> Result<(), TreeError> {
-        let path = settled(path, &entry)?;
+        let path = place(path, &entry)?;
         if let Node::Hardlink(target) = &mut entry.node {
             *target = merged(target);
         }
@@ -40,7 +40,7 @@ impl Tree {
     pub fn set_directory(&mut self, path: &ImagePath, meta: Meta, origin: Origin) -> Result<(), TreeError> {
         self.insert(path, Entry { meta: meta.clone(), node: Node::Directory, origins: [origin].into() })?;
         let entry = Entry { meta, node: Node::Directory, origins: BTreeSet::new() };
-        if let Some(known) = self.entries.get_mut(&settled(path, &entry)?) {
+        if let Some(known) = self.entries.get_mut(&place(path, &entry)?) {
             known.meta = Meta { mtime: known.meta.mtime, ..entry.meta };
         }
         Ok(())
@@ -176,7 +176,7 @@ impl Tree {
 }
 
 /// Where `entry` goes: the merged form of `path`, and for a directory at an alias the directory that it stands for.
-fn settled(path: &ImagePath, entry: &Entry) -> Result<ImagePath, TreeError> {
+pub fn place(path: &ImagePath, entry: &Entry) -> Result<ImagePath, TreeError> {
     if !ALIASES.contains(&path.relative()) {
         return Ok(merged(path));
     }

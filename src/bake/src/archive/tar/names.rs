@@ -20,7 +20,9 @@ pub(super) struct Names {
     merged: bool,
     /// By key; only ever looked up, so its order shows nowhere.
     seen: HashMap<Box<str>, Seen>,
-    bytes: usize,
+    /// What the names may still take.
+    left: usize,
+    limit: usize,
 }
 
 /// What an entry is, as far as later entries care.
@@ -39,12 +41,9 @@ pub(super) enum Seen {
     Alias(Box<str>),
 }
 
-/// Names in all, with those of directories that are only implied: 32 MiB, a hundred times Debian's kernel.
-const MAX_BYTES: usize = 32 << 20;
-
 impl Names {
-    pub(super) fn new(twins: bool, merged: bool) -> Self {
-        Self { twins, merged, seen: HashMap::new(), bytes: 0 }
+    pub(super) fn new(twins: bool, merged: bool, limit: usize) -> Self {
+        Self { twins, merged, seen: HashMap::new(), left: limit, limit }
     }
 
     /// Adds an entry.
@@ -107,10 +106,10 @@ impl Names {
     }
 
     fn insert(&mut self, key: Box<str>, what: Seen) -> Result<(), TarError> {
-        self.bytes += key.len();
-        if self.bytes > MAX_BYTES {
-            return Err(TarError::Limit { what: "bytes of names", limit: MAX_BYTES as u64 });
-        }
+        let Some(left) = self.left.checked_sub(key.len()) else {
+            return Err(TarError::Limit { what: "bytes of names", limit: self.limit as u64 });
+        };
+        self.left = left;
         self.seen.insert(key, what);
         Ok(())
     }

@@ -398,9 +398,9 @@ fn a14_an_archive_cut_anywhere_is_refused() {
 #[test]
 fn a16_entries_depth_and_names_have_limits() {
     let empty = |name: &str| header(name.as_bytes(), b'0', 0, |_| ());
-    let limits = Limits { entries: 1000, ..Limits::default() };
-    let count = |entries: u32| {
-        let bytes: Vec<u8> = (0..entries).flat_map(|n| empty(&format!("f{n}"))).chain(END).collect();
+    let limits = Limits { entries: 1000, names: 100_000, ..Limits::default() };
+    let first_error = |parts: Vec<Vec<u8>>| {
+        let bytes = [&parts.concat()[..], &END].concat();
         let mut reader = Reader::new(&bytes[..], Policy::DEBIAN, limits);
         loop {
             match reader.next() {
@@ -410,18 +410,19 @@ fn a16_entries_depth_and_names_have_limits() {
             }
         }
     };
-    assert_eq!(count(1000), None);
-    assert_eq!(count(1001).unwrap(), "too many entries: wanted at most 1000");
-    assert_eq!(Limits::default().entries, 200_000);
+    let files = |count: u32| (0..count).map(|n| empty(&format!("f{n}"))).collect();
+    assert_eq!(first_error(files(1000)), None);
+    assert_eq!(first_error(files(1001)).unwrap(), "too many entries: wanted at most 1000");
+    let directories = vec!["n".repeat(250); 12].join("/");
+    let deep = |count: u32| {
+        (0..count).flat_map(|n| [long(b'L', &format!("{directories}/{n}")), empty("x")]).collect()
+    };
+    assert_eq!(first_error(deep(20)), None);
+    assert_eq!(first_error(deep(40)).unwrap(), "too many bytes of names: wanted at most 100000");
+    assert_eq!(Limits::default(), Limits { entries: 200_000, depth: 64, names: 32 << 20 });
     assert!(refusal(&[long(b'L', &"d/".repeat(1000)), dir("x")]).contains("more than 64 parts"));
     assert!(refusal(&[long(b'L', &"n".repeat(256)), file("x")]).contains("255 bytes"));
     assert!(refusal(&[long(b'L', &format!("{}x", "n/".repeat(2048))), file("x")]).contains("parts"));
     let wide = vec!["n".repeat(250); 17].join("/");
     assert!(refusal(&[long(b'L', &wide), file("x")]).contains("4095 bytes"));
-    let long_names: Vec<u8> = (0..12_000)
-        .flat_map(|n| {
-            [long(b'L', &format!("{}/{n}", vec!["n".repeat(250); 12].join("/"))), empty("x")].concat()
-        })
-        .collect();
-    assert!(refusal(&[long_names]).contains("bytes of names"));
 }

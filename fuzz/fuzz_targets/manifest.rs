@@ -1,0 +1,4 @@
+//! `bake::fuzz::manifest`: see there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::manifest(bytes));

@@ -1,0 +1,4 @@
+//! `bake::fuzz::tar`: see there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::tar(bytes));

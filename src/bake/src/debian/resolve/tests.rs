@@ -1,0 +1,168 @@
+use super::*;
+use crate::debian::openpgp::fixture::{Binding, Key, day, message};
+use std::sync::Mutex;
+
+/// An archive of one suite in memory, and what it was asked for.
+struct Mock {
+    inrelease: String,
+    index: Vec<u8>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Archive for Mock {
+    fn inrelease(&self, suite: &Suite) -> Result<Vec<u8>> {
+        self.asked.lock().unwrap().push(format!("inrelease {}", suite.name));
+        Ok(self.inrelease.clone().into_bytes())
+    }
+
+    fn index(&self, _: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
+        self.asked.lock().unwrap().push(format!("index {} {digest} {size}", paths.join(" or ")));
+        Ok(self.index.clone())
+    }
+}
+
+const PACKAGES: &str = "Package: a\nVersion: 1\nArchitecture: amd64\nEssential: yes\nDepends: b\nFilename: pool/a.deb\nSize: 1\n\
+    SHA256: 0000000000000000000000000000000000000000000000000000000000000000\n\n\
+    Package: b\nVersion: 2\nArchitecture: all\nPriority: required\nFilename: pool/b.deb\nSize: 2\n\
+    SHA256: 0000000000000000000000000000000000000000000000000000000000000000\n\n\
+    Package: c\nVersion: 3\nArchitecture: all\nDepends: b\nFilename: pool/c.deb\nSize: 3\n\
+    SHA256: 0000000000000000000000000000000000000000000000000000000000000000\n";
+
+fn xz(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    liblzma::read::XzEncoder::new(text.as_bytes(), 1).read_to_end(&mut out).unwrap();
+    out
+}
+
+fn release(packed: &[u8], text: &str) -> String {
+    let line = |bytes: &[u8], name: &str| format!(" {} {} main/binary-amd64/{name}", Sha256::of(bytes).hex(), bytes.len());
+    format!(
+        "Suite: stable\nCodename: trixie\nDate: Fri, 02 Jan 2026 00:00:00 UTC\nAcquire-By-Hash: yes\n\
+         No-Support-for-Architecture-all: Packages\nArchitectures: all amd64\nSHA256:\n{}\n{}",
+        line(text.as_bytes(), "Packages"),
+        line(packed, "Packages.xz")
+    )
+}
+
+fn sources() -> Sources {
+    let certificate = Key::ed25519(1).certificate(Binding::default());
+    let suite = Suite {
+        name: "trixie".to_owned(),
+        archive: "debian".to_owned(),
+        codename: "trixie".to_owned(),
+        suites: vec!["stable".to_owned()],
+        component: "main".to_owned(),
+        max_age_days: 60,
+        keys: vec![certificate.fingerprint().to_owned()],
+    };
+    let certificates = [(certificate.fingerprint().to_owned(), certificate)].into();
+    Sources { archives: BTreeMap::new(), suites: vec![suite], certificates }
+}
+
+/// An archive whose Release is signed by the pinned key.
+fn signed(release: &str, index: Vec<u8>) -> Mock {
+    let inrelease = message(release, &[Key::ed25519(1).sign(release, 1)]);
+    Mock { inrelease, index, asked: Mutex::default() }
+}
+
+fn good() -> Mock {
+    let packed = xz(PACKAGES);
+    signed(&release(&packed, PACKAGES), packed)
+}
+
+fn run(archive: &Mock, days: u32, previous: Option<&Lock>, limits: &Limits) -> Result<Lock, String> {
+    let kind = "base".parse().unwrap();
+    let request = Request { arch: Arch::Amd64, install: vec!["c".parse().unwrap()], recommends_of: vec![], avoid: vec![] };
+    let task = Task { kind: &kind, request: &request, now: day(days), previous };
+    resolve(&task, &sources(), archive, limits).map_err(|refusal| {
+        assert_eq!(refusal.class, Class::Verification, "{refusal}");
+        refusal.to_string()
+    })
+}
+
+#[test]
+fn a_lock_says_what_vouches_for_each_package_and_what_asked_for_it() {
+    let archive = good();
+    let lock = run(&archive, 2, None, &Limits::default()).unwrap();
+    let packages: Vec<String> =
+        lock.packages.iter().map(|one| format!("{} {} {}: {}", one.name, one.version, one.arch, one.because.join(" "))).collect();
+    assert_eq!(packages, ["a 1 amd64: essential", "b 2 all: a c required", "c 3 all: recipe"]);
+    let suite = &lock.suites[0];
+    assert_eq!(suite.inrelease, Sha256::of(archive.inrelease.as_bytes()));
+    assert_eq!(suite.packages, Sha256::of(PACKAGES.as_bytes()));
+    assert_eq!(suite.signed_by, [Key::ed25519(1).primary()]);
+    let (digest, size) = (Sha256::of(&archive.index), archive.index.len());
+    let folder = "main/binary-amd64";
+    let asked = format!("index {folder}/by-hash/SHA256/{} or {folder}/Packages.xz {digest} {size}", digest.hex());
+    assert_eq!(*archive.asked.lock().unwrap(), ["inrelease trixie".to_owned(), asked]);
+}
+
+#[test]
+fn c10_nothing_is_asked_for_that_a_refused_inrelease_names() {
+    let text = release(&xz(PACKAGES), PACKAGES);
+    let unsigned = message(&text, &[Key::ed25519(2).sign(&text, 1)]);
+    let archive = Mock { inrelease: unsigned, ..good() };
+    let error = run(&archive, 2, None, &Limits::default()).unwrap_err();
+    assert!(error.starts_with("trixie InRelease: resolve: no signature by a pinned key"), "{error}");
+    assert_eq!(*archive.asked.lock().unwrap(), ["inrelease trixie"]);
+    // the good one after it succeeds
+    assert!(run(&good(), 2, None, &Limits::default()).is_ok());
+}
+
+#[test]
+fn s02_text_around_the_signed_block_is_refused_by_the_resolver() {
+    let inrelease = format!("Codename: trixie\n{}", good().inrelease);
+    let error = run(&Mock { inrelease, ..good() }, 2, None, &Limits::default()).unwrap_err();
+    assert_eq!(error, "trixie InRelease: resolve: data outside the signed block: text before it");
+}
+
+#[test]
+fn s07_an_archive_that_is_frozen_or_turned_back_is_refused() {
+    let lock = run(&good(), 2, None, &Limits::default()).unwrap();
+    assert_eq!(run(&good(), 61, Some(&lock), &Limits::default()).unwrap(), lock);
+    let error = run(&good(), 62, None, &Limits::default()).unwrap_err();
+    assert!(error.contains("older than accepted: more than 60 days"), "{error}");
+    let mut newer = lock;
+    newer.suites[0].date = day(2);
+    let error = run(&good(), 3, Some(&newer), &Limits::default()).unwrap_err();
+    assert!(error.contains("older than accepted before (2026-01-03T00:00:00Z)"), "{error}");
+}
+
+#[test]
+fn s09_an_index_that_is_not_what_the_release_says_is_refused() {
+    let packed = xz(PACKAGES);
+    let of = |packed: &[u8]| release(packed, PACKAGES);
+    let junk = [packed.as_slice(), b"x"].concat();
+    let double = [packed.as_slice(), &packed].concat();
+    let longer = format!("{PACKAGES}\n");
+    let bad = "not xz".as_bytes().to_vec();
+    let mut flipped = packed.clone();
+    flipped[40] ^= 1;
+    let cases = [
+        ("short", signed(&of(&packed), packed[1..].to_vec()), "compressed size, wanted"),
+        ("other bytes", signed(&of(&packed), flipped), "compressed digest, wanted"),
+        ("longer inside", signed(&of(&xz(&longer)), xz(&longer)), "decompressed size, wanted"),
+        ("shorter inside", signed(&release(&packed, &longer), packed.clone()), "decompressed size, wanted"),
+        ("other inside", signed(&of(&xz(&PACKAGES.replace("pool/a", "pool/z"))), xz(&PACKAGES.replace("pool/a", "pool/z"))), "digest, wanted"),
+        ("data behind", signed(&of(&junk), junk), "data after the end of the xz stream"),
+        ("two streams", signed(&of(&double), double), "data after the end of the xz stream"),
+        ("no xz", signed(&of(&bad), bad), "no good xz data"),
+        ("not listed", signed(&of(&packed).replace("Packages.xz", "Packages.gz"), packed.clone()), "it lists no `main/binary-amd64/Packages.xz`"),
+        ("no architecture", signed(&of(&packed).replace("all amd64", "all arm64"), packed.clone()), "architecture amd64 is not there"),
+        ("apart", signed(&of(&packed).replace("No-Support", "Support"), packed.clone()), "an index of their own"),
+    ];
+    for (case, archive, wanted) in cases {
+        let error = run(&archive, 2, None, &Limits::default()).unwrap_err();
+        assert!(error.contains(wanted), "{case}: {error}");
+    }
+}
+
+#[test]
+fn a07_an_index_beyond_its_limits_is_not_even_asked_for() {
+    for limits in [Limits { packed: 10, ..Limits::default() }, Limits { index: 10, ..Limits::default() }] {
+        let archive = good();
+        let error = run(&archive, 2, None, &limits).unwrap_err();
+        assert!(error.contains("compressed size, wanted at most 10, got"), "{error}");
+        assert_eq!(archive.asked.lock().unwrap().len(), 1);
+    }
+}

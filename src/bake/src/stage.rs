@@ -1,0 +1,163 @@
+//! Staging: a plan and its unpacked inputs to the tree of the image. Pure but for `Inputs::read`.
+//!
+//! ```text
+//! packages, by name ─────────┐
+//! components: .debs, files ──┼─ claims ─settle─► tree ─exclude─┐
+//! recipe: directories, files,┘                                 ├─ + accounts, units, dpkg database, manifest ─► Tree
+//! links, configure                                             │
+//! sysusers.d of all, base-passwd's masters ─► accounts ────────┘
+//! ```
+//! What a package or recipe wants is a claim on a path; `claim` says who has it. What the bake makes itself comes
+//! last and clashes with whatever is there: a recipe that wants its own `/etc/passwd` is told so. Times later than
+//! the plan's epoch become the epoch.
+//!
+//! Deliberately absent: running anything. Maintainer scripts stay data in dpkg's database; `not_run` lists them.
+
+mod accounts;
+mod claim;
+mod components;
+mod control;
+mod dpkg;
+mod exclude;
+mod installed;
+mod overlay;
+mod packages;
+mod units;
+
+use crate::lock::LockedPackage;
+use crate::name::{ImagePath, Name};
+use crate::plan::Plan;
+use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::tree::{ALIASES, Content, Entry, Meta, Node, Origin, Stored, Tree, TreeError};
+use crate::unpack::{Package, Unpacked};
+use std::collections::BTreeMap;
+
+/// What is laid out: each package and component of the plan, unpacked.
+pub struct Inputs<'a> {
+    /// The packages of the lock, by name.
+    pub packages: BTreeMap<Name, Package>,
+    /// The components, by name.
+    pub components: BTreeMap<Name, Unpacked>,
+    /// Reads a range of a blob whole; asked only for small files (conffiles, sysusers.d, units).
+    pub read: &'a dyn Fn(&Stored) -> Result<Vec<u8>>,
+}
+
+/// Lays out the tree of the image that `plan` describes.
+///
+/// Refuses, each time naming who and where: two owners of one path that nobody decides between (`Archive`), a
+/// component whose dependencies are not in the image, a user, group or unit that nobody brings, a fixed id that is
+/// missing or given twice (`Usage`).
+pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
+    let debs = packages::debs(plan, inputs)?;
+    let mut claims = packages::claims(&debs);
+    let accounts = accounts::read(plan, &claims, inputs.read)?;
+    claims.extend(components::claims(plan, inputs, &accounts)?);
+    claims.extend(overlay::claims(plan, &accounts)?);
+    let through = aliases(&claims);
+    let claim::Settled { mut tree, lost, diversions } = claim::settle(plan, &debs, claims)?;
+    check_aliases(&tree, &through)?;
+    exclude::exclude(plan, &mut tree)?;
+    put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
+    let units = units::links(plan, &tree, inputs.read)?;
+    put(&mut tree, plan, "units", units)?;
+    put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
+    put(&mut tree, plan, "manifest", installed::manifest(plan)?)?;
+    tree.change_meta(|_, meta| meta.mtime = meta.mtime.min(plan.epoch));
+    tree.finish().map_err(|error| refuse(Class::Archive, plan.kind.as_str(), error))
+}
+
+/// The packages of the plan with what dpkg would run or note for them, and a bake does not: maintainer scripts,
+/// triggers, diversions. Sorted by name.
+pub fn not_run(plan: &Plan) -> impl Iterator<Item = &LockedPackage> {
+    plan.packages.iter().filter(|package| {
+        !(package.scripts.is_empty() && package.triggers.is_empty() && package.diverts.is_empty())
+    })
+}
+
+/// A file, link or directory that the bake makes itself.
+struct Made {
+    path: ImagePath,
+    mode: u16,
+    gid: u32,
+    node: Node,
+}
+
+impl Made {
+    /// A file of root's.
+    fn file(path: &str, mode: u16, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let node = Node::File(Content::Inline(bytes.as_ref().into()));
+        Ok(Self { path: image_path(path)?, mode, gid: 0, node })
+    }
+
+    /// A directory of root's, 0755.
+    fn directory(path: &str) -> Result<Self> {
+        Ok(Self { path: image_path(path)?, mode: 0o755, gid: 0, node: Node::Directory })
+    }
+
+    /// A symbolic link.
+    fn link(path: ImagePath, target: impl Into<String>) -> Self {
+        Self { path, mode: 0o777, gid: 0, node: Node::Symlink(target.into()) }
+    }
+}
+
+/// Puts what the bake makes into the tree.
+fn put(tree: &mut Tree, plan: &Plan, step: &str, all: Vec<Made>) -> Result<()> {
+    let origin = Origin::Made { step: step.to_owned() };
+    for Made { path, mode, gid, node } in all {
+        let meta = Meta { gid, ..Meta::root(mode, plan.epoch) };
+        tree.make_parents(&path, &origin, plan.epoch);
+        tree.insert(&path, Entry { meta, node, origins: [origin.clone()].into() }).map_err(|error| {
+            let hint = "the bake makes this path itself; take it out of the recipe or leave it out with [files] exclude";
+            refuse(Class::Archive, step, error).hint(hint)
+        })?;
+    }
+    Ok(())
+}
+
+/// The links at the top of the tree that claims went through, each with one such path.
+fn aliases(claims: &[claim::Claim]) -> BTreeMap<&'static str, ImagePath> {
+    let mut through = BTreeMap::new();
+    for claim in claims {
+        let first = claim.path.relative().split('/').next().unwrap_or_default();
+        if let Some(alias) = ALIASES.into_iter().find(|alias| *alias == first) {
+            through.entry(alias).or_insert_with(|| claim.path.clone());
+        }
+    }
+    through
+}
+
+/// Checks that what was moved below `/usr` is still found under the name that its owner gave it.
+fn check_aliases(tree: &Tree, through: &BTreeMap<&'static str, ImagePath>) -> Result<()> {
+    for (alias, path) in through {
+        let link = image_path(&format!("/{alias}"))?;
+        if !tree.get(&link).is_some_and(|entry| matches!(entry.node, Node::Symlink(_))) {
+            let cause = TreeError::Alias { path: link, origin: format!("whoever brings `{path}`") };
+            return Err(refuse(Class::Archive, path.as_str(), cause)
+                .hint("the package `base-files` brings these links; the lock lacks it"));
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of `content`.
+fn bytes_of(content: &Content, read: &dyn Fn(&Stored) -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    match content {
+        Content::Inline(bytes) => Ok(bytes.to_vec()),
+        Content::Stored(stored) => read(stored),
+    }
+}
+
+fn image_path(path: &str) -> Result<ImagePath> {
+    path.parse().map_err(|error| refuse(Class::Archive, path, error))
+}
+
+fn refuse(
+    class: Class,
+    artifact: impl Into<String>,
+    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Refusal {
+    Refusal::new(class, artifact, Stage::Stage, cause)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Users and groups: `/etc/passwd`, `group`, `shadow` and `gshadow`, and the ids of all owners by name.
+//!
+//! In this order, which is also that of the files: base-passwd's masters, as its postinst and `shadowconfig on`
+//! leave them; the sysusers.d(5) files of all owners by file name, as systemd-sysusers leaves them; the recipe's groups
+//! and users by id. Ids that sysusers.d leaves open are fixed by the recipe. No account has a password: `*` for the
+//! masters, `!*` for the others, and root stays locked. The day of the last change is that of the plan's epoch.
+//!
+//! Also `/etc/subuid` and `/etc/subgid`, empty, as base-passwd's postinst makes them. Deliberately absent: the
+//! backups `passwd-` and so on, which only a change leaves.
+
+mod database;
+mod sysusers;
+
+use super::claim::Claim;
+use super::{Made, bytes_of, image_path, refuse};
+use crate::name::ImagePath;
+use crate::plan::Plan;
+use crate::recipe::Body;
+use crate::refusal::{Class, Result};
+use crate::tree::{Content, Node, Stored, merged};
+pub(super) use database::Accounts;
+use database::{Group, Password, User};
+use std::collections::BTreeMap;
+use sysusers::{Id, Line};
+
+/// Where sysusers.d files are, the strongest first: a file of one name replaces those of the later directories.
+const DIRECTORIES: [&str; 3] = ["/etc/sysusers.d", "/usr/local/lib/sysusers.d", "/usr/lib/sysusers.d"];
+
+/// All users and groups of the image, from what packages and the recipe bring.
+pub(super) fn read(
+    plan: &Plan,
+    claims: &[Claim],
+    read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
+) -> Result<Accounts> {
+    let mut accounts = Accounts::default();
+    for (file, path) in
+        [("passwd", "/usr/share/base-passwd/passwd.master"), ("group", "/usr/share/base-passwd/group.master")]
+    {
+        let content = claims.iter().rev().find_map(|claim| match &claim.entry.node {
+            Node::File(content) if claim.path.as_str() == path => Some(content),
+            _ => None,
+        });
+        let content = content.ok_or_else(|| {
+            refuse(Class::Archive, plan.kind.as_str(), format!("nobody brings `{path}`"))
+                .hint("the package `base-passwd` is Essential; the lock lacks it")
+        })?;
+        accounts.master(file, &text(path, content, read)?)?;
+    }
+    let mut members = Vec::new();
+    for (path, content) in files(plan, claims) {
+        let path = path.as_str();
+        let lines = sysusers::parse(&text(path, &content, read)?);
+        for line in lines.map_err(|error| refuse(Class::Archive, path, error))? {
+            match line {
+                Line::User(user) if !plan.users.contains_key(&user.name) => {
+                    add_user(&mut accounts, plan, claims, path, user)?
+                }
+                Line::Group { name, id } if !is_of_recipe(plan, &name) => {
+                    add_group(&mut accounts, plan, claims, path, &name, &id)?;
+                }
+                Line::Member { user, group } => members.push((user, group, path.to_owned())),
+                Line::User(_) | Line::Group { .. } => {}
+            }
+        }
+    }
+    recipe(&mut accounts, plan)?;
+    for (user, group, path) in members {
+        accounts.join(&user, &group, &path)?;
+    }
+    Ok(accounts)
+}
+
+impl Accounts {
+    /// The files of the database.
+    pub(super) fn files(&self, plan: &Plan) -> Result<Vec<Made>> {
+        let day = plan.epoch.div_euclid(86_400).max(0);
+        let shadow = self.gid("shadow", "`/etc/shadow`")?;
+        let mut files = vec![
+            Made::file("/etc/group", 0o644, self.group())?,
+            Made { gid: shadow, ..Made::file("/etc/gshadow", 0o640, self.gshadow())? },
+            Made::file("/etc/passwd", 0o644, self.passwd())?,
+            Made { gid: shadow, ..Made::file("/etc/shadow", 0o640, self.shadow(day))? },
+        ];
+        for path in ["/etc/subgid", "/etc/subuid"] {
+            let known = image_path(path)?;
+            if !plan.files.iter().any(|file| file.path == known) {
+                files.push(Made::file(path, 0o644, "")?);
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// The sysusers.d files of all owners by file name, without those that a stronger directory replaces or masks.
+fn files(plan: &Plan, claims: &[Claim]) -> Vec<(ImagePath, Content)> {
+    let of_packages = claims.iter().map(|claim| match &claim.entry.node {
+        Node::File(content) => (merged(&claim.path), Some(content.clone())),
+        _ => (merged(&claim.path), None),
+    });
+    let of_recipes = plan.files.iter().map(|file| match &file.body {
+        Body::Bytes(bytes) => (file.path.clone(), Some(Content::Inline(bytes.clone()))),
+        Body::Link(_) => (file.path.clone(), None),
+    });
+    let mut files: BTreeMap<String, (usize, ImagePath, Option<Content>)> = BTreeMap::new();
+    for (path, content) in of_packages.chain(of_recipes) {
+        let parent = path.parent();
+        let directory = parent.as_ref().map_or("", ImagePath::as_str);
+        let Some(rank) = DIRECTORIES.iter().position(|known| *known == directory) else { continue };
+        let name = path.file_name().to_owned();
+        if name.ends_with(".conf") && files.get(&name).is_none_or(|(known, ..)| rank <= *known) {
+            files.insert(name, (rank, path, content));
+        }
+    }
+    files.into_values().filter_map(|(_, path, content)| Some((path, content?))).collect()
+}
+
+fn is_of_recipe(plan: &Plan, group: &str) -> bool {
+    plan.groups.contains_key(group) || plan.users.contains_key(group)
+}
+
+/// A `u` line: the user, and the group of its name unless the line names another.
+fn add_user(
+    accounts: &mut Accounts,
+    plan: &Plan,
+    claims: &[Claim],
+    path: &str,
+    line: sysusers::User,
+) -> Result<()> {
+    if accounts.has_user(&line.name) {
+        return Ok(());
+    }
+    let own = accounts.find_gid(&line.name);
+    let uid = match (id(plan, claims, &line.name, &line.id, false), own) {
+        (Some(uid), _) => uid,
+        // systemd-sysusers takes the number of a group of the same name, where there is one
+        (None, Some(gid)) if line.group.is_none() => gid,
+        (None, _) => return Err(open(accounts, plan, path, "user", &line.name)),
+    };
+    let gid = match &line.group {
+        None if own.is_some() => own.unwrap_or(uid),
+        None => {
+            accounts.add_group(Group::new(&line.name, uid, Password::Locked), path)?;
+            uid
+        }
+        Some(group) => match group.parse() {
+            Ok(gid) => gid,
+            Err(_) => accounts.gid(group, &format!("`{path}`"))?,
+        },
+    };
+    let shell =
+        line.shell.unwrap_or_else(|| if uid == 0 { "/bin/sh" } else { "/usr/sbin/nologin" }.to_owned());
+    let password = if line.locked { Password::Expired } else { Password::Locked };
+    let home = line.home.unwrap_or_else(|| "/".to_owned());
+    accounts.add_user(User { name: line.name, uid, gid, gecos: line.gecos, home, shell, password }, path)
+}
+
+/// A `g` line.
+fn add_group(
+    accounts: &mut Accounts,
+    plan: &Plan,
+    claims: &[Claim],
+    path: &str,
+    name: &str,
+    number: &Id,
+) -> Result<()> {
+    if accounts.find_gid(name).is_some() {
+        return Ok(());
+    }
+    let gid =
+        id(plan, claims, name, number, true).ok_or_else(|| open(accounts, plan, path, "group", name))?;
+    accounts.add_group(Group::new(name, gid, Password::Locked), path)
+}
+
+/// The number of a line, as far as the line, the recipe or the owner of a file says it.
+fn id(plan: &Plan, claims: &[Claim], name: &str, id: &Id, group: bool) -> Option<u32> {
+    let fixed = plan.ids.get(name).copied();
+    match id {
+        Id::Fixed(number) => Some(*number),
+        Id::Open => fixed,
+        Id::OwnerOf(path) => {
+            let meta =
+                claims.iter().rev().find(|claim| claim.path.as_str() == path).map(|claim| &claim.entry.meta);
+            meta.map(|meta| if group { meta.gid } else { meta.uid }).or(fixed)
+        }
+    }
+}
+
+/// The groups and users of the recipe, by id.
+fn recipe(accounts: &mut Accounts, plan: &Plan) -> Result<()> {
+    let mut groups: Vec<_> =
+        plan.groups.iter().map(|(name, group)| (group.gid, name, group.kind.as_str())).collect();
+    for (name, user) in &plan.users {
+        match plan.groups.get(name) {
+            None => groups.push((user.uid, name, user.kind.as_str())),
+            Some(group) if group.gid == user.uid => {}
+            Some(group) => {
+                let cause = format!(
+                    "user `{name}` has the id {} and its group {}, which must be one",
+                    user.uid, group.gid
+                );
+                return Err(refuse(Class::Usage, format!("{}/recipe.toml", user.kind), cause));
+            }
+        }
+    }
+    groups.sort();
+    for (gid, name, kind) in groups {
+        accounts.add_group(Group::new(name, gid, Password::Locked), &format!("{kind}/recipe.toml"))?;
+    }
+    let mut users: Vec<_> = plan.users.iter().collect();
+    users.sort_by_key(|(_, user)| user.uid);
+    for (name, user) in users {
+        let gid = user.uid;
+        let (home, shell) = (user.home.to_string(), user.shell.to_string());
+        let (gecos, password) = (user.gecos.clone(), Password::Locked);
+        let file = format!("{}/recipe.toml", user.kind);
+        accounts
+            .add_user(User { name: name.clone(), uid: user.uid, gid, gecos, home, shell, password }, &file)?;
+    }
+    for (name, user) in &plan.users {
+        for group in &user.groups {
+            accounts.join(name, group, &format!("{}/recipe.toml", user.kind))?;
+        }
+    }
+    for (name, group) in &plan.groups {
+        for user in &group.members {
+            accounts.join(user, name, &format!("{}/recipe.toml", group.kind))?;
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of a number that is left open, with one that is free.
+fn open(accounts: &Accounts, plan: &Plan, path: &str, sort: &str, name: &str) -> crate::Refusal {
+    let taken = |id: &u32| {
+        accounts.has_id(*id)
+            || plan.ids.values().any(|known| known == id)
+            || plan.groups.values().any(|group| group.gid == *id)
+            || plan.users.values().any(|user| user.uid == *id)
+    };
+    // the range that Debian's adduser and systemd-sysusers give to system accounts, from its top as the latter does
+    let free = (100..=999).rev().find(|id| !taken(id));
+    let refusal = refuse(Class::Usage, path, format!("{sort} `{name}` of `{path}` has no fixed id"));
+    match free {
+        Some(free) => refusal.hint(format!("add `{name} = {free}` to [ids] of the recipe")),
+        None => refusal,
+    }
+}
+
+fn text(path: &str, content: &Content, read: &dyn Fn(&Stored) -> Result<Vec<u8>>) -> Result<String> {
+    /// Longer than any such file; the largest of Debian has 2 KiB.
+    const MAX: u64 = 1 << 20;
+    if content.len() > MAX {
+        return Err(refuse(
+            Class::Archive,
+            path,
+            format!("size, wanted at most {MAX}, got {}", content.len()),
+        ));
+    }
+    String::from_utf8(bytes_of(content, read)?).map_err(|_| refuse(Class::Archive, path, "it is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests;

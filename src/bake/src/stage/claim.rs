@@ -1,0 +1,258 @@
+//! Who has which path: all claims are collected first and settled path by path, so that no order of layers matters
+//! but where it is said here.
+//!
+//! 1. Directories join. The first of the lowest package name says mode and owner, as the package that dpkg unpacks
+//!    first does (in the packages of Debian 13 that images use all owners agree); a recipe overrides all.
+//! 2. Where two claim a path, and not both a directory, the recipe's `winners` decide.
+//! 3. Between packages a diversion decides (the one that diverts has the path, the other's file is at `….distrib`, as
+//!    dpkg-divert(1) has it by default), then `Replaces` (deb-control(5)), as dpkg does in `tarobject`: the loser's
+//!    list no longer names the path.
+//! 4. Everything else is an error that names both.
+
+use super::control::Deb;
+use super::refuse;
+use crate::Class;
+use crate::name::ImagePath;
+use crate::plan::Plan;
+use crate::refusal::Result;
+use crate::tree::{Entry, Node, Origin, Tree, TreeError, merged, place};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One owner's wish for one path.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    /// The path as the owner spells it.
+    pub(super) path: ImagePath,
+    /// What should be there; it has just one origin.
+    pub(super) entry: Entry,
+    /// Who wishes it.
+    pub(super) origin: Origin,
+}
+
+/// All claims settled.
+pub(super) struct Settled {
+    /// The tree, not finished: hard links are not in their form.
+    pub(super) tree: Tree,
+    /// The paths that packages lost to other packages, merged, by the name of the loser.
+    pub(super) lost: BTreeMap<String, BTreeSet<ImagePath>>,
+    /// Diversions that decided something: from, to, and the name of the package that diverts.
+    pub(super) diversions: Vec<(ImagePath, ImagePath, String)>,
+}
+
+impl Claim {
+    /// A claim of `origin`.
+    pub(super) fn new(path: ImagePath, meta: crate::tree::Meta, node: Node, origin: Origin) -> Self {
+        Self { path, entry: Entry { meta, node, origins: [origin.clone()].into() }, origin }
+    }
+}
+
+/// Settles `claims`, which come in the order of the layers: packages by name, components by name, the recipe.
+pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Result<Settled> {
+    let made = Origin::Made { step: "directories".to_owned() };
+    let mut settled =
+        Settled { tree: Tree::new(made.clone(), plan.epoch), lost: BTreeMap::new(), diversions: Vec::new() };
+    let mut paths: BTreeMap<ImagePath, Vec<Claim>> = BTreeMap::new();
+    for claim in claims {
+        let path = place(&claim.path, &claim.entry).map_err(|error| refused(error, &claim.origin))?;
+        paths.entry(path).or_default().push(claim);
+    }
+    let judge = Judge::new(plan, debs);
+    let mut orphans: BTreeMap<(Origin, ImagePath), Entry> = BTreeMap::new();
+    while let Some((path, claims)) = paths.pop_first() {
+        if claims.iter().all(|claim| claim.entry.node == Node::Directory) {
+            join(&mut settled.tree, claims)?;
+            continue;
+        }
+        let verdict = judge.decide(&path, claims)?;
+        for loser in verdict.losers {
+            if judge.deb(&verdict.winner.origin).is_some()
+                && let Some(deb) = judge.deb(&loser.origin)
+            {
+                settled.lost.entry(deb.name.to_owned()).or_default().insert(path.clone());
+            }
+            orphans.insert((loser.origin.clone(), path.clone()), loser.entry);
+        }
+        for (claim, to) in verdict.diverted {
+            settled.diversions.push((claim.path.clone(), to.clone(), verdict.diverter.clone()));
+            paths.entry(merged(&to)).or_default().push(Claim { path: to, ..claim });
+        }
+        let Claim { entry, origin, .. } = verdict.winner;
+        settled.tree.insert(&path, entry).map_err(|error| refused(error, &origin))?;
+        if !matches!(origin, Origin::Package { .. }) {
+            settled.tree.make_parents(&path, &made, plan.epoch);
+        }
+    }
+    adopt(&mut settled.tree, &orphans)?;
+    Ok(settled)
+}
+
+/// Directories of one path: the first says mode and owner, but for a recipe, which says it last.
+fn join(tree: &mut Tree, claims: Vec<Claim>) -> Result<()> {
+    for Claim { path, entry, origin } in claims {
+        match &origin {
+            Origin::Recipe { .. } => tree.set_directory(&path, entry.meta, origin.clone()),
+            _ => tree.insert(&path, entry),
+        }
+        .map_err(|error| refused(error, &origin))?;
+    }
+    Ok(())
+}
+
+/// Gives hard links whose file went to another owner their own content: it is not that of the winner.
+fn adopt(tree: &mut Tree, orphans: &BTreeMap<(Origin, ImagePath), Entry>) -> Result<()> {
+    let mut heirs: BTreeMap<(Origin, ImagePath), ImagePath> = BTreeMap::new();
+    let mut changed = Vec::new();
+    for (path, entry) in tree.iter() {
+        let (Node::Hardlink(target), Some(origin)) = (&entry.node, entry.origins.first()) else { continue };
+        let key = (origin.clone(), target.clone());
+        let Some(orphan) = orphans.get(&key) else { continue };
+        let node = match heirs.get(&key) {
+            Some(heir) => Node::Hardlink(heir.clone()),
+            None => orphan.node.clone(),
+        };
+        heirs.entry(key).or_insert_with(|| path.clone());
+        changed.push((path.clone(), Entry { node, ..entry.clone() }));
+    }
+    for (path, entry) in changed {
+        let origin = entry.origins.first().cloned();
+        tree.remove(&path);
+        tree.insert(&path, entry).map_err(|error| {
+            refuse(Class::Archive, origin.map_or_else(String::new, |origin| about(&origin)), error)
+        })?;
+    }
+    Ok(())
+}
+
+/// Who has a path, and what becomes of the others.
+struct Verdict {
+    winner: Claim,
+    losers: Vec<Claim>,
+    diverted: Vec<(Claim, ImagePath)>,
+    diverter: String,
+}
+
+/// What decides between claims.
+struct Judge<'a> {
+    plan: &'a Plan,
+    debs: BTreeMap<&'a Origin, &'a Deb<'a>>,
+    diverts: BTreeMap<&'a str, BTreeSet<&'a str>>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(plan: &'a Plan, debs: &'a [Deb<'a>]) -> Self {
+        let diverts = plan
+            .packages
+            .iter()
+            .map(|package| (package.name.as_str(), package.diverts.iter().map(String::as_str).collect()))
+            .collect();
+        Self { plan, debs: debs.iter().map(|deb| (&deb.origin, deb)).collect(), diverts }
+    }
+
+    fn deb(&self, origin: &Origin) -> Option<&'a Deb<'a>> {
+        self.debs.get(origin).copied()
+    }
+
+    /// Decides who has `path`; `claims` has at least one.
+    fn decide(&self, path: &ImagePath, claims: Vec<Claim>) -> Result<Verdict> {
+        let mut claims = claims.into_iter();
+        let Some(first) = claims.next() else {
+            return Err(refuse(Class::Archive, path.as_str(), "a path that nobody claims"));
+        };
+        let mut verdict =
+            Verdict { winner: first, losers: Vec::new(), diverted: Vec::new(), diverter: String::new() };
+        let named = self.plan.winners.get(path).map(String::as_str);
+        for next in claims {
+            let winner = &verdict.winner;
+            let (a, b) = (self.deb(&winner.origin), self.deb(&next.origin));
+            let same = winner.origin == next.origin;
+            if !same && named == Some(party(&next.origin).as_str()) {
+                verdict.losers.push(std::mem::replace(&mut verdict.winner, next));
+            } else if !same && named == Some(party(&winner.origin).as_str()) {
+                verdict.losers.push(next);
+            } else if let (Some(a), Some(b), false) = (a, b, same) {
+                if self.diverts(a, &next.path) {
+                    a.name.clone_into(&mut verdict.diverter);
+                    verdict.diverted.push((next.clone(), diverted(&next.path)?));
+                } else if self.diverts(b, &winner.path) {
+                    b.name.clone_into(&mut verdict.diverter);
+                    let to = diverted(&winner.path)?;
+                    verdict.diverted.push((std::mem::replace(&mut verdict.winner, next), to));
+                } else if b.may_replace(a) {
+                    verdict.losers.push(std::mem::replace(&mut verdict.winner, next));
+                } else if a.may_replace(b) || named.is_some() {
+                    // where neither is the named winner, that one may come yet
+                    verdict.losers.push(next);
+                } else {
+                    return Err(clash(path, winner, &next));
+                }
+            } else if same || named.is_none() {
+                return Err(clash(path, winner, &next));
+            } else {
+                verdict.losers.push(next);
+            }
+        }
+        match (named, verdict.losers.last()) {
+            (Some(named), Some(loser)) if !self.settled_by(named, &verdict) => {
+                Err(clash(path, &verdict.winner, loser))
+            }
+            _ => Ok(verdict),
+        }
+    }
+
+    /// Whether `verdict` is what the recipe named, or what packages agree about among themselves.
+    fn settled_by(&self, named: &str, verdict: &Verdict) -> bool {
+        party(&verdict.winner.origin) == named
+            || verdict.losers.iter().all(|loser| {
+                let pair = self.deb(&verdict.winner.origin).zip(self.deb(&loser.origin));
+                pair.is_some_and(|(winner, loser)| winner.may_replace(loser))
+            })
+    }
+
+    fn diverts(&self, deb: &Deb<'_>, path: &ImagePath) -> bool {
+        self.diverts.get(deb.name).is_some_and(|paths| paths.contains(path.as_str()))
+    }
+}
+
+fn diverted(path: &ImagePath) -> Result<ImagePath> {
+    format!("{path}.distrib").parse().map_err(|error| refuse(Class::Archive, path.as_str(), error))
+}
+
+/// An owner as `winners` names it.
+fn party(origin: &Origin) -> String {
+    match origin {
+        Origin::Package { name } => format!("package:{name}"),
+        Origin::Component { name } => format!("component:{name}"),
+        Origin::Recipe { .. } => "recipe".to_owned(),
+        Origin::Made { step } => format!("made:{step}"),
+    }
+}
+
+/// An owner as the artifact of a refusal.
+pub(super) fn about(origin: &Origin) -> String {
+    match origin {
+        Origin::Package { name } | Origin::Component { name } => name.to_string(),
+        Origin::Recipe { kind, file } => format!("{kind}/{file}"),
+        Origin::Made { step } => step.clone(),
+    }
+}
+
+fn refused(error: TreeError, origin: &Origin) -> crate::Refusal {
+    refuse(Class::Archive, about(origin), error)
+}
+
+fn clash(path: &ImagePath, first: &Claim, second: &Claim) -> crate::Refusal {
+    let error = TreeError::Clash {
+        path: path.clone(),
+        first: first.origin.to_string(),
+        second: second.origin.to_string(),
+    };
+    let refusal = refused(error, &second.origin);
+    if first.origin == second.origin {
+        return refusal;
+    }
+    let (a, b) = (party(&first.origin), party(&second.origin));
+    refusal.hint(format!("say who wins in the recipe: [winners] \"{path}\" = \"{a}\" or \"{b}\""))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! `/opt/podplane/share/vmconfig-installed.json`: the pinned manifest that the image was made from, in Podplane's
+//! schema. With it there, and `vmconfig-manifest.json` absent, a node counts as installed.
+//!
+//! Deliberately absent: the stock image and its boot entries, which this image stands in for, and Debian packages,
+//! which dpkg's database names.
+
+use super::Made;
+use crate::manifest;
+use crate::name::Role;
+use crate::plan::{Plan, resolved};
+use crate::refusal::Result;
+
+/// The manifest, for nodes of a cluster; nothing for others.
+pub(super) fn manifest(plan: &Plan) -> Result<Vec<Made>> {
+    if plan.role == Role::None {
+        return Ok(Vec::new());
+    }
+    let mut manifest = resolved(plan);
+    manifest.components.retain(|name, _| plan.components.iter().any(|component| component.name == *name));
+    let text = manifest::print(&manifest);
+    Ok(vec![Made::file("/opt/podplane/share/vmconfig-installed.json", 0o644, text)?])
+}

@@ -1,0 +1,119 @@
+//! Debian packages, those of the lock and those among the components: each member is a claim.
+
+use super::claim::Claim;
+use super::control::{ControlError, Deb, admits, relations};
+use super::{Inputs, refuse};
+use crate::debian::relation::Relation;
+use crate::name::Name;
+use crate::plan::Plan;
+use crate::refusal::{Class, Result};
+use crate::tree::Origin;
+use crate::unpack::Unpacked;
+use std::collections::BTreeMap;
+
+/// Reads the control files of all packages: those of the lock in the order of their names, then the components.
+pub(super) fn debs<'a>(plan: &Plan, inputs: &'a Inputs<'_>) -> Result<Vec<Deb<'a>>> {
+    let mut debs: Vec<Deb<'a>> = Vec::with_capacity(plan.packages.len() + 1);
+    for locked in &plan.packages {
+        let package = inputs.packages.get(&locked.name).ok_or_else(|| absent(&locked.name))?;
+        let origin = Origin::Package { name: locked.name.clone() };
+        let deb = Deb::read(origin, package).map_err(|error| refused(&locked.name, error))?;
+        for (what, wanted, got) in [
+            ("package", locked.name.as_str(), deb.name),
+            ("version", &locked.version, deb.version),
+            ("architecture", &locked.arch, deb.arch),
+        ] {
+            if wanted != got {
+                let cause = format!("its control file is of another {what}, wanted `{wanted}`, got `{got}`");
+                return Err(refuse(Class::Verification, locked.name.as_str(), cause));
+            }
+        }
+        debs.push(deb);
+    }
+    for component in &plan.components {
+        let name = &component.name;
+        if let Unpacked::Package(package) = inputs.components.get(name).ok_or_else(|| absent(name))? {
+            let deb = Deb::read(Origin::Component { name: name.clone() }, package)
+                .map_err(|error| refused(name, error))?;
+            check_component(plan, &deb, &debs, name)?;
+            debs.push(deb);
+        }
+    }
+    Ok(debs)
+}
+
+/// The claims of packages, in their order.
+pub(super) fn claims(debs: &[Deb<'_>]) -> Vec<Claim> {
+    let members = debs.iter().flat_map(|deb| deb.package.members.iter().map(move |member| (deb, member)));
+    members
+        .map(|(deb, member)| {
+            let (meta, node) = (member.meta.clone(), member.node.clone());
+            Claim::new(member.path.clone(), meta, node, deb.origin.clone())
+        })
+        .collect()
+}
+
+/// Checks that a component fits into the set that the lock has: the resolver did not know of it.
+fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Name) -> Result<()> {
+    if deb.arch != plan.arch.debian() && deb.arch != "all" {
+        let cause = format!("architecture, wanted `{}` or `all`, got `{}`", plan.arch, deb.arch);
+        return Err(refuse(Class::Archive, name.as_str(), cause));
+    }
+    if installed.iter().any(|other| other.name == deb.name) {
+        let cause = format!("its package `{}` is also in the lock or in another component", deb.name);
+        return Err(refuse(Class::Usage, name.as_str(), cause));
+    }
+    let provisions = provisions(installed).map_err(|error| refused(name, error))?;
+    for field in ["Pre-Depends", "Depends"] {
+        let Some(value) = deb.field(field) else { continue };
+        for clause in relations(field, value).map_err(|error| refused(name, error))? {
+            if clause.iter().any(|wanted| satisfied(wanted, installed, &provisions)) {
+                continue;
+            }
+            let Some(first) = clause.first() else { continue };
+            let clause = clause.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+            let asked = plan.packages.iter().any(|package| package.name.as_str() == first.name);
+            let cause = format!("component `{name}` needs package `{clause}`, which is not in the image");
+            let refusal = refuse(Class::Usage, name.as_str(), cause);
+            return Err(if asked {
+                refusal.hint("the lock has another version of it; make it anew with `cargo xtask lock`")
+            } else {
+                refusal.hint(format!("add `{}` to [packages] install of the recipe", first.name))
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What packages provide, by the provided name.
+fn provisions<'a>(installed: &[Deb<'a>]) -> Result<BTreeMap<&'a str, Vec<Relation<'a>>>, ControlError> {
+    let mut provisions: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for value in installed.iter().filter_map(|deb| deb.field("Provides")) {
+        for provided in relations("Provides", value)?.into_iter().flatten() {
+            provisions.entry(provided.name).or_default().push(provided);
+        }
+    }
+    Ok(provisions)
+}
+
+/// Whether a package of the image, or what one provides, will do; a relation with a version needs a provision with
+/// one: policy 7.5.
+fn satisfied(
+    wanted: &Relation<'_>,
+    installed: &[Deb<'_>],
+    provisions: &BTreeMap<&str, Vec<Relation<'_>>>,
+) -> bool {
+    installed.iter().any(|deb| deb.name == wanted.name && admits(wanted, deb.version))
+        || provisions.get(wanted.name).into_iter().flatten().any(|provided| match provided.version {
+            None => wanted.version.is_none(),
+            Some((_, version)) => admits(wanted, version.as_str()),
+        })
+}
+
+fn absent(name: &Name) -> crate::Refusal {
+    refuse(Class::Io, name.as_str(), "it is in the plan, and was not unpacked")
+}
+
+fn refused(name: &Name, error: ControlError) -> crate::Refusal {
+    refuse(Class::Archive, name.as_str(), error)
+}

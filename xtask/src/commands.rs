@@ -1,0 +1,14 @@
+//! The commands, a module each.
+
+pub(crate) mod bake;
+pub(crate) mod bench;
+pub(crate) mod fetch;
+pub(crate) mod fuzz;
+pub(crate) mod inspect;
+pub(crate) mod lint;
+pub(crate) mod lock;
+pub(crate) mod plan;
+pub(crate) mod store;
+pub(crate) mod test;
+pub(crate) mod verify;
+pub(crate) mod why;

@@ -1,0 +1,94 @@
+//! `inspect`: what is in an artifact.
+
+use crate::console::{self, size};
+use bake::emit::{Line, Type};
+use bake::inspect::{self, Artifact, Share};
+use bake::name::ImagePath;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// List what is in an artifact, or one path of it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With a directory as PATH, what is below it is listed. Sizes by owner need the files.json of the same bake beside the artifact.")]
+pub(crate) struct Args {
+    /// The artifact: dist/NAME.tar.zst
+    artifact: PathBuf,
+    /// A path in the image
+    path: Option<ImagePath>,
+    /// Print the bytes of the file at PATH, and nothing else
+    #[arg(long, requires = "path", conflicts_with = "json")]
+    cat: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    paths: usize,
+    bytes: u64,
+    owners: Vec<Share>,
+    files: Vec<&'a Line>,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let artifact = inspect::open(&args.artifact)?;
+    match &args.path {
+        Some(path) if args.cat => Ok(artifact.read(path, &mut console::Stdout)?),
+        Some(path) => below(args, &artifact, path),
+        None => whole(args, &artifact),
+    }
+}
+
+fn whole(args: &Args, artifact: &Artifact) -> anyhow::Result<()> {
+    let report = report(artifact, &ImagePath::root(), artifact.shares());
+    if args.json {
+        return console::json(&report);
+    }
+    report.files.iter().for_each(|line| print(line));
+    console::line("");
+    for Share { owner, files, bytes } in &report.owners {
+        console::line(format!("{:>10}  {files:>6} files  {owner}", size(*bytes)));
+    }
+    console::line(format!("{:>10}  {:>6} paths  in all", size(report.bytes), report.paths));
+    Ok(())
+}
+
+fn below(args: &Args, artifact: &Artifact, path: &ImagePath) -> anyhow::Result<()> {
+    let found = artifact.find(path)?;
+    let top = found.path.clone();
+    let report = report(artifact, &top, Vec::new());
+    if args.json {
+        return console::json(&report.files);
+    }
+    report.files.iter().for_each(|line| print(line));
+    Ok(())
+}
+
+fn report<'a>(artifact: &'a Artifact, top: &ImagePath, owners: Vec<Share>) -> Report<'a> {
+    let files: Vec<&Line> = artifact.paths().iter().filter(|line| line.path.is_within(top)).collect();
+    let bytes = files.iter().filter_map(|line| line.size).sum();
+    Report { paths: files.len(), bytes, owners, files }
+}
+
+/// A line in the manner of `ls -l`, with numeric owners: names are the image's own.
+fn print(line: &Line) {
+    let what = match (&line.target, line.r#type) {
+        (Some(target), Type::Symlink) => format!(" -> {target}"),
+        (Some(target), _) => format!(" = {target}"),
+        _ => String::new(),
+    };
+    let letter = match line.r#type {
+        Type::Directory => 'd',
+        Type::File | Type::Hardlink => '-',
+        Type::Symlink => 'l',
+        Type::Character => 'c',
+        Type::Block => 'b',
+        Type::Fifo => 'p',
+    };
+    let bytes = line.size.map_or_else(String::new, |bytes| bytes.to_string());
+    let path = bake::refusal::shown(line.path.as_str()).into_owned();
+    console::line(format!("{letter} {} {:>5} {:>5} {bytes:>10} {path}{what}", line.mode, line.uid, line.gid));
+}

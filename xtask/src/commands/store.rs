@@ -1,0 +1,75 @@
+//! `store`: check or clear the store.
+
+use crate::console::{self, size};
+use crate::places::StoreArgs;
+use anyhow::Context as _;
+use std::time::{Duration, SystemTime};
+
+/// Check or clear the store
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Hash every blob; what is not as its name says is set aside
+    Verify(Common),
+    /// Remove what has not been used for a while; waits for bakes that are under way
+    Gc {
+        /// How many days something may lie unused
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        unused_for: u32,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Print where it is
+    Path(Common),
+}
+
+#[derive(Debug, clap::Args)]
+struct Common {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    match &args.action {
+        Action::Verify(common) => verify(common),
+        Action::Gc { unused_for, common } => gc(common, *unused_for),
+        Action::Path(common) => path(common),
+    }
+}
+
+fn verify(common: &Common) -> anyhow::Result<()> {
+    let checked = common.store.open()?.verify_all()?;
+    if common.json {
+        return console::json(&checked);
+    }
+    for name in &checked.set_aside {
+        console::line(format!("set aside: {name}"));
+    }
+    console::line(format!("{} blobs are good, {}; {} were set aside", checked.good, size(checked.bytes), checked.set_aside.len()));
+    Ok(())
+}
+
+fn gc(common: &Common, days: u32) -> anyhow::Result<()> {
+    let unused = Duration::from_secs(u64::from(days) * 24 * 3600);
+    let since = SystemTime::now().checked_sub(unused).context("a time before all times")?;
+    let swept = common.store.open()?.gc(since)?;
+    if common.json {
+        return console::json(&swept);
+    }
+    console::line(format!("{} files removed, {}; {} stay", swept.files, size(swept.bytes), swept.kept));
+    Ok(())
+}
+
+fn path(common: &Common) -> anyhow::Result<()> {
+    let path = common.store.path();
+    if common.json { console::json(&path) } else { Ok(console::line(path.display())) }
+}

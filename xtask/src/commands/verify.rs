@@ -1,0 +1,29 @@
+//! `verify`: whether an artifact is whole.
+
+use crate::console::{self, size};
+use bake::inspect;
+use std::path::PathBuf;
+
+/// Check an artifact against its list of files, byte by byte
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Compares the artifact with SHA256SUMS and, path by path, with the files.json of the same bake beside it, and names the first
+path that differs. It tells damage from a whole artifact; it does not tell whose artifact it is.")]
+pub(crate) struct Args {
+    /// The artifact: dist/NAME.tar.zst
+    artifact: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let verified = inspect::verify(&args.artifact)?;
+    if args.json {
+        return console::json(&verified);
+    }
+    let inspect::Verified { sha256, plan, paths, tar } = &verified;
+    console::line(format!("whole: {paths} paths, {} unpacked, plan {plan}, {sha256}", size(*tar)));
+    Ok(())
+}
