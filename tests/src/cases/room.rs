@@ -55,7 +55,12 @@ impl Room {
             script.push_str(&format!("hostname '{hostname}'\n"));
         }
         if let Some(net) = case.setup.net.as_ref().filter(|net| !net.dev.is_empty()) {
-            script.push_str(&format!("ip link add '{0}' type dummy\nip link set '{0}' up\n", net.dev));
+            // whichever kind of device this kernel has; the far end makes a carrier
+            script.push_str(&format!(
+                "ip link add '{0}' type veth peer name far 2>/dev/null && ip link set far up || \
+                 ip link add '{0}' type dummy 2>/dev/null || ip tuntap add dev '{0}' mode tap\nip link set '{0}' up\n",
+                net.dev
+            ));
             for address in &net.addrs {
                 let nodad = if address.contains(':') { "nodad" } else { "" };
                 script.push_str(&format!("ip address add '{address}' dev '{}' {nodad}\n", net.dev));
