@@ -100,6 +100,7 @@ fn one(path: &Path, places: &Places) -> Result<Verdict> {
     let mut verdict = Verdict { name: case.full_name(), rules: Vec::new(), failures: Vec::new() };
     for (at, step) in case.steps.iter().enumerate() {
         tree::apply(&root, &step.files)?;
+        tree::edit(&root, &step.edit)?;
         let before = tree::Tree::read(&root, &case)?;
         let ended = room.run(&case, step)?;
         let after = tree::Tree::read(&root, &case)?;
@@ -110,7 +111,9 @@ fn one(path: &Path, places: &Places) -> Result<Verdict> {
         }
         let Some(expect) = &step.expect else { continue };
         for difference in compare::compare(expect, &before, &after, &ended) {
-            match rules::cover(&case, expect, &difference, &after) {
+            let (case, difference) = (&case, &difference);
+            let seen = rules::Seen { case, step, expect, difference, before: &before, after: &after, ended: &ended };
+            match rules::cover(&seen) {
                 Some(rule) if verdict.rules.contains(&rule) => {}
                 Some(rule) => verdict.rules.push(rule),
                 None => verdict.failures.push(format!("step {at}: {difference}")),

@@ -48,9 +48,12 @@ pub fn read(root: &Root, image: &Image) -> Result<Inputs> {
         Some(present) => Some(present),
         None => layer(root, DEFAULTS)?,
     };
-    let mutable = seed.ok_or_else(|| {
+    let mut mutable = seed.ok_or_else(|| {
         Fault::new(DEFAULTS, "wanted the image's defaults, got none").hint("bake the image again")
     })?;
+    if !root.exists(MUTABLE)? {
+        seed_from(&user_data, &mut mutable);
+    }
     let (detected, asked) = match layer(root, DETECT_FACTS)? {
         Some(facts) => handed_over(&facts),
         None => (crate::detect::detect(root, &user_data, image)?, None),
@@ -80,6 +83,17 @@ pub fn layer(root: &Root, path: &str) -> Result<Option<Layer>> {
     let Some(bytes) = root.read(path, FILE_LIMIT)? else { return Ok(None) };
     let assignments = envfile::read(&bytes).map_err(|faults| Refusal::input(syntax_faults(path, faults)))?;
     Ok(Some(Layer::new(assignments)))
+}
+
+/// Lets user-data's own values win over defaults that are not empty, which would hide them for good. Values whose
+/// default is empty show through anyway, and go on doing so when a delivery clears them.
+fn seed_from(user_data: &Layer, mutable: &mut Layer) {
+    for key in crate::keys::KEYS.iter().filter(|key| key.is_live()) {
+        let hidden = mutable.get(key.name).is_some_and(|value| !value.is_empty());
+        if let Some(own) = user_data.get(key.name).filter(|own| hidden && !own.is_empty()) {
+            mutable.set(key.name, own);
+        }
+    }
 }
 
 /// What `configure detect` left, without what is no fact of the machine.

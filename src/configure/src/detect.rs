@@ -4,7 +4,7 @@
 //! |---|---|
 //! | device | `/proc/net/route`, else `/proc/net/ipv6_route`: the default route of the lowest metric |
 //! | IPv4 | the kernel's own choice of a source address, which is how a socket would leave by that device |
-//! | IPv6 | `/proc/net/if_inet6`: the device's first global address that is neither tentative nor deprecated |
+//! | IPv6 | `/proc/net/if_inet6`: the device's lowest global address, public before private, neither tentative nor temporary |
 //! | host name | uname(2) |
 //! | FQDN | the host name's canonical name when it has a dot, else `<host>.<search domain of resolv.conf>`, else `.localdomain` |
 //! | provider id | what cloud-init left: `/run/cloud-init/instance-data.json`, `/var/lib/cloud/data/instance-id` |

@@ -33,6 +33,9 @@ const GROUPS: [(&str, u32); 5] = [("root", 0), ("adm", 4), ("sudo", 27), ("shado
 const LINKS: [&str; 6] =
     ["configure.sh", "bootstrap.sh", "install.sh", "restart.sh", "update-mutable-env.sh", "nstance-recv-watch.sh"];
 
+/// Directories that the recorded fresh tree has for the sake of scripts.
+const UNPACKED: [&str; 2] = ["/opt/fluent-bit/etc", "/opt/podplane/lib"];
+
 /// Makes it at `root`.
 pub(super) fn make(root: &Path, case: &Case, places: &Places) -> Result<()> {
     for directory in ["etc", "opt", "home", "var/log", "var/lib", "run", "tmp", "usr", "proc", "dev", "stub", "etc/sudoers.d", "root"] {
@@ -54,6 +57,9 @@ pub(super) fn make(root: &Path, case: &Case, places: &Places) -> Result<()> {
         let full = below(root, path);
         // a tree that was just unpacked has directories as they come, and only those with files in them
         if case.base == "fresh" {
+            if UNPACKED.contains(&path.as_str()) {
+                std::fs::create_dir_all(&full)?;
+            }
             continue;
         }
         std::fs::create_dir_all(&full)?;

@@ -59,7 +59,17 @@ pub(super) struct Step {
     pub(super) hold_lock: Option<String>,
     #[serde(default)]
     pub(super) during: Vec<During>,
+    #[serde(default)]
+    pub(super) edit: Vec<Edit>,
     pub(super) expect: Option<Expect>,
+}
+
+/// A replacement of a line in a file of settings.
+#[derive(Debug, Deserialize)]
+pub(super) struct Edit {
+    pub(super) path: String,
+    pub(super) find: String,
+    pub(super) replace: String,
 }
 
 impl Step {

@@ -1,6 +1,6 @@
 //! The tree of a case: files put into it, and what is in it.
 
-use super::case::{Case, File};
+use super::case::{Case, Edit, File};
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::{AtFlags, Gid, Uid};
 use std::collections::BTreeMap;
@@ -135,6 +135,22 @@ pub(super) fn apply(root: &Path, files: &[File]) -> Result<()> {
     let names = Names::read(root)?;
     for file in files {
         put(root, file, &names).with_context(|| file.path.clone())?;
+    }
+    Ok(())
+}
+
+/// Replaces lines: a setting's line is found by its key, as its present value may be another one than recorded.
+pub(super) fn edit(root: &Path, edits: &[Edit]) -> Result<()> {
+    for one in edits {
+        let path = below(root, &one.path);
+        let key = one.find.split_inclusive('=').next().context("wanted `KEY=value`")?;
+        let text = std::fs::read_to_string(&path)?;
+        let mut lines: Vec<&str> =
+            text.lines().map(|line| if line.starts_with(key) { one.replace.as_str() } else { line }).collect();
+        if !lines.contains(&one.replace.as_str()) {
+            lines.push(&one.replace);
+        }
+        std::fs::write(&path, lines.join("\n") + "\n")?;
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ impl Routes {
         chosen.or_else(|| on_device(&self.ipv4, &self.local, device)).map(|address| address.to_string())
     }
 
-    /// The first global address of `device`.
+    /// The global address of `device`.
     pub(super) fn ipv6(&self, device: &str) -> Option<String> {
         global_ipv6(&self.addresses, device).map(|address| address.to_string())
     }
@@ -130,12 +130,14 @@ fn on_device(routes: &str, trie: &str, device: &str) -> Option<Ipv4Addr> {
 fn global_ipv6(table: &str, device: &str) -> Option<Ipv6Addr> {
     // temporary, duplicate, deprecated, tentative (linux/if_addr.h)
     const UNFIT: u32 = 0x01 | 0x08 | 0x20 | 0x40;
-    table.lines().find_map(|line| {
+    let all = table.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [address, _, _, scope, flags, by] = fields.as_slice() else { return None };
         let fit = *by == device && *scope == "00" && hex(flags).is_some_and(|flags| flags & UNFIT == 0);
         if fit { u128::from_str_radix(address, 16).ok().map(Ipv6Addr::from) } else { None }
-    })
+    });
+    // the table's order is that of a hash: a choice of our own is the same each time; public before private (fc00::/7)
+    all.min_by_key(|address| (address.segments()[0] & 0xfe00 == 0xfc00, *address))
 }
 
 /// The host's name without its domain.

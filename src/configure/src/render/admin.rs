@@ -12,7 +12,8 @@ use crate::settings::Settings;
 const USERS: [(&str, &[&str]); 11] = [
     ("podplane", &[]),
     ("nstance-agent", &["podplane"]),
-    ("fluent-bit", &["podplane", "systemd-journal"]),
+    // syslog where there still is one; a group that is not there is passed over
+    ("fluent-bit", &["podplane", "syslog", "systemd-journal"]),
     ("kube2iam", &["podplane"]),
     ("containerd", &["podplane"]),
     ("kubelet", &["containerd", "podplane"]),
