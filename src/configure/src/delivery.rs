@@ -88,7 +88,9 @@ fn check<'a>(
     if value.is_empty() {
         return Ok(value);
     }
-    let url = matches!(rule, Some(Rule::Url | Rule::Endpoint)) && rule.is_some_and(|rule| rule.holds(value));
+    // an address that is one may have a query, also where this node does not use it
+    let url =
+        known.is_some_and(|key| matches!(key.rule, Rule::Url | Rule::Endpoint) && Rule::Url.holds(value));
     let lines = known.is_some_and(|key| key.rule == Rule::SshKeys);
     let harmless = |c: char| {
         c.is_ascii_alphanumeric()

@@ -21,10 +21,10 @@ pub enum Service {
     KubeControllerManager,
     /// The scheduler.
     KubeScheduler,
-    /// Runs pods.
-    Kubelet,
     /// Credentials of pods on AWS.
     Kube2iam,
+    /// Runs pods.
+    Kubelet,
 }
 
 impl Service {
@@ -38,8 +38,8 @@ impl Service {
         Self::KubeApiserver,
         Self::KubeControllerManager,
         Self::KubeScheduler,
-        Self::Kubelet,
         Self::Kube2iam,
+        Self::Kubelet,
     ];
 
     /// The unit's name as `systemctl` is given it.

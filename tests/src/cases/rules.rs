@@ -291,6 +291,49 @@ const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "present-values-stay",
+        reason: "a merge keeps every live setting that is known, also one that the image's own list of defaults does not have",
+        covers: |seen| match seen.difference {
+            Difference::Env { path, key, wanted: None, got: Some(got) } if path == "/opt/podplane/etc/mutable.env" => {
+                let before = seen.before.entries.get(path.as_str()).map(|entry| String::from_utf8_lossy(&entry.content).into_owned());
+                let present = before.unwrap_or_default().lines().any(|line| line == format!("{key}='{got}'"));
+                let known = configure::keys::find(key).is_some_and(|key| key.is_live() && (got.is_empty() || got == key.default));
+                seen.case.category != "configure" && (present || known)
+            }
+            _ => false,
+        },
+    },
+    Rule {
+        name: "lines-are-assignments",
+        reason: "a line without a key, without `=` or with a NUL is a damaged delivery and refused, not guessed at",
+        covers: |seen| {
+            ["wanted `KEY=value`", "wanted a key of letters", "wanted text without NUL"].iter().any(|text| seen.is_weakness() && seen.is_refused_for(text))
+        },
+    },
+    Rule {
+        name: "rules-are-asked-at-the-merge",
+        reason: "a value that would break every later configuration is refused when it is delivered",
+        covers: |seen| seen.is_weakness() && seen.case.category == "update-mutable-env" && seen.is_refused_for(": wanted `true` or `false`"),
+    },
+    Rule {
+        name: "more-can-be-delivered",
+        reason: "several SSH keys, addresses with a query, the brief's older names, and any delivery over an odd default are taken in",
+        covers: |seen| {
+            let delivered = String::from_utf8_lossy(
+                seen.before.entries.get("/opt/nstance-agent/recv/mutable.env").map_or(&[][..], |entry| &entry.content),
+            )
+            .into_owned();
+            let odd_default = seen.given("/opt/podplane/share/defaults/mutable.env");
+            let more = odd_default || ["SSH_AUTHORIZED_KEYS='ssh-", "https://o/?a=b&c=d", "OIDC_CA_FILE='/"].iter().any(|text| delivered.contains(text));
+            seen.case.category == "update-mutable-env" && more && seen.is_success()
+        },
+    },
+    Rule {
+        name: "no-surprises-from-the-environment",
+        reason: "no variable of the environment changes where files are",
+        covers: |seen| seen.step.env.contains_key("PODPLANE_ROOT") && seen.is_success(),
+    },
+    Rule {
         name: "older-release",
         reason: "recorded from an older release, before today's settings: user-data shows through instead of being copied, and nothing is written for what is off",
         covers: |seen| {

@@ -2,7 +2,7 @@
 //!
 //! One service that fails does not stop the rest; the exit code says that one did.
 
-use crate::names::{Provider, Role};
+use crate::names::Provider;
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
@@ -33,28 +33,30 @@ pub fn commands(settings: &Settings) -> Vec<Vec<&'static str>> {
         out.extend([vec!["enable", unit], vec!["start", unit]]);
     }
     for service in Service::ALL.into_iter().filter(|service| service.is_of(settings.role)) {
-        let (first, second) = match is_on(service, settings) {
-            Some(true) => ("enable", "restart"),
-            Some(false) => ("disable", "stop"),
-            None => continue,
-        };
-        out.extend([vec![first, service.unit()], vec![second, service.unit()]]);
+        let unit = service.unit();
+        out.extend(match (is_on(service, settings), waits_for_certificates(service)) {
+            (false, _) => vec![vec!["disable", unit], vec!["stop", unit]],
+            (true, false) => vec![vec!["enable", unit], vec!["restart", unit]],
+            (true, true) => vec![vec!["enable", unit]],
+        });
     }
     out
 }
 
-/// Whether the settings want it; none for a service that this node does not have.
+/// Whether the settings want it; asked of services that this node's role has.
 #[must_use]
-pub fn is_on(service: Service, settings: &Settings) -> Option<bool> {
+pub fn is_on(service: Service, settings: &Settings) -> bool {
     match service {
-        Service::FluentBit => Some(settings.telemetry.is_some()),
-        Service::Zot => Some(settings.registry.is_some()),
-        Service::Kube2iam => (settings.provider == Provider::Aws).then_some(true),
-        Service::Netsy | Service::KubeApiserver | Service::KubeControllerManager | Service::KubeScheduler => {
-            (settings.role == Role::ControlPlane).then_some(true)
-        }
-        Service::Containerd | Service::NstanceAgent | Service::Kubelet => Some(true),
+        Service::FluentBit => settings.telemetry.is_some(),
+        Service::Zot => settings.registry.is_some(),
+        Service::Kube2iam => settings.provider == Provider::Aws,
+        _ => true,
     }
+}
+
+/// Whether the first delivery starts it: before that it has no certificate, and a restart would say nothing.
+fn waits_for_certificates(service: Service) -> bool {
+    matches!(service, Service::KubeControllerManager | Service::KubeScheduler | Service::Kubelet)
 }
 
 /// Asks `systemctl` each of `commands`; all that failed are told at the end. Without a reload nothing else is asked.
