@@ -2,10 +2,14 @@
 //! and in any surroundings, and inputs that are fetched once and shared.
 
 pub mod cases;
+pub mod image;
 pub mod outputs;
+pub mod recipes;
 pub mod run;
 pub mod server;
 pub mod shared;
 pub mod standin;
 pub mod trace;
+pub mod trixie;
+pub mod unit_file;
 pub mod workspace;

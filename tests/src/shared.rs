@@ -1,10 +1,10 @@
 //! Inputs that are made once a test run and shared by all tests, which are processes of their own.
 //!
 //! ```text
-//! <base>/inputs/<arch>/        stores with nothing but fetched inputs; they outlive runs
+//! <base>/store/                what was fetched, and what resolving derived from it; outlives runs
 //! <base>/runs/<run>/vmbake     the program under test, copied: a build beside the tests cannot exchange it
 //! <base>/runs/<run>/project/   recipes and manifests
-//! <base>/runs/<run>/mirror/    stand-ins of upstream's components
+//! <base>/runs/<run>/mirror.<arch>/   stand-ins of upstream's components
 //! <base>/runs/<run>/<image>/   lock, store and reference outputs of an image
 //! <base>/runs/<run>/<step>.{lock,done,failed}
 //! ```
@@ -16,8 +16,11 @@ use crate::run::Run;
 use crate::standin::{self, Arch, Layout};
 use crate::workspace;
 use anyhow::{Context as _, Result, bail, ensure};
-use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use bake::digest::Digest;
+use bake::lock::Lock;
+use bake::manifest::Entry;
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use xshell::{Shell, cmd};
@@ -78,22 +81,17 @@ impl Shared {
 
     /// A run of `command` about `image`: with its lock, stand-ins for its components, and `configure` as it is built.
     pub fn about(&self, command: &str, image: Image) -> Result<Run> {
-        let name = image.name();
-        let mirror = self.mirror()?;
-        let manifest = mirror.join("manifests").join(format!("{name}.json"));
-        let manifest =
-            if manifest.exists() { manifest } else { self.project().join(format!("manifests/{name}.json")) };
         Ok(self
             .run(command)
             .args(["--kind", image.kind, "--arch", &image.arch.to_string()])
             .option("--lock", self.lock(image)?)
-            .option("--manifest", manifest)
+            .option("--manifest", self.manifest(image)?)
             .option("--configure", self.configure(image.arch)?))
     }
 
     /// A bake of `image` from a store that has all of its inputs, or from mirrors.
     pub fn bake(&self, image: Image, store: &Path, output: &Path) -> Result<Run> {
-        let mirror = self.mirror()?;
+        let mirror = self.mirror(image.arch)?;
         let run = self.about("bake", image)?.option("--mirror", mirror);
         Ok(run.option("--store", store).option("--output", output))
     }
@@ -122,10 +120,21 @@ impl Shared {
     }
 
     /// A mirror of stand-ins.
-    pub fn mirror(&self) -> Result<PathBuf> {
-        let mirror = self.folder.join("mirror");
-        self.once("mirror", || standin::write_mirror(&mirror, &[Arch::Amd64, Arch::Arm64], Layout::Older))?;
+    pub fn mirror(&self, arch: Arch) -> Result<PathBuf> {
+        let step = format!("mirror.{arch}");
+        let mirror = self.folder.join(&step);
+        self.once(&step, || standin::write_mirror(&mirror, arch, Layout::Older))?;
         Ok(mirror)
+    }
+
+    /// The manifest of `image` that pins stand-ins.
+    pub fn manifest(&self, image: Image) -> Result<PathBuf> {
+        Ok(self.mirror(image.arch)?.join(format!("manifests/{}.json", image.name())))
+    }
+
+    /// The lock of `image`, read.
+    pub fn locked(&self, image: Image) -> Result<Lock> {
+        Ok(bake::lock::parse(&fs::read_to_string(self.lock(image)?)?)?)
     }
 
     /// The lock of `image`, resolved in this run.
@@ -133,7 +142,7 @@ impl Shared {
         let path = self.image_folder(image)?.join("lock.toml");
         self.once(&format!("lock.{}", image.name()), || {
             let run = self.run("lock").args(["--kind", image.kind, "--arch", &image.arch.to_string()]);
-            run.option("--output", &path).done().map(drop)
+            run.option("--store", self.store()).option("--output", &path).done().map(drop)
         })?;
         Ok(path)
     }
@@ -159,22 +168,37 @@ impl Shared {
 
     /// Makes `store` a store that has the inputs of `image` and nothing that is derived from them.
     pub fn cold_store(&self, image: Image, store: &Path) -> Result<()> {
-        let inputs = self.inputs(image)?;
-        let shell = Shell::new()?;
-        cmd!(shell, "cp --archive --reflink=auto {inputs} {store}").quiet().run()?;
+        let from = self.fetched(image)?;
+        let mut copies = vec![PathBuf::from("layout")];
+        copies.extend(self.locked(image)?.packages.iter().map(|package| blob(&package.sha256.into())));
+        let manifest = bake::manifest::parse("manifest", &fs::read(self.manifest(image)?)?)?;
+        let pins = manifest.components.values().filter_map(|entry| match entry {
+            Entry::Pinned(pin) => Some(blob(&pin.digest)),
+            Entry::Unpinned { .. } => None,
+        });
+        // what is only for one cloud has not been fetched
+        copies.extend(pins.filter(|path| from.join(path).exists()));
+        for path in copies {
+            let to = store.join(&path);
+            let parent = to.parent().context("a file is in a directory")?;
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            fs::copy(from.join(&path), to).with_context(|| path.display().to_string())?;
+        }
         Ok(())
     }
 
-    /// A store with the inputs of `image`, fetched in this or an earlier run; never baked with.
-    fn inputs(&self, image: Image) -> Result<PathBuf> {
-        let store = self.base.join("inputs").join(image.arch.to_string());
-        fs::create_dir_all(self.base.join("inputs"))?;
+    /// A store with at least the inputs of `image`.
+    fn fetched(&self, image: Image) -> Result<PathBuf> {
+        let store = self.store();
         self.once(&format!("inputs.{}", image.name()), || {
-            let mirror = self.mirror()?;
-            let run = self.about("fetch", image)?.option("--mirror", mirror).option("--store", &store);
-            run.done().map(drop)
+            let run = self.about("fetch", image)?.option("--mirror", self.mirror(image.arch)?);
+            run.option("--store", &store).done().map(drop)
         })?;
         Ok(store)
+    }
+
+    fn store(&self) -> PathBuf {
+        self.base.join("store")
     }
 
     /// A store that a bake of `image` has used, with all that it derived; shared, so only for runs that may be warm.
@@ -203,16 +227,15 @@ impl Shared {
     /// The Debian packages of `image` as an archive has them: path below the archive's parent
     /// (`debian/pool/main/…`, `debian-security/pool/…`), and the file.
     pub fn pool(&self, image: Image) -> Result<Vec<(String, PathBuf)>> {
-        let lock = bake::lock::parse(&fs::read_to_string(self.lock(image)?)?)?;
-        let blobs = self.inputs(image)?.join("blobs/sha256");
+        let lock = self.locked(image)?;
+        let store = self.fetched(image)?;
         let archive =
             |suite: &str| lock.suites.iter().find(|known| known.name == suite).map(|known| &known.archive);
         lock.packages
             .iter()
             .map(|package| {
                 let archive = archive(&package.suite).context("a suite of the lock")?;
-                let hex = package.sha256.hex();
-                Ok((format!("{archive}/{}", package.file), blobs.join(&hex[..2]).join(hex)))
+                Ok((format!("{archive}/{}", package.file), store.join(blob(&package.sha256.into()))))
             })
             .collect()
     }
@@ -251,6 +274,13 @@ impl Shared {
         }
         Ok(fs::write(place("done"), "")?)
     }
+}
+
+/// Where a store has a blob.
+#[must_use]
+pub fn blob(digest: &Digest) -> PathBuf {
+    let hex = digest.hex();
+    Path::new("blobs").join(digest.algorithm()).join(&hex[..2]).join(hex)
 }
 
 /// Where shared files live: below the target directory, unless another user could not get there.

@@ -64,7 +64,7 @@ fn building_configure_is_the_only_time_that_programs_are_started() -> Result<()>
         .run("bake")
         .args(["--kind", image.kind, "--arch", "amd64", "--offline"])
         .option("--lock", shared.lock(image)?)
-        .option("--manifest", shared.mirror()?.join(format!("manifests/{name}.json")))
+        .option("--manifest", shared.manifest(image)?)
         .option("--store", store)
         .option("--output", &output);
     run.from_folder(workspace::root()).traced_to(&trace).done()?;

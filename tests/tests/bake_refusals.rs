@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use tests::outputs::{outputs, whole};
 use tests::run::{Ended, Run};
-use tests::shared::{BASE, Image, Shared};
+use tests::shared::{BASE, Image, Shared, blob};
 use tests::standin::Arch;
 use xshell::{Shell, cmd};
 
@@ -71,14 +71,13 @@ fn a_component_of_one_cloud_is_in_the_image_for_that_cloud() -> Result<()> {
 #[test]
 fn a_pinned_package_that_is_nowhere_is_named_with_the_command_that_goes_on() -> Result<()> {
     let shared = Shared::get()?;
-    let lock = bake::lock::parse(&fs::read_to_string(shared.lock(BASE)?)?)?;
+    let lock = shared.locked(BASE)?;
     let gone = lock.packages.iter().find(|package| package.name.as_str() == "dash").context("dash")?;
     let scratch = shared.scratch()?;
     let (store, output, mirror) =
         (scratch.path().join("store"), scratch.path().join("out"), scratch.path().join("empty-mirror"));
     shared.cold_store(BASE, &store)?;
-    let hex = gone.sha256.hex();
-    fs::remove_file(store.join("blobs/sha256").join(&hex[..2]).join(&hex))?;
+    fs::remove_file(store.join(blob(&gone.sha256.into())))?;
     fs::create_dir(&mirror)?;
     let run = shared.bake(BASE, &store, &output)?;
     let run = run.option("--debian-mirror", &mirror).option("--debian-security-mirror", &mirror);
@@ -113,13 +112,12 @@ fn wrong_use_is_refused_with_exit_code_2() -> Result<()> {
 fn c01_a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() -> Result<()> {
     let shared = Shared::get()?;
     let wanted = shared.reference(BASE)?;
-    let lock = bake::lock::parse(&fs::read_to_string(shared.lock(BASE)?)?)?;
+    let lock = shared.locked(BASE)?;
     let changed = lock.packages.iter().find(|package| package.name.as_str() == "bash").context("bash")?;
     let scratch = shared.scratch()?;
     let (store, output) = (scratch.path().join("store"), scratch.path().join("out"));
     shared.cold_store(BASE, &store)?;
-    let hex = changed.sha256.hex();
-    let path = store.join("blobs/sha256").join(&hex[..2]).join(&hex);
+    let path = store.join(blob(&changed.sha256.into()));
     let mut bytes = fs::read(&path)?;
     bytes[1000] ^= 1;
     fs::write(&path, bytes)?;

@@ -4,6 +4,8 @@
 //! the resolver reads the InRelease that it downloaded, so that both see the archive of one moment.
 //! Needs: apt-get, gpgv, base64.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
+
 use bake::debian::resolve::{Archive, Limits, Task, resolve};
 use bake::debian::{inrelease, openpgp};
 use bake::digest::Sha256;
@@ -44,9 +46,12 @@ fn a_lock_has_the_packages_that_apt_would_install() {
                 lock.packages.iter().map(|one| (one.name.to_string(), one.version.clone())).collect();
             let theirs = apt.install(&request);
             assert!(theirs.len() > 70, "apt chose only {}", theirs.len());
-            let differ: BTreeSet<&str> = ours.symmetric_difference(&theirs).map(|(name, _)| name.as_str()).collect();
+            let differ: BTreeSet<&str> =
+                ours.symmetric_difference(&theirs).map(|(name, _)| name.as_str()).collect();
             let known: BTreeSet<&str> = explained.iter().map(|(name, _)| *name).collect();
-            let only = |set: &BTreeSet<(String, String)>| set.iter().filter(|(name, _)| differ.contains(name.as_str())).cloned().collect::<Vec<_>>();
+            let only = |set: &BTreeSet<(String, String)>| {
+                set.iter().filter(|(name, _)| differ.contains(name.as_str())).cloned().collect::<Vec<_>>()
+            };
             assert_eq!(differ, known, "{arch} {asked}: ours {:?}, apt's {:?}", only(&ours), only(&theirs));
         }
     }
@@ -60,13 +65,15 @@ fn a_lock_is_the_same_each_time_and_survives_its_text() {
     assert_eq!(lock::parse(&lock::print(&one)).unwrap(), one);
     assert_eq!(lock::check(&one, &request), []);
     // a lock as the one before changes nothing
-    let again = resolve(&Task { previous: Some(&one), ..task(&request) }, &sources(), apt, &Limits::default());
+    let again =
+        resolve(&Task { previous: Some(&one), ..task(&request) }, &sources(), apt, &Limits::default());
     assert_eq!(again.unwrap(), one);
     let names: BTreeSet<&str> = one.packages.iter().map(|package| package.name.as_str()).collect();
     for package in &one.packages {
         assert!(!package.because.is_empty(), "{} is there for nothing", package.name);
         for reason in &package.because {
-            let known = ["essential", "required", "recipe"].contains(&reason.as_str()) || names.contains(reason.as_str());
+            let known = ["essential", "required", "recipe"].contains(&reason.as_str())
+                || names.contains(reason.as_str());
             assert!(known, "{}: {reason}", package.name);
         }
     }
@@ -101,7 +108,10 @@ fn s08_a_suite_served_for_another_is_refused() {
     struct Swapped<'a>(&'a Apt);
     impl Archive for Swapped<'_> {
         fn inrelease(&self, suite: &Suite) -> bake::Result<Vec<u8>> {
-            let other = sources().suites.into_iter().find(|one| one.archive == suite.archive && one.name != suite.name);
+            let other = sources()
+                .suites
+                .into_iter()
+                .find(|one| one.archive == suite.archive && one.name != suite.name);
             self.0.inrelease(&other.unwrap_or_else(|| suite.clone()))
         }
         fn index(&self, suite: &Suite, _: &[String], _: Sha256, _: u64) -> bake::Result<Vec<u8>> {
@@ -109,7 +119,8 @@ fn s08_a_suite_served_for_another_is_refused() {
         }
     }
     let request = request(HOST, Arch::Amd64);
-    let error = resolve(&task(&request), &sources(), &Swapped(&Apt::new(Arch::Amd64)), &Limits::default()).unwrap_err();
+    let error = resolve(&task(&request), &sources(), &Swapped(&Apt::new(Arch::Amd64)), &Limits::default())
+        .unwrap_err();
     assert_eq!(error.class, Class::Verification);
     assert_eq!(error.to_string(), "trixie InRelease: resolve: codename trixie-updates, wanted trixie");
 }
@@ -124,7 +135,8 @@ impl Apt {
     /// Downloads the indexes of trixie for `arch`.
     fn new(arch: Arch) -> Self {
         let root = tempfile::tempdir().unwrap();
-        for folder in ["etc/apt/preferences.d", "lists/partial", "cache/archives/partial", "lib/dpkg", "keys"] {
+        for folder in ["etc/apt/preferences.d", "lists/partial", "cache/archives/partial", "lib/dpkg", "keys"]
+        {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
         fs::write(root.path().join("lib/dpkg/status"), "").unwrap();
@@ -132,7 +144,8 @@ impl Apt {
         let sources = sources();
         let mut list = String::new();
         for suite in &sources.suites {
-            let keys: Vec<String> = trusted_files(suite).iter().map(|file| file.display().to_string()).collect();
+            let keys: Vec<String> =
+                trusted_files(suite).iter().map(|file| file.display().to_string()).collect();
             let (site, component) = (mirror(&suite.archive), &suite.component);
             list.push_str(&format!("deb [signed-by={}] {site} {} {component}\n", keys.join(","), suite.name));
         }
@@ -164,7 +177,8 @@ impl Apt {
     fn install(&self, request: &Request) -> BTreeSet<(String, String)> {
         let shell = self.shell();
         let names: Vec<&str> = request.install.iter().map(Name::as_str).collect();
-        let text = cmd!(shell, "apt-get -s install ?essential ?priority(required) {names...}").read().unwrap();
+        let text =
+            cmd!(shell, "apt-get -s install ?essential ?priority(required) {names...}").read().unwrap();
         let line = |line: &str| {
             let mut words = line.strip_prefix("Inst ")?.split([' ', '(']).filter(|word| !word.is_empty());
             let name = words.next()?.split(':').next()?;
@@ -177,7 +191,8 @@ impl Apt {
     fn list(&self, suite: &Suite) -> bake::Result<Vec<u8>> {
         let end = format!("_dists_{}_InRelease", suite.name);
         let lists = fs::read_dir(self.root.path().join("lists")).unwrap();
-        let mut found = lists.map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(&end));
+        let mut found =
+            lists.map(|entry| entry.unwrap().path()).filter(|path| path.to_string_lossy().ends_with(&end));
         let path = found.next().unwrap_or_else(|| panic!("apt has no {end}"));
         fs::read(&path).map_err(|error| Refusal::io(end, Stage::Resolve, "read", &error))
     }
@@ -191,17 +206,22 @@ impl Apt {
         let mut keys = Vec::new();
         for file in trusted_files(suite) {
             let text = fs::read_to_string(file).unwrap();
-            let lines = text.lines().skip_while(|line| !line.is_empty()).take_while(|line| !line.starts_with('='));
+            let lines =
+                text.lines().skip_while(|line| !line.is_empty()).take_while(|line| !line.starts_with('='));
             let inner: String = lines.filter(|line| !line.starts_with('-')).collect();
             keys.extend(cmd!(shell, "base64 --decode").stdin(inner).output().unwrap().stdout);
         }
         fs::write(&keyring, keys).unwrap();
         let command = cmd!(shell, "gpgv --status-fd 1 --keyring {keyring} {message}");
         let status = command.ignore_status().ignore_stderr().quiet().read().unwrap();
-        let fields = |kind: &'static str| status.lines().filter_map(move |line| line.strip_prefix("[GNUPG:] ")?.strip_prefix(kind));
+        let fields = |kind: &'static str| {
+            status.lines().filter_map(move |line| line.strip_prefix("[GNUPG:] ")?.strip_prefix(kind))
+        };
         match fields("BADSIG ").next() {
             Some(bad) => Err(bad.to_owned()),
-            None => Ok(fields("VALIDSIG ").filter_map(|line| Some(line.split(' ').next_back()?.to_owned())).collect()),
+            None => Ok(fields("VALIDSIG ")
+                .filter_map(|line| Some(line.split(' ').next_back()?.to_owned()))
+                .collect()),
         }
     }
 }
@@ -214,7 +234,8 @@ impl Archive for Apt {
     /// By its digest, so that it is the one of apt's InRelease even when the archive moves meanwhile.
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, _: u64) -> bake::Result<Vec<u8>> {
         let to = self.root.path().join(digest.hex());
-        let url = format!("{}/dists/{}/{}", mirror(&suite.archive).trim_end_matches('/'), suite.name, paths[0]);
+        let url =
+            format!("{}/dists/{}/{}", mirror(&suite.archive).trim_end_matches('/'), suite.name, paths[0]);
         let (shell, hash) = (self.shell(), format!("SHA256:{}", digest.hex()));
         cmd!(shell, "/usr/lib/apt/apt-helper -qq download-file {url} {to} {hash}").quiet().run().unwrap();
         fs::read(&to).map_err(|error| Refusal::io(url, Stage::Resolve, "read", &error))

@@ -54,8 +54,7 @@ fn want(bytes: &[u8], n: usize) -> Want {
 }
 
 fn options(mirror: &str) -> Options {
-    let deadlines = Deadlines { stalled: Duration::from_millis(500), ..Deadlines::default() };
-    Options { mirrors: vec![mirror.parse::<Place>().unwrap()], deadlines, ..Options::default() }
+    Options { mirrors: vec![mirror.parse::<Place>().unwrap()], ..Options::default() }
 }
 
 fn incoming(root: &Path) -> usize {
@@ -121,7 +120,9 @@ fn p02_a_stopped_holder_is_named_after_the_time_out_and_a_killed_one_is_followed
     let store = Store::open(place.path()).unwrap();
     let holder = Actor::ready(&["hold", place.path().to_str().unwrap(), &digest.to_string()]);
     holder.signal(Signal::STOP);
-    let refusal = fetch(&store, &[want(&bytes, 1)], &options(&server.url()), &Silent).unwrap_err();
+    let deadlines = Deadlines { stalled: Duration::from_millis(500), ..Deadlines::default() };
+    let hasty = Options { deadlines, ..options(&server.url()) };
+    let refusal = fetch(&store, &[want(&bytes, 1)], &hasty, &Silent).unwrap_err();
     assert_eq!((refusal.class, refusal.class.exit_code()), (Class::Lock, 7));
     let named = format!("process {} (stopped)", holder.0.id());
     assert!(refusal.to_string().contains(&named), "wanted `{named}`, got `{refusal}`");

@@ -16,7 +16,8 @@ pub(crate) fn build(project: &Project, arch: Arch) -> anyhow::Result<Arc<[u8]>> 
     let folder = target_folder(project);
     let shell = Shell::new()?;
     shell.change_dir(&project.root);
-    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
+    let home = std::env::var("CARGO_HOME")
+        .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
     let flags = [
         "-Clinker=rust-lld".to_owned(),
         "-Clink-self-contained=yes".to_owned(),
@@ -40,6 +41,7 @@ pub(crate) fn build(project: &Project, arch: Arch) -> anyhow::Result<Arc<[u8]>> 
 
 /// A folder of its own: the outer cargo that runs us may hold the lock of the usual one.
 fn target_folder(project: &Project) -> PathBuf {
-    let usual = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.root.join("target"), PathBuf::from);
+    let usual =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.root.join("target"), PathBuf::from);
     usual.join("image")
 }

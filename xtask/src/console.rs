@@ -82,7 +82,14 @@ mod tests {
 
     #[test]
     fn sizes_have_three_digits() {
-        let cases = [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (12_345, "12.3 kB"), (999_999, "1.00 MB"), (611_900_000, "612 MB")];
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.00 kB"),
+            (12_345, "12.3 kB"),
+            (999_999, "1.00 MB"),
+            (611_900_000, "612 MB"),
+        ];
         for (bytes, wanted) in cases {
             assert_eq!(size(bytes), wanted);
         }

@@ -28,11 +28,20 @@ pub(crate) fn fetch(store: &Store, wants: &[Want], options: &fetch::Options, sho
 }
 
 /// Unpacks all inputs of `plan` and lays them out as a tree.
-pub(crate) fn tree(plan: &Plan, store: &Store, fetched: &Fetched, threads: usize, show: &Show) -> Result<Tree> {
+pub(crate) fn tree(
+    plan: &Plan,
+    store: &Store,
+    fetched: &Fetched,
+    threads: usize,
+    show: &Show,
+) -> Result<Tree> {
     let sizes = plan.wants();
     debug_assert!(sizes.iter().all(|want| fetched.contains(&want.digest)));
     let packages = plan.packages.iter().map(|package| (&package.name, Form::Deb, false));
-    let components = plan.components.iter().map(|component| (&component.name, component.pin.form, component.install.r#static));
+    let components = plan
+        .components
+        .iter()
+        .map(|component| (&component.name, component.pin.form, component.install.r#static));
     let inputs: Vec<unpack::Input<'_>> = packages
         .chain(components)
         .zip(&sizes)
@@ -79,7 +88,14 @@ pub(crate) fn with_scripts(mut lock: Lock, store: &Store, threads: usize) -> Res
 }
 
 fn deb(want: &Want, arch: Arch) -> unpack::Input<'_> {
-    unpack::Input { name: &want.name, digest: &want.digest, size: want.size, form: Form::Deb, arch, must_be_static: false }
+    unpack::Input {
+        name: &want.name,
+        digest: &want.digest,
+        size: want.size,
+        form: Form::Deb,
+        arch,
+        must_be_static: false,
+    }
 }
 
 /// The bytes of a small file, checked against their digest.

@@ -44,7 +44,9 @@ impl StoreArgs {
     pub(crate) fn path(&self) -> PathBuf {
         let cache = || {
             let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-            set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).unwrap_or_else(std::env::temp_dir)
+            set("XDG_CACHE_HOME")
+                .or_else(|| set("HOME").map(|home| home.join(".cache")))
+                .unwrap_or_else(std::env::temp_dir)
         };
         self.store.clone().unwrap_or_else(|| cache().join("vmbake"))
     }
@@ -65,7 +67,11 @@ impl PlaceArgs {
     /// How to fetch, with what this machine's apt says of Debian's archive where no option does. `relock` is the way
     /// out when a package has gone from the archive.
     pub(crate) fn options(&self, relock: String) -> anyhow::Result<fetch::Options> {
-        let apt = if self.debian_mirror.is_empty() || self.debian_security_mirror.is_empty() { apt()? } else { Apt::default() };
+        let apt = if self.debian_mirror.is_empty() || self.debian_security_mirror.is_empty() {
+            apt()?
+        } else {
+            Apt::default()
+        };
         let or = |named: &[Place], apt: Vec<Place>| if named.is_empty() { apt } else { named.to_vec() };
         Ok(fetch::Options {
             jobs: self.jobs.map_or(8, usize::from),
@@ -108,7 +114,10 @@ fn apt() -> anyhow::Result<Apt> {
     }
     let roots = apt_sources::roots(&sources);
     let places = |roots: Vec<String>| -> anyhow::Result<Vec<Place>> {
-        roots.iter().map(|root| root.parse().with_context(|| "a source of this machine's apt".to_owned())).collect()
+        roots
+            .iter()
+            .map(|root| root.parse().with_context(|| "a source of this machine's apt".to_owned()))
+            .collect()
     };
     let mut configurations = files(&etc.join("apt.conf.d"));
     configurations.push(etc.join("apt.conf"));

@@ -53,7 +53,9 @@ impl ShowArgs {
         let form = match (self.quiet, std::io::stderr().is_terminal()) {
             (true, _) => Form::Quiet,
             (false, false) => Form::Lines(Mutex::default()),
-            (false, true) => Form::Bars(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), Mutex::default()),
+            (false, true) => {
+                Form::Bars(MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), Mutex::default())
+            }
         };
         Show { form, began: Instant::now() }
     }
@@ -91,7 +93,11 @@ impl Progress for Show {
             Event::Retry { from, why, wait, .. } => {
                 self.step(&format!("{from}: {why}; again in {:.1} s", wait.as_secs_f64()));
             }
-            Event::NextPlace { name, left, why, next, .. } => self.step(&format!("{name}: {left}: {why}; trying {next}")),
+            // a mirror directory that lacks a file, or has the other layout, is no news
+            Event::NextPlace { why: "not there", .. } => {}
+            Event::NextPlace { name, left, why, next, .. } => {
+                self.step(&format!("{name}: {left}: {why}; trying {next}"));
+            }
             Event::Waiting { name, pids, .. } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
                 self.step(&format!("{name}: another process transfers it ({}); waiting", pids.join(", ")));
@@ -128,15 +134,22 @@ fn drawn(all: &MultiProgress, bars: &mut Bars, event: &Event<'_>) {
     match *event {
         Event::Begin { bytes, .. } => {
             let bar = all.add(ProgressBar::new(bytes));
-            bar.set_style(style("{msg:32} {bar:30} {bytes:>10} of {total_bytes:>10} {bytes_per_sec:>12} {eta:>5} left"));
+            bar.set_style(style(
+                "{msg:32} {bar:30} {bytes:>10} of {total_bytes:>10} {bytes_per_sec:>12} {eta:>5} left",
+            ));
             bar.set_message("all");
             bars.total = Some(bar);
         }
         Event::Start { id, name, version, bytes, at, .. } => {
             let bar = bars.transfers.entry(id).or_insert_with(|| {
                 let bar = ProgressBar::new(bytes);
-                let bar = bars.total.as_ref().map_or_else(|| all.add(bar.clone()), |total| all.insert_before(total, bar.clone()));
-                bar.set_style(style("  {msg:30} {bar:30} {bytes:>10} of {total_bytes:>10} {bytes_per_sec:>12}"));
+                let bar = bars
+                    .total
+                    .as_ref()
+                    .map_or_else(|| all.add(bar.clone()), |total| all.insert_before(total, bar.clone()));
+                bar.set_style(style(
+                    "  {msg:30} {bar:30} {bytes:>10} of {total_bytes:>10} {bytes_per_sec:>12}",
+                ));
                 bar
             });
             bar.set_message(shown(&format!("{name} {version}")).chars().take(30).collect::<String>());
@@ -179,5 +192,7 @@ fn count(bars: &mut Bars, id: usize, now: u64) {
 
 fn style(template: &str) -> ProgressStyle {
     // a template that does not parse would be a fault of this file; the plain bar is good enough then
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }

@@ -22,15 +22,19 @@ pub(crate) struct Project {
 impl Project {
     /// The folder that was named, or the nearest one upwards that has recipes, or the one cargo runs us from.
     pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<Self> {
-        let is_project = |path: &&Path| path.join("image-recipes").is_dir() && path.join("manifests").is_dir();
+        let is_project =
+            |path: &&Path| path.join("image-recipes").is_dir() && path.join("manifests").is_dir();
         if let Some(root) = named {
             anyhow::ensure!(is_project(&root), "`{}` has no `image-recipes` and `manifests`", root.display());
             return Ok(Self { root: root.to_owned() });
         }
         let here = std::env::current_dir().context("the current directory")?;
         let cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-        let found = here.ancestors().find(is_project).or_else(|| cargo.as_deref()?.ancestors().find(is_project));
-        let root = found.context("no folder with `image-recipes` and `manifests` here or above; name one with --project")?;
+        let found =
+            here.ancestors().find(is_project).or_else(|| cargo.as_deref()?.ancestors().find(is_project));
+        let root = found.context(
+            "no folder with `image-recipes` and `manifests` here or above; name one with --project",
+        )?;
         Ok(Self { root: root.to_owned() })
     }
 
@@ -83,8 +87,16 @@ impl Project {
         if !path.is_file() {
             let known = self.kinds().unwrap_or_default();
             let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-            return Err(Refusal::new(Class::Usage, kind.as_str(), Stage::Parse, "there is no recipe of this kind")
-                .hint(format!("the kinds here are {}; a new one is a folder in image-recipes", known.join(", "))));
+            return Err(Refusal::new(
+                Class::Usage,
+                kind.as_str(),
+                Stage::Parse,
+                "there is no recipe of this kind",
+            )
+            .hint(format!(
+                "the kinds here are {}; a new one is a folder in image-recipes",
+                known.join(", ")
+            )));
         }
         let recipe = recipe::parse(&format!("{kind}/recipe.toml"), &text(&path)?)?;
         Ok(Folder { kind: kind.clone(), recipe, rootfs: rootfs(&folder)? })
@@ -160,7 +172,8 @@ fn walk(
         } else {
             return Err(wrong("only files and symbolic links have a place in a rootfs"));
         };
-        let path: ImagePath = below.parse().map_err(|error: bake::name::NameError| wrong(&error.to_string()))?;
+        let path: ImagePath =
+            below.parse().map_err(|error: bake::name::NameError| wrong(&error.to_string()))?;
         files.push(RootfsFile { path, source: format!("{top}{below}"), provider, body });
     }
     Ok(())

@@ -59,7 +59,8 @@ pub(crate) fn write_beside(output: &Path, name: &str, lock: &Lock) -> bake::Resu
 
 /// Writes a lock, whole or not at all.
 pub(crate) fn write(path: &Path, lock: &Lock) -> bake::Result<()> {
-    let failed = |error: std::io::Error| Refusal::io(path.display().to_string(), Stage::Resolve, "write", &error);
+    let failed =
+        |error: std::io::Error| Refusal::io(path.display().to_string(), Stage::Resolve, "write", &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))

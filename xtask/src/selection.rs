@@ -89,7 +89,9 @@ impl Selection {
     /// The way out when the archive no longer has a package of the lock.
     pub(crate) fn way_out(&self) -> String {
         let lock = self.lock_command();
-        format!("the archive has moved on: `{lock}` resolves what it has now, `cargo xtask bake --relock …` for one bake")
+        format!(
+            "the archive has moved on: `{lock}` resolves what it has now, `cargo xtask bake --relock …` for one bake"
+        )
     }
 
     /// Its lock, which must be there and answer what the recipe asks.
@@ -113,7 +115,10 @@ impl Selection {
     pub(crate) fn plan(&self, inputs: &Inputs, lock: &Lock) -> anyhow::Result<Plan> {
         let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
             Err(_) => None,
-            Ok(text) => Some(text.parse::<u32>().with_context(|| format!("SOURCE_DATE_EPOCH: `{text}` is no number of seconds"))?),
+            Ok(text) => Some(
+                text.parse::<u32>()
+                    .with_context(|| format!("SOURCE_DATE_EPOCH: `{text}` is no number of seconds"))?,
+            ),
         };
         let choices = Choices {
             provider: self.provider,

@@ -91,7 +91,8 @@ pub fn emit(
     let mut list = directory.begin(&format!("{name}.files.json"))?;
     let lines = tree.iter().zip(&layout.at).map(|((path, entry), at)| Line::of(path, entry, *at));
     let mut buffered = BufWriter::with_capacity(256 << 10, &mut list);
-    let printed = files::print(&mut buffered, plan, &format!("{name}.tar.zst"), lines).and_then(|()| buffered.flush());
+    let printed =
+        files::print(&mut buffered, plan, &format!("{name}.tar.zst"), lines).and_then(|()| buffered.flush());
     // what could not be written is not tried again by the buffer
     let _ = buffered.into_parts();
     printed.map_err(|error| list.refusal("write", &error))?;

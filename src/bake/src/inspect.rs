@@ -68,8 +68,11 @@ pub fn open(path: &Path) -> Result<Artifact> {
     let record = record(&beside(path, "files.json"))?;
     let scanned = match &record {
         Some(_) => Vec::new(),
-        None => scan::scan(decoder(plain(path)?).map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?)
-            .map_err(|error| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error))?,
+        None => scan::scan(
+            decoder(plain(path)?)
+                .map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?,
+        )
+        .map_err(|error| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error))?,
     };
     Ok(Artifact { path: path.to_owned(), file, frames, record, scanned })
 }
@@ -89,8 +92,13 @@ impl Artifact {
         let path = merged(path);
         match self.paths().binary_search_by(|line| line.path.cmp(&path)) {
             Ok(at) => Ok(&self.paths()[at]),
-            Err(_) => Err(Refusal::new(Class::Usage, shown(&self.path), Stage::Inspect, format!("it has no `{path}`"))
-                .hint("`inspect` without a path lists what it has")),
+            Err(_) => Err(Refusal::new(
+                Class::Usage,
+                shown(&self.path),
+                Stage::Inspect,
+                format!("it has no `{path}`"),
+            )
+            .hint("`inspect` without a path lists what it has")),
         }
     }
 
@@ -108,7 +116,8 @@ impl Artifact {
             share.0 += 1;
             share.1 = share.1.saturating_add(line.size.unwrap_or(0));
         }
-        let mut shares: Vec<_> = shares.into_iter().map(|(owner, (files, bytes))| Share { owner, files, bytes }).collect();
+        let mut shares: Vec<_> =
+            shares.into_iter().map(|(owner, (files, bytes))| Share { owner, files, bytes }).collect();
         shares.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.owner.cmp(&b.owner)));
         shares
     }
@@ -124,7 +133,8 @@ impl Artifact {
             let target = target.parse().map_err(|error| self.refuse(Class::Archive, error))?;
             line = self.find(&target)?;
         }
-        let (Type::File, Some(size), Some(at), Some(wanted)) = (line.r#type, line.size, line.at, line.sha256) else {
+        let (Type::File, Some(size), Some(at), Some(wanted)) = (line.r#type, line.size, line.at, line.sha256)
+        else {
             return Err(self.refuse(Class::Usage, format!("`{path}` is no regular file")));
         };
         let mut hasher = sha2::Sha256::new();
@@ -139,11 +149,18 @@ impl Artifact {
         if Sha256(hasher.finalize().into()) == wanted {
             return Ok(());
         }
-        let damage = Damage { entry: Some(line.path.clone()), what: "its content is not that of the record".into() };
+        let damage =
+            Damage { entry: Some(line.path.clone()), what: "its content is not that of the record".into() };
         Err(self.refuse(Class::Verification, damage))
     }
 
-    fn read_frames(&self, frames: &[Frame], at: u64, size: u64, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    fn read_frames(
+        &self,
+        frames: &[Frame],
+        at: u64,
+        size: u64,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let end = at.saturating_add(size);
         let first = frames.partition_point(|frame| frame.at + u64::from(frame.len) <= at);
         for frame in frames[first..].iter().take_while(|frame| frame.at < end) {
@@ -151,9 +168,17 @@ impl Artifact {
             self.file
                 .read_exact_at(&mut packed, frame.offset)
                 .map_err(|error| Refusal::io(shown(&self.path), Stage::Inspect, "read", &error))?;
-            let bytes = zstd::bulk::decompress(&packed, usize::try_from(frame.len).unwrap_or(0))
-                .map_err(|error| self.refuse(Class::Verification, format!("cannot decompress the frame at byte {}: {error}", frame.offset)))?;
-            let inside = |place: u64| usize::try_from(place.saturating_sub(frame.at)).unwrap_or(usize::MAX).min(bytes.len());
+            let bytes = zstd::bulk::decompress(&packed, usize::try_from(frame.len).unwrap_or(0)).map_err(
+                |error| {
+                    self.refuse(
+                        Class::Verification,
+                        format!("cannot decompress the frame at byte {}: {error}", frame.offset),
+                    )
+                },
+            )?;
+            let inside = |place: u64| {
+                usize::try_from(place.saturating_sub(frame.at)).unwrap_or(usize::MAX).min(bytes.len())
+            };
             take(&bytes[inside(at)..inside(end)])?;
         }
         Ok(())
@@ -207,7 +232,8 @@ fn plain(path: &Path) -> Result<File> {
     use rustix::fs::{Mode, OFlags};
     // a link to an artifact is fine; a FIFO is none, and must not block
     let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
-    let file = File::from(opened.map_err(|error| Refusal::io(shown(path), Stage::Inspect, "open", &error.into()))?);
+    let file =
+        File::from(opened.map_err(|error| Refusal::io(shown(path), Stage::Inspect, "open", &error.into()))?);
     if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Ok(file);
     }

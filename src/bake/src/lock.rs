@@ -139,7 +139,8 @@ impl Request {
     #[must_use]
     pub fn digest(&self) -> Sha256 {
         let mut text = format!("arch {}\n", self.arch);
-        let lists = [("install", &self.install), ("recommends-of", &self.recommends_of), ("avoid", &self.avoid)];
+        let lists =
+            [("install", &self.install), ("recommends-of", &self.recommends_of), ("avoid", &self.avoid)];
         for (list, names) in lists {
             for name in names.iter().collect::<std::collections::BTreeSet<_>>() {
                 text.push_str(&format!("{list} {name}\n"));

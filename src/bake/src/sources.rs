@@ -128,7 +128,8 @@ pub enum SourcesError {
 pub fn load(manifests: &Path) -> Result<Sources> {
     let path = manifests.join("sources.toml");
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path).map_err(|error| Refusal::io(&shown, Stage::Parse, "read", &error))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| Refusal::io(&shown, Stage::Parse, "read", &error))?;
     parse(&text, |file| std::fs::read_to_string(manifests.join(file)))
         .map_err(|error| Refusal::new(Class::Usage, shown, Stage::Parse, error))
 }
@@ -139,10 +140,12 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
         return Err(SourcesError::Large(text.len()));
     }
     let raw: Raw = toml::from_str(text).map_err(Box::new)?;
-    let mut sources = Sources { archives: BTreeMap::new(), suites: Vec::new(), certificates: BTreeMap::new() };
+    let mut sources =
+        Sources { archives: BTreeMap::new(), suites: Vec::new(), certificates: BTreeMap::new() };
     for archive in raw.archive {
         check(&archive.name, "wanted a URL that begins with https://", &archive.snapshot, |url| {
-            url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']))
+            url.strip_prefix("https://")
+                .is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']))
         })?;
         if let Some(before) = sources.archives.insert(archive.name.clone(), archive) {
             return Err(SourcesError::Twice("archive", before.name));
@@ -190,7 +193,8 @@ fn add(sources: &mut Sources, suite: Suite) -> Result<(), SourcesError> {
     ] {
         check(&suite.name, rule, "", |_| !empty)?;
     }
-    let missing = |sort, name: &String| SourcesError::Missing { suite: suite.name.clone(), sort, name: name.clone() };
+    let missing =
+        |sort, name: &String| SourcesError::Missing { suite: suite.name.clone(), sort, name: name.clone() };
     if !sources.archives.contains_key(&suite.archive) {
         return Err(missing("archive", &suite.archive));
     }
@@ -204,7 +208,10 @@ fn add(sources: &mut Sources, suite: Suite) -> Result<(), SourcesError> {
     Ok(())
 }
 
-fn certificate(key: &Key, read: impl Fn(&str) -> std::io::Result<String>) -> Result<Certificate, SourcesError> {
+fn certificate(
+    key: &Key,
+    read: impl Fn(&str) -> std::io::Result<String>,
+) -> Result<Certificate, SourcesError> {
     check(&key.fingerprint, "wanted a file below trust/ that ends in .asc", &key.file, |file| {
         file.starts_with("trust/") && file.ends_with(".asc") && !file.contains("..")
     })?;
@@ -218,7 +225,12 @@ fn certificate(key: &Key, read: impl Fn(&str) -> std::io::Result<String>) -> Res
     Ok(certificate)
 }
 
-fn check(name: &str, rule: &'static str, value: &str, fits: impl Fn(&str) -> bool) -> Result<(), SourcesError> {
+fn check(
+    name: &str,
+    rule: &'static str,
+    value: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Result<(), SourcesError> {
     if fits(value) {
         return Ok(());
     }
@@ -247,7 +259,9 @@ mod tests {
         let keys: Vec<(&str, Vec<&str>)> = sources
             .suites
             .iter()
-            .map(|suite| (suite.name.as_str(), sources.trusted(suite).iter().map(|one| one.fingerprint()).collect()))
+            .map(|suite| {
+                (suite.name.as_str(), sources.trusted(suite).iter().map(|one| one.fingerprint()).collect())
+            })
             .collect();
         // as published on https://ftp-master.debian.org/keys.html
         let archive = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";

@@ -1,4 +1,4 @@
-//! Writes a mirror of stand-ins: `cargo run --release -p tests --bin standin-mirror -- DIR [--arch A]…`.
+//! Writes a mirror of stand-ins: `cargo run --release -p tests --bin standin-mirror -- DIR [--arch A]`.
 //!
 //! Then `cargo xtask bake --kind knc --mirror DIR --manifest DIR/manifests/knc.debian-13.amd64.json` bakes without
 //! upstream.
@@ -12,9 +12,9 @@ use tests::standin::{Arch, Layout, write_mirror};
 struct Args {
     /// Where to write it.
     dir: PathBuf,
-    /// Only for this architecture: `amd64` or `arm64`; may be given twice; both without it.
-    #[arg(long)]
-    arch: Vec<Arch>,
+    /// For which machine; a mirror is for one.
+    #[arg(long, value_name = "amd64|arm64", default_value_t = Arch::host())]
+    arch: Arch,
     /// Lay files out as newer mirrors do: `vmconfig/artifacts/<name>/<version>/<file>`.
     #[arg(long)]
     newer_layout: bool,
@@ -22,6 +22,5 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let arches = if args.arch.is_empty() { vec![Arch::Amd64, Arch::Arm64] } else { args.arch };
-    write_mirror(&args.dir, &arches, if args.newer_layout { Layout::Newer } else { Layout::Older })
+    write_mirror(&args.dir, args.arch, if args.newer_layout { Layout::Newer } else { Layout::Older })
 }

@@ -68,6 +68,12 @@ impl Program {
 }
 
 impl Arch {
+    /// That of this machine, or x86-64 where images cannot be for it.
+    #[must_use]
+    pub fn host() -> Self {
+        if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::Amd64 }
+    }
+
     /// The target triple of a static program.
     #[must_use]
     pub fn triple(self) -> &'static str {
@@ -105,10 +111,10 @@ mod tests {
 
     #[test]
     fn a_stamped_program_runs_and_says_who_it_is() {
-        let arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::Amd64 };
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("any-file-name");
-        std::fs::write(&path, Program::build(arch).unwrap().stamped("kubelet", "1.36.1").unwrap()).unwrap();
+        std::fs::write(&path, Program::build(Arch::host()).unwrap().stamped("kubelet", "1.36.1").unwrap())
+            .unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&path, mode).unwrap();
         let shell = Shell::new().unwrap();

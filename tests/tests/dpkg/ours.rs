@@ -69,11 +69,11 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
     locked.sort_by(|a, b| a.name.cmp(&b.name));
     let plan = plan(locked)?;
     let read = |stored: &Stored| {
-        let mut bytes = vec![0; usize::try_from(stored.len).expect("small")];
+        let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
         store
             .open_blob(&Digest::Sha256(stored.blob))?
             .read_exact_at(&mut bytes, stored.offset)
-            .expect("readable");
+            .map_err(|error| bake::Refusal::io(stored.blob.to_string(), bake::Stage::Stage, "read", &error))?;
         Ok(bytes)
     };
     let tree = stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read })?;
@@ -187,7 +187,7 @@ impl Ours {
             let Content::Inline(bytes) = content else { unreachable!("two sorts of content") };
             return Ok(bytes.to_vec());
         };
-        let mut bytes = vec![0; usize::try_from(stored.len)?];
+        let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
         self.store.open_blob(&Digest::Sha256(stored.blob))?.read_exact_at(&mut bytes, stored.offset)?;
         anyhow::ensure!(Sha256::of(&bytes) == stored.digest, "a range is not what its digest says");
         Ok(bytes)

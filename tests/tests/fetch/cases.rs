@@ -298,7 +298,7 @@ pub(crate) fn cases() -> Vec<Case> {
             raw(vec![
                 Step::Send(head("200 OK", &[("Content-Length", &len)])),
                 Step::Send(all[..2000].to_vec()),
-                Step::Wait(ms(1300)),
+                Step::Wait(ms(1900)),
                 Step::Send(all[2000..].to_vec()),
             ]),
             1,

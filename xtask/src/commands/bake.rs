@@ -78,9 +78,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (paths, emitted) = made(args, &plan, &store, &fetched, &output, &show)?;
     let lock = fresh.map(|lock| relock::write_beside(&output, &plan.name(), &lock)).transpose()?;
     let files = emitted.files.into_iter();
-    let files = files.map(|file| Made { path: args.output.join(file.name), size: file.size, sha256: file.sha256 }).collect();
-    let report = Report { name: plan.name(), plan: plan.digest(), paths, lock, files, seconds: show.seconds() };
-    if args.show.json { console::json(&report) } else { Ok(print(&report)) }
+    let files = files
+        .map(|file| Made { path: args.output.join(file.name), size: file.size, sha256: file.sha256 })
+        .collect();
+    let report =
+        Report { name: plan.name(), plan: plan.digest(), paths, lock, files, seconds: show.seconds() };
+    if args.show.json {
+        return console::json(&report);
+    }
+    print(&report);
+    Ok(())
 }
 
 /// The plan with all that it wants in the store, and the lock where one was made for it.
@@ -107,8 +114,14 @@ fn planned(
         }
     }
     let previous = args.selection.read_lock(&inputs.project)?;
-    let task = relock::Task { kind: &args.selection.kind, arch: args.selection.arch, previous: previous.as_ref(), max_age: None };
-    let lock = relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
+    let task = relock::Task {
+        kind: &args.selection.kind,
+        arch: args.selection.arch,
+        previous: previous.as_ref(),
+        max_age: None,
+    };
+    let lock =
+        relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
     let plan = args.selection.plan(inputs, &lock)?;
     let fetched = pipeline::fetch(store, &plan.wants(), options, show)?;
     Ok((plan, fetched, Some(lock)))
@@ -150,5 +163,8 @@ fn print(report: &Report) {
     if let Some(lock) = &report.lock {
         console::note(format!("the packages were resolved for this bake: {}", lock.display()));
     }
-    console::note(format!("{}: {} paths, plan {}, {:.1} s", report.name, report.paths, report.plan, report.seconds));
+    console::note(format!(
+        "{}: {} paths, plan {}, {:.1} s",
+        report.name, report.paths, report.plan, report.seconds
+    ));
 }

@@ -37,8 +37,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.store.open()?;
     let wants = plan.wants();
     let fetched = pipeline::fetch(&store, &wants, &options, &show)?;
-    let report =
-        Report { inputs: wants.len(), bytes: fetched.bytes(), transferred: fetched.transferred(), seconds: show.seconds() };
+    let report = Report {
+        inputs: wants.len(),
+        bytes: fetched.bytes(),
+        transferred: fetched.transferred(),
+        seconds: show.seconds(),
+    };
     if args.show.json {
         return console::json(&report);
     }

@@ -83,7 +83,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(report) = stale.first() {
         let what = format!("recipe and lock do not agree: {}", report.disagreements.join("; "));
         let refusal = Refusal::new(Class::Usage, project::label(&report.path), Stage::Plan, what);
-        return Err(refusal.hint(format!("`cargo xtask lock --kind {} --arch {}` resolves it", report.kind, report.arch)).into());
+        return Err(refusal
+            .hint(format!("`cargo xtask lock --kind {} --arch {}` resolves it", report.kind, report.arch))
+            .into());
     }
     ensure!(!reports.is_empty(), "there is no recipe in `{}`", project.root.display());
     Ok(())
@@ -93,7 +95,15 @@ fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) ->
     let request = project.recipe(kind)?.request(arch);
     if !path.exists() {
         let disagreements = vec!["there is no lock".to_owned()];
-        return Ok(Report { kind: kind.clone(), arch, path, packages: 0, bytes: 0, disagreements, changes: Vec::new() });
+        return Ok(Report {
+            kind: kind.clone(),
+            arch,
+            path,
+            packages: 0,
+            bytes: 0,
+            disagreements,
+            changes: Vec::new(),
+        });
     }
     let lock = project::lock(&path)?;
     let disagreements = differences(&lock, kind, &request);
@@ -105,7 +115,9 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
     let recipe = project.recipe(kind)?;
     // a lock that does not read is no lock to go back behind, and must not keep a new one from being made
     let previous = if path.exists() { project::lock(&path).ok() } else { None };
-    let options = args.places.options("check the mirrors; the archive's index names a file that it does not have".to_owned())?;
+    let options = args
+        .places
+        .options("check the mirrors; the archive's index names a file that it does not have".to_owned())?;
     let store = args.store.open()?;
     let task = relock::Task { kind, arch, previous: previous.as_ref(), max_age: args.max_age };
     let lock = relock::resolve(&task, project, &recipe, &store, &options, args.places.threads(), &show)?;
@@ -137,7 +149,8 @@ fn changes(before: &Lock, now: &Lock) -> Vec<String> {
         match before.get(name) {
             None => lines.push(format!("+ {name} {}", package.version)),
             Some(old) if old.sha256 != package.sha256 => {
-                let scripts = if old.scripts == package.scripts { "" } else { "; its maintainer scripts differ" };
+                let scripts =
+                    if old.scripts == package.scripts { "" } else { "; its maintainer scripts differ" };
                 lines.push(format!("  {name} {} -> {}{scripts}", old.version, package.version));
             }
             Some(_) => {}

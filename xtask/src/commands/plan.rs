@@ -157,7 +157,13 @@ fn everything(plan: &Plan, wants: &[Want]) {
             Source::Upstream { url } => url.clone(),
             Source::Debian { archive, file, .. } => format!("{archive}/{file}"),
         };
-        console::line(format!("  {:<32} {:<28} {:>10}  {}", want.name, want.version, size(want.size), want.digest));
+        console::line(format!(
+            "  {:<32} {:<28} {:>10}  {}",
+            want.name,
+            want.version,
+            size(want.size),
+            want.digest
+        ));
         console::line(format!("  {:<32} {place}", ""));
     }
     console::line("");

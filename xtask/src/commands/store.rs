@@ -54,7 +54,12 @@ fn verify(common: &Common) -> anyhow::Result<()> {
     for name in &checked.set_aside {
         console::line(format!("set aside: {name}"));
     }
-    console::line(format!("{} blobs are good, {}; {} were set aside", checked.good, size(checked.bytes), checked.set_aside.len()));
+    console::line(format!(
+        "{} blobs are good, {}; {} were set aside",
+        checked.good,
+        size(checked.bytes),
+        checked.set_aside.len()
+    ));
     Ok(())
 }
 
@@ -71,5 +76,9 @@ fn gc(common: &Common, days: u32) -> anyhow::Result<()> {
 
 fn path(common: &Common) -> anyhow::Result<()> {
     let path = common.store.path();
-    if common.json { console::json(&path) } else { Ok(console::line(path.display())) }
+    if common.json {
+        return console::json(&path);
+    }
+    console::line(path.display());
+    Ok(())
 }

@@ -11,7 +11,7 @@ pub(crate) struct Args {
     filter: Vec<String>,
 }
 
-/// Runs the tests with nextest, each in a process of its own, then the examples in documentation.
+/// Runs the examples in documentation, then the tests with nextest, each in a process of its own.
 ///
 /// They are built in the `release` profile (with overflow checks): its dependencies are built already, for this
 /// program, and hashing and decompression without optimisation are ten times slower.
@@ -22,11 +22,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (cargo, filter) = (tools::cargo(), &args.filter);
     // end-to-end tests run the program that is running now, not one that may be older
     let xtask = std::env::current_exe().context("cannot tell where this program is")?;
-    cmd!(shell, "{cargo} nextest run --cargo-profile release --workspace --locked {filter...}")
-        .env("VMBAKE_XTASK", xtask)
-        .run()?;
     if filter.is_empty() {
         cmd!(shell, "{cargo} test --release --doc --workspace --locked --quiet").run()?;
     }
+    cmd!(shell, "{cargo} nextest run --cargo-profile release --workspace --locked {filter...}")
+        .env("VMBAKE_XTASK", xtask)
+        .run()?;
     Ok(())
 }

@@ -26,7 +26,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return console::json(&why);
     }
     let line = &why.line;
-    console::line(format!("{}  {} {}:{}", line.path, line.mode, line.uid, line.gid));
+    let target = line.target.as_ref().map_or_else(String::new, |target| format!(" -> {target}"));
+    console::line(format!("{}{target}  {} {}:{}", line.path, line.mode, line.uid, line.gid));
     if let Some(digest) = &line.sha256 {
         console::line(format!("  bytes    {digest}"));
     }

@@ -84,7 +84,7 @@ pub fn reader<R: BufRead>(form: Form, input: R, limits: Limits) -> io::Result<Re
     }
     let decoder = match form {
         Form::Plain => Decoder::Plain(input),
-        Form::Gzip => Decoder::Gzip(flate2::bufread::GzDecoder::new(input)),
+        Form::Gzip => Decoder::Gzip(Box::new(flate2::bufread::GzDecoder::new(input))),
         Form::Xz => {
             use liblzma::stream::{Stream, TELL_NO_CHECK, TELL_UNSUPPORTED_CHECK};
             let stream = Stream::new_stream_decoder(XZ_MEMORY, TELL_NO_CHECK | TELL_UNSUPPORTED_CHECK)?;
@@ -116,7 +116,7 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 
 enum Decoder<R: BufRead> {
     Plain(Counted<R>),
-    Gzip(flate2::bufread::GzDecoder<Counted<R>>),
+    Gzip(Box<flate2::bufread::GzDecoder<Counted<R>>>),
     Xz(Box<liblzma::bufread::XzDecoder<Counted<R>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, Counted<R>>>),
 }

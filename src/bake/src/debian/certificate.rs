@@ -157,12 +157,14 @@ fn primary_standing(key: &SignedPublicKey, now: Timestamp) -> Result<bool, Stand
     }
     let users = key.details.users.iter().filter_map(|user| {
         let signed = |one: &Signature| one.verify_certification(primary, Tag::UserId, &user.id).is_ok();
-        let own = || user.signatures.iter().filter(|one| one.issuer_key_id().contains(&&primary.legacy_key_id()));
+        let own =
+            || user.signatures.iter().filter(|one| one.issuer_key_id().contains(&&primary.legacy_key_id()));
         let revoked = own().any(|one| one.typ() == Some(SignatureType::CertRevocation) && signed(one));
         if revoked { None } else { newest(own(), now, signed) }
     });
     let direct = key.details.direct_signatures.iter().filter(|one| one.typ() == Some(SignatureType::Key));
-    let current: Vec<&Signature> = users.chain(newest(direct, now, |one| one.verify_key(primary).is_ok())).collect();
+    let current: Vec<&Signature> =
+        users.chain(newest(direct, now, |one| one.verify_key(primary).is_ok())).collect();
     if current.is_empty() {
         return Err(Standing::Unbound);
     }
@@ -172,7 +174,11 @@ fn primary_standing(key: &SignedPublicKey, now: Timestamp) -> Result<bool, Stand
     Ok(current.iter().any(|signature| signature.key_flags().sign()))
 }
 
-fn subkey_standing(key: &SignedPublicKey, subkey: &SignedPublicSubKey, now: Timestamp) -> Result<(), Standing> {
+fn subkey_standing(
+    key: &SignedPublicKey,
+    subkey: &SignedPublicSubKey,
+    now: Timestamp,
+) -> Result<(), Standing> {
     let primary = &key.primary_key;
     policy::key(&subkey.key).map_err(Standing::Weak)?;
     if subkey.signatures.iter().any(|one| one.typ() == Some(SignatureType::SubkeyRevocation)) {

@@ -24,10 +24,18 @@ pub fn check(chosen: &[&Offer<'_>], arch: Arch) -> Result<(), CheckError> {
     let answers = |wanted: &Relation<'_>| {
         let found = names.get(wanted.name).map(Vec::as_slice).unwrap_or_default();
         let (wanted, arch) = (*wanted, arch);
-        found.iter().filter(move |one| one.answers(&wanted, arch)).map(|one| one.offer.name).collect::<Vec<_>>()
+        found
+            .iter()
+            .filter(move |one| one.answers(&wanted, arch))
+            .map(|one| one.offer.name)
+            .collect::<Vec<_>>()
     };
     for offer in chosen {
-        for group in [offer.pre_depends, offer.depends].iter().map(|text| read(offer, text)).collect::<Result<Vec<_>, _>>()?.concat()
+        for group in [offer.pre_depends, offer.depends]
+            .iter()
+            .map(|text| read(offer, text))
+            .collect::<Result<Vec<_>, _>>()?
+            .concat()
         {
             if group.iter().all(|one| answers(one).is_empty()) {
                 let text: Vec<String> = group.iter().map(ToString::to_string).collect();

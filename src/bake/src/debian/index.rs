@@ -106,7 +106,10 @@ fn offer<'a>(paragraph: &Paragraph<'a>, suite: usize, arch: Arch) -> Result<Offe
         version: Version::parse(field("Version"))
             .map_err(|error| IndexError::Version { line: paragraph.line, error })?,
         suite,
-        arch: check("Architecture", field("Architecture") == "all" || field("Architecture") == arch.debian())?,
+        arch: check(
+            "Architecture",
+            field("Architecture") == "all" || field("Architecture") == arch.debian(),
+        )?,
         file,
         size: field("Size").parse().ok().filter(|_| sized).ok_or_else(|| wrong("Size"))?,
         sha256: Sha256::from_hex(field("SHA256")).map_err(|_| wrong("SHA256"))?,

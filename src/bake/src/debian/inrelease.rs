@@ -214,7 +214,14 @@ mod tests {
     #[test]
     fn s06_a_weak_or_missing_hash_header_is_refused() {
         let good = message("A: b\n");
-        for header in ["", "Hash: SHA1\n", "Hash: SHA256,MD5\n", "Hash:SHA256\n", "Comment: x\n", "Hash: SHA256\nX: y\n"] {
+        for header in [
+            "",
+            "Hash: SHA1\n",
+            "Hash: SHA256,MD5\n",
+            "Hash:SHA256\n",
+            "Comment: x\n",
+            "Hash: SHA256\nX: y\n",
+        ] {
             let error = split(good.replace("Hash: SHA256\n", header).as_bytes()).unwrap_err();
             assert!(matches!(error, InReleaseError::Header(_)), "{header:?}: {error}");
         }

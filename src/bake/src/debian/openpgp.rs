@@ -22,7 +22,11 @@ pub const MAX_SIGNATURES: usize = 16;
 
 /// Verifies `message` at the time `now`, and gives the fingerprints of the primary keys that signed, in the order
 /// of `trusted`.
-pub fn verify(message: &Cleartext<'_>, trusted: &[&Certificate], now: Timestamp) -> Result<Vec<String>, SignatureError> {
+pub fn verify(
+    message: &Cleartext<'_>,
+    trusted: &[&Certificate],
+    now: Timestamp,
+) -> Result<Vec<String>, SignatureError> {
     let mut signed = BTreeSet::new();
     let mut others = BTreeSet::new();
     for signature in signatures(message.signatures)? {
@@ -111,7 +115,9 @@ fn signatures(armored: &str) -> Result<Vec<Signature>, SignatureError> {
     let unreadable = |text: String| SignatureError::Packets(shown(&text).into_owned());
     let mut bytes = Vec::new();
     // `split` has limited the armour, and base64 only shrinks
-    Dearmor::new(armored.as_bytes()).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    Dearmor::new(armored.as_bytes())
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(error.to_string()))?;
     let mut all = Vec::new();
     for packet in PacketParser::new(BufReader::new(bytes.as_slice())) {
         match packet {
@@ -127,7 +133,8 @@ fn signatures(armored: &str) -> Result<Vec<Signature>, SignatureError> {
 /// The key that a signature names, as text of our own making.
 fn issuer(signature: &Signature) -> String {
     let fingerprint = signature.issuer_fingerprint().first().map(|&one| hex(one));
-    let id = || signature.issuer_key_id().first().map(|id| format!("key id {}", id.to_string().to_uppercase()));
+    let id =
+        || signature.issuer_key_id().first().map(|id| format!("key id {}", id.to_string().to_uppercase()));
     fingerprint.or_else(id).unwrap_or_else(|| "a key without a name".to_owned())
 }
 

@@ -51,9 +51,12 @@ pub(super) fn signature(signature: &Signature) -> Result<(), Weak> {
         Some(other) => return weak(format!("hash {other}"), "SHA-256 or stronger"),
         None => return weak("an unknown hash".to_owned(), "SHA-256 or stronger"),
     }
-    let mut parts = signature.config().into_iter().flat_map(|config| config.hashed_subpackets());
+    let mut parts = signature.config().into_iter().flat_map(pgp::packet::SignatureConfig::hashed_subpackets);
     let unknown = |data: &SubpacketData| {
-        matches!(data, SubpacketData::Experimental(..) | SubpacketData::Other(..) | SubpacketData::Notation(..))
+        matches!(
+            data,
+            SubpacketData::Experimental(..) | SubpacketData::Other(..) | SubpacketData::Notation(..)
+        )
     };
     match parts.find(|part| part.is_critical && unknown(&part.data)) {
         Some(_) => weak("a critical part of unknown meaning".to_owned(), "only known ones"),

@@ -129,7 +129,8 @@ fn relation(text: &str) -> Result<Relation<'_>, RelationError> {
         None => (name, None),
     };
     let plain = |text: &str, also: &[u8]| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || also.contains(&b))
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || also.contains(&b))
     };
     // capital letters and `_` are forbidden by policy 5.6.7, but virtual names of some toolkits have them
     let named = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b));
@@ -165,7 +166,8 @@ mod tests {
 
     #[test]
     fn alternatives_versions_and_qualifiers_are_read() {
-        let field = "libc6 (>= 2.38),\n default-mta | mail-transport-agent,python3:any (>= 3.7~), x ( = 1:1-1 )";
+        let field =
+            "libc6 (>= 2.38),\n default-mta | mail-transport-agent,python3:any (>= 3.7~), x ( = 1:1-1 )";
         let text: Vec<String> = groups(field)
             .unwrap()
             .iter()
@@ -181,8 +183,22 @@ mod tests {
     #[test]
     fn what_binary_packages_do_not_say_is_refused() {
         for field in [
-            "a,", "a,,b", "a | ", "a [amd64]", "a <!nocheck>", "a (< 1)", "a (> 1)", "a (1)", "a (>= )", "a (>= 1",
-            "a b", "-a", "a:", "a:b:c", "a (>= 1) x", "${misc:Depends}",
+            "a,",
+            "a,,b",
+            "a | ",
+            "a [amd64]",
+            "a <!nocheck>",
+            "a (< 1)",
+            "a (> 1)",
+            "a (1)",
+            "a (>= )",
+            "a (>= 1",
+            "a b",
+            "-a",
+            "a:",
+            "a:b:c",
+            "a (>= 1) x",
+            "${misc:Depends}",
         ] {
             assert!(groups(field).is_err(), "{field:?}");
         }

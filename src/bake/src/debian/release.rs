@@ -117,8 +117,10 @@ pub fn parse(text: &str) -> Result<Release, ReleaseError> {
         None if fields.get("MD5Sum").or(fields.get("SHA1")).is_some() => return Err(ReleaseError::Weak),
         None => return Err(ReleaseError::Missing("SHA256")),
     };
-    let architectures: Vec<String> = field("Architectures")?.split_ascii_whitespace().map(str::to_owned).collect();
-    let together = fields.get("No-Support-for-Architecture-all").is_some_and(|value| value.contains("Packages"));
+    let architectures: Vec<String> =
+        field("Architectures")?.split_ascii_whitespace().map(str::to_owned).collect();
+    let together =
+        fields.get("No-Support-for-Architecture-all").is_some_and(|value| value.contains("Packages"));
     Ok(Release {
         all_apart: architectures.iter().any(|arch| arch == "all") && !together,
         codename: field("Codename")?.to_owned(),
@@ -256,8 +258,11 @@ mod tests {
         assert!(at(TEXT, "2026-09-12T07:45:41Z", None).is_ok());
         assert!(at(TEXT, "2026-11-11T07:55:41Z", None).is_ok());
         assert!(at(&until, "2026-09-19T07:55:41Z", None).is_ok());
-        for date in ["Sat, 12 Sep 2026 07:55:41 +0200", "2026-09-12T07:55:41Z", "Sun, 12 Sep 2026 07:55:41 UTC", "x"] {
-            let error = at(&TEXT.replace("Sat, 12 Sep 2026 07:55:41 UTC", date), "2026-09-13T00:00:00Z", None);
+        for date in
+            ["Sat, 12 Sep 2026 07:55:41 +0200", "2026-09-12T07:55:41Z", "Sun, 12 Sep 2026 07:55:41 UTC", "x"]
+        {
+            let error =
+                at(&TEXT.replace("Sat, 12 Sep 2026 07:55:41 UTC", date), "2026-09-13T00:00:00Z", None);
             assert!(error.unwrap_err().contains("`Date` is no date"), "{date}");
         }
     }

@@ -72,7 +72,8 @@ pub fn resolve(task: &Task<'_>, sources: &Sources, archive: &dyn Archive, limits
     let mut offers = Vec::new();
     for (at, text) in texts.iter().enumerate() {
         let name = format!("{} Packages", suites[at].name);
-        offers.extend(index::parse(text, at, arch).map_err(|error| refuse(Class::Verification, name, error))?);
+        offers
+            .extend(index::parse(text, at, arch).map_err(|error| refuse(Class::Verification, name, error))?);
     }
     let packages = choose(task, offers, &suites)?;
     Ok(Lock { kind: task.kind.clone(), arch, request: task.request.digest(), suites, packages })
@@ -94,7 +95,8 @@ fn verify(
         openpgp::verify(&message, &sources.trusted(suite), task.now).map_err(|error| wrong(error.into()))?;
     let release = release::parse(&message.text()).map_err(|error| wrong(error.into()))?;
     let accepted = task.previous.and_then(|lock| lock.suites.iter().find(|one| one.name == suite.name));
-    release::check(&release, suite, task.now, accepted.map(|one| one.date)).map_err(|error| wrong(error.into()))?;
+    release::check(&release, suite, task.now, accepted.map(|one| one.date))
+        .map_err(|error| wrong(error.into()))?;
     let locked = LockedSuite {
         name: suite.name.clone(),
         archive: suite.archive.clone(),
@@ -121,11 +123,15 @@ fn packages(
         return Err(wrong(format!("architecture {arch} is not there")));
     }
     if release.all_apart {
-        return Err(wrong("packages for all architectures have an index of their own, which is not supported".to_owned()));
+        return Err(wrong(
+            "packages for all architectures have an index of their own, which is not supported".to_owned(),
+        ));
     }
     let listed = |path: String| release.file(&path).map_err(|error| wrong(error.to_string()));
     let (packed, plain) = (listed(format!("{folder}/Packages.xz"))?, listed(format!("{folder}/Packages"))?);
-    for (what, size, limit) in [("compressed", packed.size, limits.packed), ("decompressed", plain.size, limits.index)] {
+    for (what, size, limit) in
+        [("compressed", packed.size, limits.packed), ("decompressed", plain.size, limits.index)]
+    {
         if size > limit {
             return Err(wrong(format!("{what} size, wanted at most {limit}, got {size}")));
         }
@@ -150,7 +156,8 @@ fn matches(bytes: &[u8], listed: Listed) -> Result<(), String> {
 /// One xz stream of just `size` bytes and nothing after it.
 fn unpack(bytes: &[u8], size: u64) -> Result<Vec<u8>, String> {
     // 65 MiB is what `xz -9` needs to decompress
-    let stream = liblzma::stream::Stream::new_stream_decoder(80 << 20, 0).map_err(|error| error.to_string())?;
+    let stream =
+        liblzma::stream::Stream::new_stream_decoder(80 << 20, 0).map_err(|error| error.to_string())?;
     let mut decoder = liblzma::bufread::XzDecoder::new_stream(bytes, stream);
     let mut text = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     let read = decoder.by_ref().take(size + 1).read_to_end(&mut text);
@@ -191,8 +198,9 @@ fn choose(task: &Task<'_>, offers: Vec<Offer<'_>>, suites: &[LockedSuite]) -> Re
     };
     let chosen = solve(&universe, &wanted).map_err(failed)?;
     let set: Vec<&Offer<'_>> = chosen.iter().map(|&at| &universe.offers()[at]).collect();
-    check::check(&set, request.arch)
-        .map_err(|error| refuse(Class::Usage, artifact(task), format!("the resolved set is not whole: {error}")))?;
+    check::check(&set, request.arch).map_err(|error| {
+        refuse(Class::Usage, artifact(task), format!("the resolved set is not whole: {error}"))
+    })?;
     for &at in &chosen {
         let relations = universe.relations(at).map_err(|error| failed(error.into()))?;
         let name = universe.offers()[at].name;
@@ -206,7 +214,11 @@ fn choose(task: &Task<'_>, offers: Vec<Offer<'_>>, suites: &[LockedSuite]) -> Re
     set.into_iter().map(|offer| locked(offer, suites, &because)).collect()
 }
 
-fn locked(offer: &Offer<'_>, suites: &[LockedSuite], because: &BTreeMap<&str, BTreeSet<&str>>) -> Result<LockedPackage> {
+fn locked(
+    offer: &Offer<'_>,
+    suites: &[LockedSuite],
+    because: &BTreeMap<&str, BTreeSet<&str>>,
+) -> Result<LockedPackage> {
     let name = offer.name.parse::<Name>();
     Ok(LockedPackage {
         name: name.map_err(|error| refuse(Class::Verification, offer.name, error))?,
@@ -229,7 +241,9 @@ fn artifact(task: &Task<'_>) -> String {
 
 fn solver_refusal(task: &Task<'_>, error: SolveError) -> Refusal {
     let hint = match &error {
-        SolveError::Unknown { close, .. } if !close.is_empty() => Some(format!("close names: {}", close.join(", "))),
+        SolveError::Unknown { close, .. } if !close.is_empty() => {
+            Some(format!("close names: {}", close.join(", ")))
+        }
         _ => None,
     };
     let refusal = refuse(Class::Usage, artifact(task), error);
@@ -239,7 +253,11 @@ fn solver_refusal(task: &Task<'_>, error: SolveError) -> Refusal {
     }
 }
 
-fn refuse(class: Class, artifact: impl Into<String>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Refusal {
+fn refuse(
+    class: Class,
+    artifact: impl Into<String>,
+    cause: impl Into<Box<dyn Error + Send + Sync>>,
+) -> Refusal {
     Refusal::new(class, artifact, Stage::Resolve, cause)
 }
 

@@ -126,24 +126,22 @@ struct Need<'s, 'a> {
 impl<'s, 'a> Solver<'s, 'a> {
     /// Completes `state`, or says what stands against the first alternative of the first choice.
     fn search(&self, mut state: State<'s, 'a>, choices: &mut usize) -> Result<State<'s, 'a>, SolveError> {
-        loop {
-            self.settle(&mut state)?;
-            if state.open.is_empty() {
-                return Ok(state);
-            }
-            let need = state.open.remove(0);
-            let mut first = None;
-            for option in self.options(&state, need)? {
-                *choices = choices.checked_sub(1).ok_or(SolveError::Choices)?;
-                let mut with = state.clone();
-                self.choose(&mut with, option)?;
-                match self.search(with, choices) {
-                    Err(error @ SolveError::Unsatisfied { .. }) => first = first.or(Some(error)),
-                    other => return other,
-                }
-            }
-            return Err(first.unwrap_or_else(|| self.unsatisfied(&state, need)));
+        self.settle(&mut state)?;
+        if state.open.is_empty() {
+            return Ok(state);
         }
+        let need = state.open.remove(0);
+        let mut first = None;
+        for option in self.options(&state, need)? {
+            *choices = choices.checked_sub(1).ok_or(SolveError::Choices)?;
+            let mut with = state.clone();
+            self.choose(&mut with, option)?;
+            match self.search(with, choices) {
+                Err(error @ SolveError::Unsatisfied { .. }) => first = first.or(Some(error)),
+                other => return other,
+            }
+        }
+        Err(first.unwrap_or_else(|| self.unsatisfied(&state, need)))
     }
 
     /// Chooses all that has just one answer, until only choices are open.
@@ -212,12 +210,22 @@ impl<'s, 'a> Solver<'s, 'a> {
         }
         for (owner, relation) in &state.against {
             if *owner != at && self.universe.satisfies(at, relation) {
-                return Ok(Some(format!("`{}` conflicts with `{relation}`, which `{}` is", name(*owner), name(at))));
+                return Ok(Some(format!(
+                    "`{}` conflicts with `{relation}`, which `{}` is",
+                    name(*owner),
+                    name(at)
+                )));
             }
         }
         for relation in &self.universe.relations(at)?.against {
-            if let Some(other) = state.chosen.iter().find(|&&one| one != at && self.universe.satisfies(one, relation)) {
-                return Ok(Some(format!("`{}` conflicts with `{relation}`, which `{}` is", name(at), name(*other))));
+            if let Some(other) =
+                state.chosen.iter().find(|&&one| one != at && self.universe.satisfies(one, relation))
+            {
+                return Ok(Some(format!(
+                    "`{}` conflicts with `{relation}`, which `{}` is",
+                    name(at),
+                    name(*other)
+                )));
             }
         }
         Ok(None)
@@ -259,7 +267,10 @@ fn unknown(universe: &Universe<'_>, name: &str) -> SolveError {
         close = near.into_iter().map(|(_, name)| name).collect();
     }
     close.dedup();
-    SolveError::Unknown { name: name.to_owned(), close: close.into_iter().take(5).map(str::to_owned).collect() }
+    SolveError::Unknown {
+        name: name.to_owned(),
+        close: close.into_iter().take(5).map(str::to_owned).collect(),
+    }
 }
 
 /// How many letters differ (Levenshtein), as far as it matters: 3 stands for more.

@@ -63,8 +63,11 @@ pub enum UniverseError {
 impl<'a> Universe<'a> {
     /// The newest of `offers` for each name; of equal versions the one of the earlier suite.
     pub fn new(mut offers: Vec<Offer<'a>>, arch: Arch) -> Result<Self, UniverseError> {
-        offers.sort_by(|a, b| (a.name, Reverse(a.version), a.suite).cmp(&(b.name, Reverse(b.version), b.suite)));
-        let same = |a: &Offer<'_>, b: &Offer<'_>| a.name == b.name && a.version == b.version && a.suite == b.suite;
+        offers.sort_by(|a, b| {
+            (a.name, Reverse(a.version), a.suite).cmp(&(b.name, Reverse(b.version), b.suite))
+        });
+        let same =
+            |a: &Offer<'_>, b: &Offer<'_>| a.name == b.name && a.version == b.version && a.suite == b.suite;
         if let Some(pair) = offers.windows(2).find(|pair| same(&pair[0], &pair[1])) {
             let (package, version) = (pair[0].name.to_owned(), pair[0].version.as_str().to_owned());
             return Err(UniverseError::Twice { package, version });
@@ -73,7 +76,11 @@ impl<'a> Universe<'a> {
         let mut provided = Vec::new();
         for (by, offer) in offers.iter().enumerate().filter(|(_, offer)| !offer.provides.is_empty()) {
             for one in relation::list(offer.provides).map_err(|error| unreadable(offer, "Provides", error))? {
-                provided.push(Provided { name: one.name, version: one.version.map(|(_, version)| version), by });
+                provided.push(Provided {
+                    name: one.name,
+                    version: one.version.map(|(_, version)| version),
+                    by,
+                });
             }
         }
         provided.sort_by_key(|one| (one.name, rank(offers[one.by].priority), one.by));

@@ -122,8 +122,27 @@ mod tests {
     fn the_order_is_dpkgs() {
         // each less than the next, as `dpkg --compare-versions` says
         let rising = [
-            "0~~", "0~~a", "0~", "0", "0a", "0.1", "1~rc1-1", "1-1", "1-1+b1", "1-1.1", "1-2", "1-10", "1a-1", "1+dfsg-1",
-            "1.0~bpo12+1-1", "1.0-1", "1.0-1+deb13u1", "1.2-1", "1.10-1", "1:0.1", "2:0",
+            "0~~",
+            "0~~a",
+            "0~",
+            "0",
+            "0a",
+            "0.1",
+            "1~rc1-1",
+            "1-1",
+            "1-1+b1",
+            "1-1.1",
+            "1-2",
+            "1-10",
+            "1a-1",
+            "1+dfsg-1",
+            "1.0~bpo12+1-1",
+            "1.0-1",
+            "1.0-1+deb13u1",
+            "1.2-1",
+            "1.10-1",
+            "1:0.1",
+            "2:0",
         ];
         for pair in rising.windows(2) {
             let (low, high) = (Version::parse(pair[0]).unwrap(), Version::parse(pair[1]).unwrap());

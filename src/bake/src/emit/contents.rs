@@ -57,7 +57,8 @@ impl<'s> Contents<'s> {
 
     fn append(&self, range: &Range<'_>, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
-        let too_large = |_| Refusal::new(Class::Archive, range.path.as_str(), Stage::Emit, "too large for this machine");
+        let too_large =
+            |_| Refusal::new(Class::Archive, range.path.as_str(), Stage::Emit, "too large for this machine");
         let len = usize::try_from(range.len).map_err(too_large)?;
         match range.content {
             Content::Inline(bytes) => {
@@ -73,7 +74,9 @@ impl<'s> Contents<'s> {
                     match file.read_exact_at(&mut out[start..], at) {
                         Ok(()) => Ok(()),
                         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(None),
-                        Err(error) => Err(Some(Refusal::io(range.path.as_str(), Stage::Emit, "read its blob", &error))),
+                        Err(error) => {
+                            Err(Some(Refusal::io(range.path.as_str(), Stage::Emit, "read its blob", &error)))
+                        }
                     }
                 });
                 match read {

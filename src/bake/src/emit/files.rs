@@ -169,7 +169,12 @@ impl Line {
             at: None,
             target: None,
             device: None,
-            xattrs: entry.meta.xattrs.iter().map(|(name, value)| (name.clone(), base16ct::lower::encode_string(value))).collect(),
+            xattrs: entry
+                .meta
+                .xattrs
+                .iter()
+                .map(|(name, value)| (name.clone(), base16ct::lower::encode_string(value)))
+                .collect(),
             origins: entry.origins.clone(),
         };
         line.r#type = match &entry.node {
@@ -213,7 +218,9 @@ impl Line {
             (Type::Block, None, None, Some((major, minor))) => Shape::Block(major, minor),
             _ => return None,
         };
-        let xattr = |(name, value): (&String, &String)| Some((name.clone(), base16ct::lower::decode_vec(value).ok()?));
+        let xattr = |(name, value): (&String, &String)| {
+            Some((name.clone(), base16ct::lower::decode_vec(value).ok()?))
+        };
         let meta = Meta {
             mode: u16::from_str_radix(&self.mode, 8).ok()?,
             uid: self.uid,

@@ -63,8 +63,8 @@ pub(crate) fn write(
         }
         let mut raw = Vec::new();
         contents.read(chunk, &mut raw)?;
-        let frame = compress(&raw, how.level)
-            .map_err(|error| Refusal::new(Class::Io, "zstd", Stage::Emit, error))?;
+        let frame =
+            compress(&raw, how.level).map_err(|error| Refusal::new(Class::Io, "zstd", Stage::Emit, error))?;
         if keeping.load(Ordering::Relaxed) && keep(store, &key, &frame).is_err() {
             keeping.store(false, Ordering::Relaxed);
         }
@@ -83,7 +83,11 @@ pub(crate) fn write(
 }
 
 /// Hands the plain tar stream to `write`, for formats that are made from it.
-pub(crate) fn plain(layout: &Layout<'_>, store: &Store, mut write: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+pub(crate) fn plain(
+    layout: &Layout<'_>,
+    store: &Store,
+    mut write: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let contents = Contents::of(store);
     let mut raw = Vec::new();
     for chunk in &layout.chunks {

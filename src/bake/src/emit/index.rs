@@ -134,7 +134,8 @@ mod tests {
             for bit in 0..8 {
                 let mut bad = good.clone();
                 bad[at] ^= 1 << bit;
-                let same = parse(&mut Cursor::new(bad)).is_ok_and(|frames| frames.iter().map(|f| f.len).sum::<u32>() == 1536);
+                let same = parse(&mut Cursor::new(bad))
+                    .is_ok_and(|frames| frames.iter().map(|f| f.len).sum::<u32>() == 1536);
                 assert!(!same, "byte {at} bit {bit}");
             }
         }

@@ -143,7 +143,9 @@ fn ranges<'t>(path: &'t ImagePath, content: &'t Content) -> Result<Vec<Range<'t>
         return Ok(vec![Range { path, content, offset: 0, len, digest: content.digest() }]);
     }
     let digests = match content {
-        Content::Inline(bytes) => bytes.chunks(usize::try_from(PIECE).unwrap_or(usize::MAX)).map(Sha256::of).collect(),
+        Content::Inline(bytes) => {
+            bytes.chunks(usize::try_from(PIECE).unwrap_or(usize::MAX)).map(Sha256::of).collect()
+        }
         Content::Stored(stored) => stored.pieces.clone(),
     };
     let wanted = len.div_ceil(PIECE);
@@ -166,7 +168,7 @@ struct Cut<'t> {
 
 impl<'t> Cut<'t> {
     fn before(&mut self, path: &ImagePath, whole: u64) {
-        let here = self.open.len >= LEAST && Sha256::of(path.as_str().as_bytes()).0[0] % ONE_IN == 0;
+        let here = self.open.len >= LEAST && Sha256::of(path.as_str().as_bytes()).0[0].is_multiple_of(ONE_IN);
         if here || self.open.len.saturating_add(whole) > MOST {
             self.close();
         }

@@ -53,7 +53,8 @@ impl Directory {
     #[expect(clippy::disallowed_methods, reason = "this is the door through which `emit` writes")]
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        std::fs::create_dir_all(path).map_err(|error| Refusal::io(&shown, Stage::Emit, "make the directory", &error))?;
+        std::fs::create_dir_all(path)
+            .map_err(|error| Refusal::io(&shown, Stage::Emit, "make the directory", &error))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| Refusal::io(&shown, Stage::Emit, "open the directory", &error.into()))?;
@@ -71,8 +72,13 @@ impl Directory {
     pub fn begin(&self, name: &str) -> Result<Part<'_>> {
         match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
-                return Err(Refusal::new(Class::Io, self.shown(name), Stage::Emit, "a directory has the name of an output")
-                    .hint("move it away, or choose another place with --output"));
+                return Err(Refusal::new(
+                    Class::Io,
+                    self.shown(name),
+                    Stage::Emit,
+                    "a directory has the name of an output",
+                )
+                .hint("move it away, or choose another place with --output"));
             }
             Ok(_) | Err(Errno::NOENT) => {}
             Err(error) => return Err(Refusal::io(self.shown(name), Stage::Emit, "look at", &error.into())),
@@ -128,7 +134,8 @@ impl Directory {
 
     /// Removes the parts that nobody writes any more.
     fn sweep(&self) -> Result<()> {
-        let refuse = |error: Errno| Refusal::io(self.shown(""), Stage::Emit, "list the directory", &error.into());
+        let refuse =
+            |error: Errno| Refusal::io(self.shown(""), Stage::Emit, "list the directory", &error.into());
         for found in rustix::fs::Dir::read_from(&self.handle).map_err(refuse)? {
             let found = found.map_err(refuse)?;
             let Ok(name) = found.file_name().to_str() else { continue };
@@ -161,11 +168,20 @@ impl Directory {
                 Err(error) => return Err(refuse(error)),
             }
         }
-        Err(Refusal::new(Class::Lock, self.shown(""), Stage::Emit, "another process has had it locked for a minute")
-            .hint("let the other bake end, or choose another place with --output"))
+        Err(Refusal::new(
+            Class::Lock,
+            self.shown(""),
+            Stage::Emit,
+            "another process has had it locked for a minute",
+        )
+        .hint("let the other bake end, or choose another place with --output"))
     }
 
     pub(super) fn shown(&self, name: &str) -> String {
-        if name.is_empty() { self.path.display().to_string() } else { self.path.join(name).display().to_string() }
+        if name.is_empty() {
+            self.path.display().to_string()
+        } else {
+            self.path.join(name).display().to_string()
+        }
     }
 }

@@ -42,11 +42,12 @@ impl<'d> Part<'d> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for nth in 0..1000 {
             let temporary = format!(".{name}.{}-{nth}.part", std::process::id());
-            let file = match rustix::fs::openat(&directory.handle, &temporary, flags, Mode::from_raw_mode(0o600)) {
-                Ok(file) => File::from(file),
-                Err(Errno::EXIST) => continue,
-                Err(error) => return Err(refuse(error)),
-            };
+            let file =
+                match rustix::fs::openat(&directory.handle, &temporary, flags, Mode::from_raw_mode(0o600)) {
+                    Ok(file) => File::from(file),
+                    Err(Errno::EXIST) => continue,
+                    Err(error) => return Err(refuse(error)),
+                };
             let part = Self {
                 directory,
                 name: name.to_owned(),
@@ -86,7 +87,8 @@ impl<'d> Part<'d> {
 
     /// Brings it to the disk; what it is.
     pub(super) fn sync(self) -> Result<(Self, Written)> {
-        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(0o644)).map_err(|error| self.refusal("set the mode", &error.into()))?;
+        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(0o644))
+            .map_err(|error| self.refusal("set the mode", &error.into()))?;
         self.file.sync_all().map_err(|error| self.refusal("sync", &error))?;
         let sha256 = Sha256(self.hasher.clone().finalize().into());
         let written = Written { name: self.name.clone(), sha256, size: self.size };

@@ -220,7 +220,9 @@ impl Ustar {
         let from = name.len() - NAME.len() - 1;
         let at = name.as_bytes()[from..name.len() - 1].iter().position(|&byte| byte == b'/');
         match at.map(|at| from + at) {
-            Some(at) if at <= PREFIX.len() => self.text(PREFIX, &name[..at]) && self.text(NAME, &name[at + 1..]),
+            Some(at) if at <= PREFIX.len() => {
+                self.text(PREFIX, &name[..at]) && self.text(NAME, &name[at + 1..])
+            }
             _ => self.text(NAME, name),
         }
     }
@@ -241,6 +243,9 @@ impl Ustar {
         self.0
     }
 }
+
+#[cfg(test)]
+mod property;
 
 #[cfg(test)]
 mod tests {
@@ -270,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_has_records() {
-        let long = format!("/{}", "n".repeat(99));
+        let long = format!("/{}", "n".repeat(101));
         let target = "t".repeat(101);
         for (at, shape) in [
             (long.as_str(), Shape::File(0)),
@@ -287,7 +292,11 @@ mod tests {
     fn a_record_counts_its_own_length() {
         for len in [1, 80, 90, 91, 92, 93, 94, 95, 990, 991, 992, 993, 9_985, 9_990] {
             let record = record("path", &vec![b'a'; len]);
-            let digits: String = record.iter().take_while(|byte| byte.is_ascii_digit()).map(|&byte| char::from(byte)).collect();
+            let digits: String = record
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .map(|&byte| char::from(byte))
+                .collect();
             assert_eq!(digits.parse::<usize>().unwrap(), record.len(), "{len}");
         }
     }

@@ -33,10 +33,12 @@ pub enum SumsError {
 /// Reads a list.
 pub fn parse(text: &str) -> Result<Sums, SumsError> {
     let mut sums = Sums::new();
-    for (at, line) in text.lines().enumerate() {
+    for (at, line) in text.split_terminator('\n').enumerate() {
         let number = at + 1;
         let (hex, name) = line.split_once("  ").ok_or(SumsError::Form(number))?;
-        let plain = !name.is_empty() && !name.starts_with(['*', ' ']) && !name.contains(|c: char| c == '/' || c.is_control());
+        let plain = !name.is_empty()
+            && !name.starts_with(['*', ' '])
+            && !name.contains(|c: char| c == '/' || c.is_control());
         if !plain {
             return Err(SumsError::Form(number));
         }
@@ -65,7 +67,8 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read() {
-        let sums: Sums = [("b.tar.zst".to_owned(), Sha256([1; 32])), ("a".to_owned(), Sha256([2; 32]))].into();
+        let sums: Sums =
+            [("b.tar.zst".to_owned(), Sha256([1; 32])), ("a".to_owned(), Sha256([2; 32]))].into();
         let text = print(&sums);
         assert_eq!(text.lines().next().unwrap(), format!("{}  a", "02".repeat(32)));
         assert_eq!(parse(&text), Ok(sums));

@@ -96,6 +96,8 @@ impl<'a> Web<'a> {
 fn make(options: &Options) -> Result<Made, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // timers are looked at after each step, so that no flood of a server puts a deadline off
+        .event_interval(1)
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;

@@ -119,7 +119,8 @@ fn read(block: &[u8], records: &BTreeMap<String, Vec<u8>>) -> Option<Line> {
     let (prefix, short) = (field(&block[345..500]), field(&block[..100]));
     let name = text("path", if prefix.is_empty() { short } else { format!("{prefix}/{short}") })?;
     let target = text("linkpath", field(&block[157..257]))?;
-    let device = || Some((octal(&block[329..337])?.try_into().ok()?, octal(&block[337..345])?.try_into().ok()?));
+    let device =
+        || Some((octal(&block[329..337])?.try_into().ok()?, octal(&block[337..345])?.try_into().ok()?));
     let (r#type, target, device) = match block[156] {
         b'0' => (Type::File, None, None),
         b'1' => (Type::Hardlink, Some(absolute(&target)?), None),

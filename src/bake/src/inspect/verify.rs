@@ -59,7 +59,8 @@ pub fn verify(path: &Path) -> Result<Verified> {
         .take(sums::MAX)
         .read_to_string(&mut text)
         .map_err(|error| Refusal::io(shown(&list), Stage::Inspect, "read", &error))?;
-    let listed = sums::parse(&text).map_err(|error| Refusal::new(Class::Archive, shown(&list), Stage::Inspect, error))?;
+    let listed = sums::parse(&text)
+        .map_err(|error| Refusal::new(Class::Archive, shown(&list), Stage::Inspect, error))?;
     for end in ["files.json", "manifest.json"] {
         let beside = beside(path, end);
         let (found, wanted) = (digest(&beside)?, wanted(&listed, &beside)?);
@@ -68,18 +69,22 @@ pub fn verify(path: &Path) -> Result<Verified> {
             return Err(Refusal::new(Class::Verification, shown(&beside), Stage::Inspect, damage));
         }
     }
-    let files = record(&beside(path, "files.json"))?
-        .ok_or_else(|| Refusal::new(Class::Io, shown(path), Stage::Inspect, "no `files.json` is beside it"))?;
+    let files = record(&beside(path, "files.json"))?.ok_or_else(|| {
+        Refusal::new(Class::Io, shown(path), Stage::Inspect, "no `files.json` is beside it")
+    })?;
     let wanted = wanted(&listed, path)?;
     let mut whole = Hashed { inner: plain(path)?, hasher: sha2::Sha256::new() };
     let compared = compare(&mut whole, &files);
-    io::copy(&mut whole, &mut io::sink()).map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
+    io::copy(&mut whole, &mut io::sink())
+        .map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
     let found = Sha256(whole.hasher.finalize().into());
     let refuse = |damage| Err(Refusal::new(Class::Verification, shown(path), Stage::Inspect, damage));
     match compared {
         Err(damage) => refuse(damage),
         Ok(_) if found != wanted => {
-            let what = format!("wanted {wanted}, got {found}; all entries are right, so it is in the index of frames");
+            let what = format!(
+                "wanted {wanted}, got {found}; all its entries are right, so it is in what holds them: the index, or the head of a frame"
+            );
             refuse(Damage { entry: None, what })
         }
         Ok(tar) => Ok(Verified { sha256: found, plan: files.head.plan, paths: files.paths.len(), tar }),
@@ -89,13 +94,19 @@ pub fn verify(path: &Path) -> Result<Verified> {
 fn wanted(listed: &sums::Sums, path: &Path) -> Result<Sha256> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     listed.get(&*name).copied().ok_or_else(|| {
-        Refusal::new(Class::Verification, shown(path), Stage::Inspect, "it is not listed in the `SHA256SUMS` beside it")
+        Refusal::new(
+            Class::Verification,
+            shown(path),
+            Stage::Inspect,
+            "it is not listed in the `SHA256SUMS` beside it",
+        )
     })
 }
 
 fn digest(path: &Path) -> Result<Sha256> {
     let mut hashed = Hashed { inner: plain(path)?, hasher: sha2::Sha256::new() };
-    io::copy(&mut hashed, &mut io::sink()).map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
+    io::copy(&mut hashed, &mut io::sink())
+        .map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
     Ok(Sha256(hashed.hasher.finalize().into()))
 }
 
@@ -105,7 +116,9 @@ fn compare(packed: &mut impl Read, files: &Files) -> Result<u64, Damage> {
     let mut tar = decoder(packed).map_err(|error| outside(error.to_string()))?;
     let mut len: u64 = 0;
     for line in &files.paths {
-        len = len.saturating_add(entry(&mut tar, line).map_err(|what| Damage { entry: Some(line.path.clone()), what })?);
+        len = len.saturating_add(
+            entry(&mut tar, line).map_err(|what| Damage { entry: Some(line.path.clone()), what })?,
+        );
     }
     let mut end = Vec::new();
     let read = (&mut tar).take(3 * BLOCK as u64).read_to_end(&mut end);

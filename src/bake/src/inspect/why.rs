@@ -41,8 +41,13 @@ impl Artifact {
     pub fn why(&self, path: &ImagePath) -> Result<Why> {
         let line = self.find(path)?.clone();
         let record = self.record.as_ref().ok_or_else(|| {
-            Refusal::new(Class::Usage, super::shown(&self.path), Stage::Inspect, "no `files.json` is beside it")
-                .hint("owners are in the `files.json` of the same bake: put it beside the artifact")
+            Refusal::new(
+                Class::Usage,
+                super::shown(&self.path),
+                Stage::Inspect,
+                "no `files.json` is beside it",
+            )
+            .hint("owners are in the `files.json` of the same bake: put it beside the artifact")
         })?;
         let owners = line.origins.iter().map(|origin| owner(record, origin)).collect();
         Ok(Why { line, owners })
@@ -50,10 +55,12 @@ impl Artifact {
 }
 
 fn owner(record: &Files, origin: &Origin) -> Owner {
-    let mut owner = Owner { origin: origin.clone(), version: None, digest: None, source: None, asked: Vec::new() };
+    let mut owner =
+        Owner { origin: origin.clone(), version: None, digest: None, source: None, asked: Vec::new() };
     match origin {
         Origin::Package { name } => {
-            let packages: BTreeMap<&Name, &LockedPackage> = record.packages.iter().map(|package| (&package.name, package)).collect();
+            let packages: BTreeMap<&Name, &LockedPackage> =
+                record.packages.iter().map(|package| (&package.name, package)).collect();
             if let Some(package) = packages.get(name) {
                 owner.version = Some(package.version.clone());
                 owner.digest = Some(Digest::Sha256(package.sha256));

@@ -83,7 +83,10 @@ mod tests {
             file("control", "Package: dash\n"),
             file("preinst", preinst),
             file("postrm", postrm),
-            file("triggers", "# a comment\ninterest-noawait /usr/share/x # why\n\nactivate-noawait ldconfig\n"),
+            file(
+                "triggers",
+                "# a comment\ninterest-noawait /usr/share/x # why\n\nactivate-noawait ldconfig\n",
+            ),
             file("md5sums", "dpkg-divert --add /no\n"),
         ];
         let found = scripts_of(&control);

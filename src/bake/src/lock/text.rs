@@ -72,7 +72,10 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
         if !suites.insert(suite.name.as_str()) {
             return Err(LockError::Suite(suite.name.clone()));
         }
-        let hex = |key: &String| matches!(key.len(), 40 | 64) && key.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
+        let hex = |key: &String| {
+            matches!(key.len(), 40 | 64)
+                && key.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
+        };
         if suite.signed_by.is_empty() || !suite.signed_by.iter().all(hex) {
             return Err(value(&suite.name, "signed-by", "wanted fingerprints in upper-case hexadecimal"));
         }
@@ -83,7 +86,13 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
     if let Some(pair) = raw.package.windows(2).find(|pair| pair[0].name >= pair[1].name) {
         return Err(LockError::Order(pair[0].name.to_string(), pair[1].name.to_string()));
     }
-    Ok(Lock { kind: raw.kind, arch: raw.arch, request: raw.request, suites: raw.suite, packages: raw.package })
+    Ok(Lock {
+        kind: raw.kind,
+        arch: raw.arch,
+        request: raw.request,
+        suites: raw.suite,
+        packages: raw.package,
+    })
 }
 
 /// Why a lock is refused.
@@ -139,8 +148,16 @@ fn checked(package: &LockedPackage, arch: Arch, suites: &BTreeSet<&str>) -> Resu
         ("arch", "wanted that of the lock, or `all`", package.arch == "all" || package.arch == arch.debian()),
         ("suite", "wanted a suite of the lock", suites.contains(package.suite.as_str())),
         ("file", "wanted a path `pool/….deb`", is_pool_path(&package.file)),
-        ("because", "wanted reasons, sorted, each once", !package.because.is_empty() && package.because.is_sorted_by(|a, b| a < b)),
-        ("scripts", "wanted names of maintainer scripts", package.scripts.keys().all(|name| SCRIPTS.contains(&name.as_str()))),
+        (
+            "because",
+            "wanted reasons, sorted, each once",
+            !package.because.is_empty() && package.because.is_sorted_by(|a, b| a < b),
+        ),
+        (
+            "scripts",
+            "wanted names of maintainer scripts",
+            package.scripts.keys().all(|name| SCRIPTS.contains(&name.as_str())),
+        ),
     ];
     match rules.into_iter().find(|(_, _, holds)| !holds) {
         Some((field, rule, _)) => Err(value(package.name.as_str(), field, rule)),
@@ -212,7 +229,11 @@ mod tests {
             ("10 MB", "x".repeat(10 << 20), "bytes, wanted at most"),
             ("100k entries", format!("{head}\n{packages}"), "bytes, wanted at most"),
             ("100k short entries", format!("{head}\n{}", "[[package]]\n".repeat(100_000)), "missing field"),
-            ("100k inline entries", format!("package = [{}]\n{head}", "{},".repeat(100_000)), "missing field"),
+            (
+                "100k inline entries",
+                format!("package = [{}]\n{head}", "{},".repeat(100_000)),
+                "missing field",
+            ),
             ("depth 10,000", format!("x = {}{}\n{GOLDEN}", "[".repeat(10_000), "]".repeat(10_000)), ""),
             ("dotted 10,000", format!("{}x = 1\n{GOLDEN}", "a.".repeat(10_000)), ""),
         ];

@@ -53,7 +53,7 @@ pub(super) fn read(
         for line in lines.map_err(|error| refuse(Class::Archive, path, error))? {
             match line {
                 Line::User(user) if !plan.users.contains_key(&user.name) => {
-                    add_user(&mut accounts, plan, claims, path, user)?
+                    add_user(&mut accounts, plan, claims, path, user)?;
                 }
                 Line::Group { name, id } if !is_of_recipe(plan, &name) => {
                     add_group(&mut accounts, plan, claims, path, &name, &id)?;

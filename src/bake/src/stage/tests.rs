@@ -263,7 +263,7 @@ fn layers_come_together_in_one_tree() {
         ("/opt/bin/LICENSE", "nothing"),
         ("/opt/cni/cni", "755 0:0 =elf by component `cni`"),
         ("/etc/motd", "644 0:0 =hello by recipe `base/rootfs/etc/motd`"),
-        ("/opt", "750 0:42 Directory by recipe `base/recipe.toml`, vmbake (directories)"),
+        ("/opt", "750 0:42 Directory by recipe `base/recipe.toml`"),
         ("/etc/localtime", "777 0:0 >../usr/share/zoneinfo/UTC by recipe `base/recipe.toml`"),
         (
             "/var/lib/dpkg/info/a.list",

@@ -60,7 +60,9 @@ fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
         let mut header = ::tar::Header::new_gnu();
         header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_mode(*mode);
-        (header.set_uid(0), header.set_gid(0), header.set_mtime(9));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(9);
         header.set_size(bytes.len() as u64);
         header.set_entry_type(if path.ends_with('/') {
             ::tar::EntryType::Directory
@@ -89,7 +91,7 @@ fn deb(control: &[(&str, u32, &[u8])], data: &[(&str, u32, &[u8])]) -> Vec<u8> {
     ];
     let mut out = b"!<arch>\n".to_vec();
     for (name, bytes) in parts {
-        write!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", bytes.len()).unwrap();
+        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, "100644", bytes.len()).unwrap();
         out.extend_from_slice(&bytes);
         out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
     }

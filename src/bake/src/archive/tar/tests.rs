@@ -1,65 +1,7 @@
 use super::*;
-use std::fmt::Write as _;
+use make::{END, dir, file, header, link, long, padded, pax, with};
 
-/// A header with its checksum; `edit` changes it before that is computed.
-fn header(name: &[u8], kind: u8, size: u64, edit: impl FnOnce(&mut [u8; BLOCK])) -> Vec<u8> {
-    let mut block = [0; BLOCK];
-    let length = name.len().min(100);
-    block[..length].copy_from_slice(&name[..length]);
-    let mode = if kind == b'5' { "0000755\0" } else { "0000644\0" };
-    for (at, text) in
-        [(100, mode), (108, "0000000\0"), (116, "0000000\0"), (136, "00000000017\0"), (257, "ustar  \0")]
-    {
-        block[at..at + text.len()].copy_from_slice(text.as_bytes());
-    }
-    block[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
-    block[156] = kind;
-    edit(&mut block);
-    block[148..156].copy_from_slice(b"        ");
-    let sum: u32 = block.iter().map(|&b| u32::from(b)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    block.to_vec()
-}
-
-fn padded(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
-    bytes
-}
-
-fn with(name: &str, kind: u8, content: &[u8]) -> Vec<u8> {
-    [header(name.as_bytes(), kind, content.len() as u64, |_| ()), padded(content)].concat()
-}
-
-fn file(name: &str) -> Vec<u8> {
-    with(name, b'0', b"text")
-}
-
-fn dir(name: &str) -> Vec<u8> {
-    with(name, b'5', b"")
-}
-
-fn link(kind: u8, name: &str, target: &str) -> Vec<u8> {
-    header(name.as_bytes(), kind, 0, |block| {
-        block[157..157 + target.len()].copy_from_slice(target.as_bytes())
-    })
-}
-
-fn pax(records: &[(&str, &str)]) -> Vec<u8> {
-    let mut text = String::new();
-    for (key, value) in records {
-        let rest = key.len() + value.len() + 3;
-        let length = (1..6).map(|digits| rest + digits).find(|n| rest + n.to_string().len() == *n).unwrap();
-        writeln!(text, "{length} {key}={value}").unwrap();
-    }
-    with("PaxHeaders/x", b'x', text.as_bytes())
-}
-
-fn long(kind: u8, name: &str) -> Vec<u8> {
-    with("././@LongLink", kind, format!("{name}\0").as_bytes())
-}
-
-const END: [u8; 1024] = [0; 1024];
+mod make;
 
 fn read(bytes: &[u8], policy: Policy) -> Result<Vec<Entry>, TarError> {
     let mut reader = Reader::new(bytes, policy, Limits::default());
@@ -340,7 +282,7 @@ fn a06_devices_special_bits_attributes_and_odd_owners_are_refused() {
     let entries = read(&[&capability.concat()[..], &END].concat(), allowed).unwrap();
     assert_eq!(entries[0].meta.xattrs["security.capability"], b"x");
     let odd = header(b"f", b'0', 0, |block| block[108..115].copy_from_slice(b"0001750"));
-    assert!(refusal(&[odd.clone()]).contains("odd owner 1000"));
+    assert!(refusal(std::slice::from_ref(&odd)).contains("odd owner 1000"));
     let entries = read(&[&odd[..], &END].concat(), Policy::UPSTREAM).unwrap();
     assert_eq!((entries[0].meta.uid, entries[0].meta.gid), (0, 0));
 }
@@ -353,7 +295,7 @@ fn a09_lengths_beyond_the_limits_take_no_memory() {
     let huge = header(b"x", b'x', 0, |block| {
         block[124..136].copy_from_slice(b"\x80\0\0\0\x80\0\0\0\0\0\0\0");
     });
-    assert!(refusal_under(Policy::UPSTREAM, &[huge.clone()]).contains("too long"));
+    assert!(refusal_under(Policy::UPSTREAM, std::slice::from_ref(&huge)).contains("too long"));
     let mut file = huge;
     file[156] = b'0';
     let file = header(b"x", b'0', 0, |block| block.copy_from_slice(&file));

@@ -1,10 +1,15 @@
 //! Keys and signed messages that tests make for themselves: no secret is committed, no other program is needed.
 
 use crate::debian::certificate::Certificate;
-use pgp::composed::{KeyType, SecretKeyParamsBuilder, SignedKeyDetails, SignedPublicKey, SignedPublicSubKey, SignedSecretKey, SubkeyParamsBuilder};
+use pgp::composed::{
+    KeyType, SecretKeyParamsBuilder, SignedKeyDetails, SignedPublicKey, SignedPublicSubKey, SignedSecretKey,
+    SubkeyParamsBuilder,
+};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{KeyFlags, PacketTrait as _, Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData, UserId};
-use pgp::types::{Duration, KeyDetails as _, Password, SigningKey, SignedUser, Tag, Timestamp};
+use pgp::packet::{
+    KeyFlags, PacketTrait as _, Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData, UserId,
+};
+use pgp::types::{Duration, KeyDetails as _, Password, SignedUser, SigningKey, Tag, Timestamp};
 use rand::SeedableRng as _;
 
 /// When keys are made: 2026-01-01.
@@ -90,7 +95,8 @@ impl Key {
         let empty = Password::empty();
         let signer: &dyn Fn(SignatureType, Vec<SubpacketData>) -> SignatureConfig =
             &|typ, parts| config(primary, typ, how.hash, MADE, parts);
-        let life = |life: Option<u32>| life.map(|life| SubpacketData::KeyExpirationTime(Duration::from_secs(life)));
+        let life =
+            |life: Option<u32>| life.map(|life| SubpacketData::KeyExpirationTime(Duration::from_secs(life)));
         let flags = |sign| {
             let mut flags = KeyFlags::default();
             flags.set_sign(sign);
@@ -119,9 +125,9 @@ impl Key {
             let revoked = signer(SignatureType::SubkeyRevocation, vec![]);
             bindings.push(revoked.sign_subkey_binding(primary, public, &empty, public_sub).unwrap());
         }
-        let revoked = how.revoke_primary.then(|| {
-            signer(SignatureType::KeyRevocation, vec![]).sign_key(primary, &empty, public).unwrap()
-        });
+        let revoked = how
+            .revoke_primary
+            .then(|| signer(SignatureType::KeyRevocation, vec![]).sign_key(primary, &empty, public).unwrap());
         let users = vec![SignedUser::new(id, vec![certified])];
         let details = SignedKeyDetails::new(revoked.into_iter().collect(), vec![], users, vec![]);
         let subkeys = vec![SignedPublicSubKey::new(public_sub.clone(), bindings)];
@@ -135,7 +141,13 @@ impl Key {
         self.sign_as(text, days, HashAlgorithm::Sha256, vec![])
     }
 
-    pub(crate) fn sign_as(&self, text: &str, days: u32, hash: HashAlgorithm, parts: Vec<SubpacketData>) -> Signature {
+    pub(crate) fn sign_as(
+        &self,
+        text: &str,
+        days: u32,
+        hash: HashAlgorithm,
+        parts: Vec<SubpacketData>,
+    ) -> Signature {
         let key = &self.secret.secret_subkeys[0].key;
         let config = config(key, SignatureType::Text, hash, MADE + days * DAY, parts);
         config.sign(key, &Password::empty(), text.as_bytes()).unwrap()
@@ -162,7 +174,13 @@ pub(crate) fn message(text: &str, signatures: &[Signature]) -> String {
     )
 }
 
-fn config(key: &impl SigningKey, typ: SignatureType, hash: HashAlgorithm, at: u32, parts: Vec<SubpacketData>) -> SignatureConfig {
+fn config(
+    key: &impl SigningKey,
+    typ: SignatureType,
+    hash: HashAlgorithm,
+    at: u32,
+    parts: Vec<SubpacketData>,
+) -> SignatureConfig {
     let mut config = SignatureConfig::v4(typ, key.algorithm(), hash);
     let own = [
         SubpacketData::SignatureCreationTime(Timestamp::from_secs(at)),
@@ -170,7 +188,8 @@ fn config(key: &impl SigningKey, typ: SignatureType, hash: HashAlgorithm, at: u3
     ];
     let all = own.into_iter().chain(parts);
     config.hashed_subpackets = all.map(|part| Subpacket::regular(part).unwrap()).collect();
-    config.unhashed_subpackets = vec![Subpacket::regular(SubpacketData::IssuerKeyId(key.legacy_key_id())).unwrap()];
+    config.unhashed_subpackets =
+        vec![Subpacket::regular(SubpacketData::IssuerKeyId(key.legacy_key_id())).unwrap()];
     config
 }
 

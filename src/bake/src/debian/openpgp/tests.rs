@@ -63,7 +63,8 @@ fn s01_any_flipped_bit_is_refused() {
 #[test]
 fn s01_an_unknown_key_is_refused_by_its_full_fingerprint() {
     let (key, other) = (Key::ed25519(1), Key::ed25519(2));
-    let error = verdict(&message(TEXT, &[other.sign(TEXT, 1)]), &[key.certificate(Binding::default())], 3).unwrap_err();
+    let error = verdict(&message(TEXT, &[other.sign(TEXT, 1)]), &[key.certificate(Binding::default())], 3)
+        .unwrap_err();
     assert_eq!(
         error,
         format!("no signature by a pinned key, wanted one of {}, got {}", key.primary(), other.subkey())
@@ -77,8 +78,16 @@ fn s01_keys_that_may_not_sign_are_refused_by_their_full_fingerprint() {
     let key = Key::ed25519(1);
     let good = Binding::default();
     let cases = [
-        ("expired subkey", Binding { subkey_life: Some(2 * DAY), ..good }, "the key expired at 2026-01-03T00:00:00Z"),
-        ("expired primary", Binding { primary_life: Some(2 * DAY), ..good }, "the key expired at 2026-01-03T00:00:00Z"),
+        (
+            "expired subkey",
+            Binding { subkey_life: Some(2 * DAY), ..good },
+            "the key expired at 2026-01-03T00:00:00Z",
+        ),
+        (
+            "expired primary",
+            Binding { primary_life: Some(2 * DAY), ..good },
+            "the key expired at 2026-01-03T00:00:00Z",
+        ),
         ("revoked subkey", Binding { revoke_subkey: true, ..good }, "the key is revoked"),
         ("revoked primary", Binding { revoke_primary: true, ..good }, "the key is revoked"),
         ("no signature back", Binding { back: false, ..good }, "the key is not bound to its primary key"),
@@ -161,7 +170,8 @@ fn s06_weak_hashes_keys_and_versions_are_refused_by_the_dated_policy() {
         new.signature().unwrap().clone(),
     );
     let bytes = old.to_bytes().unwrap();
-    let header = pgp::packet::PacketHeader::new_fixed(pgp::types::Tag::Signature, u32::try_from(bytes.len()).unwrap());
+    let header =
+        pgp::packet::PacketHeader::new_fixed(pgp::types::Tag::Signature, u32::try_from(bytes.len()).unwrap());
     check(&key, Signature::try_from_reader(header, bytes.as_slice()).unwrap(), "a signature of version 3");
 }
 

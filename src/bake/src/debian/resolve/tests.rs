@@ -35,7 +35,9 @@ fn xz(text: &str) -> Vec<u8> {
 }
 
 fn release(packed: &[u8], text: &str) -> String {
-    let line = |bytes: &[u8], name: &str| format!(" {} {} main/binary-amd64/{name}", Sha256::of(bytes).hex(), bytes.len());
+    let line = |bytes: &[u8], name: &str| {
+        format!(" {} {} main/binary-amd64/{name}", Sha256::of(bytes).hex(), bytes.len())
+    };
     format!(
         "Suite: stable\nCodename: trixie\nDate: Fri, 02 Jan 2026 00:00:00 UTC\nAcquire-By-Hash: yes\n\
          No-Support-for-Architecture-all: Packages\nArchitectures: all amd64\nSHA256:\n{}\n{}",
@@ -72,7 +74,12 @@ fn good() -> Mock {
 
 fn run(archive: &Mock, days: u32, previous: Option<&Lock>, limits: &Limits) -> Result<Lock, String> {
     let kind = "base".parse().unwrap();
-    let request = Request { arch: Arch::Amd64, install: vec!["c".parse().unwrap()], recommends_of: vec![], avoid: vec![] };
+    let request = Request {
+        arch: Arch::Amd64,
+        install: vec!["c".parse().unwrap()],
+        recommends_of: vec![],
+        avoid: vec![],
+    };
     let task = Task { kind: &kind, request: &request, now: day(days), previous };
     resolve(&task, &sources(), archive, limits).map_err(|refusal| {
         assert_eq!(refusal.class, Class::Verification, "{refusal}");
@@ -84,8 +91,11 @@ fn run(archive: &Mock, days: u32, previous: Option<&Lock>, limits: &Limits) -> R
 fn a_lock_says_what_vouches_for_each_package_and_what_asked_for_it() {
     let archive = good();
     let lock = run(&archive, 2, None, &Limits::default()).unwrap();
-    let packages: Vec<String> =
-        lock.packages.iter().map(|one| format!("{} {} {}: {}", one.name, one.version, one.arch, one.because.join(" "))).collect();
+    let packages: Vec<String> = lock
+        .packages
+        .iter()
+        .map(|one| format!("{} {} {}: {}", one.name, one.version, one.arch, one.because.join(" ")))
+        .collect();
     assert_eq!(packages, ["a 1 amd64: essential", "b 2 all: a c required", "c 3 all: recipe"]);
     let suite = &lock.suites[0];
     assert_eq!(suite.inrelease, Sha256::of(archive.inrelease.as_bytes()));
@@ -93,7 +103,8 @@ fn a_lock_says_what_vouches_for_each_package_and_what_asked_for_it() {
     assert_eq!(suite.signed_by, [Key::ed25519(1).primary()]);
     let (digest, size) = (Sha256::of(&archive.index), archive.index.len());
     let folder = "main/binary-amd64";
-    let asked = format!("index {folder}/by-hash/SHA256/{} or {folder}/Packages.xz {digest} {size}", digest.hex());
+    let asked =
+        format!("index {folder}/by-hash/SHA256/{} or {folder}/Packages.xz {digest} {size}", digest.hex());
     assert_eq!(*archive.asked.lock().unwrap(), ["inrelease trixie".to_owned(), asked]);
 }
 
@@ -143,13 +154,32 @@ fn s09_an_index_that_is_not_what_the_release_says_is_refused() {
         ("other bytes", signed(&of(&packed), flipped), "compressed digest, wanted"),
         ("longer inside", signed(&of(&xz(&longer)), xz(&longer)), "decompressed size, wanted"),
         ("shorter inside", signed(&release(&packed, &longer), packed.clone()), "decompressed size, wanted"),
-        ("other inside", signed(&of(&xz(&PACKAGES.replace("pool/a", "pool/z"))), xz(&PACKAGES.replace("pool/a", "pool/z"))), "digest, wanted"),
+        (
+            "other inside",
+            signed(
+                &of(&xz(&PACKAGES.replace("pool/a", "pool/z"))),
+                xz(&PACKAGES.replace("pool/a", "pool/z")),
+            ),
+            "digest, wanted",
+        ),
         ("data behind", signed(&of(&junk), junk), "data after the end of the xz stream"),
         ("two streams", signed(&of(&double), double), "data after the end of the xz stream"),
         ("no xz", signed(&of(&bad), bad), "no good xz data"),
-        ("not listed", signed(&of(&packed).replace("Packages.xz", "Packages.gz"), packed.clone()), "it lists no `main/binary-amd64/Packages.xz`"),
-        ("no architecture", signed(&of(&packed).replace("all amd64", "all arm64"), packed.clone()), "architecture amd64 is not there"),
-        ("apart", signed(&of(&packed).replace("No-Support", "Support"), packed.clone()), "an index of their own"),
+        (
+            "not listed",
+            signed(&of(&packed).replace("Packages.xz", "Packages.gz"), packed.clone()),
+            "it lists no `main/binary-amd64/Packages.xz`",
+        ),
+        (
+            "no architecture",
+            signed(&of(&packed).replace("all amd64", "all arm64"), packed.clone()),
+            "architecture amd64 is not there",
+        ),
+        (
+            "apart",
+            signed(&of(&packed).replace("No-Support", "Support"), packed.clone()),
+            "an index of their own",
+        ),
     ];
     for (case, archive, wanted) in cases {
         let error = run(&archive, 2, None, &Limits::default()).unwrap_err();

@@ -91,7 +91,10 @@ fn what_cannot_be_names_the_culprit() {
     let cases = [
         ("a: Depends b\nb: Depends c", "package `b` needs `c`, but no suite has `c`"),
         ("a: Depends b (>= 2)\nb 1", "package `a` needs `b (>= 2)`, but the newest `b` is 1"),
-        ("a: Depends b, c\nb\nc: Conflicts b", "package `a` needs `c`, but `c` conflicts with `b`, which `b` is"),
+        (
+            "a: Depends b, c\nb\nc: Conflicts b",
+            "package `a` needs `c`, but `c` conflicts with `b`, which `b` is",
+        ),
         ("b", "no suite has a package `a`, which the recipe asks for"),
         ("a: Depends b (> 1)", "`Depends` of package `a`: wanted `name (>= version)`, got `b (> 1)`"),
         ("a\na", "package `a` 1 is there twice in one suite"),
@@ -107,7 +110,9 @@ fn what_cannot_be_names_the_culprit() {
 fn an_unknown_name_comes_with_close_ones() {
     let text = packages("systemd\nsystemd-sysv\nexim4: Provides mail-transport-agent");
     let universe = Universe::new(index::parse(&text, 0, Arch::Amd64).unwrap(), Arch::Amd64).unwrap();
-    for (name, wanted) in [("sytemd", vec!["systemd"]), ("mail-transport-agent", vec!["exim4"]), ("nothing", vec![])] {
+    for (name, wanted) in
+        [("sytemd", vec!["systemd"]), ("mail-transport-agent", vec!["exim4"]), ("nothing", vec![])]
+    {
         match solve(&universe, &roots(name)) {
             Err(SolveError::Unknown { close, .. }) => assert_eq!(close, wanted),
             other => panic!("{other:?}"),

@@ -80,7 +80,7 @@ fn one_id_or_name_for_two_is_refused() {
         (
             |case| {
                 user(case, "a", 900, &[]);
-                user(case, "b", 900, &[])
+                user(case, "b", 900, &[]);
             },
             "groups `a` and `b` both have the id 900",
         ),
@@ -88,7 +88,7 @@ fn one_id_or_name_for_two_is_refused() {
         (
             |case| {
                 user(case, "a", 900, &[]);
-                group(case, "a", 901, &[])
+                group(case, "a", 901, &[]);
             },
             "which must be one",
         ),

@@ -1,0 +1,242 @@
+//! A tree of Debian 13 with systemd in it, and that systemd's own judgement of units.
+//!
+//! ```text
+//! <target>/tmp/trixie/lock
+//! <target>/tmp/trixie/apt/       lists and packages, apt's own; it outlives runs and is refreshed by each
+//! <target>/tmp/trixie/tree.<n>/  the packages unpacked, n a digest of their names; never changed after
+//! <target>/tmp/trixie/current   which run the newest tree is of
+//! <target>/tmp/trixie/test-*/    a test's own copy, by hard links
+//! ```
+//! Packages come from the archive that this machine's apt names, and are verified by apt with the machine's keyring,
+//! whatever release the machine itself is. systemd-analyze of the tree runs through the tree's own loader with
+//! `--root`, so that neither root nor systemd is needed here.
+
+use crate::workspace;
+use anyhow::{Context as _, Result, ensure};
+use bake::fetch::apt_sources;
+use bake::name::Arch;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use xshell::{Shell, cmd};
+
+/// Packages whose dependencies are taken too: what runs.
+const WHOLE: [&str; 4] = ["systemd", "udev", "util-linux", "dash"];
+/// Packages of which only the units and the programs that these name are looked at.
+const ALONE: [&str; 9] = [
+    "base-files",
+    "cloud-init",
+    "containerd",
+    "dbus",
+    "openssh-client",
+    "openssh-server",
+    "procps",
+    "systemd-resolved",
+    "systemd-timesyncd",
+];
+const SUITES: [&str; 3] = ["trixie", "trixie-updates", "trixie-security"];
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// A copy of the tree that a test may change.
+#[derive(Debug)]
+pub struct Tree {
+    dir: tempfile::TempDir,
+}
+
+impl Tree {
+    /// The tree, made when it is not there yet.
+    pub fn new() -> Result<Self> {
+        let base = workspace::target().join("tmp/trixie");
+        fs::create_dir_all(&base)?;
+        let lock = File::create(base.join("lock"))?;
+        lock.lock()?;
+        let pristine = pristine(&base)?;
+        let dir = tempfile::Builder::new().prefix("test-").tempdir_in(&base)?;
+        let (shell, to) = (Shell::new()?, dir.path());
+        cmd!(shell, "cp --archive --link {pristine}/. {to}").quiet().run()?;
+        Ok(Self { dir })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Puts a file at `path`, an absolute one of the tree.
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.free(path)?;
+        Ok(fs::write(path, bytes)?)
+    }
+
+    /// Puts a link at `path`.
+    pub fn link(&self, path: &str, target: &str) -> Result<()> {
+        Ok(std::os::unix::fs::symlink(target, self.free(path)?)?)
+    }
+
+    /// Puts a program at `path` that nothing runs.
+    pub fn program(&self, path: &str) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        self.write(path, b"\x7fELF")?;
+        Ok(fs::set_permissions(self.place(path), fs::Permissions::from_mode(0o755))?)
+    }
+
+    /// Runs the tree's own systemd-analyze about the tree.
+    pub fn analyze(&self, verb: &str, args: &[&str]) -> Result<Output> {
+        let (triplet, loader) = match std::env::consts::ARCH {
+            "aarch64" => ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
+            _ => ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
+        };
+        let libraries = self.place(&format!("/usr/lib/{triplet}"));
+        let mut path = libraries.clone().into_os_string();
+        path.push(":");
+        path.push(libraries.join("systemd"));
+        let mut root = std::ffi::OsString::from("--root=");
+        root.push(self.path());
+        let (shell, loader, program) =
+            (Shell::new()?, libraries.join(loader), self.place("/usr/bin/systemd-analyze"));
+        let call = cmd!(
+            shell,
+            "{loader} --library-path {path} --argv0 systemd-analyze {program} {verb} --no-pager {args...} {root}"
+        );
+        Ok(call.env_clear().quiet().ignore_status().output()?)
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        self.path().join(path.trim_start_matches('/'))
+    }
+
+    /// The place of `path` with nothing there: what was there is shared with other copies.
+    fn free(&self, path: &str) -> Result<PathBuf> {
+        let place = self.place(path);
+        fs::create_dir_all(place.parent().context("a path has a directory")?)?;
+        if place.symlink_metadata().is_ok() {
+            fs::remove_file(&place)?;
+        }
+        Ok(place)
+    }
+}
+
+/// The packages as they are in this run, unpacked: the first test of a run asks the archive.
+fn pristine(base: &Path) -> Result<PathBuf> {
+    let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| format!("pid-{}", std::process::id()));
+    let current = base.join("current");
+    if let Some((of, tree)) = fs::read_to_string(&current).unwrap_or_default().split_once('\n')
+        && of == run
+    {
+        return Ok(base.join(tree));
+    }
+    let tree = unpacked(base)?;
+    let name = tree.file_name().and_then(|name| name.to_str()).context("a tree has a name")?;
+    fs::write(current, format!("{run}\n{name}"))?;
+    Ok(tree)
+}
+
+fn unpacked(base: &Path) -> Result<PathBuf> {
+    let packages = packages(&base.join("apt"))?;
+    let names: Vec<String> = packages.iter().map(|path| path.display().to_string()).collect();
+    let digest: String =
+        Sha256::digest(names.join("\n")).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tree = base.join(format!("tree.{digest}"));
+    if tree.is_dir() {
+        return Ok(tree);
+    }
+    // an older one is of no use any more; copies of it have their own links
+    for entry in fs::read_dir(base)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("tree.") {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    let making = tempfile::Builder::new().prefix("making-").tempdir_in(base)?;
+    let (shell, to) = (Shell::new()?, making.path());
+    for package in packages {
+        cmd!(shell, "dpkg-deb --extract {package} {to}").quiet().run()?;
+    }
+    ensure!(to.join("usr/bin/systemd-analyze").is_file(), "Debian's systemd has no systemd-analyze any more");
+    fs::rename(making.keep(), &tree)?;
+    Ok(tree)
+}
+
+/// Downloads the packages with apt; their paths, sorted.
+fn packages(dir: &Path) -> Result<Vec<PathBuf>> {
+    for part in [
+        "etc/sources.list.d",
+        "etc/preferences.d",
+        "lists/partial",
+        "archives/partial",
+        "empty/partial",
+        "dpkg",
+    ] {
+        fs::create_dir_all(dir.join(part))?;
+    }
+    fs::write(dir.join("dpkg/status"), "")?;
+    fs::write(dir.join("etc/sources.list"), sources()?)?;
+    let config = dir.join("apt.conf");
+    fs::write(&config, settings(dir)?)?;
+    let archives = dir.join("archives");
+    // apt does not list what it has already: asked with an empty cache, it lists all
+    let empty = format!("Dir::Cache::archives={}", dir.join("empty").display());
+    let shell = Shell::new()?;
+    shell.set_var("APT_CONFIG", &config);
+    shell.set_var("LC_ALL", "C");
+    cmd!(shell, "apt-get --quiet --quiet update").quiet().run().context("apt-get update for Debian 13")?;
+    let whole = cmd!(
+        shell,
+        "apt-get --quiet --quiet -o {empty} --print-uris --yes --no-install-recommends install {WHOLE...}"
+    )
+    .quiet()
+    .read()?;
+    let alone = cmd!(shell, "apt-get --quiet --quiet --print-uris download {ALONE...}").quiet().read()?;
+    // 'URI' NAME SIZE DIGEST
+    let mut names: Vec<&str> =
+        whole.lines().chain(alone.lines()).filter_map(|line| line.split(' ').nth(1)).collect();
+    names.sort_unstable();
+    names.dedup();
+    cmd!(shell, "apt-get --quiet --quiet --download-only --yes --no-install-recommends install {WHOLE...}")
+        .quiet()
+        .ignore_stdout()
+        .run()?;
+    shell.change_dir(&archives);
+    cmd!(shell, "apt-get --quiet --quiet download {ALONE...}").quiet().ignore_stdout().run()?;
+    let paths: Vec<PathBuf> = names.iter().map(|name| archives.join(name)).collect();
+    for path in &paths {
+        ensure!(path.is_file(), "apt did not download `{}`", path.display());
+    }
+    Ok(paths)
+}
+
+/// Debian 13 in the archives that this machine's own apt names.
+fn sources() -> Result<String> {
+    let mut found = Vec::new();
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
+        files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
+    for file in files.iter().filter(|file| file.is_file()) {
+        let text = fs::read_to_string(file)?;
+        let deb822 = file.extension().is_some_and(|extension| extension == "sources");
+        found.extend(if deb822 { apt_sources::parse_sources(&text) } else { apt_sources::parse_list(&text) });
+    }
+    let roots = apt_sources::roots(&found);
+    let debian = roots.debian.first().context("apt of this machine names no archive of Debian")?;
+    let security = roots.debian_security.first().context("apt of this machine names no debian-security")?;
+    let line = |suite: &str| {
+        let root = if suite.ends_with("-security") { security } else { debian };
+        format!("deb [signed-by={KEYRING}] {root} {suite} main\n")
+    };
+    Ok(SUITES.iter().map(|suite| line(suite)).collect())
+}
+
+/// apt's settings: all that it keeps is below `dir`, proxies and the like are the machine's.
+fn settings(dir: &Path) -> Result<String> {
+    let dir = dir.to_str().context("a path that apt can be told")?;
+    let arch = if std::env::consts::ARCH == "aarch64" { Arch::Arm64 } else { Arch::Amd64 };
+    Ok(format!(
+        "Dir::Etc \"{dir}/etc\";\nDir::Etc::parts \"/etc/apt/apt.conf.d\";\nDir::State \"{dir}\";\n\
+         Dir::State::status \"{dir}/dpkg/status\";\nDir::Cache \"{dir}\";\nDir::Cache::archives \"{dir}/archives\";\n\
+         APT::Architecture \"{arch}\";\nAPT::Architectures {{ \"{arch}\"; }};\nAcquire::Languages \"none\";\n\
+         APT::Sandbox::User \"root\";\nBinary::apt-get::APT::Keep-Downloaded-Packages \"true\";\n"
+    ))
+}

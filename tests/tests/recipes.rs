@@ -1,0 +1,231 @@
+//! The committed recipes and manifests against the contract of a node: users, directories, where programs are, what may
+//! be set, and what may not enter.
+
+use anyhow::{Context as _, Result, bail};
+use bake::manifest::Entry;
+use bake::name::{Arch, ImagePath};
+use bake::recipe::{Body, Recipe};
+use std::collections::{BTreeMap, BTreeSet};
+use tests::recipes::{KINDS, manifest, recipe};
+use tests::workspace;
+
+/// Kind, access, paths.
+const DIRECTORIES: [(&str, &str, &str); 24] = [
+    ("knd", "0755 root:root", "/etc/containerd /etc/containerd/certs.d /opt/podplane/bin /opt/podplane/lib"),
+    ("knd", "0755 root:root", "/opt/podplane/share /opt/podplane/share/defaults"),
+    ("knd", "0750 root:podplane", "/opt /opt/podplane /opt/crt /opt/pub /opt/env"),
+    ("knd", "0710 root:podplane", "/opt/key"),
+    ("knd", "0700 root:root", "/opt/podplane/etc /opt/bin /opt/versions /opt/cni"),
+    ("knd", "0700 nstance-agent:nstance-agent", "/opt/nstance-agent /opt/nstance-agent/identity"),
+    ("knd", "0700 nstance-agent:nstance-agent", "/opt/nstance-agent/keys /opt/nstance-agent/recv"),
+    ("knd", "0700 fluent-bit:fluent-bit", "/opt/fluent-bit /var/lib/fluent-bit"),
+    ("knd", "0700 kube2iam:kube2iam", "/opt/kube2iam"),
+    ("knd", "0700 kubelet:kubelet", "/opt/kubelet"),
+    ("knd", "0700 zot:zot", "/opt/zot /opt/zot/etc /opt/zot/storage"),
+    ("knd", "0750 root:kube2iam", "/opt/key/kube2iam"),
+    ("knd", "0750 root:kubelet", "/opt/key/kubelet"),
+    ("knd", "0750 root:containerd", "/opt/key/containerd"),
+    ("knd", "0750 root:zot", "/opt/key/registry"),
+    ("knd", "0750 kubelet:kubelet", "/var/lib/kubelet /var/log/containers /var/log/pods"),
+    ("knc", "0700 netsy:netsy", "/opt/data /opt/netsy"),
+    ("knc", "0700 kube-apiserver:kube-apiserver", "/opt/kube-apiserver"),
+    ("knc", "0700 kube-scheduler:kube-scheduler", "/opt/kube-scheduler"),
+    ("knc", "0700 kube-controller-manager:kube-controller-manager", "/opt/kube-controller-manager"),
+    ("knc", "0750 root:netsy", "/opt/netsy/etc /opt/key/netsy"),
+    ("knc", "0750 root:kube-apiserver", "/opt/key/kube-apiserver"),
+    ("knc", "0750 root:kube-scheduler", "/opt/key/kube-scheduler"),
+    ("knc", "0750 root:kube-controller-manager", "/opt/key/kube-controller-manager"),
+];
+
+/// Kind, user, further groups.
+const USERS: [(&str, &str, &str); 11] = [
+    ("knd", "podplane", ""),
+    ("knd", "nstance-agent", "podplane"),
+    ("knd", "fluent-bit", "podplane systemd-journal"),
+    ("knd", "kube2iam", "podplane"),
+    ("knd", "containerd", "podplane"),
+    ("knd", "kubelet", "containerd podplane"),
+    ("knd", "zot", "podplane"),
+    ("knc", "netsy", "podplane"),
+    ("knc", "kube-apiserver", "podplane"),
+    ("knc", "kube-scheduler", "podplane"),
+    ("knc", "kube-controller-manager", "podplane"),
+];
+
+/// Kind, component, where its programs are.
+const PROGRAMS: [(&str, &str, &str); 13] = [
+    (
+        "knd",
+        "containerd",
+        "/usr/local/bin/containerd /usr/local/bin/containerd-shim-runc-v2 /usr/local/bin/ctr",
+    ),
+    ("knd", "crictl", "/usr/local/bin/crictl"),
+    ("knd", "runc", "/usr/local/sbin/runc"),
+    ("knd", "kubelet", "/usr/bin/kubelet"),
+    ("knd", "zot", "/usr/bin/zot"),
+    ("knd", "nstance-agent", "/opt/nstance-agent/bin/nstance-agent"),
+    ("knd", "kube2iam", "/opt/kube2iam/bin/kube2iam"),
+    ("knd", "cni-plugins", "/opt/cni/bin/"),
+    ("knc", "kube-apiserver", "/usr/bin/kube-apiserver"),
+    ("knc", "kube-scheduler", "/usr/bin/kube-scheduler"),
+    ("knc", "kube-controller-manager", "/usr/bin/kube-controller-manager"),
+    ("knc", "kubectl", "/usr/bin/kubectl"),
+    ("knc", "netsy", "/opt/netsy/bin/netsy"),
+];
+
+/// What the contract has no value for is empty.
+const MUTABLE: &str = "SSH_AUTHORIZED_KEY SSH_AUTHORIZED_KEYS KUBE_API_ETCD_SERVERS=https://127.0.0.1:2378 \
+    OIDC_CUSTOM_CA OIDC_CA_CERT OIDC_CA_FILE KUBE_LOG_LEVEL=2 NETSY_ENDPOINT NETSY_ACCESS_KEY_ID \
+    NETSY_SECRET_ACCESS_KEY TELEMETRY_ENABLED=true TELEMETRY_LOG_CLOUDINIT=true TELEMETRY_S3_BUCKET \
+    TELEMETRY_S3_ENDPOINT TELEMETRY_S3_ASSUME_ROLE TELEMETRY_S3_ACCESS_KEY_ID TELEMETRY_S3_SECRET_ACCESS_KEY \
+    TELEMETRY_OTLP_ENDPOINT REGISTRY_ENABLED=true REGISTRY_HOSTNAME REGISTRY_ENDPOINT REGISTRY_ACCESS_KEY_ID \
+    REGISTRY_SECRET_ACCESS_KEY AWS_S3_USE_PATH_STYLE KUBE_API_PUBLIC_HOSTNAME KUBE_API_PORT=6443 \
+    KUBE_API_INTERNAL_LB_HOSTNAME NSTANCE_SERVER_REGISTRATION_ADDR NSTANCE_SERVER_AGENT_ADDR OIDC_ISSUER \
+    NETSY_BUCKET NETSY_ASSUME_ROLE NETSY_REGION TELEMETRY_S3_REGION REGISTRY_BUCKET REGISTRY_REGION \
+    REGISTRY_ASSUME_ROLE OIDC_SIGNING_ALGS=RS256 KUBE_CLUSTER_CIDR=100.64.0.0/10,fd64::/48 \
+    KUBE_NODE_CIDR_MASK_SIZE_IPV4=24 KUBE_NODE_CIDR_MASK_SIZE_IPV6=64 \
+    KUBE_SERVICE_CLUSTER_IP_RANGE=198.18.0.0/15,fdc6::/108 KUBE_SERVICE_ACCOUNT_ISSUER NETSY_KEY_PREFIX \
+    TELEMETRY_LOG_SERVICES=first-boot-env,cron,ssh,netsy,nstance-agent,nstance-recv-watch,containerd,kube-apiserver,\
+kube-controller-manager,kube-scheduler,kubelet,zot";
+
+fn body<'a>(recipe: &'a Recipe, path: &str) -> Result<&'a str> {
+    let file = recipe.files.get(&(path.parse::<ImagePath>()?, None)).context("no such file")?;
+    let Body::Bytes(bytes) = &file.body else { bail!("`{path}` is a link") };
+    Ok(std::str::from_utf8(bytes)?)
+}
+
+#[test]
+fn directories_have_the_modes_and_owners_of_the_contract() -> Result<()> {
+    let recipe = recipe("knc")?;
+    for (kind, access, paths) in DIRECTORIES {
+        for path in paths.split(' ') {
+            let got = recipe.directories.get(&path.parse()?).unwrap_or_else(|| panic!("no `{path}`"));
+            let text = format!("{:04o} {}:{}", got.access.mode, got.access.owner, got.access.group);
+            assert_eq!((text.as_str(), got.kind.as_str()), (access, kind), "{path}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn users_are_those_of_the_contract_and_keep_their_numbers() -> Result<()> {
+    let recipe = recipe("knc")?;
+    for (kind, name, groups) in USERS {
+        let user = &recipe.users[name];
+        assert_eq!((user.groups.join(" ").as_str(), user.kind.as_str()), (groups, kind), "{name}");
+        assert_eq!(user.shell.as_str(), "/usr/sbin/nologin", "{name}");
+        let regular = name == "kubelet";
+        assert_eq!(regular, user.uid >= 1000, "{name}: {}", user.uid);
+    }
+    // numbers are for good: a change of this line breaks volumes that outlive an image
+    let numbers: Vec<String> = USERS.iter().map(|(_, name, _)| recipe.users[*name].uid.to_string()).collect();
+    assert_eq!(numbers.join(" "), "900 901 902 903 904 1900 905 906 907 908 909");
+    Ok(())
+}
+
+#[test]
+fn programs_are_where_the_contract_has_them() -> Result<()> {
+    let recipe = recipe("knc")?;
+    for (kind, name, places) in PROGRAMS {
+        let component = recipe.components.get(&name.parse()?).unwrap_or_else(|| panic!("no `{name}`"));
+        let got: Vec<&str> = component.files.iter().map(|file| file.to.as_str()).collect();
+        assert_eq!((got.join(" ").as_str(), component.kind.as_str()), (places, kind), "{name}");
+        assert!(component.files.iter().all(|file| file.access.mode == 0o755), "{name}");
+    }
+    let configure = recipe.configure.expect("knd has configure");
+    assert_eq!(configure.path.as_str(), "/opt/podplane/bin/configure");
+    let links: BTreeSet<&str> = configure.links.iter().map(ImagePath::file_name).collect();
+    let scripts = "bootstrap configure install nstance-recv-watch restart update-mutable-env";
+    let scripts: BTreeSet<String> = scripts.split(' ').map(|name| format!("{name}.sh")).collect();
+    assert_eq!(links, scripts.iter().map(String::as_str).collect());
+    Ok(())
+}
+
+#[test]
+fn the_defaults_name_every_setting_with_its_default() -> Result<()> {
+    let recipe = recipe("knd")?;
+    let text = body(&recipe, "/opt/podplane/share/defaults/mutable.env")?;
+    let mut got = BTreeMap::new();
+    for line in text.lines() {
+        let (key, value) = line.split_once("='").expect("KEY='value'");
+        let value = value.strip_suffix('\'').expect("KEY='value'");
+        assert!(got.insert(key, value).is_none(), "`{key}` twice");
+    }
+    let wanted = MUTABLE.split_whitespace().map(|word| word.split_once('=').unwrap_or((word, ""))).collect();
+    assert_eq!(got, wanted);
+    assert!(text.lines().is_sorted(), "sorted, as the merged file is");
+    Ok(())
+}
+
+#[test]
+fn every_component_is_declared_for_both_architectures_and_the_other_way_round() -> Result<()> {
+    for kind in KINDS {
+        let recipe = recipe(kind)?;
+        let wanted: BTreeSet<&str> = recipe.components.keys().map(bake::name::Name::as_str).collect();
+        for arch in Arch::ALL {
+            let manifest = manifest(kind, arch)?;
+            let got = manifest.components.keys().map(bake::name::Name::as_str);
+            // Podplane's own, unreleased package of scripts: no artifact, and nothing of it is in an image
+            let got: BTreeSet<&str> = got.filter(|name| *name != "vmconfig").collect();
+            assert_eq!(got, wanted, "{kind} {arch}");
+            for (name, entry) in &manifest.components {
+                let unpinned = matches!(name.as_str(), "vmconfig" | "kube2iam");
+                assert_eq!(matches!(entry, Entry::Unpinned { .. }), unpinned, "{kind} {arch} {name}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn m10_the_policy_lets_the_committed_pins_through_and_nothing_older() -> Result<()> {
+    let text = std::fs::read_to_string(workspace::root().join("manifests/policy.toml"))?;
+    let mut policy = bake::policy::parse("manifests/policy.toml", &text)?;
+    let manifest = manifest("knc", Arch::Amd64)?;
+    for (name, entry) in &manifest.components {
+        if let Entry::Pinned(pin) = entry {
+            policy.check(name, &pin.version, &pin.digest, true)?;
+        }
+    }
+    let (runc, containerd) = ("runc".parse()?, "containerd".parse()?);
+    let Some(Entry::Pinned(pin)) = manifest.components.get(&runc) else { panic!("runc is pinned") };
+    for version in ["1.1.15", "1.2.7", "1.3.2", "1.4.0-rc.2"] {
+        let refused = policy.check(&runc, version, &pin.digest, true).expect_err(version);
+        assert!(refused.to_string().contains("CVE-2025-31133"), "{refused}");
+    }
+    // without its reviewed line the pinned containerd is refused: the floor is real
+    policy.r#override.clear();
+    let refused = policy.check(&containerd, "2.3.1", &pin.digest, true).expect_err("2.3.1");
+    assert!(refused.to_string().contains("below policy floor"), "{refused}");
+    policy.check(&containerd, "2.3.2", &pin.digest, true)?;
+    Ok(())
+}
+
+#[test]
+fn presets_enable_what_recipes_enable_and_nothing_else() -> Result<()> {
+    let recipe = recipe("knc")?;
+    let mut enabled = BTreeSet::from(["kube2iam.service".to_owned()]); // by a link, for one cloud
+    enabled.extend(recipe.enable.keys().map(|unit| unit.replace("getty@tty1.", "getty@.")));
+    let (mut listed, mut names) = (BTreeSet::new(), Vec::new());
+    for ((path, _), file) in &recipe.files {
+        let Some(name) = path.as_str().strip_prefix("/usr/lib/systemd/system-preset/") else { continue };
+        let Body::Bytes(bytes) = &file.body else { panic!("`{path}` is a link") };
+        let text = std::str::from_utf8(bytes)?;
+        names.push(name.to_owned());
+        listed.extend(text.lines().filter_map(|line| line.strip_prefix("enable ")).map(str::to_owned));
+    }
+    assert_eq!(listed, enabled);
+    // the first match counts, files in the order of their names; Debian's is 90-systemd.preset
+    assert_eq!(names.last().map(String::as_str), Some("89-rest.preset"), "{names:?}");
+    Ok(())
+}
+
+#[test]
+fn no_number_of_base_is_among_those_of_nodes() -> Result<()> {
+    let base = recipe("base")?;
+    let numbers = base.ids.values().copied().chain(base.users.values().map(|user| user.uid));
+    for number in numbers.chain(base.groups.values().map(|group| group.gid)) {
+        assert!((950..1000).contains(&number), "{number}: 900 to 949 are those of nodes");
+    }
+    Ok(())
+}

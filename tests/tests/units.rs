@@ -1,0 +1,260 @@
+//! The units of all kinds: Debian 13's systemd understands each word of them, and finds them closed enough.
+
+use anyhow::Result;
+use bake::name::Provider;
+use bake::recipe::{Body, Recipe};
+use std::collections::{BTreeMap, BTreeSet};
+use tests::recipes::{KINDS, recipe};
+use tests::trixie::Tree;
+use tests::unit_file::{self, Setting};
+use tests::workspace;
+
+const UNITS: &str = "/etc/systemd/system/";
+
+/// The highest exposure of each service of ours, in tenths, as `systemd-analyze security --threshold` takes it.
+const CEILINGS: [(&str, u8); 14] = [
+    ("containerd.service", 85),
+    ("fluent-bit.service", 20),
+    ("hosts-refresh.service", 15),
+    ("kube-apiserver.service", 20),
+    ("kube-controller-manager.service", 20),
+    ("kube-scheduler.service", 20),
+    ("kube2iam.service", 20),
+    ("kubelet.service", 75),
+    ("netsy.service", 20),
+    ("nstance-agent.service", 20),
+    ("nstance-recv-watch.service", 15),
+    ("podplane-configure.service", 15),
+    ("podplane-detect.service", 20),
+    ("zot.service", 20),
+];
+
+/// The services that configure writes an environment file for.
+const ENVIRONMENTS: [&str; 8] = [
+    "fluent-bit",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube2iam",
+    "kubelet",
+    "netsy",
+    "nstance-agent",
+    "zot",
+];
+
+/// The unit files of a recipe, by name; not drop-ins.
+fn units(recipe: &Recipe) -> Result<BTreeMap<String, Vec<Setting>>> {
+    let mut units = BTreeMap::new();
+    for ((path, _), file) in &recipe.files {
+        let Some(name) = path.as_str().strip_prefix(UNITS).filter(|name| !name.contains('/')) else {
+            continue;
+        };
+        let Body::Bytes(bytes) = &file.body else { continue };
+        let text = std::str::from_utf8(bytes)?;
+        units.insert(name.to_owned(), unit_file::parse(text));
+    }
+    Ok(units)
+}
+
+/// The tree with a kind's files, those for AWS too, and something that can be executed where components go.
+fn tree(recipe: &Recipe) -> Result<Tree> {
+    let tree = Tree::new()?;
+    for ((path, provider), file) in &recipe.files {
+        assert!(
+            matches!(provider, None | Some(Provider::Aws)),
+            "`{path}` is for another cloud: look at that too"
+        );
+        match &file.body {
+            Body::Bytes(bytes) => tree.write(path.as_str(), bytes)?,
+            Body::Link(target) => tree.link(path.as_str(), target)?,
+        }
+    }
+    for install in recipe.components.values().flat_map(|component| &component.files) {
+        if !install.to.ends_with('/') {
+            tree.program(&install.to)?;
+        }
+    }
+    if recipe.components.keys().any(|name| name.as_str() == "fluent-bit") {
+        tree.program("/opt/fluent-bit/bin/fluent-bit")?;
+    }
+    if let Some(configure) = &recipe.configure {
+        tree.program(configure.path.as_str())?;
+    }
+    Ok(tree)
+}
+
+/// What verify has to say about units; nothing where all is well.
+fn verify(tree: &Tree, units: &BTreeSet<String>) -> Result<String> {
+    let mut args = vec!["--man=no", "--generators=no"];
+    args.extend(units.iter().map(String::as_str));
+    let output = tree.analyze("verify", &args)?;
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // its exit status is for what keeps a unit from being loaded only
+    assert!(output.status.success() || !text.trim().is_empty(), "{} without a word", output.status);
+    Ok(text)
+}
+
+#[test]
+fn g08_every_unit_verifies_without_a_warning() -> Result<()> {
+    for kind in KINDS {
+        let recipe = recipe(kind)?;
+        // all units of ours, and Debian's that we enable: some have drop-ins of ours
+        let all: BTreeSet<String> =
+            units(&recipe)?.into_keys().chain(recipe.enable.keys().cloned()).collect();
+        assert!(all.len() > 10, "{kind}: {all:?}");
+        assert_eq!(verify(&tree(&recipe)?, &all)?, "", "{kind}");
+    }
+    Ok(())
+}
+
+#[test]
+fn g08_what_is_wrong_with_a_unit_is_noticed() -> Result<()> {
+    let tree = tree(&recipe("knc")?)?;
+    let cases = [
+        ("[Service]\nRestart=always\n", "Service has no ExecStart="),
+        ("[Service]\nExecStart=/usr/bin/kubelet\nRestrat=always\n", "Unknown key 'Restrat'"),
+        ("[Service]\nExecStart=/usr/bin/kubelet\nRestart=sometimes\n", "Failed to parse Restart=sometimes"),
+        ("[Service]\nExecStart=/opt/zot/bin/zot\n", "/opt/zot/bin/zot is not executable"),
+    ];
+    for (unit, wanted) in cases {
+        tree.write("/etc/systemd/system/broken.service", unit.as_bytes())?;
+        let got = verify(&tree, &BTreeSet::from(["broken.service".to_owned()]))?;
+        assert!(got.contains(wanted), "wanted `{wanted}`, got `{got}`");
+    }
+    Ok(())
+}
+
+#[test]
+fn n04_every_service_is_at_or_under_its_ceiling() -> Result<()> {
+    let recipe = recipe("knc")?;
+    let services: BTreeSet<String> =
+        units(&recipe)?.into_keys().filter(|name| name.ends_with(".service")).collect();
+    let known: BTreeSet<String> = CEILINGS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(services, known, "each service has a ceiling");
+    let tree = tree(&recipe)?;
+    for (service, ceiling) in CEILINGS {
+        let threshold = format!("--threshold={ceiling}");
+        let output = tree.analyze("security", &["--offline=true", &threshold, service])?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            text.contains("Overall exposure level"),
+            "{service}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(output.status.success(), "{service} is above {ceiling}:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn n04_a_service_above_its_ceiling_is_noticed() -> Result<()> {
+    let tree = tree(&recipe("knc")?)?;
+    tree.write("/etc/systemd/system/open.service", b"[Service]\nExecStart=/usr/bin/zot\n")?;
+    let output = tree.analyze("security", &["--offline=true", "--threshold=85", "open.service"])?;
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    Ok(())
+}
+
+#[test]
+fn no_start_path_has_a_shell() -> Result<()> {
+    let (units, mut seen) = (units(&recipe("knc")?)?, 0);
+    for (unit, settings) in &units {
+        for setting in settings.iter().filter(|setting| setting.key.starts_with("Exec")) {
+            seen += 1;
+            let program = setting.value.split(' ').next().unwrap_or_default();
+            assert!(program.starts_with('/'), "{unit}: `{program}` has a prefix or is looked for on a path");
+            let shell = ["sh", "bash", "dash", "env", "busybox"];
+            let name = program.rsplit('/').next().unwrap_or_default();
+            assert!(
+                !shell.contains(&name) && !name.ends_with(".sh"),
+                "{unit} starts a shell: {}",
+                setting.value
+            );
+        }
+    }
+    assert!(seen >= CEILINGS.len(), "{seen}");
+    Ok(())
+}
+
+#[test]
+fn every_environment_file_is_of_a_service_that_configure_knows() -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for (unit, settings) in units(&recipe("knc")?)? {
+        let service = unit.trim_end_matches(".service");
+        for file in unit_file::values(&settings, "EnvironmentFile") {
+            assert_eq!(file, format!("/opt/env/{service}.env"), "{unit}");
+            assert!(ENVIRONMENTS.contains(&service), "{unit}: nobody writes `{file}`");
+            let conditions = unit_file::values(&settings, "ConditionFileNotEmpty");
+            assert!(conditions.contains(&file), "{unit} starts without `{file}`, and fails");
+            seen.insert(service.to_owned());
+        }
+    }
+    assert_eq!(
+        seen,
+        ENVIRONMENTS.iter().map(|name| (*name).to_owned()).collect(),
+        "each is read by its service"
+    );
+    Ok(())
+}
+
+#[test]
+fn every_variable_of_a_start_line_is_in_the_list_of_what_configure_writes() -> Result<()> {
+    let list = std::fs::read_to_string(workspace::root().join("image-recipes/README.md"))?;
+    for (unit, settings) in units(&recipe("knc")?)? {
+        let file = format!("| `/opt/env/{}.env` |", unit.trim_end_matches(".service"));
+        let row = list.lines().find(|line| line.starts_with(&file)).unwrap_or_default();
+        let mut listed: BTreeSet<String> = row.split('`').skip(3).step_by(2).map(str::to_owned).collect();
+        let mut used = BTreeSet::new();
+        for line in unit_file::values(&settings, "ExecStart") {
+            used.extend(unit_file::variables(line));
+        }
+        if used.is_empty() {
+            listed.clear(); // a program that reads its environment itself
+        }
+        assert_eq!(used, listed, "{unit}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_service_waits_for_the_configuration_and_comes_back() -> Result<()> {
+    let own = ["podplane-configure.service", "podplane-detect.service", "hosts-refresh.service"];
+    for (unit, settings) in units(&recipe("knc")?)? {
+        if !unit.ends_with(".service") || own.contains(&unit.as_str()) {
+            continue;
+        }
+        let requires = unit_file::values(&settings, "Requires").join(" ");
+        let after = unit_file::values(&settings, "After").join(" ");
+        assert!(requires.contains("podplane-configure.service"), "{unit}: {requires}");
+        assert!(after.contains("podplane-configure.service"), "{unit}: {after}");
+        let oneshot = unit_file::values(&settings, "Type") == ["oneshot"];
+        let restart = unit_file::values(&settings, "Restart");
+        assert_eq!(restart, [if oneshot { "on-failure" } else { "always" }], "{unit}");
+        assert_eq!(unit_file::values(&settings, "StartLimitIntervalSec"), ["0"], "{unit} gives up");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_service_runs_as_a_user_of_the_recipe_but_containerd_kubelet_and_who_configures() -> Result<()> {
+    let root = [
+        "containerd.service",
+        "hosts-refresh.service",
+        "kubelet.service",
+        "nstance-recv-watch.service",
+        "podplane-configure.service",
+    ];
+    let recipe = recipe("knc")?;
+    for (unit, settings) in units(&recipe)? {
+        let (user, group) = (unit_file::values(&settings, "User"), unit_file::values(&settings, "Group"));
+        if !unit.ends_with(".service") || root.contains(&unit.as_str()) {
+            assert!(user.is_empty() && group.is_empty(), "{unit}: {user:?}");
+            continue;
+        }
+        assert_eq!(user, group, "{unit}");
+        let service = unit.trim_end_matches(".service");
+        assert_eq!(user, [if service == "podplane-detect" { "podplane" } else { service }], "{unit}");
+        assert!(recipe.users.contains_key(user[0]), "{unit}: no recipe has the user `{}`", user[0]);
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! What is measured with: the packages of today, and one of them changed.
+
+use crate::tools;
+use anyhow::{Context as _, Result};
+use bake::digest::{Digest, Sha256};
+use bake::lock::Lock;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use xshell::{Cmd, Shell, cmd};
+
+/// The kind that is baked: it is made of Debian packages only, so that other programs can make the same.
+pub(crate) const KIND: &str = "base";
+
+/// The package that is changed: one that is often updated, neither small nor the largest.
+const CHANGED: &str = "systemd";
+
+/// All of it, below one folder.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    /// The folder.
+    pub(crate) work: PathBuf,
+    /// This program.
+    pub(crate) program: PathBuf,
+    /// The packages.
+    pub(crate) lock: Lock,
+    /// Where the lock is.
+    pub(crate) lock_path: PathBuf,
+    /// A lock that differs in one package.
+    pub(crate) changed_lock: PathBuf,
+    /// A mirror that has just that package.
+    pub(crate) changed_mirror: PathBuf,
+    /// The packages as files of a directory.
+    pub(crate) debs: Vec<PathBuf>,
+    /// That directory.
+    pub(crate) pool: PathBuf,
+    /// The boot-time program, built.
+    pub(crate) configure: PathBuf,
+}
+
+impl Inputs {
+    /// Resolves and fetches the packages, or those of the lock that is named, and lays them out for other programs.
+    pub(crate) fn prepare(work: PathBuf, lock: Option<&Path>, shell: &Shell) -> Result<Self> {
+        fs::create_dir_all(&work)?;
+        let program = std::env::current_exe().context("cannot tell where this program is")?;
+        let fetched = work.join("fetched");
+        let lock_path = work.join("lock.toml");
+        let arch = arch();
+        if let Some(lock) = lock {
+            fs::copy(lock, &lock_path).with_context(|| lock.display().to_string())?;
+        } else {
+            cmd!(
+                shell,
+                "{program} lock --kind {KIND} --arch {arch} --store {fetched} --output {lock_path} --quiet"
+            )
+            .run()?;
+        }
+        let configure = configure(shell)?;
+        cmd!(shell, "{program} fetch --kind {KIND} --arch {arch} --lock {lock_path} --configure {configure} --store {fetched} --quiet")
+            .ignore_stdout()
+            .run()?;
+        let lock = bake::lock::parse(&fs::read_to_string(&lock_path)?)?;
+        let mut inputs = Self {
+            program,
+            lock,
+            lock_path,
+            changed_lock: work.join("changed.toml"),
+            changed_mirror: work.join("changed"),
+            debs: Vec::new(),
+            pool: work.join("pool"),
+            configure,
+            work,
+        };
+        inputs.lay_out()?;
+        inputs.change(shell)?;
+        Ok(inputs)
+    }
+
+    /// A new store that has just the packages.
+    pub(crate) fn cold_store(&self) -> Result<PathBuf> {
+        let store = self.fresh("store")?;
+        let mut paths = vec![PathBuf::from("layout")];
+        paths.extend(self.lock.packages.iter().map(|package| blob(&package.sha256.into())));
+        for path in paths {
+            let to = store.join(&path);
+            let parent = to.parent().context("a file is in a directory")?;
+            DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            fs::copy(self.work.join("fetched").join(&path), to)
+                .with_context(|| path.display().to_string())?;
+        }
+        Ok(store)
+    }
+
+    /// The path of a folder that is not there.
+    pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf> {
+        let path = self.work.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        Ok(path)
+    }
+
+    /// A bake with `lock`, into `output`.
+    pub(crate) fn bake<'a>(&self, shell: &'a Shell, lock: &Path, store: &Path, output: &Path) -> Cmd<'a> {
+        let (program, configure, arch) = (&self.program, &self.configure, arch());
+        cmd!(shell, "{program} bake --kind {KIND} --arch {arch} --lock {lock} --configure {configure} --store {store} --output {output} --quiet")
+            .quiet()
+    }
+
+    /// The names of the packages.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.lock.packages.iter().map(|package| package.name.to_string()).collect()
+    }
+
+    fn lay_out(&mut self) -> Result<()> {
+        let pool = self.fresh("pool")?;
+        fs::create_dir_all(&pool)?;
+        for package in &self.lock.packages {
+            let deb = pool.join(format!("{}.deb", package.name));
+            fs::copy(self.work.join("fetched").join(blob(&package.sha256.into())), &deb)?;
+            self.debs.push(deb);
+        }
+        Ok(())
+    }
+
+    /// Makes another version of one package, as an update would: every file of it differs.
+    fn change(&self, shell: &Shell) -> Result<()> {
+        let mut lock = self.lock.clone();
+        let package = lock.packages.iter_mut().find(|package| package.name.as_str() == CHANGED);
+        let package = package.with_context(|| format!("`{CHANGED}` is not in the lock"))?;
+        let (tree, deb) = (self.fresh("changed-tree")?, self.work.join("changed.deb"));
+        let from = self.pool.join(format!("{CHANGED}.deb"));
+        cmd!(shell, "dpkg-deb --raw-extract {from} {tree}").quiet().run()?;
+        let usr = tree.join("usr");
+        cmd!(shell, "find {usr} -type f -exec sh -c 'echo changed >>\"$1\"' sh '{}' ;").quiet().run()?;
+        cmd!(shell, "dpkg-deb --root-owner-group -Zxz --build {tree} {deb}").quiet().ignore_stdout().run()?;
+        fs::remove_dir_all(&tree)?;
+        let bytes = fs::read(&deb)?;
+        (package.sha256, package.size) = (Sha256::of(&bytes), bytes.len() as u64);
+        let place = self.fresh("changed")?.join(&package.file);
+        fs::create_dir_all(place.parent().context("a file is in a directory")?)?;
+        fs::rename(deb, place)?;
+        fs::write(&self.changed_lock, bake::lock::print(&lock))?;
+        Ok(())
+    }
+}
+
+/// This machine's architecture, as Debian calls it: other programs can only make images for that.
+pub(crate) fn arch() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+}
+
+/// The boot-time program as a bake builds it: the building is not what is measured.
+fn configure(shell: &Shell) -> Result<PathBuf> {
+    let (cargo, target) = (tools::cargo(), tools::root().join("target/image"));
+    let triple = if arch() == "arm64" { "aarch64-unknown-linux-musl" } else { "x86_64-unknown-linux-musl" };
+    cmd!(shell, "{cargo} build --quiet --locked --package configure --profile configure --target {triple} --target-dir {target}")
+        .run()?;
+    Ok(target.join(triple).join("configure/configure"))
+}
+
+/// Where a store has a blob.
+fn blob(digest: &Digest) -> PathBuf {
+    let hex = digest.hex();
+    Path::new("blobs").join(digest.algorithm()).join(&hex[..2]).join(hex)
+}

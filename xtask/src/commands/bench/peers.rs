@@ -1,0 +1,59 @@
+//! The programs that people use today for the same work.
+
+use super::measure::{self, Sample};
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use xshell::{Shell, cmd};
+
+/// Makes a directory of packages a repository that apt takes: `Packages` beside them.
+pub(crate) fn repository(debs: &[PathBuf], folder: &Path) -> Result<()> {
+    let shell = Shell::new()?;
+    let mut packages = Vec::new();
+    for deb in debs {
+        let fields = cmd!(shell, "dpkg-deb --field {deb}").quiet().read()?;
+        let name = deb.file_name().context("a package has a name")?.to_string_lossy();
+        let bytes = fs::read(deb)?;
+        let digest = bake::digest::Sha256::of(&bytes).hex();
+        writeln!(packages, "{fields}\nFilename: ./{name}\nSize: {}\nSHA256: {digest}\n", bytes.len())?;
+    }
+    fs::write(folder.join("Packages"), packages)?;
+    Ok(())
+}
+
+/// mmdebstrap, from a repository in a directory to a tar.zst: the packages that are named, which are all there are. Essential
+/// ones go first: the variant `custom` configures all at once, and their scripts fail.
+pub(crate) fn mmdebstrap(
+    shell: &Shell,
+    repository: &Path,
+    names: &[String],
+    arch: &str,
+    output: &Path,
+) -> Result<Sample> {
+    let include = format!("--include={}", names.join(","));
+    let mode = if rustix::process::geteuid().is_root() { "--mode=root" } else { "--mode=unshare" };
+    let source = format!("deb [trusted=yes] copy://{} ./", repository.display());
+    let arch = format!("--architectures={arch}");
+    let run = cmd!(shell, "mmdebstrap --variant=essential {mode} {arch} {include} trixie {output} {source}");
+    let sample = measure::program(run.quiet()).context("mmdebstrap")?;
+    fs::remove_file(output)?;
+    // its children's memory is not seen from here
+    Ok(Sample { peak: None, ..sample })
+}
+
+/// `dpkg-deb --extract` of every package into one directory, so many at a time.
+pub(crate) fn dpkg_deb(shell: &Shell, debs: &[PathBuf], at_once: usize, folder: &Path) -> Result<Sample> {
+    fs::create_dir_all(folder)?;
+    let list = folder.with_extension("list");
+    let text: Vec<String> = debs.iter().map(|deb| deb.display().to_string()).collect();
+    fs::write(&list, text.join("\n"))?;
+    let at_once = at_once.to_string();
+    let run = cmd!(
+        shell,
+        "xargs --arg-file={list} --max-procs={at_once} --replace=DEB dpkg-deb --extract DEB {folder}"
+    );
+    let sample = measure::program(run.quiet()).context("dpkg-deb")?;
+    fs::remove_dir_all(folder)?;
+    Ok(Sample { peak: None, ..sample })
+}
