@@ -76,7 +76,7 @@ pub(super) fn reason(name: &str) -> &'static str {
 }
 
 /// Variables that only units and libraries read.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 13] = [
     "KUBELET_NODE_IP",
     "KUBELET_PROVIDER_ID_FLAG",
     "KUBELET_NODE_LABELS_FLAG",
@@ -85,6 +85,10 @@ const FLAGS: [&str; 9] = [
     "KUBE_SERVICE_ACCOUNT_JWKS_URI",
     "KUBE_NODE_CIDR_MASK_FLAGS",
     "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_SDK_LOAD_CONFIG",
     "AWS_SECRET_ACCESS_KEY",
 ];
 /// Files of features that can be off.
@@ -96,7 +100,12 @@ const RULES: &[Rule] = &[
     Rule {
         name: "flags-of-units",
         reason: "arguments that depend on settings are variables of their own, so that each unit starts with one static line",
-        covers: |seen| matches!(seen.difference, Difference::Env { key, wanted: None, .. } if FLAGS.contains(&key.as_str())),
+        covers: |seen| matches!(seen.difference, Difference::Env { path, key, wanted: None, .. } if path.starts_with("/opt/env/") && FLAGS.contains(&key.as_str())),
+    },
+    Rule {
+        name: "no-empty-credentials",
+        reason: "a variable of AWS's libraries that has nothing to say is left out: empty, it is a wrong value to them",
+        covers: |seen| matches!(seen.difference, Difference::Env { path, key, wanted: Some(wanted), got: None } if path == "/opt/env/netsy.env" && key.starts_with("AWS_") && wanted.is_empty()),
     },
     Rule {
         name: "sysctl-is-systemd's",

@@ -82,7 +82,9 @@ fn environment(settings: &Settings, telemetry: &Telemetry, plan: &mut Plan) {
         ("TELEMETRY_OTLP_LOGS_URI", if path.is_empty() { "/v1/logs" } else { path }),
         ("TELEMETRY_OTLP_TLS", if tls { "true" } else { "false" }),
     ]);
-    static_keys(&mut env, key, secret);
+    if telemetry.s3 && role.is_empty() {
+        static_keys(&mut env, key, secret);
+    }
     env.plan(plan, "fluent-bit", "fluent-bit", Output::FluentBitEnv);
 }
 

@@ -132,7 +132,7 @@ fn api_server(settings: &Settings, oidc_ca: &str, plan: &mut Plan) {
     let public = format!("https://{host}");
     let issuer = settings.get_or("KUBE_SERVICE_ACCOUNT_ISSUER", &public);
     env.put("KUBE_SERVICE_ACCOUNT_ISSUER", issuer);
-    env.put("KUBE_SERVICE_ACCOUNT_JWKS_URI", &format!("{}/openid/v1/jwks", issuer.trim_end_matches('/')));
+    env.put("KUBE_SERVICE_ACCOUNT_JWKS_URI", &format!("{public}/openid/v1/jwks"));
     env.plan(plan, "kube-apiserver", "kube-apiserver", Output::KubeApiserverEnv);
 }
 
@@ -147,16 +147,16 @@ fn controller_manager(settings: &Settings, plan: &mut Plan) {
     ] {
         env.put(key, settings.get(key));
     }
-    // one family: the plain flag; two: one flag of each (kube-controller-manager's own rule)
-    let ranges: Vec<&str> = settings.get("KUBE_CLUSTER_CIDR").split(',').collect();
-    let (v4, v6) =
-        (settings.get("KUBE_NODE_CIDR_MASK_SIZE_IPV4"), settings.get("KUBE_NODE_CIDR_MASK_SIZE_IPV6"));
-    let flags = match ranges.as_slice() {
-        [one] if one.contains(':') => format!("--node-cidr-mask-size={v6}"),
-        [_] => format!("--node-cidr-mask-size={v4}"),
-        _ => format!("--node-cidr-mask-size-ipv4={v4} --node-cidr-mask-size-ipv6={v6}"),
-    };
-    env.put("KUBE_NODE_CIDR_MASK_FLAGS", &flags);
+    let ranges = settings.get("KUBE_CLUSTER_CIDR");
+    let flags: Vec<String> = ranges
+        .split(',')
+        .map(|range| {
+            let family = if range.contains(':') { "6" } else { "4" };
+            let size = settings.get(&format!("KUBE_NODE_CIDR_MASK_SIZE_IPV{family}"));
+            format!("--node-cidr-mask-size-ipv{family}={size}")
+        })
+        .collect();
+    env.put("KUBE_NODE_CIDR_MASK_FLAGS", &flags.join(" "));
     env.plan(plan, "kube-controller-manager", "kube-controller-manager", Output::KubeControllerManagerEnv);
 }
 

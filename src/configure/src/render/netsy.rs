@@ -37,13 +37,21 @@ pub(super) fn render(settings: &Settings, plan: &mut Plan) {
         ("NETSY_DEBUG", "false"),
         ("NETSY_REGION", region),
     ]);
+    env.put("AWS_DEFAULT_REGION", region);
     match settings.provider {
-        Provider::Local | Provider::Proxmox => env.extend([
-            ("AWS_ENDPOINT_URL", settings.get("NETSY_ENDPOINT")),
-            ("AWS_ACCESS_KEY_ID", settings.get("NETSY_ACCESS_KEY_ID")),
-            ("AWS_SECRET_ACCESS_KEY", settings.get("NETSY_SECRET_ACCESS_KEY")),
-            ("AWS_S3_USE_PATH_STYLE", "true"),
-        ]),
+        Provider::Local | Provider::Proxmox => {
+            // an empty one is a value to AWS's libraries, and not the absence of one
+            for (name, key) in [
+                ("AWS_ENDPOINT_URL", "NETSY_ENDPOINT"),
+                ("AWS_ACCESS_KEY_ID", "NETSY_ACCESS_KEY_ID"),
+                ("AWS_SECRET_ACCESS_KEY", "NETSY_SECRET_ACCESS_KEY"),
+            ] {
+                if !settings.get(key).is_empty() {
+                    env.put(name, settings.get(key));
+                }
+            }
+            env.put("AWS_S3_USE_PATH_STYLE", "true");
+        }
         Provider::Aws => {
             env.put("AWS_ROLE_ARN", &settings.aws_role("NETSY_ASSUME_ROLE", "netsy"));
             env.put("AWS_ROLE_SESSION_NAME", &format!("{id}-netsy"));

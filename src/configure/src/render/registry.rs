@@ -29,6 +29,7 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan) {
     let endpoint = endpoint(settings, "REGISTRY_ENDPOINT");
     let region = settings.get_or("REGISTRY_REGION", settings.get("PROVIDER_REGION"));
     let (key, secret) = (settings.get("REGISTRY_ACCESS_KEY_ID"), settings.get("REGISTRY_SECRET_ACCESS_KEY"));
+    let role = settings.aws_role("REGISTRY_ASSUME_ROLE", "registry");
     let mut env = EnvFile::default();
     env.extend([
         ("CLUSTER_ID", settings.get("CLUSTER_ID")),
@@ -39,12 +40,17 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan) {
         ("REGISTRY_BUCKET", settings.get("REGISTRY_BUCKET")),
         ("REGISTRY_ENDPOINT", &endpoint),
         ("REGISTRY_REGION", region),
-        ("REGISTRY_ASSUME_ROLE", &settings.aws_role("REGISTRY_ASSUME_ROLE", "registry")),
+        ("REGISTRY_ASSUME_ROLE", &role),
         ("REGISTRY_ACCESS_KEY_ID", key),
         ("REGISTRY_SECRET_ACCESS_KEY", secret),
         ("AWS_S3_USE_PATH_STYLE", settings.get("AWS_S3_USE_PATH_STYLE")),
     ]);
-    super::fluent_bit::static_keys(&mut env, key, secret);
+    if role.is_empty() {
+        super::fluent_bit::static_keys(&mut env, key, secret);
+    } else {
+        let session = format!("{}-zot", settings.get("INSTANCE_ID"));
+        env.extend([("AWS_SDK_LOAD_CONFIG", "1"), ("AWS_ROLE_ARN", &role), ("AWS_ROLE_SESSION_NAME", &session)]);
+    }
     env.plan(plan, "zot", "zot", Output::ZotEnv);
     let config = config(settings, region, &endpoint);
     plan.file(CONFIG, 0o640, ("root", "zot"), config.into_bytes(), Some(Output::ZotConfig));
