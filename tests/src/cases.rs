@@ -19,7 +19,7 @@ mod rules;
 mod tree;
 
 pub use case::Case;
-pub use compare::Difference;
+use compare::Difference;
 
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
@@ -78,7 +78,9 @@ pub fn run(folder: &Path, filter: &[String], places: &Places) -> Result<Vec<Verd
                 })
             })
             .collect();
-        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow::anyhow!("a worker ended early"))?)
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().map_err(|_| anyhow::anyhow!("a worker ended early"))?)
     })?;
     Ok(done.into_inner().map_err(|_| anyhow::anyhow!("a worker ended early"))?.into_values().collect())
 }
@@ -112,7 +114,8 @@ fn one(path: &Path, places: &Places) -> Result<Verdict> {
         let Some(expect) = &step.expect else { continue };
         for difference in compare::compare(expect, &before, &after, &ended) {
             let (case, difference) = (&case, &difference);
-            let seen = rules::Seen { case, step, expect, difference, before: &before, after: &after, ended: &ended };
+            let seen =
+                rules::Seen { case, step, expect, difference, before: &before, after: &after, ended: &ended };
             match rules::cover(&seen) {
                 Some(rule) if verdict.rules.contains(&rule) => {}
                 Some(rule) => verdict.rules.push(rule),
@@ -159,10 +162,37 @@ pub fn table(verdicts: &[Verdict]) -> String {
 }
 
 /// Users and groups that a run added or changed, against the record.
-fn compare_accounts(expect: &case::Expect, before: &tree::Tree, after: &tree::Tree, out: &mut Vec<Difference>) {
+fn compare_accounts(
+    expect: &case::Expect,
+    before: &tree::Tree,
+    after: &tree::Tree,
+    out: &mut Vec<Difference>,
+) {
     let got = accounts::changes(&before.accounts, &after.accounts);
     let wanted = expect.accounts.clone().unwrap_or_else(|| serde_json::json!({}));
     if got != wanted {
         out.push(Difference::Accounts { what: format!("wanted {wanted}, got {got}") });
     }
+}
+
+/// The boot-time program as images get it: the one that VMBAKE_CONFIGURE names, else one that is built now, alone and
+/// static, in a target directory of its own.
+pub fn program() -> Result<PathBuf> {
+    use crate::workspace;
+    if let Some(path) = std::env::var_os("VMBAKE_CONFIGURE") {
+        return Ok(path.into());
+    }
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let folder = workspace::target().join("image");
+    let (shell, cargo) = (xshell::Shell::new()?, workspace::cargo());
+    shell.change_dir(workspace::root());
+    xshell::cmd!(
+        shell,
+        "{cargo} build --quiet --locked --package configure --profile configure --target {target} --target-dir {folder}"
+    )
+    .env("CARGO_ENCODED_RUSTFLAGS", "-Clinker=rust-lld\u{1f}-Clink-self-contained=yes")
+    .env_remove("RUSTFLAGS")
+    .quiet()
+    .run()?;
+    Ok(folder.join(target).join("configure/configure"))
 }

@@ -8,15 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn changes(before: &Accounts, after: &Accounts) -> Value {
     let mut out = Map::new();
     let (old, new) = (users(before), users(after));
-    let added: Map<String, Value> =
-        new.iter().filter(|(name, _)| !old.contains_key(*name)).map(|(name, user)| (name.clone(), user.clone())).collect();
+    let added: Map<String, Value> = new
+        .iter()
+        .filter(|(name, _)| !old.contains_key(*name))
+        .map(|(name, user)| (name.clone(), user.clone()))
+        .collect();
     let changed: Map<String, Value> = new
         .iter()
         .filter_map(|(name, user)| {
             let earlier = old.get(name).filter(|earlier| *earlier != user)?;
             let keys: BTreeSet<&String> = user.as_object()?.keys().collect();
             let part = |of: &Value| -> Value {
-                keys.iter().filter(|key| earlier.get(key) != user.get(key)).map(|key| ((*key).clone(), of[*key].clone())).collect::<Map<_, _>>().into()
+                keys.iter()
+                    .filter(|key| earlier.get(key) != user.get(key))
+                    .map(|key| ((*key).clone(), of[*key].clone()))
+                    .collect::<Map<_, _>>()
+                    .into()
             };
             Some((name.clone(), json!({"before": part(earlier), "after": part(user)})))
         })
@@ -28,7 +35,8 @@ pub(super) fn changes(before: &Accounts, after: &Accounts) -> Value {
         .map(|(name, id)| (name.clone(), json!(if *id < 1000 { "system" } else { "regular" })))
         .collect();
     let removed: Vec<&String> = old.keys().filter(|name| !new.contains_key(*name)).collect();
-    for (name, value) in [("users_added", added), ("users_changed", changed), ("groups_added", groups_added)] {
+    for (name, value) in [("users_added", added), ("users_changed", changed), ("groups_added", groups_added)]
+    {
         if !value.is_empty() {
             out.insert(name.to_owned(), value.into());
         }

@@ -29,23 +29,45 @@ struct User {
 }
 
 /// Debian's own groups that matter.
-const GROUPS: [(&str, u32); 5] = [("root", 0), ("adm", 4), ("sudo", 27), ("shadow", 42), ("systemd-journal", 999)];
-const LINKS: [&str; 6] =
-    ["configure.sh", "bootstrap.sh", "install.sh", "restart.sh", "update-mutable-env.sh", "nstance-recv-watch.sh"];
+const GROUPS: [(&str, u32); 5] =
+    [("root", 0), ("adm", 4), ("sudo", 27), ("shadow", 42), ("systemd-journal", 999)];
+const LINKS: [&str; 6] = [
+    "configure.sh",
+    "bootstrap.sh",
+    "install.sh",
+    "restart.sh",
+    "update-mutable-env.sh",
+    "nstance-recv-watch.sh",
+];
 
 /// Directories that the recorded fresh tree has for the sake of scripts.
 const UNPACKED: [&str; 2] = ["/opt/fluent-bit/etc", "/opt/podplane/lib"];
 
 /// Makes it at `root`.
 pub(super) fn make(root: &Path, case: &Case, places: &Places) -> Result<()> {
-    for directory in ["etc", "opt", "home", "var/log", "var/lib", "run", "tmp", "usr", "proc", "dev", "stub", "etc/sudoers.d", "root"] {
+    for directory in [
+        "etc",
+        "opt",
+        "home",
+        "var/log",
+        "var/lib",
+        "run",
+        "tmp",
+        "usr",
+        "proc",
+        "dev",
+        "stub",
+        "etc/sudoers.d",
+        "root",
+    ] {
         std::fs::create_dir_all(root.join(directory))?;
     }
     let layers: &[&str] = if case.kind == "knc" { &["knd", "knc"] } else { &["knd"] };
     let mut recipes = Vec::new();
     for layer in layers {
         let folder = places.recipes.join(layer);
-        let text = std::fs::read_to_string(folder.join("recipe.toml")).with_context(|| folder.display().to_string())?;
+        let text = std::fs::read_to_string(folder.join("recipe.toml"))
+            .with_context(|| folder.display().to_string())?;
         recipes.push(toml::from_str::<Recipe>(&text)?);
         copy(&folder.join("rootfs"), root)?;
     }
@@ -104,7 +126,8 @@ fn accounts(root: &Path, recipes: &[Recipe]) -> Result<()> {
     }
     let mut groups: Vec<(&str, u32)> = GROUPS.to_vec();
     groups.extend(users.iter().map(|(name, user)| (name.as_str(), user.uid)));
-    let (mut passwd, mut shadow) = ("root:x:0:0:root:/root:/bin/bash\n".to_owned(), "root:*:20000:0:99999:7:::\n".to_owned());
+    let (mut passwd, mut shadow) =
+        ("root:x:0:0:root:/root:/bin/bash\n".to_owned(), "root:*:20000:0:99999:7:::\n".to_owned());
     for (name, user) in &users {
         writeln!(passwd, "{name}:x:{0}:{0}::{1}:{2}", user.uid, user.home, user.shell)?;
         writeln!(shadow, "{name}:!:20000::::::")?;
@@ -115,9 +138,12 @@ fn accounts(root: &Path, recipes: &[Recipe]) -> Result<()> {
         writeln!(group, "{name}:x:{id}:{list}")?;
         writeln!(gshadow, "{name}:!::{list}")?;
     }
-    for (name, text, mode) in
-        [("passwd", passwd, "0644"), ("group", group, "0644"), ("shadow", shadow, "0640"), ("gshadow", gshadow, "0640")]
-    {
+    for (name, text, mode) in [
+        ("passwd", passwd, "0644"),
+        ("group", group, "0644"),
+        ("shadow", shadow, "0640"),
+        ("gshadow", gshadow, "0640"),
+    ] {
         let path = root.join("etc").join(name);
         std::fs::write(&path, text)?;
         chmod(&path, mode)?;
@@ -149,10 +175,17 @@ fn instance_data(root: &Path, case: &Case) -> Result<()> {
     if case.setup.cloud_init.is_empty() {
         return Ok(());
     }
-    let v1: BTreeMap<&str, &String> =
-        case.setup.cloud_init.iter().filter_map(|(key, value)| Some((key.strip_prefix("v1.")?, value))).collect();
+    let v1: BTreeMap<&str, &String> = case
+        .setup
+        .cloud_init
+        .iter()
+        .filter_map(|(key, value)| Some((key.strip_prefix("v1.")?, value)))
+        .collect();
     std::fs::create_dir_all(root.join("run/cloud-init"))?;
-    Ok(std::fs::write(root.join("run/cloud-init/instance-data.json"), serde_json::json!({ "v1": v1 }).to_string())?)
+    Ok(std::fs::write(
+        root.join("run/cloud-init/instance-data.json"),
+        serde_json::json!({ "v1": v1 }).to_string(),
+    )?)
 }
 
 /// `systemctl` and `sysctl` that write down what they are asked.

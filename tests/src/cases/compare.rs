@@ -9,7 +9,7 @@ use std::fmt;
 
 /// One way in which they differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Difference {
+pub(super) enum Difference {
     /// It succeeded or failed, and the record says otherwise.
     Exit { code: i32 },
     /// A refusal does not name this.
@@ -34,11 +34,15 @@ impl fmt::Display for Difference {
             Self::Exit { code } => write!(out, "it ended with {code}"),
             Self::Unnamed { name } => write!(out, "the refusal does not name `{name}`"),
             Self::Path { path, what } => write!(out, "{path}: {what}"),
-            Self::Env { path, key, wanted, got } => write!(out, "{path}: {key}: wanted {wanted:?}, got {got:?}"),
+            Self::Env { path, key, wanted, got } => {
+                write!(out, "{path}: {key}: wanted {wanted:?}, got {got:?}")
+            }
             Self::Extra { path, how } => write!(out, "{path}: {how}, and was recorded unchanged"),
             Self::Rewritten { path } => write!(out, "{path}: rewritten with equal content"),
             Self::Calls { wanted, got } => {
-                let lines = |calls: &[Vec<String>]| calls.iter().map(|call| call.join(" ")).collect::<Vec<_>>().join("; ");
+                let lines = |calls: &[Vec<String>]| {
+                    calls.iter().map(|call| call.join(" ")).collect::<Vec<_>>().join("; ")
+                };
                 write!(out, "calls: wanted [{}], got [{}]", lines(wanted), lines(got))
             }
             Self::Accounts { what } => write!(out, "accounts: {what}"),
@@ -163,7 +167,8 @@ fn content(change: &Change, entry: &Entry, before: &Tree, after: &Tree, out: &mu
         }
     } else if let Some(wanted) = &change.content_sha256 {
         use sha2::Digest as _;
-        let got = sha2::Sha256::digest(&entry.content).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let got =
+            sha2::Sha256::digest(&entry.content).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         if got != *wanted {
             differ("wanted another digest".to_owned());
         }
@@ -184,7 +189,10 @@ fn env_map(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
 
 fn compare_env(path: &str, wanted: &BTreeMap<String, String>, bytes: &[u8], out: &mut Vec<Difference>) {
     let Some(got) = env_map(bytes) else {
-        return out.push(Difference::Path { path: path.to_owned(), what: "it cannot be read as an environment file".to_owned() });
+        return out.push(Difference::Path {
+            path: path.to_owned(),
+            what: "it cannot be read as an environment file".to_owned(),
+        });
     };
     let keys: BTreeSet<&String> = wanted.keys().chain(got.keys()).collect();
     for key in keys.into_iter().filter(|key| wanted.get(*key) != got.get(*key)) {
@@ -211,7 +219,8 @@ fn first_difference(wanted: &Value, got: &Value, at: &str) -> String {
         (Value::Object(wanted), Value::Object(got)) => {
             let keys: BTreeSet<&String> = wanted.keys().chain(got.keys()).collect();
             for key in keys {
-                let (wanted, got) = (wanted.get(key).unwrap_or(&Value::Null), got.get(key).unwrap_or(&Value::Null));
+                let (wanted, got) =
+                    (wanted.get(key).unwrap_or(&Value::Null), got.get(key).unwrap_or(&Value::Null));
                 if wanted != got {
                     return first_difference(wanted, got, &format!("{at}.{key}"));
                 }

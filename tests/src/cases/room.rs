@@ -33,7 +33,15 @@ impl Room {
     pub(super) fn open(root: &Path, case: &Case) -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "the holder must be a child that can be ended")]
         let mut holder = Command::new("unshare")
-            .args(["--net", "--uts", "--mount", "--propagation=private", "sh", "-c", "echo ready; exec sleep 600"])
+            .args([
+                "--net",
+                "--uts",
+                "--mount",
+                "--propagation=private",
+                "sh",
+                "-c",
+                "echo ready; exec sleep 600",
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -74,15 +82,24 @@ impl Room {
              for one in bin sbin lib lib64; do [ -e {root}/$one ] || ln -s usr/$one {root}/$one; done\n"
         ));
         let output = self.enter(&["sh", "-c", &script])?.output()?;
-        ensure!(output.status.success(), "cannot furnish the room: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "cannot furnish the room: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     }
 
     /// A command inside all of the room's name spaces.
     fn enter(&self, words: &[&str]) -> Result<Command> {
-        #[expect(clippy::disallowed_methods, reason = "its output, exit code and the files that appear meanwhile are wanted")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "its output, exit code and the files that appear meanwhile are wanted"
+        )]
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.holder.id().to_string(), "--net", "--uts", "--mount", "--"]).args(words);
+        command
+            .args(["--target", &self.holder.id().to_string(), "--net", "--uts", "--mount", "--"])
+            .args(words);
         command.stdin(Stdio::null());
         Ok(command)
     }
@@ -120,14 +137,20 @@ impl Room {
             Some(path) => Some(hold(&super::tree::below(&self.root, path))?),
             None => None,
         };
-        let mut words = vec!["chroot".to_owned(), self.root.display().to_string(), "/usr/bin/env".to_owned(), "-i".to_owned()];
+        let mut words = vec![
+            "chroot".to_owned(),
+            self.root.display().to_string(),
+            "/usr/bin/env".to_owned(),
+            "-i".to_owned(),
+        ];
         words.extend(["PATH=/stub:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"].map(str::to_owned));
         words.push(format!("LANG={}", step.lang.as_deref().unwrap_or("C.UTF-8")));
         words.extend(step.env.iter().map(|(key, value)| format!("{key}={value}")));
         words.extend(step.run.iter().cloned());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut command = self.enter(&words)?;
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot run nsenter")?;
+        let child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot run nsenter")?;
         for during in &step.during {
             std::thread::sleep(Duration::from_millis(during.after_ms));
             apply(&self.root, &during.files)?;
@@ -139,7 +162,11 @@ impl Room {
         Tree::read(&self.root, case)?;
         Ok(Ended {
             code: output.status.code().unwrap_or(-1),
-            output: format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+            output: format!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            ),
             calls: text.lines().map(|line| line.split(' ').map(str::to_owned).collect()).collect(),
         })
     }

@@ -33,8 +33,22 @@ pub(super) struct Tree {
 const ROOTS: [&str; 4] = ["/opt", "/etc", "/home", "/var"];
 /// Left out by the records.
 const LEFT_OUT: [&str; 16] = [
-    "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-",
-    "/etc/.pwd.lock", "/etc/subuid-", "/etc/subgid-", "/var/lib/dpkg", "/var/lib/apt", "/var/cache", "/var/lib/systemd", "/opt/podplane/bin",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/passwd-",
+    "/etc/group-",
+    "/etc/shadow-",
+    "/etc/gshadow-",
+    "/etc/.pwd.lock",
+    "/etc/subuid-",
+    "/etc/subgid-",
+    "/var/lib/dpkg",
+    "/var/lib/apt",
+    "/var/cache",
+    "/var/lib/systemd",
+    "/opt/podplane/bin",
 ];
 
 impl Tree {
@@ -106,7 +120,9 @@ impl Names {
         let read = |path: &str| -> Result<BTreeMap<u32, String>> {
             let text = std::fs::read_to_string(root.join(path)).with_context(|| path.to_owned())?;
             let fields = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
-            Ok(fields.filter_map(|fields| Some((fields.get(2)?.parse().ok()?, (*fields.first()?).to_owned()))).collect())
+            Ok(fields
+                .filter_map(|fields| Some((fields.get(2)?.parse().ok()?, (*fields.first()?).to_owned())))
+                .collect())
         };
         Ok(Self { users: read("etc/passwd")?, groups: read("etc/group")? })
     }
@@ -121,7 +137,9 @@ impl Names {
 
     /// The numbers of `user:group`.
     pub(super) fn ids(&self, owner: &str) -> Result<(u32, u32)> {
-        let find = |map: &BTreeMap<u32, String>, name: &str| map.iter().find(|(_, own)| *own == name).map(|(id, _)| *id);
+        let find = |map: &BTreeMap<u32, String>, name: &str| {
+            map.iter().find(|(_, own)| *own == name).map(|(id, _)| *id)
+        };
         let (user, group) = owner.split_once(':').context("wanted `user:group`")?;
         match (find(&self.users, user), find(&self.groups, group)) {
             (Some(uid), Some(gid)) => Ok((uid, gid)),
@@ -145,8 +163,10 @@ pub(super) fn edit(root: &Path, edits: &[Edit]) -> Result<()> {
         let path = below(root, &one.path);
         let key = one.find.split_inclusive('=').next().context("wanted `KEY=value`")?;
         let text = std::fs::read_to_string(&path)?;
-        let mut lines: Vec<&str> =
-            text.lines().map(|line| if line.starts_with(key) { one.replace.as_str() } else { line }).collect();
+        let mut lines: Vec<&str> = text
+            .lines()
+            .map(|line| if line.starts_with(key) { one.replace.as_str() } else { line })
+            .collect();
         if !lines.contains(&one.replace.as_str()) {
             lines.push(&one.replace);
         }
@@ -158,10 +178,12 @@ pub(super) fn edit(root: &Path, edits: &[Edit]) -> Result<()> {
 fn put(root: &Path, file: &File, names: &Names) -> Result<()> {
     let path = below(root, &file.path);
     if file.remove {
-        return Ok(match path.symlink_metadata()?.is_dir() {
-            true => std::fs::remove_dir_all(&path)?,
-            false => std::fs::remove_file(&path)?,
-        });
+        let result = if path.symlink_metadata()?.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        return Ok(result?);
     }
     if let Some(mode) = &file.chmod {
         // the scripts of today's nodes are links to one program here

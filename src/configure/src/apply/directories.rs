@@ -65,18 +65,11 @@ pub(super) fn mend(root: &Root, plan: &Plan, ids: &Ids) -> Result<Vec<String>> {
                 }
             }
             // sockets cannot be opened; their directory is root's alone
-            FileType::Socket => {
-                if gid.is_some_and(|gid| gid != stat.st_gid) {
-                    rustix::fs::chownat(
-                        &directory,
-                        name,
-                        None,
-                        gid.map(Gid::from_raw),
-                        AtFlags::SYMLINK_NOFOLLOW,
-                    )
+            FileType::Socket if gid.is_some_and(|gid| gid != stat.st_gid) => {
+                let group = gid.map(Gid::from_raw);
+                rustix::fs::chownat(&directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(|error| io(path, "give it to its group", error))?;
-                    changed.push(path.to_owned());
-                }
+                changed.push(path.to_owned());
             }
             _ => {}
         }

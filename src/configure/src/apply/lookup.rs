@@ -41,10 +41,11 @@ pub(super) fn look<'a>(root: &Root, plan: &'a Plan, ids: &Ids) -> Result<Changes
     for file in &plan.files {
         match owner_of(ids, &file.path, file.owner, file.group) {
             Err(fault) => faults.push(fault),
-            Ok((uid, gid)) => match collect(is_equal(root, file, uid, gid), &mut faults)? {
-                Some(false) => changes.files.push((file, uid, gid)),
-                Some(true) | None => {}
-            },
+            Ok((uid, gid)) => {
+                if collect(is_equal(root, file, uid, gid), &mut faults)? == Some(false) {
+                    changes.files.push((file, uid, gid));
+                }
+            }
         }
     }
     for removal in &plan.removals {

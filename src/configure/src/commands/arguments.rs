@@ -110,7 +110,7 @@ impl Arguments {
             None if rest.is_empty() => "configure".to_owned(),
             None => rest.remove(0),
         };
-        Ok(Self { root, command: parse_command(&command, &rest, paths)? })
+        Ok(Self { root, command: parse_command(&command, &rest, &paths)? })
     }
 }
 
@@ -127,7 +127,7 @@ fn by_name(name: &str) -> Option<&'static str> {
     })
 }
 
-fn parse_command(command: &str, rest: &[String], paths: Vec<(String, OsString)>) -> Result<Command> {
+fn parse_command(command: &str, rest: &[String], paths: &[(String, OsString)]) -> Result<Command> {
     let alone = |command: Command| match rest {
         [] => Ok(command),
         _ => Err(usage(format!("wanted nothing behind it, got {} more", rest.len()))),

@@ -1,12 +1,15 @@
 //! `configure merge SRC DEST`: a delivered `mutable.env` into the live one, whole or not at all.
 
 use super::lock;
-use crate::bootstrap::layer;
+use crate::bootstrap::{self, layer};
 use crate::delivery;
-use crate::names::DEFAULTS;
+use crate::install::Image;
+use crate::layers::Layer;
+use crate::names::{DEFAULTS, DONE, MUTABLE};
 use crate::plan::Plan;
 use crate::refusal::{Fault, Refusal, Result};
 use crate::root::Root;
+use crate::settings;
 
 /// Runs it; `delete` removes the source once the settings are durable.
 pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result<()> {
@@ -20,6 +23,7 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
     let delivered = delivery::parse(&bytes, source, image.role, &defaults).map_err(Refusal::input)?;
     let present = layer(root, destination)?.unwrap_or_default();
     let merged = delivery::merge(&defaults, &present, &delivered);
+    told_before(root, &image, destination, &merged)?;
     let text = merged
         .text()
         .ok_or_else(|| Fault::new(destination, "wanted values without NUL and carriage return"))?;
@@ -32,4 +36,21 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
     let applied = crate::apply::apply(root, &plan, &crate::accounts::Accounts::read(root)?.ids())?;
     super::configure::report(&applied, &[]);
     Ok(())
+}
+
+/// Refuses what would break the next configuration: faults that the settings together have with `merged`, and had not
+/// before. A node that is broken already can still be mended by a delivery.
+fn told_before(root: &Root, image: &Image, destination: &str, merged: &Layer) -> Result<()> {
+    if destination != MUTABLE || !root.exists(DONE)? {
+        return Ok(());
+    }
+    let Ok(mut inputs) = bootstrap::read(root, image) else { return Ok(()) };
+    let before = settings::check(&inputs.layers, image, inputs.when).err().unwrap_or_default();
+    inputs.layers.mutable = merged.clone();
+    let mut after = settings::check(&inputs.layers, image, inputs.when).err().unwrap_or_default();
+    // lines are those of a file that is not written yet
+    after.iter_mut().filter(|fault| fault.place == MUTABLE).for_each(|fault| fault.line = None);
+    let is_new = |fault: &Fault| !before.iter().any(|old| (&old.key, &old.rule) == (&fault.key, &fault.rule));
+    after.retain(is_new);
+    if after.is_empty() { Ok(()) } else { Err(Refusal::input(after)) }
 }

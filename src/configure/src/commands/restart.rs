@@ -64,7 +64,7 @@ pub fn carry_out(commands: &[Vec<&'static str>]) -> Result<()> {
     let mut faults = Vec::new();
     for words in commands {
         let what = format!("systemctl {}", words.join(" "));
-        let wrong = match Command::new("systemctl").args(words).stdin(Stdio::null()).status() {
+        let wrong = match systemctl(words) {
             Ok(status) if status.success() => None,
             Ok(status) => Some(format!("it ended with {status}")),
             Err(error) => Some(format!("it cannot be run: {error}")),
@@ -81,4 +81,14 @@ pub fn carry_out(commands: &[Vec<&'static str>]) -> Result<()> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Refusal { class: Class::Io, faults }) }
+}
+
+/// The door to the only other program there is.
+fn systemctl(words: &[&str]) -> std::io::Result<std::process::ExitStatus> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one program with fixed words; nothing else belongs into the image"
+    )]
+    let mut command = Command::new("systemctl");
+    command.args(words).stdin(Stdio::null()).status()
 }

@@ -171,12 +171,12 @@ fn canonical(hosts: &str, hostname: &str) -> Option<String> {
 
 /// The first domain of the last `search` or `domain` line (resolv.conf(5)); `.` is no domain.
 fn search(resolv: &str) -> Option<String> {
-    let last = resolv.lines().filter_map(|line| {
+    let mut last = resolv.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         matches!(words.next(), Some("search" | "domain"))
             .then(|| words.next().unwrap_or_default().trim_end_matches('.'))
     });
-    last.last().filter(|domain| crate::rules::is_hostname(domain)).map(str::to_owned)
+    last.next_back().filter(|domain| crate::rules::is_hostname(domain)).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -49,7 +49,11 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan) {
         super::fluent_bit::static_keys(&mut env, key, secret);
     } else {
         let session = format!("{}-zot", settings.get("INSTANCE_ID"));
-        env.extend([("AWS_SDK_LOAD_CONFIG", "1"), ("AWS_ROLE_ARN", &role), ("AWS_ROLE_SESSION_NAME", &session)]);
+        env.extend([
+            ("AWS_SDK_LOAD_CONFIG", "1"),
+            ("AWS_ROLE_ARN", &role),
+            ("AWS_ROLE_SESSION_NAME", &session),
+        ]);
     }
     env.plan(plan, "zot", "zot", Output::ZotEnv);
     let config = config(settings, region, &endpoint);
