@@ -74,6 +74,10 @@ fn admin(settings: &Settings, found: &Found, plan: &mut Plan) {
         }
     }
     plan.directories.push(directory("/home/admin/.ssh", 0o700));
+    if !found.sudoers {
+        let path = "/etc/sudoers.d".to_owned();
+        plan.directories.push(PlannedDirectory { path, mode: 0o750, owner: "root", group: "root" });
+    }
     let mut text = settings.ssh_keys.join("\n");
     text.push('\n');
     plan.file(KEYS, 0o600, own, text.into_bytes(), Some(Output::Admin));
