@@ -84,7 +84,7 @@ fn device(fd: impl AsFd, path: &str) -> Result<u64> {
 }
 
 /// Creates `name` in `directory`: 0600 from the first open, then owner and mode, then content, then durable.
-fn write(
+pub(super) fn write(
     directory: &OwnedFd,
     name: &str,
     bytes: &[u8],
