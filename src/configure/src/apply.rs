@@ -60,6 +60,12 @@ pub fn apply(root: &Root, plan: &Plan, ids: &Ids) -> Result<Applied> {
     Ok(applied)
 }
 
+/// The services that would be affected, without changing anything.
+pub fn affected(root: &Root, plan: &Plan, ids: &Ids) -> Result<BTreeSet<Service>> {
+    let changes = lookup::look(root, plan, ids)?;
+    Ok(changes.paths().flat_map(|(_, output)| output.map_or(&[][..], Output::services)).copied().collect())
+}
+
 /// What would change, without changing it: paths, sorted. Directories are not looked at.
 pub fn difference(root: &Root, plan: &Plan, ids: &Ids) -> Result<BTreeSet<String>> {
     Ok(lookup::look(root, plan, ids)?.paths().map(|(path, _)| path.to_owned()).collect())
