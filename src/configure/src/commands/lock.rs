@@ -17,6 +17,13 @@ pub struct Lock {
 
 /// Takes it, after whoever has it, within a minute. What a crash left is rolled forward or cleared then.
 pub fn take(root: &Root) -> Result<Lock> {
+    let lock = alone(root)?;
+    crate::apply::recover(root)?;
+    Ok(lock)
+}
+
+/// Takes it for a command that may write elsewhere only, and so leaves a crash's remains to the next other one.
+pub fn alone(root: &Root) -> Result<Lock> {
     let hint = "the image brings it: bake it again";
     let fd =
         root.directory(PLACE)?.ok_or_else(|| Fault::new(PLACE, "wanted a directory, got none").hint(hint))?;
@@ -34,6 +41,5 @@ pub fn take(root: &Root) -> Result<Lock> {
             Err(error) => return Err(Refusal::io(PLACE, "lock it", &error.into())),
         }
     }
-    crate::apply::recover(root)?;
     Ok(Lock { _fd: fd })
 }

@@ -103,6 +103,7 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
     record.plan(SystemTime::now(), &mut prepared.plan);
     let mut applied = apply::apply(root, &prepared.plan, &prepared.ids)?;
     applied.changed.remove(RECORD);
+    prepared.notes.append(&mut applied.notes);
     super::configure::report(&applied, &prepared.notes);
     let after = prepared.settings;
     let was_on = |service: Service| before.as_ref().is_some_and(|before| is_on(service, before));
