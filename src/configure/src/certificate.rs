@@ -158,7 +158,9 @@ mod tests {
         };
     }
 
-    const MADE: [(&str, &[u8], &[u8], &[u8]); 6] = [
+    /// A name, a certificate, its private key, its public key.
+    type Made = (&'static str, &'static [u8], &'static [u8], &'static [u8]);
+    const MADE: [Made; 6] = [
         ("rsa", made!("rsa.crt"), made!("rsa.key"), made!("rsa.pub")),
         ("rsa", made!("rsa.crt"), made!("rsa-pkcs1.key"), made!("rsa.pub")),
         ("p256", made!("p256.crt"), made!("p256.key"), made!("p256.pub")),
