@@ -23,10 +23,12 @@ const API: &str = "KUBE_API_INTERNAL_LB_HOSTNAME";
 
 /// Runs it.
 pub fn run(root: &Root) -> Result<()> {
-    let image = crate::install::load(root)?;
     pace(root);
+    // before anything can fail: a trigger that stays starts this again at once. One that cannot be removed does not do
+    // so without end
+    disarm(root).inspect_err(|_| std::thread::sleep(PACE))?;
+    let image = crate::install::load(root)?;
     let lock = lock::take(root)?;
-    disarm(root)?;
     let mut record = Record::read(root);
     let (settings, steps) = match deliver(root, &image, &mut record) {
         Ok(done) => done,
