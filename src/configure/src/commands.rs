@@ -10,6 +10,7 @@ pub mod detect;
 pub mod hosts;
 pub mod lock;
 pub mod merge;
+pub mod receive;
 pub mod restart;
 
 use crate::refusal::{Class, Fault, Refusal, Result};
@@ -41,6 +42,7 @@ fn dispatch(arguments: &Arguments) -> Result<()> {
         Command::Detect => detect::run(&root()?)?,
         Command::Hosts => hosts::run(&root()?)?,
         Command::Merge { source, destination, delete } => merge::run(&root()?, source, destination, *delete)?,
+        Command::Receive => receive::run(&root()?)?,
         Command::Restart => restart::run(&root()?)?,
         Command::Check { user_data, mutable, kind } => check::run(user_data, mutable.as_deref(), kind)?,
     }

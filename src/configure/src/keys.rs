@@ -90,6 +90,8 @@ pub enum Output {
     Hosts,
     /// The admin user, its `authorized_keys` and its sudo
     Admin,
+    /// A delivered certificate or key, and who reads it; [`crate::receive::table`] says which.
+    Delivered(&'static [Service]),
 }
 
 impl Output {
@@ -109,6 +111,7 @@ impl Output {
             Self::ContainerdConfig => &[Service::Containerd],
             Self::FluentBitEnv | Self::FluentBitConfig => &[Service::FluentBit],
             Self::Kube2iamEnv | Self::Kube2iamKubeconfig => &[Service::Kube2iam],
+            Self::Delivered(services) => services,
             Self::RegistryHosts | Self::Hosts | Self::Admin => &[],
         }
     }

@@ -18,6 +18,7 @@ usage: configure [--root DIR] [COMMAND]
   merge SRC DEST [--delete]
                          merge a delivered mutable.env into the live one; all of it or nothing
   hosts                  refresh the API server's addresses in /etc/hosts
+  receive                take in what the agent was sent: settings, certificates and keys; restart what is affected
   install                say that this image is installed
   check --user-data FILE [--mutable FILE] --kind knd|knc
                          say what a node would say of these settings, on any machine
@@ -59,6 +60,8 @@ pub enum Command {
         /// Whether the source goes after it was merged.
         delete: bool,
     },
+    /// `receive`, `nstance-recv-watch.sh`
+    Receive,
     /// `restart`, `restart.sh`
     Restart,
     /// `check`
@@ -139,6 +142,7 @@ fn parse_command(command: &str, rest: &[String], paths: &[(String, OsString)]) -
         // the scripts that call it hand over words of their own
         "install" => Ok(Command::Install),
         "hosts" => alone(Command::Hosts),
+        "receive" => alone(Command::Receive),
         "restart" => alone(Command::Restart),
         "merge" => match rest {
             [source, destination, flag @ ..] if flag.len() <= 1 => Ok(Command::Merge {
