@@ -34,6 +34,9 @@ pub enum Grant {
 }
 
 impl Grant {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Root, Self::ClusterAdmin, Self::Endpoints];
+
     /// Its name in `policy.toml`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -33,6 +33,7 @@ pub mod keys;
 pub mod layers;
 pub mod names;
 pub mod plan;
+pub mod policy;
 pub mod probe;
 pub mod refusal;
 pub mod render;
