@@ -10,6 +10,7 @@ pub use table::KEYS;
 use crate::names::Role;
 use crate::rules::Rule;
 use crate::services::Service;
+use std::collections::BTreeSet;
 
 /// Where a setting may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +146,12 @@ impl Key {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.given == Given::Live
+    }
+
+    /// The services that a change of it restarts, in the order of restarts.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<Service> {
+        self.outputs.iter().flat_map(|output| output.services()).copied().collect()
     }
 
     /// Whether a node of `role` asks its rule.

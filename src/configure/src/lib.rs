@@ -39,5 +39,7 @@ pub mod refusal;
 pub mod render;
 pub mod root;
 pub mod rules;
+pub mod schema;
 pub mod services;
 pub mod settings;
+pub mod status;

@@ -14,6 +14,9 @@ pub const DONE: &str = "/opt/podplane/bootstrap.done";
 pub const INSTALLED: &str = "/opt/podplane/share/vmconfig-installed.json";
 /// Which settings may not change live.
 pub const POLICY: &str = "/opt/podplane/share/policy.toml";
+/// What became of the last delivery, for people: the time and `taken` or `refused` on the first line, then one line a
+/// service or fault. Written by whoever receives, root's alone, at most 64 KiB.
+pub const DELIVERED: &str = "/opt/podplane/etc/delivered.txt";
 /// Where a set of files waits to be put into place; root's alone.
 pub const STAGING: &str = "/opt/podplane/etc/.staging";
 /// What one run at a time holds; in a directory that nobody else may enter.
