@@ -40,6 +40,8 @@ pub struct Found {
     pub skeleton: Vec<(String, Vec<u8>)>,
     /// Whether the admin user's home is there.
     pub admin_home: bool,
+    /// Whether sudo's directory is there.
+    pub sudoers: bool,
     /// Whether containerd's socket is there.
     pub socket: bool,
     /// Whether `OIDC_CA_FILE` is there, when it is given.
@@ -71,6 +73,7 @@ pub fn read(root: &Root, oidc_file: &str) -> Result<Found> {
         }
     }
     found.admin_home = root.exists("/home/admin")?;
+    found.sudoers = root.exists("/etc/sudoers.d")?;
     found.socket = root.exists(crate::render::directories::SOCKET)?;
     found.oidc_file = oidc_file.is_empty() || root.exists(oidc_file)?;
     Ok(found)

@@ -115,7 +115,7 @@ impl Reader<'_> {
                 .find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'))
                 .unwrap_or(self.rest.len());
             let (number, rest) = self.rest.split_at_checked(end).ok_or("wanted JSON")?;
-            if number.parse::<f64>().is_err() {
+            if !is_number(number) {
                 return Err("wanted a JSON value");
             }
             self.rest = rest;
@@ -220,6 +220,16 @@ fn hex(chars: &mut std::str::Chars<'_>) -> Result<u32, &'static str> {
     })
 }
 
+/// `-? digits (. digits)? ([eE] [+-]? digits)?`, without a needless zero in front.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let whole = whole.strip_prefix('-').unwrap_or(whole);
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    digits(whole) && (whole == "0" || !whole.starts_with('0')) && digits(fraction) && digits(exponent)
+}
+
 /// `text` as a JSON string with its quotes; also a YAML double-quoted scalar and a TOML basic string.
 #[must_use]
 pub fn quote(text: &str) -> String {
@@ -258,9 +268,22 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused() {
         let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-        for text in
-            ["", "{", "{\"a\":1,\"a\":2}", "[1,]", "\"\u{1}\"", "tru", "1 2", "\"\\ud800\"", "'a'", &deep]
-        {
+        for text in [
+            "",
+            "{",
+            "{\"a\":1,\"a\":2}",
+            "[1,]",
+            "01",
+            "1.",
+            "+1",
+            "1e",
+            "\"\u{1}\"",
+            "tru",
+            "1 2",
+            "\"\\ud800\"",
+            "'a'",
+            &deep,
+        ] {
             assert!(read(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -13,7 +13,7 @@ use crate::bootstrap::{self, Inputs};
 use crate::commands::restart::is_on;
 use crate::install::{self, Image};
 use crate::keys::KEYS;
-use crate::names::{DELIVERED, DETECTED, DONE, MUTABLE, STAGING, USER_DATA};
+use crate::names::{DETECTED, DONE, MUTABLE, RECEIVED, STAGING, USER_DATA};
 use crate::plan::Plan;
 use crate::policy::{self, Change};
 use crate::refusal::{Fault, Refusal, Result};
@@ -23,7 +23,7 @@ use crate::settings::{self, Settings, When};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-/// The most bytes of what the last delivery left.
+/// The most bytes of the marker.
 const LIMIT: usize = 64 * 1024;
 
 /// A file and when it was written.
@@ -56,8 +56,23 @@ pub struct Status {
     pub services: Vec<Waiting>,
     /// Classes and settings that no delivery may change, with the line of the policy.
     pub fixed: Vec<(&'static str, u32)>,
-    /// What became of the last delivery, line by line.
-    pub delivery: Vec<String>,
+    /// What is remembered of deliveries; none before the first.
+    pub delivery: Option<Delivered>,
+}
+
+/// What is remembered of deliveries; empty where there is nothing to say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// When that last changed, RFC 3339.
+    pub at: String,
+    /// The number of the last one that was taken.
+    pub generation: String,
+    /// Why the last one was refused, until one is taken.
+    pub refused: String,
+    /// Services that are still to be restarted.
+    pub restart: Vec<String>,
+    /// Services that could not be.
+    pub failed: Vec<String>,
 }
 
 /// A service and what it starts for.
@@ -85,8 +100,7 @@ pub fn look(root: &Root) -> Result<Status> {
             status.inputs.push((path.to_owned(), time));
         }
     }
-    let delivery = root.read(DELIVERED, LIMIT)?.unwrap_or_default();
-    status.delivery = String::from_utf8_lossy(&delivery).lines().map(str::to_owned).collect();
+    status.delivery = delivered(root);
     match policy::load(root) {
         Ok(policy) => {
             let fixed = policy.lines().filter(|line| line.change == Change::UserData);
@@ -102,6 +116,15 @@ pub fn look(root: &Root) -> Result<Status> {
         Err(refusal) => status.faults.extend(refusal.faults),
     }
     Ok(status)
+}
+
+/// A record that cannot be read is as none.
+fn delivered(root: &Root) -> Option<Delivered> {
+    let record = bootstrap::layer(root, RECEIVED).ok().flatten()?;
+    let text = |key: &str| record.get(key).unwrap_or_default().to_owned();
+    let list = |key: &str| text(key).split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let (restart, failed) = (list("RESTART"), list("FAILED"));
+    Some(Delivered { at: text("AT"), generation: text("GENERATION"), refused: text("WHY"), restart, failed })
 }
 
 /// The part that needs settings. What stands in their way is part of the answer.

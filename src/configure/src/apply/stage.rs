@@ -41,14 +41,13 @@ pub(super) fn stage(root: &Root, changes: &Changes<'_>) -> Result<Staged> {
     }
     let directory =
         root.directory(STAGING)?.ok_or_else(|| Fault::new(STAGING, "wanted a directory, got none"))?;
-    let result = fill(root, changes, &directory);
+    let result = rustix::fs::fsync(&above)
+        .map_err(|error| io(STAGING, "make it durable", error))
+        .and_then(|()| fill(root, changes, &directory));
     match result {
-        Ok(steps) => {
-            rustix::fs::fsync(&above).map_err(|error| io(STAGING, "make it durable", error))?;
-            Ok(Staged { directory, steps })
-        }
+        Ok(steps) => Ok(Staged { directory, steps }),
         Err(refusal) => {
-            // not committed: what cannot be cleared now is cleared by the next run
+            // the journal goes first, if it was named already: what cannot be cleared now is for the next run
             let _ = super::put::clear(root);
             Err(refusal)
         }
@@ -74,8 +73,8 @@ fn fill(root: &Root, changes: &Changes<'_>, directory: &OwnedFd) -> Result<Vec<S
     rustix::fs::fsync(directory).map_err(|error| io(STAGING, "make it durable", error))?;
     rustix::fs::renameat(directory, UNFINISHED, directory, JOURNAL)
         .map_err(|error| io(STAGING, "commit", error))?;
-    // from here on the set counts, even when its durability cannot be had
-    let _ = rustix::fs::fsync(directory);
+    // a journal that a loss of power could undo must not be acted on
+    rustix::fs::fsync(directory).map_err(|error| io(STAGING, "make it durable", error))?;
     Ok(steps)
 }
 
@@ -84,7 +83,7 @@ fn device(fd: impl AsFd, path: &str) -> Result<u64> {
 }
 
 /// Creates `name` in `directory`: 0600 from the first open, then owner and mode, then content, then durable.
-fn write(
+pub(super) fn write(
     directory: &OwnedFd,
     name: &str,
     bytes: &[u8],

@@ -130,7 +130,7 @@ impl Arguments {
                 "--help" | "-h" => given = Some(Command::Help),
                 "--version" | "-V" => given = Some(Command::Version),
                 "--user-data" | "--mutable" | "--policy" | "--kind" | "--role" => {
-                    paths.push((text.to_owned(), value()?.clone()))
+                    paths.push((text.to_owned(), value()?.clone()));
                 }
                 _ => rest.push(text.to_owned()),
             }

@@ -49,8 +49,9 @@ pub fn bring(root: &Root, image: &Image, inputs: &Inputs) -> Result<(Applied, Ve
     let found = found::read(root, settings.get("OIDC_CA_FILE"))?;
     let mut plan = crate::render::render(&settings, &found, api.as_deref()).map_err(Refusal::input)?;
     bootstrap::plan(inputs, SystemTime::now(), &mut plan);
-    let applied = apply::apply(root, &plan, &planned_accounts(&found, &plan).ids())?;
+    let mut applied = apply::apply(root, &plan, &planned_accounts(&found, &plan).ids())?;
     notes.append(&mut plan.notes);
+    notes.append(&mut applied.notes);
     Ok((applied, notes))
 }
 

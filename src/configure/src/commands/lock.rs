@@ -27,6 +27,13 @@ pub fn glance(root: &Root) -> Result<Option<Lock>> {
 
 /// Takes it, after whoever has it, within a minute. What a crash left is rolled forward or cleared then.
 pub fn take(root: &Root) -> Result<Lock> {
+    let lock = alone(root)?;
+    crate::apply::recover(root)?;
+    Ok(lock)
+}
+
+/// Takes it for a command that may write elsewhere only, and so leaves a crash's remains to the next other one.
+pub fn alone(root: &Root) -> Result<Lock> {
     let fd = directory(root)?;
     let end = Instant::now() + PATIENCE;
     loop {
@@ -42,7 +49,6 @@ pub fn take(root: &Root) -> Result<Lock> {
             Err(error) => return Err(Refusal::io(PLACE, "lock it", &error.into())),
         }
     }
-    crate::apply::recover(root)?;
     Ok(Lock { _fd: fd })
 }
 

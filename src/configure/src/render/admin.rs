@@ -67,13 +67,17 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
 
 fn admin(settings: &Settings, found: &Found, plan: &mut Plan) {
     let own = ("admin", "admin");
-    if !found.admin_home {
+    if !found.admin_home || found.accounts.ids().user("admin").is_none() {
         plan.directories.push(directory("/home/admin", 0o700));
         for (name, bytes) in &found.skeleton {
             plan.file(&format!("/home/admin/{name}"), 0o644, own, bytes.clone(), None);
         }
     }
     plan.directories.push(directory("/home/admin/.ssh", 0o700));
+    if !found.sudoers {
+        let path = "/etc/sudoers.d".to_owned();
+        plan.directories.push(PlannedDirectory { path, mode: 0o750, owner: "root", group: "root" });
+    }
     let mut text = settings.ssh_keys.join("\n");
     text.push('\n');
     plan.file(KEYS, 0o600, own, text.into_bytes(), Some(Output::Admin));

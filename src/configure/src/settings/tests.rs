@@ -23,13 +23,17 @@ fn checked(layers: &Layers, role: Role) -> Result<Settings, Vec<Fault>> {
     check(layers, &image, When::Later)
 }
 
+fn good(layers: &Layers) -> Settings {
+    checked(layers, Role::Worker).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
 fn faults(layers: &Layers, role: Role) -> Vec<String> {
     checked(layers, role).err().unwrap_or_default().iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn what_is_not_given_has_its_default() {
-    let settings = checked(&layers("", ""), Role::Worker).ok().expect("settings");
+    let settings = good(&layers("", ""));
     assert_eq!(settings.get("KUBE_API_PORT"), "6443");
     assert!(settings.telemetry.is_none() && settings.registry.is_none() && settings.ssh_keys.is_empty());
 }
@@ -37,7 +41,7 @@ fn what_is_not_given_has_its_default() {
 #[test]
 fn the_live_value_wins_unless_it_is_empty() {
     let given = layers("KUBE_API_PORT=1\nKUBE_LOG_LEVEL=3\n", "KUBE_API_PORT=2\nKUBE_LOG_LEVEL=\n");
-    let settings = checked(&given, Role::Worker).ok().expect("settings");
+    let settings = good(&given);
     assert_eq!((settings.get("KUBE_API_PORT"), settings.get("KUBE_LOG_LEVEL")), ("2", "3"));
 }
 
@@ -101,11 +105,9 @@ fn ssh_keys_are_the_union_each_once() {
         "IMMUTABLE_SSH_AUTHORIZED_KEYS='a\n\nb'\nSSH_AUTHORIZED_KEY=' c '\n",
         "SSH_AUTHORIZED_KEYS='b\nd'\n",
     );
-    let settings = checked(&given, Role::Worker).ok().expect("settings");
+    let settings = good(&given);
     assert_eq!(settings.ssh_keys, ["a", "b", "c", "d"]);
-    let none = checked(&layers("IMMUTABLE_SSH_AUTHORIZED_KEYS='# none\n '\n", ""), Role::Worker)
-        .ok()
-        .expect("settings");
+    let none = good(&layers("IMMUTABLE_SSH_AUTHORIZED_KEYS='# none\n '\n", ""));
     assert!(none.ssh_keys.is_empty());
 }
 
@@ -118,7 +120,7 @@ fn roles_of_aws_are_derived_only_when_empty() {
         detected: layer(DETECTED),
         mutable: layer("REGISTRY_ASSUME_ROLE=arn:mine\n"),
     };
-    let settings = checked(&given, Role::Worker).ok().expect("settings");
+    let settings = good(&given);
     assert_eq!(settings.aws_role("REGISTRY_ASSUME_ROLE", "registry"), "arn:mine");
     assert_eq!(
         settings.aws_role("NETSY_ASSUME_ROLE", "netsy"),

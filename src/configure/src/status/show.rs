@@ -1,6 +1,6 @@
 //! A status as text for people, and as JSON for programs: the same facts.
 
-use super::{Status, Waiting, Written};
+use super::{Delivered, Status, Waiting, Written};
 use crate::bootstrap::rfc3339;
 use crate::json::Json;
 use crate::names::{DONE, POLICY, Role};
@@ -44,12 +44,32 @@ pub fn text(status: &Status) -> String {
     for waiting in &status.services {
         line("service", &format!("{:<24} {}", waiting.service.unit(), state(waiting)));
     }
-    status.delivery.iter().for_each(|text| line("delivery", text));
+    if let Some(delivered) = &status.delivery {
+        told(delivered, &mut line);
+    }
     status.notes.iter().for_each(|text| line("note", text));
     if !status.faults.is_empty() {
         line("faults", &format!("{}: until they are mended nothing is changed", status.faults.len()));
     }
     out
+}
+
+fn told(delivered: &Delivered, line: &mut impl FnMut(&str, &str)) {
+    if !delivered.generation.is_empty() {
+        line("delivery", &format!("generation {} is the last that was taken", delivered.generation));
+    }
+    if !delivered.refused.is_empty() {
+        line("delivery", &format!("the last one was refused and has changed nothing: {}", delivered.refused));
+    }
+    for unit in &delivered.restart {
+        line("delivery", &format!("{unit} is still to be restarted: `systemctl restart {unit}` does it now"));
+    }
+    for unit in &delivered.failed {
+        line("delivery", &format!("{unit} could not be restarted: `journalctl -b -u {unit}` says why"));
+    }
+    if !delivered.at.is_empty() {
+        line("delivery", &format!("all this since {}", delivered.at));
+    }
 }
 
 fn state(waiting: &Waiting) -> String {
@@ -70,7 +90,7 @@ fn role(role: Role) -> &'static str {
 /// What programs read. Members: `image` {kind, role}, `completed_at`, `busy`, `interrupted`, `inputs` [{path,
 /// written_at}], `settings` {KEY: {place, line}}, `last_change` {path, written_at}, `differs` [path], `faults` [{place,
 /// line, key, rule, hint}], `notes` [text], `services` {unit: {on, waits_for}}, `fixed` {name: line of the policy},
-/// `delivery` [line]. What is not known is null.
+/// `delivery` {changed_at, generation, refused, restart [unit], failed [unit]}. What is not known is null.
 #[must_use]
 pub fn json(status: &Status) -> Json {
     let list =
@@ -101,7 +121,18 @@ pub fn json(status: &Status) -> Json {
         ("notes", list(&mut status.notes.iter())),
         ("services", Json::map(services)),
         ("fixed", Json::map(status.fixed.iter().map(|(name, line)| (*name, number(*line))))),
-        ("delivery", list(&mut status.delivery.iter())),
+        ("delivery", status.delivery.as_ref().map_or(Json::Null, delivery)),
+    ])
+}
+
+fn delivery(delivered: &Delivered) -> Json {
+    let list = |names: &[String]| Json::List(names.iter().map(|name| string(name)).collect());
+    Json::map([
+        ("changed_at", string(&delivered.at)),
+        ("generation", string(&delivered.generation)),
+        ("refused", string(&delivered.refused)),
+        ("restart", list(&delivered.restart)),
+        ("failed", list(&delivered.failed)),
     ])
 }
 
