@@ -5,6 +5,9 @@ use crate::refusal::Result;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+#[cfg(test)]
+mod tests;
+
 /// What `--help` says.
 pub const HELP: &str = "\
 configure: writes what the services of this node start with

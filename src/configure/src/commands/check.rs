@@ -8,12 +8,15 @@ use crate::delivery::{self, Delivery};
 use crate::envfile::{Assignment, FILE_LIMIT};
 use crate::install::{Image, role_of};
 use crate::layers::{Layer, Layers};
-use crate::names::{MUTABLE, USER_DATA};
+use crate::names::{MUTABLE, Role, USER_DATA};
 use crate::policy::{self, Policy};
 use crate::refusal::{Fault, Refusal, Result};
 use crate::settings::When;
 use std::io::Read as _;
 use std::path::Path;
+
+#[cfg(test)]
+mod tests;
 
 /// What is asked about.
 #[derive(Debug, Clone, Copy)]
@@ -26,37 +29,51 @@ pub struct Files<'a> {
     pub policy: Option<&'a Path>,
 }
 
-/// Runs it: every fault of all files, under the names that they were given by.
+/// Runs it.
 pub fn run(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<()> {
+    let faults = check(files, kind, role)?;
+    if !faults.is_empty() {
+        return Err(Refusal::input(faults));
+    }
+    crate::console::say("a node would take these settings\n");
+    Ok(())
+}
+
+/// Every fault of all files, under the names that they were given by.
+fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Vec<Fault>> {
     let role = role_of(kind, role)
         .ok_or_else(|| super::usage("wanted `--kind knd`, `--kind knc`, or another with `--role`"))?;
-    let mut faults = Vec::new();
-    let mut take = |found: Vec<Fault>| faults.extend(found);
+    let mut faults: Vec<Fault> = Vec::new();
+    // a value that breaks a rule breaks it as a delivery and as a setting: once is enough
+    let mut take = |found: Vec<Fault>| {
+        for fault in found {
+            let is_same =
+                |old: &Fault| (&old.place, old.line, &old.key) == (&fault.place, fault.line, &fault.key);
+            if !faults.iter().any(is_same) {
+                faults.push(fault);
+            }
+        }
+    };
     let user_data = parse_user_data(&read(files.user_data)?).map_err(&mut take).ok();
-    let delivered = match files.mutable {
-        Some(path) => delivery::parse(&read(path)?, MUTABLE, role, &Layer::default()).map_err(&mut take).ok(),
-        None => Some(Delivery::new()),
+    let (delivered, mutable) = match files.mutable {
+        Some(path) => live(&read(path)?, role, &mut take),
+        None => (Delivery::new(), Layer::default()),
     };
     let policy = match files.policy {
         Some(path) => policy::parse(&read(path)?, &path.display().to_string()).map_err(&mut take).ok(),
         None => Some(Policy::default()),
     };
-    if let (Some(user_data), Some(delivered)) = (user_data, delivered) {
+    if let Some(user_data) = user_data {
         let detected = facts(&user_data);
         let mut layers = Layers { user_data, detected, mutable: Layer::default() };
         if let Some(policy) = policy {
             take(policy::check(&policy, &layers, &delivered, MUTABLE));
         }
-        let assignments = delivered.into_iter().map(|(key, value, line)| Assignment { key, value, line });
-        layers.mutable = Layer::new(assignments.collect());
+        layers.mutable = mutable;
         let image = Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:0".to_owned() };
         if let Err(found) = crate::settings::check(&layers, &image, When::FirstRun) {
             take(found);
         }
-    }
-    if faults.is_empty() {
-        crate::console::say("a node would take these settings\n");
-        return Ok(());
     }
     for fault in &mut faults {
         match (fault.place.as_str(), files.mutable) {
@@ -65,7 +82,24 @@ pub fn run(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<()> {
             _ => {}
         }
     }
-    Err(Refusal::input(faults))
+    Ok(faults)
+}
+
+/// Live settings as a delivery and as the layer that they become. Where they are refused as a delivery, they are still
+/// read as a file, so that all the rest is told as well.
+fn live(bytes: &[u8], role: Role, take: &mut impl FnMut(Vec<Fault>)) -> (Delivery, Layer) {
+    match delivery::parse(bytes, MUTABLE, role, &Layer::default()) {
+        Ok(delivered) => {
+            let assignments =
+                delivered.iter().cloned().map(|(key, value, line)| Assignment { key, value, line });
+            let layer = Layer::new(assignments.collect());
+            (delivered, layer)
+        }
+        Err(found) => {
+            take(found);
+            (Delivery::new(), crate::envfile::read(bytes).map(Layer::new).unwrap_or_default())
+        }
+    }
 }
 
 /// At most as much as a node reads, and a byte more.
