@@ -32,6 +32,7 @@ pub mod json;
 pub mod keys;
 pub mod layers;
 pub mod names;
+pub mod page;
 pub mod plan;
 pub mod policy;
 pub mod probe;
