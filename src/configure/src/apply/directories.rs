@@ -17,7 +17,7 @@ pub(super) fn make(root: &Root, plan: &Plan, ids: &Ids) -> Result<Vec<String>> {
         let (uid, gid) = owner_of(ids, path, directory.owner, directory.group)?;
         let (fd, made) = match root.directory(path)? {
             Some(fd) => (fd, false),
-            None => (create(root, path)?, true),
+            None => (create(root, path, (uid, gid) == (0, 0), directory.mode)?, true),
         };
         if set(&fd, path, Some(uid), Some(gid), Mend::Exactly(directory.mode))? || made {
             changed.push(path.to_owned());
@@ -26,9 +26,11 @@ pub(super) fn make(root: &Root, plan: &Plan, ids: &Ids) -> Result<Vec<String>> {
     Ok(changed)
 }
 
-fn create(root: &Root, path: &str) -> Result<OwnedFd> {
+/// One for somebody else is closed to all until it is given away; root's own has its mode from the start.
+fn create(root: &Root, path: &str, own: bool, mode: u32) -> Result<OwnedFd> {
     let (above, name) = root.parent(path)?;
-    match rustix::fs::mkdirat(&above, name, Mode::RWXU) {
+    let first = if own { Mode::from_raw_mode(mode) } else { Mode::RWXU };
+    match rustix::fs::mkdirat(&above, name, first) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(io(path, "make it", error)),
     }

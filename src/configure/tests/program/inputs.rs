@@ -21,7 +21,7 @@ fn f05_facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused
     let node = Node::booted();
     refused(&node, "wanted the file, got none", |node| fs::remove_file(node.at(DETECTED)).unwrap());
     refused(&node, "wanted the file, got none", |node| fs::remove_file(node.at(MUTABLE)).unwrap());
-    refused(&node, "INSTANCE_IPV4", |node| fs::write(node.at(DETECTED), "").unwrap());
+    refused(&node, "VMCONFIG_KIND: wanted the whole file", |node| fs::write(node.at(DETECTED), "").unwrap());
     let text = fs::read_to_string(node.at(DETECTED)).unwrap();
     for cut in 1..text.len() - 1 {
         let mut part = text.clone();

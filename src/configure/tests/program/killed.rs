@@ -29,8 +29,7 @@ fn check(node: &Node, command: &[&str], chosen: impl Fn(usize, &Point) -> Option
         let recovered = node.snapshot();
         assert!(
             recovered.is_one_of(&old, &new),
-            "{point:?}: neither old {:?} nor new {:?}",
-            recovered.difference(&old),
+            "{point:?}: neither the old set nor the new one, but for {:?}",
             recovered.difference(&new)
         );
         // a merge that is complete has no source any more

@@ -50,7 +50,7 @@ impl Node {
         copy_files(&recipe, node.path());
         accounts(&node);
         for directory in [
-            "etc/skel", "etc/sudoers.d", "home", "opt/podplane/etc", "opt/cni/bin", "opt/nstance-agent/recv",
+            "etc/skel", "home", "opt/podplane/etc", "opt/cni/bin", "opt/nstance-agent/recv",
             "opt/env", "opt/zot", "run/podplane-detect", "var/lib", "var/log",
         ] {
             fs::create_dir_all(node.at(directory)).unwrap();
