@@ -50,7 +50,7 @@ impl Snapshot {
             .iter()
             .filter(|(path, entry)| {
                 after.get(*path).is_some_and(|new| new.content == entry.content && new != *entry)
-                    && path.starts_with("opt/cni/")
+                    && ["opt/cni/", "opt/nstance-agent/identity/nonce"].iter().any(|start| path.starts_with(start))
             })
             .map(|(path, _)| *path)
             .collect();
