@@ -27,6 +27,7 @@ pub mod delivery;
 pub mod detect;
 pub mod envfile;
 pub mod found;
+pub mod fuzz;
 pub mod install;
 pub mod json;
 pub mod keys;

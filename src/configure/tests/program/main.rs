@@ -1,7 +1,7 @@
 //! The program itself, run in a folder: killed and refused at every system call, with bad inputs, beside the shells.
 //!
-//! It is the one that images get when `VMBAKE_CONFIGURE` names it, else that of this build. As root the folder has the
-//! real users' numbers; as anybody else all users are that one.
+//! It is the static one that images get. As root the folder has the real users' numbers; as anybody else all users are
+//! that one.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
 mod dependencies;

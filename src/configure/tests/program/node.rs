@@ -5,7 +5,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use tempfile::TempDir;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 pub(crate) const MUTABLE: &str = "opt/podplane/etc/mutable.env";
 pub(crate) const DETECTED: &str = "opt/podplane/etc/detected.env";
@@ -46,7 +49,7 @@ impl Node {
     /// Baked, with user-data and facts, and drifted a little: first boot is about to happen.
     pub(crate) fn fresh() -> Self {
         let node = Self::empty();
-        let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image-recipes/knd/rootfs");
+        let recipe = Path::new(ROOT).join("image-recipes/knd/rootfs");
         copy_files(&recipe, node.path());
         accounts(&node);
         for directory in [
@@ -153,9 +156,31 @@ impl Node {
     }
 }
 
-/// The program that is tested.
+/// The program that is tested: the one that `VMBAKE_CONFIGURE` names, else one that is built as images get it, in a target
+/// directory of its own.
 pub(crate) fn program() -> String {
-    std::env::var("VMBAKE_CONFIGURE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_configure").to_owned())
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    let build = || {
+        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+        let folder = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{ROOT}/target")) + "/image";
+        let words = "build --quiet --locked --package configure --profile configure --target-dir";
+        let mut words: Vec<&str> = words.split(' ').collect();
+        words.extend([folder.as_str(), "--target", &target]);
+        cargo(&words);
+        format!("{folder}/{target}/configure/configure")
+    };
+    PROGRAM.get_or_init(|| std::env::var("VMBAKE_CONFIGURE").unwrap_or_else(|_| build())).clone()
+}
+
+/// What cargo says, in the workspace.
+#[expect(clippy::disallowed_methods, reason = "the package has no dependency to run programs with")]
+pub(crate) fn cargo(words: &[&str]) -> String {
+    let flags = "-Clinker=rust-lld\u{1f}-Clink-self-contained=yes";
+    let mut command = Command::new(env!("CARGO"));
+    command.args(words).current_dir(ROOT).env("CARGO_ENCODED_RUSTFLAGS", flags).env_remove("RUSTFLAGS");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Starts a program with neither input nor environment, and waits for it.
