@@ -38,8 +38,10 @@ pub fn delivery(bytes: &[u8]) {
         let Ok(delivered) = delivery::parse(bytes, "delivered", role, &none) else { continue };
         let merged = delivery::merge(&none, &none, &delivered);
         let text = merged.text();
-        assert!(text.is_some(), "what is taken can be written");
-        let again = envfile::read(text.unwrap_or_default().as_bytes()).map(Layer::new);
+        // quotes may make it too long
+        assert!(text.is_some() || bytes.len() > envfile::FILE_LIMIT / 4, "what is taken can be written");
+        let Some(text) = text else { continue };
+        let again = envfile::read(text.as_bytes()).map(Layer::new);
         assert!(again.is_ok_and(|again| merged.iter().all(|(key, value, _)| again.get(key) == Some(value))));
     }
 }

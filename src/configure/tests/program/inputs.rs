@@ -1,6 +1,6 @@
 //! Damaged nodes and deaf readers: refused whole, with a line that says why, and no panic.
 
-use crate::node::{DETECTED, MUTABLE, Node};
+use crate::node::{DELIVERY, DETECTED, MUTABLE, Node};
 use std::fs;
 
 /// Runs in a copy of `node` that `damage` was done to; it must be refused for `wanted`, and change nothing.
@@ -28,6 +28,23 @@ fn f05_facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused
         part.truncate(cut);
         refused(&node, "error: /opt/podplane/etc/detected.env", |node| fs::write(node.at(DETECTED), part).unwrap());
     }
+}
+
+#[test]
+fn f04_live_settings_never_grow_beyond_what_can_be_read_again() {
+    let node = Node::booted();
+    let keys = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDx a@b\n".repeat(700);
+    let merge = ["merge", &format!("/{DELIVERY}"), &format!("/{MUTABLE}"), "--delete"];
+    node.write(DELIVERY, &format!("SSH_AUTHORIZED_KEYS='{keys}'\nSSH_AUTHORIZED_KEY='{keys}'\n"), 0o600);
+    node.succeed(&merge);
+    let more = "a".repeat(4096);
+    node.write(DELIVERY, &format!("NETSY_REGION={more}\nREGISTRY_REGION={more}\n"), 0o600);
+    let old = node.snapshot();
+    let output = node.run(&merge);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    assert!(said.contains("at most 64 KiB") && node.snapshot() == old, "{said}");
+    node.succeed(&["configure"]);
 }
 
 #[test]
