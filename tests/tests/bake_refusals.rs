@@ -143,7 +143,8 @@ fn c09_what_another_has_changed_in_the_derived_forms_is_never_believed() -> Resu
     shared.bake(BASE, &store, &scratch.path().join("first"))?.done()?;
     // one byte in the middle of every unpacked tar and every kept frame; sizes stay as they were
     let mut changed = 0;
-    for line in entries(&store)?.lines().filter(|line| line.starts_with("blobs/") && !inputs.contains(*line)) {
+    for line in entries(&store)?.lines().filter(|line| line.starts_with("blobs/") && !inputs.contains(*line))
+    {
         let path = store.join(line.rsplit_once(':').context("a path and a size")?.0);
         let mut bytes = fs::read(&path)?;
         let middle = bytes.len() / 2;
@@ -162,7 +163,8 @@ fn c09_what_another_has_changed_in_the_derived_forms_is_never_believed() -> Resu
 fn s10_another_package_under_the_name_of_a_pinned_one_is_refused() -> Result<()> {
     let shared = Shared::get()?;
     let lock = shared.locked(BASE)?;
-    let package = |name: &str| lock.packages.iter().find(|one| one.name.as_str() == name).context("a package");
+    let package =
+        |name: &str| lock.packages.iter().find(|one| one.name.as_str() == name).context("a package");
     let (pinned, other) = (package("dash")?, package("bash")?);
     let scratch = shared.scratch()?;
     let (store, output, mirror) =

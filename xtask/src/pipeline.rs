@@ -10,10 +10,11 @@ use bake::name::{Arch, ImagePath, Name};
 use bake::plan::{Plan, Want, package_wants};
 use bake::stage::{self, Inputs};
 use bake::store::Store;
-use bake::tree::{Stored, Tree};
+use bake::tree::{Content, Node, Stored, Tree};
 use bake::unpack::{self, Unpacked};
 use bake::{Class, Refusal, Result, Stage};
-use std::collections::BTreeMap;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt as _;
 
@@ -54,9 +55,39 @@ pub(crate) fn tree(
             must_be_static,
         })
         .collect();
-    let mut unpacked = unpack::all(store, &inputs, jobs(threads), &|_| {})?;
+    unpack::all(store, &inputs, jobs(threads), &|_| {})
+}
+
+/// Hashes every blob that inputs were unpacked to; what is wrong is set aside, and is unpacked anew when it is next
+/// needed. For when one was found wrong: others may be.
+pub(crate) fn recheck(plan: &Plan, store: &Store, threads: usize) -> Result<()> {
+    let mut blobs = BTreeSet::new();
+    for unpacked in unpacked(plan, store, threads)? {
+        let members = match unpacked {
+            Unpacked::Package(package) => package.members,
+            Unpacked::Members(members) => members,
+        };
+        blobs.extend(members.into_iter().filter_map(|member| match member.node {
+            Node::File(Content::Stored(stored)) => Some(stored.blob),
+            _ => None,
+        }));
+    }
+    blobs.into_par_iter().try_for_each(|blob| store.verify_blob(&Digest::Sha256(blob)).map(drop))
+}
+
+/// Unpacks all inputs of `plan`, which `fetched` vouches for, and lays them out as a tree.
+pub(crate) fn tree(
+    plan: &Plan,
+    store: &Store,
+    fetched: &Fetched,
+    threads: usize,
+    show: &Show,
+) -> Result<Tree> {
+    debug_assert!(plan.wants().iter().all(|want| fetched.contains(&want.digest)));
+    let mut unpacked = unpacked(plan, store, threads)?;
+    let inputs = unpacked.len();
     let components = unpacked.split_off(plan.packages.len());
-    show.step(&format!("unpacked {} inputs", inputs.len()));
+    show.step(&format!("unpacked {inputs} inputs"));
     let packages = plan.packages.iter().map(|package| package.name.clone());
     let packages = packages.zip(unpacked).filter_map(|(name, unpacked)| match unpacked {
         Unpacked::Package(package) => Some((name, package)),

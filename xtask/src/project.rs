@@ -213,7 +213,8 @@ mod tests {
         fs::create_dir_all(folder.path().join("manifests")).unwrap();
         fs::write(folder.path().join("image-recipes/mine/recipe.toml"), "[recipe]\n").unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(rootfs.join("socket")).unwrap();
-        let refusal = Project::find(Some(folder.path())).unwrap().recipe(&"mine".parse().unwrap()).unwrap_err();
+        let refusal =
+            Project::find(Some(folder.path())).unwrap().recipe(&"mine".parse().unwrap()).unwrap_err();
         assert!(refusal.to_string().contains("only files and symbolic links"), "{refusal}");
     }
 }

@@ -146,7 +146,8 @@ fn made(
     let first: bake::Result<_> = attempt();
     let (paths, emitted) = match first {
         Err(refusal) if refusal.cause.downcast_ref::<Corrupt>().is_some() => {
-            show.step(&format!("{refusal}; unpacking again"));
+            show.step(&format!("{refusal}; unpacking again what is damaged"));
+            pipeline::recheck(plan, store, threads)?;
             attempt()?
         }
         other => other?,
