@@ -16,6 +16,8 @@
 //! - A certificate replaces a working one only together with a key that belongs to it ([`judge`]).
 //! - Which services are to be restarted is written down in the same set as their files, so that a crash in between does not
 //!   lose a restart ([`record`]).
+//! - A sender that numbers its `mutable.env`, by a first line `# generation: N`, is held to it: the number only grows, so that
+//!   an old one cannot come back ([`settings`]). Today's senders do not, and need not.
 //! - Deliveries may come as fast as they like: what changed the node less than [`PACE`] ago is waited for, and the last one
 //!   counts.
 //!
@@ -35,11 +37,19 @@ use crate::names::Role;
 use crate::refusal::Fault;
 use crate::sha512;
 use record::Record;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use take::{RECV, Taken};
 
 /// The least time between two deliveries that change something.
 pub const PACE: Duration = Duration::from_secs(5);
+
+/// How long the next delivery is waited with at `now`, when the node was last changed at `last`. A clock that was set back
+/// is not waited for.
+#[must_use]
+pub fn rest(last: Option<SystemTime>, now: SystemTime) -> Duration {
+    let age = last.and_then(|last| now.duration_since(last).ok());
+    age.map_or(Duration::ZERO, |age| PACE.saturating_sub(age))
+}
 
 /// The live settings after this delivery, none when it leaves them as they are; `record` remembers it.
 pub fn settings(

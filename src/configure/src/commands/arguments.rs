@@ -25,6 +25,7 @@ usage: configure [--root DIR] [COMMAND]
 
 On a node that does not come up:
   journalctl -b -u podplane-configure      which key of which file breaks which rule
+  journalctl -b -u nstance-recv-watch      what became of each delivery; the last one: /opt/podplane/etc/received
   /opt/podplane/etc/user-data.env          what the instance was told; written once, by first boot
   /opt/podplane/etc/mutable.env            what may change live; the last delivery is merged into it
   /opt/podplane/etc/detected.env           what the first run found out

@@ -10,20 +10,20 @@ use crate::install::Image;
 use crate::names::{DEFAULTS, MUTABLE, Role};
 use crate::receive::record::{RECORD, Record};
 use crate::receive::take::{disarm, take};
-use crate::receive::{PACE, judge};
+use crate::receive::{PACE, judge, rest};
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
 use crate::settings::{self, Settings, When};
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// What of the API server's addresses this program may not ask for itself.
 const API: &str = "KUBE_API_INTERNAL_LB_HOSTNAME";
 
 /// Runs it.
 pub fn run(root: &Root) -> Result<()> {
-    pace(root);
+    std::thread::sleep(rest(root.modified(RECORD), SystemTime::now()));
     // before anything can fail: a trigger that stays starts this again at once. One that cannot be removed does not do
     // so without end
     disarm(root).inspect_err(|_| std::thread::sleep(PACE))?;
@@ -37,12 +37,6 @@ pub fn run(root: &Root) -> Result<()> {
     // services that require the configuration may want the lock
     drop(lock);
     restart(root, &settings, &steps, record)
-}
-
-/// Waits until the last change is long enough ago; a clock that was set back is not waited for.
-fn pace(root: &Root) {
-    let age = root.modified(RECORD).and_then(|time| SystemTime::now().duration_since(time).ok());
-    std::thread::sleep(age.map_or(Duration::ZERO, |age| PACE.saturating_sub(age)));
 }
 
 /// What is to be done with a service.

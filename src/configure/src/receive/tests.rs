@@ -84,7 +84,7 @@ fn f08_links_pipes_and_second_names_are_refused_all_at_once() {
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
         .expect("a pipe");
     std::fs::create_dir(folder.at(&format!("{RECV}/mutable.env"))).expect("a directory");
-    folder.put(&format!("{RECV}/kubelet.client.crt"), &vec![b'x'; 128 * 1024 + 1]);
+    folder.put(&format!("{RECV}/kubelet.client.crt"), &vec![b'x'; 64 * 1024 + 1]);
     let said = folder.take().err().expect("a refusal");
     for name in ["ca.crt", "ca.pub", "netsy.client.key", "mutable.env", "kubelet.client.crt"] {
         assert!(said.contains(name), "{name}: {said}");
@@ -124,7 +124,7 @@ fn the_trigger_goes_whatever_it_is() {
 fn l04_a_file_that_changes_while_it_is_read_is_never_taken_in_part() {
     let folder = Folder::new("race");
     let path = folder.at(&format!("{RECV}/ca.crt"));
-    let contents: [Vec<u8>; 2] = [vec![b'a'; 100_000], vec![b'b'; 90_000]];
+    let contents: [Vec<u8>; 2] = [vec![b'a'; 60_000], vec![b'b'; 50_000]];
     std::fs::write(&path, &contents[0]).expect("a file");
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -274,4 +274,18 @@ fn somebody_else_s_directory_is_refused() {
     let other = Accounts { passwd: "root:x:4294967294:0::/:/bin/sh\n".to_owned(), ..Accounts::default() };
     let refusal = take(&root, Worker, &other.ids()).err().expect("a refusal");
     assert_eq!(refusal.class, Class::Input);
+}
+
+#[test]
+fn l07_changes_are_five_seconds_apart_and_no_clock_stops_them() {
+    use super::{PACE, rest};
+    use std::time::{Duration, SystemTime};
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let ago = |seconds| Some(now - Duration::from_secs(seconds));
+    assert_eq!(rest(None, now), Duration::ZERO);
+    assert_eq!(rest(ago(0), now), PACE);
+    assert_eq!(rest(ago(2), now), PACE - Duration::from_secs(2));
+    assert_eq!(rest(ago(6), now), Duration::ZERO);
+    assert_eq!(rest(Some(now + Duration::from_secs(1)), now), Duration::ZERO);
+    assert_eq!(rest(Some(now), SystemTime::UNIX_EPOCH), Duration::ZERO);
 }
