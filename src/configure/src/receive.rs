@@ -32,9 +32,10 @@ pub mod take;
 mod tests;
 
 use crate::delivery;
-use crate::layers::Layer;
+use crate::layers::{Layer, Layers};
 use crate::names::Role;
-use crate::refusal::Fault;
+use crate::policy::{self, Policy};
+use crate::refusal::{Fault, Refusal};
 use crate::sha512;
 use record::Record;
 use std::time::{Duration, SystemTime};
@@ -51,12 +52,14 @@ pub fn rest(last: Option<SystemTime>, now: SystemTime) -> Duration {
     age.map_or(Duration::ZERO, |age| PACE.saturating_sub(age))
 }
 
-/// The live settings after this delivery, none when it leaves them as they are; `record` remembers it.
+/// The live settings after this delivery to a node that has `present`, none when it leaves them as they are; `record`
+/// remembers it. A `policy` in doubt stops settings, and not certificates, which it says nothing of.
 pub fn settings(
     role: Role,
     taken: &Taken,
     defaults: &Layer,
-    present: &Layer,
+    present: &Layers,
+    policy: &Result<Policy, Refusal>,
     record: &mut Record,
 ) -> Result<Option<Layer>, Vec<Fault>> {
     let Some(bytes) = taken.recv.get(table::MUTABLE) else { return Ok(None) };
@@ -71,11 +74,16 @@ pub fn settings(
         return Ok(None);
     }
     let generation = generation(bytes, &place, record.get("GENERATION")).map_err(|fault| vec![fault])?;
+    let policy = policy.as_ref().map_err(|refusal| refusal.faults.clone())?;
+    let fixed = policy::check(policy, present, &delivered, &place);
+    if !fixed.is_empty() {
+        return Err(fixed);
+    }
     record.set("MUTABLE", &name);
     if let Some(number) = generation {
         record.set("GENERATION", &number.to_string());
     }
-    Ok(Some(delivery::merge(defaults, present, &delivered)))
+    Ok(Some(delivery::merge(defaults, &present.mutable, &delivered)))
 }
 
 /// The number in a line `# generation: N` at the top, when the sender numbers what it sends. It only grows; a sender that

@@ -116,7 +116,7 @@ fn api_addresses(
 }
 
 /// The accounts as they will be.
-fn planned_accounts(found: &Found, plan: &Plan) -> Accounts {
+pub(crate) fn planned_accounts(found: &Found, plan: &Plan) -> Accounts {
     let mut accounts = found.accounts.clone();
     for file in &plan.files {
         let text = || String::from_utf8_lossy(&file.bytes).into_owned();

@@ -8,6 +8,7 @@ use crate::apply;
 use crate::bootstrap::{self, layer};
 use crate::install::Image;
 use crate::names::{DEFAULTS, MUTABLE, Role};
+use crate::policy::Policy;
 use crate::receive::record::{RECORD, Record};
 use crate::receive::take::{disarm, take};
 use crate::receive::{PACE, judge, rest};
@@ -61,8 +62,9 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
         Fault::new(DEFAULTS, "wanted the image's defaults, got none").hint("bake the image again")
     })?;
     let mut faults = Vec::new();
-    let present = &inputs.layers.mutable;
-    let merged = crate::receive::settings(image.role, &taken, &defaults, present, record);
+    // before the first run is done there is nothing that could be changed
+    let policy = if inputs.when == When::Later { crate::policy::load(root) } else { Ok(Policy::default()) };
+    let merged = crate::receive::settings(image.role, &taken, &defaults, &inputs.layers, &policy, record);
     let merged = merged.unwrap_or_else(|found| {
         faults.extend(found);
         None

@@ -5,7 +5,7 @@ use super::record::Record;
 use super::take::{KEYS, RECV, TRIGGER, Taken, disarm, take};
 use super::{generation, settings, table};
 use crate::accounts::{Accounts, Ids};
-use crate::layers::Layer;
+use crate::layers::{Layer, Layers};
 use crate::names::Role::{self, ControlPlane, Worker};
 use crate::plan::Plan;
 use crate::refusal::Class;
@@ -224,7 +224,10 @@ fn delivered(text: &str, record: &mut Record) -> Result<Option<Layer>, String> {
     taken.recv.insert("mutable.env".to_owned(), text.as_bytes().to_vec());
     let defaults = Layer::of([("KUBE_LOG_LEVEL".to_owned(), "2".to_owned())]);
     let present = Layer::of([("OIDC_ISSUER".to_owned(), "https://present".to_owned())]);
-    settings(ControlPlane, &taken, &defaults, &present, record).map_err(|faults| faults[0].to_string())
+    let present = Layers { mutable: present, ..Layers::default() };
+    let policy = crate::policy::parse(b"endpoints = \"user-data\"\n", "policy").expect("a policy");
+    settings(ControlPlane, &taken, &defaults, &present, &Ok(policy), record)
+        .map_err(|faults| faults[0].to_string())
 }
 
 #[test]
@@ -233,6 +236,18 @@ fn l01_one_bad_line_among_thirty_refuses_all_and_never_says_the_value() {
     text.push_str("NOPE='hunter2'\n");
     let said = delivered(&text, &mut Record::default()).err().expect("a refusal");
     assert!(said.contains("mutable.env:31: NOPE") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn l06_what_the_policy_fixes_refuses_the_delivery_by_its_line() {
+    let mut record = Record::default();
+    let text = "KUBE_LOG_LEVEL='4'\nKUBE_API_ETCD_SERVERS='https://192.0.2.1:2379'\n";
+    let said = delivered(text, &mut record).err().expect("a refusal");
+    assert!(
+        said.contains("mutable.env:2: KUBE_API_ETCD_SERVERS") && said.contains("policy.toml:1"),
+        "{said}"
+    );
+    assert!(record.get("MUTABLE").is_empty() && !said.contains("192.0.2.1"));
 }
 
 #[test]
