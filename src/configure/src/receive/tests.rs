@@ -5,7 +5,7 @@ use super::record::Record;
 use super::take::{KEYS, RECV, TRIGGER, Taken, disarm, take};
 use super::{generation, settings, table};
 use crate::accounts::{Accounts, Ids};
-use crate::layers::Layer;
+use crate::layers::{Layer, Layers};
 use crate::names::Role::{self, ControlPlane, Worker};
 use crate::plan::Plan;
 use crate::refusal::Class;
@@ -84,7 +84,7 @@ fn f08_links_pipes_and_second_names_are_refused_all_at_once() {
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
         .expect("a pipe");
     std::fs::create_dir(folder.at(&format!("{RECV}/mutable.env"))).expect("a directory");
-    folder.put(&format!("{RECV}/kubelet.client.crt"), &vec![b'x'; 128 * 1024 + 1]);
+    folder.put(&format!("{RECV}/kubelet.client.crt"), &vec![b'x'; 64 * 1024 + 1]);
     let said = folder.take().err().expect("a refusal");
     for name in ["ca.crt", "ca.pub", "netsy.client.key", "mutable.env", "kubelet.client.crt"] {
         assert!(said.contains(name), "{name}: {said}");
@@ -124,7 +124,7 @@ fn the_trigger_goes_whatever_it_is() {
 fn l04_a_file_that_changes_while_it_is_read_is_never_taken_in_part() {
     let folder = Folder::new("race");
     let path = folder.at(&format!("{RECV}/ca.crt"));
-    let contents: [Vec<u8>; 2] = [vec![b'a'; 100_000], vec![b'b'; 90_000]];
+    let contents: [Vec<u8>; 2] = [vec![b'a'; 60_000], vec![b'b'; 50_000]];
     std::fs::write(&path, &contents[0]).expect("a file");
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -224,7 +224,10 @@ fn delivered(text: &str, record: &mut Record) -> Result<Option<Layer>, String> {
     taken.recv.insert("mutable.env".to_owned(), text.as_bytes().to_vec());
     let defaults = Layer::of([("KUBE_LOG_LEVEL".to_owned(), "2".to_owned())]);
     let present = Layer::of([("OIDC_ISSUER".to_owned(), "https://present".to_owned())]);
-    settings(ControlPlane, &taken, &defaults, &present, record).map_err(|faults| faults[0].to_string())
+    let present = Layers { mutable: present, ..Layers::default() };
+    let policy = crate::policy::parse(b"endpoints = \"user-data\"\n", "policy").expect("a policy");
+    settings(ControlPlane, &taken, &defaults, &present, &Ok(policy), record)
+        .map_err(|faults| faults[0].to_string())
 }
 
 #[test]
@@ -233,6 +236,18 @@ fn l01_one_bad_line_among_thirty_refuses_all_and_never_says_the_value() {
     text.push_str("NOPE='hunter2'\n");
     let said = delivered(&text, &mut Record::default()).err().expect("a refusal");
     assert!(said.contains("mutable.env:31: NOPE") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn l06_what_the_policy_fixes_refuses_the_delivery_by_its_line() {
+    let mut record = Record::default();
+    let text = "KUBE_LOG_LEVEL='4'\nKUBE_API_ETCD_SERVERS='https://192.0.2.1:2379'\n";
+    let said = delivered(text, &mut record).err().expect("a refusal");
+    assert!(
+        said.contains("mutable.env:2: KUBE_API_ETCD_SERVERS") && said.contains("policy.toml:1"),
+        "{said}"
+    );
+    assert!(record.get("MUTABLE").is_empty() && !said.contains("192.0.2.1"));
 }
 
 #[test]
@@ -274,4 +289,18 @@ fn somebody_else_s_directory_is_refused() {
     let other = Accounts { passwd: "root:x:4294967294:0::/:/bin/sh\n".to_owned(), ..Accounts::default() };
     let refusal = take(&root, Worker, &other.ids()).err().expect("a refusal");
     assert_eq!(refusal.class, Class::Input);
+}
+
+#[test]
+fn l07_changes_are_five_seconds_apart_and_no_clock_stops_them() {
+    use super::{PACE, rest};
+    use std::time::{Duration, SystemTime};
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let ago = |seconds| Some(now - Duration::from_secs(seconds));
+    assert_eq!(rest(None, now), Duration::ZERO);
+    assert_eq!(rest(ago(0), now), PACE);
+    assert_eq!(rest(ago(2), now), PACE - Duration::from_secs(2));
+    assert_eq!(rest(ago(6), now), Duration::ZERO);
+    assert_eq!(rest(Some(now + Duration::from_secs(1)), now), Duration::ZERO);
+    assert_eq!(rest(Some(now), SystemTime::UNIX_EPOCH), Duration::ZERO);
 }
