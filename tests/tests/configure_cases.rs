@@ -37,3 +37,8 @@ fn merge_reaches_every_recorded_end_state_or_a_better_one() {
 fn restart_asks_systemd_what_was_recorded() {
     check("restart", 13);
 }
+
+#[test]
+fn receive_takes_deliveries_in_as_recorded_or_better() {
+    check("recv-watch", 25);
+}

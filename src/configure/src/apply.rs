@@ -62,6 +62,12 @@ pub fn apply(root: &Root, plan: &Plan, ids: &Ids) -> Result<Applied> {
     Ok(applied)
 }
 
+/// The services that would be affected, without changing anything.
+pub fn affected(root: &Root, plan: &Plan, ids: &Ids) -> Result<BTreeSet<Service>> {
+    let changes = lookup::look(root, plan, ids)?;
+    Ok(changes.paths().flat_map(|(_, output)| output.map_or(&[][..], Output::services)).copied().collect())
+}
+
 /// Puts one file into place without a set around it, for who may write in its directory only: the temporary is beside
 /// it, and what a crash leaves there is used up by the next call. True when it was not there already.
 pub fn replace(root: &Root, file: &PlannedFile, ids: &Ids) -> Result<bool> {

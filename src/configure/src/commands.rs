@@ -10,6 +10,7 @@ pub mod detect;
 pub mod hosts;
 pub mod lock;
 pub mod merge;
+pub mod receive;
 pub mod restart;
 pub mod schema;
 pub mod status;
@@ -43,6 +44,7 @@ fn dispatch(arguments: &Arguments) -> Result<()> {
         Command::Detect => detect::run(&root()?)?,
         Command::Hosts => hosts::run(&root()?)?,
         Command::Merge { source, destination, delete } => merge::run(&root()?, source, destination, *delete)?,
+        Command::Receive => receive::run(&root()?)?,
         Command::Restart => restart::run(&root()?)?,
         Command::Check { user_data, mutable, policy, kind, role } => {
             let files = check::Files { user_data, mutable: mutable.as_deref(), policy: policy.as_deref() };

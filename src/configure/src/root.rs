@@ -51,6 +51,16 @@ impl Root {
         Ok(Some(text))
     }
 
+    /// When `path` was last written to, links not followed; none when it is not there.
+    #[must_use]
+    pub fn modified(&self, path: &str) -> Option<std::time::SystemTime> {
+        let (directory, name) = self.parent(path).ok()?;
+        let stat = rustix::fs::statat(&directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let nanoseconds = u32::try_from(stat.st_mtime_nsec).ok()?;
+        let since = std::time::Duration::new(u64::try_from(stat.st_mtime).ok()?, nanoseconds);
+        std::time::SystemTime::UNIX_EPOCH.checked_add(since)
+    }
+
     /// The directory `path` for writing in it; none when it is not there. No link is followed on the way.
     pub fn directory(&self, path: &str) -> Result<Option<OwnedFd>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;

@@ -13,9 +13,10 @@ use crate::bootstrap::{self, Inputs};
 use crate::commands::restart::is_on;
 use crate::install::{self, Image};
 use crate::keys::KEYS;
-use crate::names::{DETECTED, DONE, MUTABLE, RECEIVED, STAGING, USER_DATA};
+use crate::names::{DETECTED, DONE, MUTABLE, STAGING, USER_DATA};
 use crate::plan::Plan;
 use crate::policy::{self, Change};
+use crate::receive::record::RECORD;
 use crate::refusal::{Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
@@ -120,7 +121,7 @@ pub fn look(root: &Root) -> Result<Status> {
 
 /// A record that cannot be read is as none.
 fn delivered(root: &Root) -> Option<Delivered> {
-    let record = bootstrap::layer(root, RECEIVED).ok().flatten()?;
+    let record = bootstrap::layer(root, RECORD).ok().flatten()?;
     let text = |key: &str| record.get(key).unwrap_or_default().to_owned();
     let list = |key: &str| text(key).split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let (restart, failed) = (list("RESTART"), list("FAILED"));

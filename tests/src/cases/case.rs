@@ -149,6 +149,7 @@ impl Case {
         if case.kind.is_empty() {
             case.kind = "knd".to_owned();
         }
+        case.steps.iter_mut().for_each(super::material::swap);
         Ok(case)
     }
 

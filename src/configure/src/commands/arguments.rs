@@ -79,6 +79,8 @@ pub enum Command {
         /// Whether the source goes after it was merged.
         delete: bool,
     },
+    /// `receive`, `nstance-recv-watch.sh`
+    Receive,
     /// `restart`, `restart.sh`
     Restart,
     /// `check`
@@ -175,6 +177,7 @@ fn parse_command(command: &str, rest: &[String], paths: &[(String, OsString)]) -
         // the scripts that call it hand over words of their own
         "install" => Ok(Command::Install),
         "hosts" => alone(Command::Hosts),
+        "receive" => alone(Command::Receive),
         "restart" => alone(Command::Restart),
         "merge" => match rest {
             [source, destination, flag @ ..] if flag.len() <= 1 => Ok(Command::Merge {

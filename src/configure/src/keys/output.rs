@@ -47,10 +47,12 @@ pub enum Output {
     Hosts,
     /// The admin user, its `authorized_keys` and its sudo
     Admin,
+    /// A delivered certificate or key, and who reads it; [`crate::receive::table`] says which.
+    Delivered(&'static [Service]),
 }
 
 impl Output {
-    /// All.
+    /// All that settings reach.
     pub const ALL: [Self; 21] = [
         Self::NstanceAgentEnv,
         Self::NstanceCa,
@@ -75,7 +77,7 @@ impl Output {
         Self::Admin,
     ];
 
-    /// Where it is; of several files the first, and `HOST` for a host name.
+    /// Where it is; of several files the first, and `HOST` for a host name. Delivered files say it themselves.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -100,6 +102,7 @@ impl Output {
             Self::OidcCa => "/opt/crt/oidc-ca.pem",
             Self::Hosts => "/etc/hosts",
             Self::Admin => "/home/admin/.ssh/authorized_keys",
+            Self::Delivered(_) => "",
         }
     }
 
@@ -119,6 +122,7 @@ impl Output {
             Self::ContainerdConfig => &[Service::Containerd],
             Self::FluentBitEnv | Self::FluentBitConfig => &[Service::FluentBit],
             Self::Kube2iamEnv | Self::Kube2iamKubeconfig => &[Service::Kube2iam],
+            Self::Delivered(services) => services,
             Self::RegistryHosts | Self::Hosts | Self::Admin => &[],
         }
     }

@@ -66,7 +66,7 @@ fn a_setting_reaches_the_files_that_the_table_says_and_no_others() {
 }
 
 fn outputs_that_differ(before: &Plan, after: &Plan) -> BTreeSet<Output> {
-    let all = |plan: &Plan| -> BTreeMap<Output, Vec<(String, Option<Vec<u8>>)>> {
+    let all = |plan: &Plan| {
         let mut out: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for file in &plan.files {
             out.entry(file.output).or_default().push((file.path.clone(), Some(file.bytes.clone())));
@@ -74,10 +74,10 @@ fn outputs_that_differ(before: &Plan, after: &Plan) -> BTreeSet<Output> {
         for removal in &plan.removals {
             out.entry(removal.output).or_default().push((removal.path.clone(), None));
         }
-        out.into_iter().filter_map(|(output, files)| Some((output?, files))).collect()
+        out
     };
     let (before, after) = (all(before), all(after));
-    Output::ALL.into_iter().filter(|output| before.get(output) != after.get(output)).collect()
+    Output::ALL.into_iter().filter(|output| before.get(&Some(*output)) != after.get(&Some(*output))).collect()
 }
 
 /// Nodes of each kind of provider, with everything on, and with little.

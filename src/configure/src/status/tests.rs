@@ -2,7 +2,8 @@
 
 use super::{Status, json, look, text};
 use crate::json::Json;
-use crate::names::{DETECT_FACTS, RECEIVED};
+use crate::names::DETECT_FACTS;
+use crate::receive::record::RECORD;
 use crate::root::Root;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -158,7 +159,7 @@ fn the_policy_and_the_last_delivery_are_told() {
         "# strict\ncluster-admin = \"user-data\"\nroot = \"live\"\n",
     );
     node.write(
-        RECEIVED,
+        RECORD,
         "AT=2026-11-22T15:00:00Z\nGENERATION=42\nWHY='a\x1bb'\nRESTART=zot,kubelet\nFAILED=netsy\n",
     );
     let status = node.status();
