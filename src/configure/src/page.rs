@@ -5,6 +5,7 @@ mod tests;
 
 use crate::keys::{Given, KEYS, Key, Output};
 use crate::names::Role;
+use crate::receive::table::{CA_PUB, CRT, KEY, PAIRS, PUB, SIGNING, SIGNING_KEY, SIGNING_PUB};
 use crate::services::Service;
 use std::fmt::Write as _;
 
@@ -30,6 +31,18 @@ means \"not set\". Only `SSH_AUTHORIZED_KEY`, `SSH_AUTHORIZED_KEYS` and `IMMUTAB
 
 Marks: **c** asked on control planes only · **s** secret · **r**, **a**, **e** the policy's classes `root`, `cluster-admin`,
 `endpoints`, see [below](#policy).
+";
+
+const DELIVERED: &str = "
+## What a delivery may bring besides settings
+
+The agent's `recv/` has certificates and public keys, its `keys/` the private keys that it made. A certificate goes into
+place only with a key that belongs to it; the key's directory and group are those of the service. Controllers' and
+scheduler's certificates and `service-accounts.key` are for control planes. All files are 0640, owned by root; certificates and
+public keys have the group podplane. Other names are passed over.
+
+| delivered | certificate or public key | private key, its group | restarts |
+|---|---|---|---|
 ";
 
 const POLICY: &str = "
@@ -80,8 +93,22 @@ pub fn text() -> String {
         let files: Vec<String> = service.needs().iter().map(|path| format!("`{path}`")).collect();
         let _ = writeln!(out, "| {} | {} |", service.unit(), files.join(" "));
     }
+    delivered(&mut out);
     out.push_str(POLICY);
     out
+}
+
+fn delivered(out: &mut String) {
+    out.push_str(DELIVERED);
+    for pair in &PAIRS {
+        let key = pair.key_on(Role::ControlPlane).map(|(path, group)| format!("`{path}`, {group}"));
+        let (name, key) = (pair.name, key.unwrap_or_default());
+        let _ = writeln!(out, "| `{name}.crt` | `{CRT}/{name}.crt` | {key} | {} |", list(pair.services));
+    }
+    let _ = writeln!(out, "| `{CA_PUB}` | `{PUB}/{CA_PUB}` | | |");
+    let _ = writeln!(out, "| `{SIGNING_PUB}` | `{PUB}/{SIGNING_PUB}` | | {} |", list(SIGNING));
+    let to = format!("`{KEY}/kube-apiserver/{SIGNING_KEY}`, kube-apiserver");
+    let _ = writeln!(out, "| `{SIGNING_KEY}` | | {to} | {} |", list(SIGNING));
 }
 
 fn row(key: &Key, out: &mut String) {
