@@ -167,13 +167,13 @@ fn settled(root: &Root, image: &Image, status: &mut Status) -> Result<()> {
 /// What the next run would write, and what the last one wrote. The API server's addresses are taken as they are: no name
 /// server is asked. Before the first run everything differs, and nothing is said.
 fn compare(root: &Root, inputs: &Inputs, settings: &Settings, status: &mut Status) -> Result<()> {
-    if inputs.when == When::FirstRun {
-        return Ok(());
-    }
     let found = crate::found::read(root, settings.get("OIDC_CA_FILE"))?;
     let none = settings.get("KUBE_API_INTERNAL_LB_HOSTNAME").is_empty().then_some(&[][..]);
     let mut plan = crate::render::render(settings, &found, none).map_err(Refusal::input)?;
     status.notes.append(&mut plan.notes);
+    if inputs.when == When::FirstRun {
+        return Ok(());
+    }
     let ids = crate::commands::configure::planned_accounts(&found, &plan).ids();
     status.differs = crate::apply::difference(root, &plan, &ids)?;
     status.changed = newest(root, &plan, &status.differs)?;

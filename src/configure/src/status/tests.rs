@@ -21,6 +21,14 @@ fn before_the_first_run_it_says_so() {
 }
 
 #[test]
+fn what_the_first_run_will_stumble_over_is_told_before_it() {
+    let node = Node::new("stumble");
+    std::fs::remove_file(node.0.join("etc/containerd/config.toml")).expect("the image's file");
+    let places: Vec<_> = looked(&node).faults.into_iter().map(|fault| fault.place).collect();
+    assert_eq!(places, ["/etc/containerd/config.toml"]);
+}
+
+#[test]
 fn a_configured_node_differs_in_nothing_and_its_services_wait_for_a_delivery() {
     let node = Node::new("after");
     node.configure();
