@@ -42,3 +42,9 @@ fn restart_asks_systemd_what_was_recorded() {
 fn receive_takes_deliveries_in_as_recorded_or_better() {
     check("recv-watch", 25);
 }
+
+/// Cases of our own in the recorded form: what the scripts did in them is not known, and would not be wanted.
+#[test]
+fn l01_l09_l11_f08_deliveries_that_are_wrong_change_nothing_and_are_told_once() {
+    check("receive-faults", 6);
+}

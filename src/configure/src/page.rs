@@ -61,7 +61,7 @@ KUBE_API_ETCD_SERVERS = \"user-data\"
 ```
 
 A delivery may repeat what a node has already. One that would change a fixed setting is refused whole, and the refusal
-names the policy's line. A policy with a fault lets no delivery through. A line for one of `SSH_AUTHORIZED_KEY` and
+names the policy's line. A policy with a fault lets no settings through. A line for one of `SSH_AUTHORIZED_KEY` and
 `SSH_AUTHORIZED_KEYS`, or of `OIDC_CA_CERT`, `OIDC_CA_FILE` and `OIDC_CUSTOM_CA`, is one for all of them.
 ";
 

@@ -16,6 +16,8 @@
 //! - A certificate replaces a working one only together with a key that belongs to it ([`judge`]).
 //! - Which services are to be restarted is written down in the same set as their files, so that a crash in between does not
 //!   lose a restart ([`record`]).
+//! - A sender that numbers its `mutable.env`, by a first line `# generation: N`, is held to it: the number only grows, so that
+//!   an old one cannot come back ([`settings`]). Today's senders do not, and need not.
 //! - Deliveries may come as fast as they like: what changed the node less than [`PACE`] ago is waited for, and the last one
 //!   counts.
 //!
@@ -33,21 +35,31 @@ use crate::delivery;
 use crate::layers::{Layer, Layers};
 use crate::names::Role;
 use crate::policy::{self, Policy};
-use crate::refusal::Fault;
+use crate::refusal::{Fault, Refusal};
 use crate::sha512;
 use record::Record;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use take::{RECV, Taken};
 
 /// The least time between two deliveries that change something.
 pub const PACE: Duration = Duration::from_secs(5);
 
-/// The live settings after this delivery, none when it leaves them as they are; `record` remembers it.
+/// How long the next delivery is waited with at `now`, when the node was last changed at `last`. A clock that was set back
+/// is not waited for.
+#[must_use]
+pub fn rest(last: Option<SystemTime>, now: SystemTime) -> Duration {
+    let age = last.and_then(|last| now.duration_since(last).ok());
+    age.map_or(Duration::ZERO, |age| PACE.saturating_sub(age))
+}
+
+/// The live settings after this delivery to a node that has `present`, none when it leaves them as they are; `record`
+/// remembers it. A `policy` in doubt stops settings, and not certificates, which it says nothing of.
 pub fn settings(
     role: Role,
     taken: &Taken,
     defaults: &Layer,
-    present: &Layer,
+    present: &Layers,
+    policy: &Result<Policy, Refusal>,
     record: &mut Record,
 ) -> Result<Option<Layer>, Vec<Fault>> {
     let Some(bytes) = taken.recv.get(table::MUTABLE) else { return Ok(None) };
@@ -62,27 +74,16 @@ pub fn settings(
         return Ok(None);
     }
     let generation = generation(bytes, &place, record.get("GENERATION")).map_err(|fault| vec![fault])?;
+    let policy = policy.as_ref().map_err(|refusal| refusal.faults.clone())?;
+    let fixed = policy::check(policy, present, &delivered, &place);
+    if !fixed.is_empty() {
+        return Err(fixed);
+    }
     record.set("MUTABLE", &name);
     if let Some(number) = generation {
         record.set("GENERATION", &number.to_string());
     }
-    Ok(Some(delivery::merge(defaults, present, &delivered)))
-}
-
-/// What in this delivery the image's `policy` fixes; `present` is what the node has. A delivery that cannot be read is told of
-/// by [`settings`].
-#[must_use]
-pub fn forbidden(
-    role: Role,
-    taken: &Taken,
-    defaults: &Layer,
-    present: &Layers,
-    policy: &Policy,
-) -> Vec<Fault> {
-    let place = format!("{RECV}/{}", table::MUTABLE);
-    let bytes = taken.recv.get(table::MUTABLE);
-    let delivered = bytes.and_then(|bytes| delivery::parse(bytes, &place, role, defaults).ok());
-    policy::check(policy, present, &delivered.unwrap_or_default(), &place)
+    Ok(Some(delivery::merge(defaults, &present.mutable, &delivered)))
 }
 
 /// The number in a line `# generation: N` at the top, when the sender numbers what it sends. It only grows; a sender that

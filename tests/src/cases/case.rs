@@ -114,6 +114,9 @@ pub(super) struct Expect {
     pub(super) exit_code: i32,
     #[serde(default)]
     pub(super) fatal_names: Vec<String>,
+    /// Of our own cases: not a word is said.
+    #[serde(default)]
+    pub(super) silent: bool,
     #[serde(default)]
     pub(super) changes: Vec<Change>,
     #[serde(default)]

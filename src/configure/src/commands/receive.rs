@@ -8,25 +8,28 @@ use crate::apply;
 use crate::bootstrap::{self, layer};
 use crate::install::Image;
 use crate::names::{DEFAULTS, MUTABLE, Role};
+use crate::policy::Policy;
 use crate::receive::record::{RECORD, Record};
 use crate::receive::take::{disarm, take};
-use crate::receive::{PACE, judge};
+use crate::receive::{PACE, judge, rest};
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
 use crate::settings::{self, Settings, When};
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// What of the API server's addresses this program may not ask for itself.
 const API: &str = "KUBE_API_INTERNAL_LB_HOSTNAME";
 
 /// Runs it.
 pub fn run(root: &Root) -> Result<()> {
+    std::thread::sleep(rest(root.modified(RECORD), SystemTime::now()));
+    // before anything can fail: a trigger that stays starts this again at once. One that cannot be removed does not do
+    // so without end
+    disarm(root).inspect_err(|_| std::thread::sleep(PACE))?;
     let image = crate::install::load(root)?;
-    pace(root);
     let lock = lock::take(root)?;
-    disarm(root)?;
     let mut record = Record::read(root);
     let (settings, steps) = match deliver(root, &image, &mut record) {
         Ok(done) => done,
@@ -35,12 +38,6 @@ pub fn run(root: &Root) -> Result<()> {
     // services that require the configuration may want the lock
     drop(lock);
     restart(root, &settings, &steps, record)
-}
-
-/// Waits until the last change is long enough ago; a clock that was set back is not waited for.
-fn pace(root: &Root) {
-    let age = root.modified(RECORD).and_then(|time| SystemTime::now().duration_since(time).ok());
-    std::thread::sleep(age.map_or(Duration::ZERO, |age| PACE.saturating_sub(age)));
 }
 
 /// What is to be done with a service.
@@ -65,17 +62,13 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
         Fault::new(DEFAULTS, "wanted the image's defaults, got none").hint("bake the image again")
     })?;
     let mut faults = Vec::new();
-    let present = &inputs.layers.mutable;
-    let merged = crate::receive::settings(image.role, &taken, &defaults, present, record);
+    // before the first run is done there is nothing that could be changed
+    let policy = if inputs.when == When::Later { crate::policy::load(root) } else { Ok(Policy::default()) };
+    let merged = crate::receive::settings(image.role, &taken, &defaults, &inputs.layers, &policy, record);
     let merged = merged.unwrap_or_else(|found| {
         faults.extend(found);
         None
     });
-    let policy = crate::policy::load(root)?;
-    if merged.is_some() {
-        let present = &inputs.layers;
-        faults.extend(crate::receive::forbidden(image.role, &taken, &defaults, present, &policy));
-    }
     let mut delivered = crate::plan::Plan::default();
     let installed = judge::installed(root, image.role)?;
     faults.extend(judge::judge(image.role, &taken, &installed, &mut delivered));

@@ -47,7 +47,7 @@ pub enum Output {
     Hosts,
     /// The admin user, its `authorized_keys` and its sudo
     Admin,
-    /// A delivered certificate or key, and who reads it; [`crate::receive::table`] says which.
+    /// A delivered certificate or key, and who reads it; [`crate::receive::table`] says which. No setting reaches it.
     Delivered(&'static [Service]),
 }
 
@@ -77,7 +77,7 @@ impl Output {
         Self::Admin,
     ];
 
-    /// Where it is; of several files the first, and `HOST` for a host name. Delivered files say it themselves.
+    /// Where it is; of several files the first, and `HOST` for a host name.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ impl Output {
             Self::OidcCa => "/opt/crt/oidc-ca.pem",
             Self::Hosts => "/etc/hosts",
             Self::Admin => "/home/admin/.ssh/authorized_keys",
-            Self::Delivered(_) => "",
+            Self::Delivered(_) => "/opt/crt",
         }
     }
 

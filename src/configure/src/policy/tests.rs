@@ -1,7 +1,6 @@
 use super::{Policy, check, parse};
 use crate::delivery::Delivery;
 use crate::layers::{Layer, Layers};
-use crate::names::Role;
 
 const PLACE: &str = "/opt/nstance-agent/recv/mutable.env";
 
@@ -50,25 +49,6 @@ fn l06_what_hands_out_root_or_the_cluster_is_refused_under_a_strict_policy_by_ke
         assert!(told.contains(&wanted), "{wanted}: {told:?}");
     }
     assert!(told.iter().all(|fault| !fault.contains("s3cr3t")), "{told:?}");
-}
-
-#[test]
-fn l06_what_the_agent_left_is_asked_of_the_policy() {
-    let mut taken = crate::receive::take::Taken::default();
-    let defaults = layer(&[("MINE", "")]);
-    let forbidden = |taken: &_, text: &str| {
-        let faults =
-            crate::receive::forbidden(Role::Worker, taken, &defaults, &Layers::default(), &policy(text));
-        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert!(forbidden(&taken, STRICT).is_empty());
-    taken.recv.insert("mutable.env".to_owned(), b"MINE=1\nKUBE_API_PORT=7443\n".to_vec());
-    let told = forbidden(&taken, STRICT);
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(
-        told.iter().all(|told| told.starts_with(&format!("{PLACE}:2: KUBE_API_PORT: wanted no live change")))
-    );
-    assert!(forbidden(&taken, "endpoints = \"live\"").is_empty());
 }
 
 #[test]

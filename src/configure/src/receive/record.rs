@@ -24,8 +24,7 @@ use crate::services::Service;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-/// Where it is.
-pub const RECORD: &str = "/opt/podplane/etc/received";
+pub use crate::names::RECEIVED as RECORD;
 
 /// The record.
 #[derive(Clone, Default)]

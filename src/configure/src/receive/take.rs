@@ -22,10 +22,10 @@ pub const RECV: &str = "/opt/nstance-agent/recv";
 pub const KEYS: &str = "/opt/nstance-agent/keys";
 /// What the agent touches when all files of a delivery are written.
 pub const TRIGGER: &str = "write-files.last";
-/// The most bytes of a file: a bundle of authorities is far below.
-const LIMIT: usize = 128 * 1024;
+/// The most bytes of a file: a chain is a tenth of it, and all files together stay within the program's 16 MiB.
+const LIMIT: usize = 64 * 1024;
 /// How often a file that changes while it is read is read again.
-const TRIES: u32 = 3;
+const TRIES: u32 = 10;
 /// How many names of the directory are looked at, and how many of those passed over are told.
 const NAMES: usize = 10_000;
 const TOLD: usize = 16;
@@ -45,14 +45,14 @@ impl Taken {
     /// By what it is told from any other.
     #[must_use]
     pub fn name(&self) -> String {
-        let mut parts: Vec<Vec<u8>> = Vec::new();
-        for (directory, files) in [(RECV, &self.recv), (KEYS, &self.keys)] {
-            for (name, bytes) in files {
-                parts.push(format!("{directory}/{name} {}\n", bytes.len()).into_bytes());
-                parts.push(bytes.clone());
-            }
-        }
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let files =
+            self.recv.iter().map(|file| (RECV, file)).chain(self.keys.iter().map(|file| (KEYS, file)));
+        let named: Vec<(String, &[u8])> = files
+            .map(|(directory, (name, bytes))| {
+                (format!("{directory}/{name} {}\n", bytes.len()), bytes.as_slice())
+            })
+            .collect();
+        let parts: Vec<&[u8]> = named.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]).collect();
         sha512::name(&parts)
     }
 }
@@ -159,6 +159,10 @@ fn file(
             Err(error) => return Err(io(error)),
         };
         let before = rustix::fs::fstat(fd.as_fd()).map_err(io)?;
+        // replaced since its name was looked up: the new one counts
+        if before.st_nlink == 0 {
+            continue;
+        }
         if let Err(rule) = is_sound(&before, owners) {
             return Ok(Err(Fault::new(path, rule)));
         }

@@ -25,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
                 .entries
                 .get(RECORD)
                 .is_some_and(|entry| (entry.mode.as_str(), entry.owner.as_str()) == ("0600", "root:root")),
-            Difference::Extra { path, .. } => seen.ended.code == 0 && is_delivered(seen, path),
+            Difference::Extra { path, .. } => [0, 6].contains(&seen.ended.code) && is_delivered(seen, path),
             _ => false,
         },
     },
