@@ -19,6 +19,9 @@ use std::time::SystemTime;
 /// The key, in what `configure detect` leaves, of the API server's addresses.
 pub const ADDRESSES: &str = "KUBE_API_ADDRESSES";
 
+/// The last key of a whole `detected.env`: it is written sorted.
+const LAST: &str = "VMCONFIG_KIND";
+
 /// The inputs of a run.
 pub struct Inputs {
     /// The three files as they are, or as the first run is about to write them.
@@ -37,6 +40,9 @@ pub fn read(root: &Root, image: &Image) -> Result<Inputs> {
         let gone =
             |path: &str| Refusal::from(Fault::new(path, "wanted the file, got none").hint(hint.clone()));
         let detected = layer(root, DETECTED)?.ok_or_else(|| gone(DETECTED))?;
+        if detected.get(LAST).is_none_or(str::is_empty) {
+            return Err(Fault::new(DETECTED, "wanted the whole file, got one that is cut").key(LAST).hint(hint).into());
+        }
         let mutable = layer(root, MUTABLE)?.ok_or_else(|| gone(MUTABLE))?;
         return Ok(Inputs {
             layers: Layers { user_data, detected, mutable },

@@ -36,9 +36,9 @@ pub struct Found {
     pub identity: BTreeSet<String>,
     /// Users and groups.
     pub accounts: Accounts,
-    /// Files that a new home directory starts with: name and content.
+    /// Files that a new home directory starts with, and that are not there: name and content.
     pub skeleton: Vec<(String, Vec<u8>)>,
-    /// Whether the admin user's home is there.
+    /// Whether the admin user and its home are there.
     pub admin_home: bool,
     /// Whether sudo's directory is there.
     pub sudoers: bool,
@@ -68,11 +68,15 @@ pub fn read(root: &Root, oidc_file: &str) -> Result<Found> {
     }
     found.identity = root.list(IDENTITY)?.into_iter().collect();
     for name in root.list("/etc/skel")? {
+        if root.exists(&format!("/home/admin/{name}"))? {
+            continue;
+        }
         if let Ok(Some(bytes)) = root.read(&format!("/etc/skel/{name}"), LIMIT) {
             found.skeleton.push((name, bytes));
         }
     }
-    found.admin_home = root.exists("/home/admin")?;
+    // the directory is made before the account is: alone it is what a crash has left, not a home
+    found.admin_home = root.exists("/home/admin")? && found.accounts.ids().user("admin").is_some();
     found.sudoers = root.exists("/etc/sudoers.d")?;
     found.socket = root.exists(crate::render::directories::SOCKET)?;
     found.oidc_file = oidc_file.is_empty() || root.exists(oidc_file)?;

@@ -55,10 +55,12 @@ impl Layer {
         self.map.insert(key.to_owned(), (value.to_owned(), 0));
     }
 
-    /// As a file of [`crate::envfile`], sorted; none when a value has no safe spelling.
+    /// As a file of [`crate::envfile`], sorted; none when a value has no safe spelling, or all of them together are more
+    /// than a file may have: it could not be read again.
     #[must_use]
     pub fn text(&self) -> Option<String> {
-        self.map.iter().map(|(key, (value, _))| crate::envfile::line(key, value)).collect()
+        let lines = self.map.iter().map(|(key, (value, _))| crate::envfile::line(key, value));
+        lines.collect::<Option<String>>().filter(|text| text.len() <= crate::envfile::FILE_LIMIT)
     }
 }
 

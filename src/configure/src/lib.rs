@@ -30,6 +30,7 @@ pub mod detect;
 pub mod ed25519;
 pub mod envfile;
 pub mod found;
+pub mod fuzz;
 pub mod install;
 pub mod json;
 pub mod keys;

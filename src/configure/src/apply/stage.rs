@@ -3,7 +3,7 @@
 use super::io;
 use super::lookup::Changes;
 use crate::names::STAGING;
-use crate::refusal::{Fault, Refusal, Result};
+use crate::refusal::{Fault, Result};
 use crate::root::Root;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -73,7 +73,8 @@ fn fill(root: &Root, changes: &Changes<'_>, directory: &OwnedFd) -> Result<Vec<S
     rustix::fs::fsync(directory).map_err(|error| io(STAGING, "make it durable", error))?;
     rustix::fs::renameat(directory, UNFINISHED, directory, JOURNAL)
         .map_err(|error| io(STAGING, "commit", error))?;
-    // a journal that a loss of power could undo must not be acted on
+    // not durable: not committed, and the caller clears it. Files put into place before the journal is on the disk could
+    // be found without it after a power cut, and nothing would complete the set.
     rustix::fs::fsync(directory).map_err(|error| io(STAGING, "make it durable", error))?;
     Ok(steps)
 }
@@ -106,7 +107,7 @@ pub(super) fn write(
     let mut file = std::fs::File::from(fd);
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
-        .map_err(|error| Refusal::io(path, "write it", &error))
+        .map_err(|error| io(path, "write it", Errno::from_io_error(&error).unwrap_or(Errno::IO)))
 }
 
 /// The journal's text: one step a line; paths are checked to have no line break.

@@ -51,6 +51,10 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Assignment>, Vec<Syntax>> {
         let line = line_of(bytes, at);
         return Err(vec![Syntax { line, key: None, rule: "wanted no NUL and no carriage return" }]);
     }
+    if let Some(at) = text.find(|character| super::is_no_character(u32::from(character))) {
+        let line = line_of(bytes, at);
+        return Err(vec![Syntax { line, key: None, rule: "wanted no code point that is no character" }]);
+    }
     let mut reader = Reader { text, at: 0, line: 1 };
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     while reader.at < text.len() {

@@ -54,6 +54,8 @@ fn f03_bytes_and_keys_without_a_safe_spelling_are_refused_with_their_line() {
         (&b"A=1\nB=a\0b"[..], 2),
         (b"A=1\nB=2\r\n", 2),
         (b"A=\xff", 1),
+        ("A=1\nB=\u{fdd0}".as_bytes(), 2),
+        ("A=1\nB='\u{10ffff}'".as_bytes(), 2),
         (b"\xef\xbb\xbfA=1", 1),
         (b"A=1\n1A=2", 2),
         (b"A='unclosed\n\n", 1),
@@ -81,6 +83,8 @@ fn f02_what_is_written_is_read_back() {
         let text = line("K", value).expect("writable");
         assert_eq!(values(&text), Some(vec![("K".to_owned(), value.to_owned())]), "{text:?}");
     }
-    assert!(line("K", "a\rb").is_none());
-    assert!(line("K", "a\0b").is_none());
+    for unsafe_one in ["a\rb", "a\0b", "\u{1b}", "\u{7f}", "\u{fdd0}", "\u{fdef}", "\u{ffff}", "\u{1fffe}"] {
+        assert!(line("K", unsafe_one).is_none(), "{unsafe_one:?}");
+    }
+    assert!(line("K", "\u{fdcf}\u{fdf0}\u{fffd}\u{85}").is_some());
 }
