@@ -8,6 +8,7 @@ pub mod check;
 pub mod configure;
 pub mod detect;
 pub mod hosts;
+pub mod install;
 pub mod lock;
 pub mod merge;
 pub mod receive;
@@ -38,7 +39,7 @@ fn dispatch(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Help => crate::console::say(arguments::HELP),
         Command::Version => crate::console::say(concat!("configure ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Install => crate::console::say("installed: this image was baked with everything in it\n"),
+        Command::Install => install::run(&root()?)?,
         Command::Configure => configure::run(&root()?, configure::Extent::All)?,
         Command::Bootstrap => configure::run(&root()?, configure::Extent::FirstRun)?,
         Command::Detect => detect::run(&root()?)?,

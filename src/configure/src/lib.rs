@@ -36,6 +36,8 @@ pub mod json;
 pub mod keys;
 pub mod layers;
 pub mod names;
+#[cfg(test)]
+mod node;
 pub mod page;
 pub mod pem;
 pub mod plan;

@@ -14,8 +14,7 @@ pub const DONE: &str = "/opt/podplane/bootstrap.done";
 pub const INSTALLED: &str = "/opt/podplane/share/vmconfig-installed.json";
 /// Which settings may not change live.
 pub const POLICY: &str = "/opt/podplane/share/policy.toml";
-/// What is remembered of deliveries, in the form of an environment file: `AT`, `GENERATION`, `WHY` one was refused, which
-/// services are still to `RESTART` and which `FAILED` to.
+/// What is remembered of deliveries; see [`crate::receive::record`].
 pub const RECEIVED: &str = "/opt/podplane/etc/received";
 /// Where a set of files waits to be put into place; root's alone.
 pub const STAGING: &str = "/opt/podplane/etc/.staging";

@@ -5,6 +5,7 @@ mod tests;
 
 use crate::keys::{Given, KEYS, Key, Output};
 use crate::names::Role;
+use crate::receive::table::{CA_PUB, CRT, KEY, PAIRS, PUB, SIGNING, SIGNING_KEY, SIGNING_PUB};
 use crate::services::Service;
 use std::fmt::Write as _;
 
@@ -32,6 +33,18 @@ Marks: **c** asked on control planes only · **s** secret · **r**, **a**, **e**
 `endpoints`, see [below](#policy).
 ";
 
+const DELIVERED: &str = "
+## What a delivery may bring besides settings
+
+The agent's `recv/` has certificates and public keys, its `keys/` the private keys that it made. A certificate goes into
+place only with a key that belongs to it; the key's directory and group are those of the service. Controllers' and
+scheduler's certificates and `service-accounts.key` are for control planes. All files are 0640, owned by root; certificates and
+public keys have the group podplane. Other names are passed over.
+
+| delivered | certificate or public key | private key, its group | restarts |
+|---|---|---|---|
+";
+
 const POLICY: &str = "
 ## Policy
 
@@ -48,7 +61,7 @@ KUBE_API_ETCD_SERVERS = \"user-data\"
 ```
 
 A delivery may repeat what a node has already. One that would change a fixed setting is refused whole, and the refusal
-names the policy's line. A policy with a fault lets no delivery through. A line for one of `SSH_AUTHORIZED_KEY` and
+names the policy's line. A policy with a fault lets no settings through. A line for one of `SSH_AUTHORIZED_KEY` and
 `SSH_AUTHORIZED_KEYS`, or of `OIDC_CA_CERT`, `OIDC_CA_FILE` and `OIDC_CUSTOM_CA`, is one for all of them.
 ";
 
@@ -80,8 +93,22 @@ pub fn text() -> String {
         let files: Vec<String> = service.needs().iter().map(|path| format!("`{path}`")).collect();
         let _ = writeln!(out, "| {} | {} |", service.unit(), files.join(" "));
     }
+    delivered(&mut out);
     out.push_str(POLICY);
     out
+}
+
+fn delivered(out: &mut String) {
+    out.push_str(DELIVERED);
+    for pair in &PAIRS {
+        let key = pair.key_on(Role::ControlPlane).map(|(path, group)| format!("`{path}`, {group}"));
+        let (name, key) = (pair.name, key.unwrap_or_default());
+        let _ = writeln!(out, "| `{name}.crt` | `{CRT}/{name}.crt` | {key} | {} |", list(pair.services));
+    }
+    let _ = writeln!(out, "| `{CA_PUB}` | `{PUB}/{CA_PUB}` | | |");
+    let _ = writeln!(out, "| `{SIGNING_PUB}` | `{PUB}/{SIGNING_PUB}` | | {} |", list(SIGNING));
+    let to = format!("`{KEY}/kube-apiserver/{SIGNING_KEY}`, kube-apiserver");
+    let _ = writeln!(out, "| `{SIGNING_KEY}` | | {to} | {} |", list(SIGNING));
 }
 
 fn row(key: &Key, out: &mut String) {

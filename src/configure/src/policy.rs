@@ -2,7 +2,7 @@
 //!
 //! `/opt/podplane/share/policy.toml` has lines `NAME = "user-data"` or `NAME = "live"`, where a name is a class of
 //! [`Grant`] or one setting; a setting's own line counts before its class's. Whatever has no line may change live, and so
-//! may everything on an image without the file. A policy that cannot be understood lets nothing through.
+//! may everything on an image without the file. A policy that cannot be understood lets no settings through.
 //!
 //! What is asked is whether the *outcome* changes: a delivery may repeat what the node has already. Only deliveries are
 //! asked: who can write the node's own files is root, and needs no delivery.
@@ -101,7 +101,7 @@ pub fn parse(bytes: &[u8], place: &str) -> std::result::Result<Policy, Vec<Fault
             Err(rule) => faults.push(Fault::new(place, rule).line(line)),
         }
     }
-    let hint = "nothing is delivered under a policy that is in doubt: bake the image again";
+    let hint = "no settings are delivered under a policy that is in doubt: bake the image again";
     if faults.is_empty() { Ok(policy) } else { Err(faults.into_iter().map(|one| one.hint(hint)).collect()) }
 }
 

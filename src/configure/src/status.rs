@@ -13,9 +13,10 @@ use crate::bootstrap::{self, Inputs};
 use crate::commands::restart::is_on;
 use crate::install::{self, Image};
 use crate::keys::KEYS;
-use crate::names::{DETECTED, DONE, MUTABLE, RECEIVED, STAGING, USER_DATA};
+use crate::names::{DETECTED, DONE, MUTABLE, STAGING, USER_DATA};
 use crate::plan::Plan;
 use crate::policy::{self, Change};
+use crate::receive::record::RECORD;
 use crate::refusal::{Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
@@ -120,7 +121,7 @@ pub fn look(root: &Root) -> Result<Status> {
 
 /// A record that cannot be read is as none.
 fn delivered(root: &Root) -> Option<Delivered> {
-    let record = bootstrap::layer(root, RECEIVED).ok().flatten()?;
+    let record = bootstrap::layer(root, RECORD).ok().flatten()?;
     let text = |key: &str| record.get(key).unwrap_or_default().to_owned();
     let list = |key: &str| text(key).split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let (restart, failed) = (list("RESTART"), list("FAILED"));
@@ -166,13 +167,13 @@ fn settled(root: &Root, image: &Image, status: &mut Status) -> Result<()> {
 /// What the next run would write, and what the last one wrote. The API server's addresses are taken as they are: no name
 /// server is asked. Before the first run everything differs, and nothing is said.
 fn compare(root: &Root, inputs: &Inputs, settings: &Settings, status: &mut Status) -> Result<()> {
-    if inputs.when == When::FirstRun {
-        return Ok(());
-    }
     let found = crate::found::read(root, settings.get("OIDC_CA_FILE"))?;
     let none = settings.get("KUBE_API_INTERNAL_LB_HOSTNAME").is_empty().then_some(&[][..]);
     let mut plan = crate::render::render(settings, &found, none).map_err(Refusal::input)?;
     status.notes.append(&mut plan.notes);
+    if inputs.when == When::FirstRun {
+        return Ok(());
+    }
     let ids = crate::commands::configure::planned_accounts(&found, &plan).ids();
     status.differs = crate::apply::difference(root, &plan, &ids)?;
     status.changed = newest(root, &plan, &status.differs)?;

@@ -11,6 +11,9 @@ use crate::refusal::{Fault, Refusal, Result};
 use crate::root::Root;
 use crate::settings;
 
+#[cfg(test)]
+mod tests;
+
 /// Runs it; `delete` removes the source once the settings are durable.
 pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result<()> {
     let _lock = lock::take(root)?;

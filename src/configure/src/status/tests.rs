@@ -1,93 +1,10 @@
-//! A whole node in a folder, with every account being whoever runs the test, so that no privilege is needed.
-
 use super::{Status, json, look, text};
 use crate::json::Json;
-use crate::names::{DETECT_FACTS, RECEIVED};
-use crate::root::Root;
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use crate::node::Node;
+use crate::receive::record::RECORD;
 
-struct Node(PathBuf);
-
-const ACCOUNTS: [&str; 13] = [
-    "root",
-    "podplane",
-    "nstance-agent",
-    "fluent-bit",
-    "kube2iam",
-    "containerd",
-    "kubelet",
-    "zot",
-    "netsy",
-    "kube-apiserver",
-    "kube-scheduler",
-    "kube-controller-manager",
-    "systemd-journal",
-];
-const USER: &str = "PROVIDER_KIND=local\nCLUSTER_ID=c\nINSTANCE_ID=i\nNSTANCE_SERVER_AGENT_ADDR='[::1]:2'\n\
-    NSTANCE_SERVER_REGISTRATION_ADDR=127.0.0.1:1\nNETSY_SECRET_ACCESS_KEY=s3cr3t\n";
-const FACTS: &str = "VMCONFIG_KIND=knc\nINSTANCE_PROVIDER_ID=id\nINSTANCE_IPV4=10.0.0.1\nINSTANCE_IPV6=\n\
-    INSTANCE_NETDEV=e\nINSTANCE_HOSTNAME=h\nINSTANCE_FQDN=h.d\nKUBE_API_ADDRESSES=\n";
-
-impl Node {
-    /// An image of a control plane, with user-data.
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("configure-status-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        let node = Self(path);
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        let (mut passwd, mut group) = (String::new(), String::new());
-        for account in ACCOUNTS {
-            let _ = writeln!(passwd, "{account}:x:{uid}:{gid}::/:/bin/sh");
-            let _ = writeln!(group, "{account}:x:{gid}:");
-        }
-        let manifest = r#"{"kind": "knc", "images": [{"image": "registry.k8s.io/pause:3.9"}]}"#;
-        for (path, content) in [
-            ("/etc/passwd", passwd.as_str()),
-            ("/etc/group", &group),
-            ("/etc/hosts", "127.0.0.1 localhost\n"),
-            ("/etc/containerd/config.toml", "version = 3\n"),
-            ("/opt/podplane/share/vmconfig-installed.json", manifest),
-            ("/opt/podplane/share/defaults/mutable.env", "NETSY_BUCKET=b\nKUBE_API_PORT=6443\n"),
-            ("/opt/podplane/etc/user-data.env", USER),
-            ("/opt/nstance-agent/identity/nonce.jwt", "nonce"),
-            ("/var/lib/dpkg/status", ""),
-            ("/var/log/README", ""),
-            ("/home/README", ""),
-            ("/etc/sudoers.d/README", ""),
-            (DETECT_FACTS, FACTS),
-        ] {
-            node.write(path, content);
-        }
-        node
-    }
-
-    fn write(&self, path: &str, content: &str) {
-        let path = self.0.join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-        std::fs::write(path, content).expect("a file");
-    }
-
-    fn root(&self) -> Root {
-        Root::open(&self.0).expect("a root")
-    }
-
-    fn configure(&self) {
-        let root = self.root();
-        let image = crate::install::load(&root).expect("an image");
-        let inputs = crate::bootstrap::read(&root, &image).expect("inputs");
-        crate::commands::configure::bring(&root, &image, &inputs).expect("configured");
-    }
-
-    fn status(&self) -> Status {
-        look(&self.root()).expect("a status")
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn looked(node: &Node) -> Status {
+    look(&node.root()).expect("a status")
 }
 
 fn told(status: &Status, wanted: &str) -> bool {
@@ -97,17 +14,25 @@ fn told(status: &Status, wanted: &str) -> bool {
 #[test]
 fn before_the_first_run_it_says_so() {
     let node = Node::new("before");
-    let status = node.status();
+    let status = looked(&node);
     assert_eq!((status.completed_at.as_deref(), status.faults.as_slice()), (None, &[][..]));
     assert!(told(&status, "first run   not done yet"), "{}", text(&status));
     assert!(told(&status, "netsy                    waits for /opt/env/netsy.env"), "{}", text(&status));
 }
 
 #[test]
+fn what_the_first_run_will_stumble_over_is_told_before_it() {
+    let node = Node::new("stumble");
+    std::fs::remove_file(node.0.join("etc/containerd/config.toml")).expect("the image's file");
+    let places: Vec<_> = looked(&node).faults.into_iter().map(|fault| fault.place).collect();
+    assert_eq!(places, ["/etc/containerd/config.toml"]);
+}
+
+#[test]
 fn a_configured_node_differs_in_nothing_and_its_services_wait_for_a_delivery() {
     let node = Node::new("after");
     node.configure();
-    let status = node.status();
+    let status = looked(&node);
     assert!(status.faults.is_empty() && status.differs.is_empty(), "{}", text(&status));
     assert!(status.completed_at.is_some() && status.changed.is_some());
     let waiting = |unit: &str| {
@@ -129,10 +54,10 @@ fn what_somebody_changed_and_what_a_setting_would_change_differs() {
     node.write("/opt/env/kubelet.env", "INSTANCE_ID=other\n");
     let mutable = std::fs::read_to_string(node.0.join("opt/podplane/etc/mutable.env")).expect("settings");
     node.write("/opt/podplane/etc/mutable.env", &mutable.replace("6443", "7443"));
-    let differs: Vec<_> = node.status().differs.into_iter().collect();
+    let differs: Vec<_> = looked(&node).differs.into_iter().collect();
     assert_eq!(differs, ["/opt/env/kube-apiserver.env", "/opt/env/kubelet.env"]);
     node.configure();
-    assert!(node.status().differs.is_empty());
+    assert!(looked(&node).differs.is_empty());
 }
 
 #[test]
@@ -141,7 +66,7 @@ fn faults_are_part_of_the_answer_and_what_is_known_is_told_all_the_same() {
     node.configure();
     node.write("/opt/podplane/etc/mutable.env", "NETSY_BUCKET=b\nKUBE_API_PORT=s3cr3t\n");
     node.write("/opt/podplane/share/policy.toml", "root = \"live\"\nnope = \"live\"\n");
-    let status = node.status();
+    let status = looked(&node);
     let places: Vec<_> = status.faults.iter().map(|fault| (fault.place.as_str(), fault.line)).collect();
     let wanted = [("/opt/podplane/share/policy.toml", Some(2)), ("/opt/podplane/etc/mutable.env", Some(2))];
     assert_eq!(places, wanted);
@@ -158,10 +83,10 @@ fn the_policy_and_the_last_delivery_are_told() {
         "# strict\ncluster-admin = \"user-data\"\nroot = \"live\"\n",
     );
     node.write(
-        RECEIVED,
+        RECORD,
         "AT=2026-11-22T15:00:00Z\nGENERATION=42\nWHY='a\x1bb'\nRESTART=zot,kubelet\nFAILED=netsy\n",
     );
-    let status = node.status();
+    let status = looked(&node);
     assert_eq!(status.fixed, [("cluster-admin", 2)]);
     for wanted in
         ["`cluster-admin`", "generation 42", "a\\u{1b}b", "restart kubelet", "-u netsy", "T15:00:00Z"]
@@ -179,12 +104,12 @@ fn looking_changes_nothing_and_sees_a_run_under_way_or_cut_short() {
     let node = Node::new("looking");
     node.configure();
     std::fs::create_dir(node.0.join("opt/podplane/etc/.staging")).expect("what a crash left");
-    let status = node.status();
+    let status = looked(&node);
     assert!(status.interrupted && !status.busy);
     assert!(node.0.join("opt/podplane/etc/.staging").exists());
     let lock = crate::commands::lock::take(&node.root()).expect("the lock");
-    let status = node.status();
+    let status = looked(&node);
     assert!(status.busy && !status.interrupted, "{}", text(&status));
     drop(lock);
-    assert!(!node.status().busy);
+    assert!(!looked(&node).busy);
 }
