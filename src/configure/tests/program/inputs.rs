@@ -27,7 +27,7 @@ fn f05_facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused
         let mut part = text.clone();
         part.truncate(cut);
         refused(&node, "error: /opt/podplane/etc/detected.env", |node| {
-            fs::write(node.at(DETECTED), part).unwrap()
+            fs::write(node.at(DETECTED), part).unwrap();
         });
     }
 }
