@@ -14,6 +14,7 @@ mod accounts;
 mod base;
 mod case;
 mod compare;
+mod material;
 mod room;
 mod rules;
 mod tree;

@@ -69,7 +69,7 @@ impl Shared {
             fs::copy(workspace::program()?, shared.program())?;
             Ok(fs::set_permissions(shared.program(), fs::Permissions::from_mode(0o755))?)
         })?;
-        shared.once("project", || shared.copy_project(&shared.project()))?;
+        shared.once("project", || copy_project(workspace::root(), &shared.project()))?;
         Ok(shared)
     }
 
@@ -108,15 +108,9 @@ impl Shared {
         self.folder.join("project")
     }
 
-    /// Another copy of them.
+    /// Another copy of them: not of the checkout, which may be worked on meanwhile.
     pub fn copy_project(&self, to: &Path) -> Result<()> {
-        fs::create_dir_all(to)?;
-        let shell = Shell::new()?;
-        for part in ["image-recipes", "manifests"] {
-            let from = workspace::root().join(part);
-            cmd!(shell, "cp --recursive {from} {to}").quiet().run()?;
-        }
-        Ok(())
+        copy_project(&self.project(), to)
     }
 
     /// A mirror of stand-ins.
@@ -274,6 +268,16 @@ impl Shared {
         }
         Ok(fs::write(place("done"), "")?)
     }
+}
+
+fn copy_project(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let shell = Shell::new()?;
+    for part in ["image-recipes", "manifests"] {
+        let from = from.join(part);
+        cmd!(shell, "cp --recursive {from} {to}").quiet().run()?;
+    }
+    Ok(())
 }
 
 /// Where a store has a blob.

@@ -131,3 +131,55 @@ fn c01_a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() ->
     ensure!(whole(&output, &BASE.name())? == wanted);
     Ok(())
 }
+
+#[test]
+fn c09_what_another_has_changed_in_the_derived_forms_is_never_believed() -> Result<()> {
+    let shared = Shared::get()?;
+    let wanted = shared.reference(BASE)?;
+    let scratch = shared.scratch()?;
+    let store = scratch.path().join("store");
+    shared.cold_store(BASE, &store)?;
+    let inputs = entries(&store)?;
+    shared.bake(BASE, &store, &scratch.path().join("first"))?.done()?;
+    // one byte in the middle of every unpacked tar and every kept frame; sizes stay as they were
+    let mut changed = 0;
+    for line in entries(&store)?.lines().filter(|line| line.starts_with("blobs/") && !inputs.contains(*line)) {
+        let path = store.join(line.rsplit_once(':').context("a path and a size")?.0);
+        let mut bytes = fs::read(&path)?;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x20;
+        fs::write(&path, bytes)?;
+        changed += 1;
+    }
+    ensure!(changed > 100, "only {changed} derived blobs");
+    let output = scratch.path().join("second");
+    shared.bake(BASE, &store, &output)?.done()?;
+    ensure!(whole(&output, &BASE.name())? == wanted);
+    Ok(())
+}
+
+#[test]
+fn s10_another_package_under_the_name_of_a_pinned_one_is_refused() -> Result<()> {
+    let shared = Shared::get()?;
+    let lock = shared.locked(BASE)?;
+    let package = |name: &str| lock.packages.iter().find(|one| one.name.as_str() == name).context("a package");
+    let (pinned, other) = (package("dash")?, package("bash")?);
+    let scratch = shared.scratch()?;
+    let (store, output, mirror) =
+        (scratch.path().join("store"), scratch.path().join("out"), scratch.path().join("mirror"));
+    shared.cold_store(BASE, &store)?;
+    // a real package, signed for by the same index, but not the one that is pinned; once whole, once of the right size
+    let whole = fs::read(store.join(blob(&other.sha256.into())))?;
+    fs::remove_file(store.join(blob(&pinned.sha256.into())))?;
+    let served = mirror.join(&pinned.file);
+    fs::create_dir_all(served.parent().context("a folder")?)?;
+    let size = usize::try_from(pinned.size)?;
+    for bytes in [&whole[..], &whole[..size]] {
+        fs::write(&served, bytes)?;
+        let run = shared.bake(BASE, &store, &output)?;
+        let run = run.option("--debian-mirror", &mirror).option("--debian-security-mirror", &mirror);
+        let ended = refused(&run, 4, &store, &output)?;
+        ensure!(ended.stderr.contains("error: dash: fetch: "), "{ended}");
+    }
+    Ok(())
+}

@@ -37,3 +37,14 @@ fn merge_reaches_every_recorded_end_state_or_a_better_one() {
 fn restart_asks_systemd_what_was_recorded() {
     check("restart", 13);
 }
+
+#[test]
+fn receive_takes_deliveries_in_as_recorded_or_better() {
+    check("recv-watch", 25);
+}
+
+/// Cases of our own in the recorded form: what the scripts did in them is not known, and would not be wanted.
+#[test]
+fn l01_l09_l11_f08_deliveries_that_are_wrong_change_nothing_and_are_told_once() {
+    check("receive-faults", 6);
+}

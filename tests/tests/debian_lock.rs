@@ -4,7 +4,7 @@
 //! the resolver reads the InRelease that it downloaded, so that both see the archive of one moment.
 //! Needs: apt-get, gpgv, base64.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
+#![allow(clippy::unwrap_used, clippy::panic)] // as in any test; clippy sees only the functions that are tests
 
 use bake::debian::resolve::{Archive, Limits, Task, resolve};
 use bake::debian::{inrelease, openpgp};
@@ -24,22 +24,40 @@ const HOST: &str = "systemd systemd-sysv udev dbus iproute2 nftables iptables op
     systemd-resolved systemd-timesyncd cloud-init containerd runc containernetworking-plugins socat curl conntrack ethtool \
     kmod libpq5 uidmap libsubid5 linux-image-cloud-ARCH";
 
-/// Requests, and the packages that only one of the two chooses, each with its reason. Anything else is a fault.
-const CASES: &[(&str, &[(&str, &str)])] = &[
-    (HOST, &[]),
-    ("", &[]),
+/// See `CASES`.
+type Case = (&'static str, &'static [Arch], &'static [(&'static str, &'static str)]);
+
+/// Requests, for which architectures, and the packages that only one of the two chooses, each with its reason.
+/// Anything else is a fault.
+const CASES: &[Case] = &[
+    (HOST, &Arch::ALL, &[]),
+    ("", &[Arch::Amd64], &[]),
+    ("postgresql apache2 php mariadb-server", &[Arch::Amd64], &[]),
     // alternatives, virtual packages and conflicts by the dozen
-    ("docker.io podman buildah libvirt-daemon-system", &[]),
-    ("postgresql apache2 php mariadb-server", &[]),
-    ("exim4 mutt munin logrotate unattended-upgrades", &[]),
-    ("task-gnome-desktop texlive-full", &[]),
+    (
+        "docker.io podman buildah libvirt-daemon-system",
+        &[Arch::Amd64],
+        &[
+            (
+                "containernetworking-plugins",
+                "one of two answers to golang-github-containers-common; apt chooses it before it sees that podman \
+                 needs the other, netavark, anyway",
+            ),
+            (
+                "cron",
+                "the first of logrotate's `cron | anacron | cron-daemon | systemd-sysv`; apt has chosen systemd-sysv for \
+                 another choice before, we make that one after",
+            ),
+            ("cron-daemon-common", "cron needs it"),
+        ],
+    ),
 ];
 
 #[test]
 fn a_lock_has_the_packages_that_apt_would_install() {
     for arch in Arch::ALL {
         let apt = &Apt::new(arch);
-        for (asked, explained) in CASES {
+        for (asked, _, explained) in CASES.iter().filter(|(_, arches, _)| arches.contains(&arch)) {
             let request = request(asked, arch);
             let lock = resolved(apt, &request);
             let ours: BTreeSet<(String, String)> =
@@ -49,10 +67,10 @@ fn a_lock_has_the_packages_that_apt_would_install() {
             let differ: BTreeSet<&str> =
                 ours.symmetric_difference(&theirs).map(|(name, _)| name.as_str()).collect();
             let known: BTreeSet<&str> = explained.iter().map(|(name, _)| *name).collect();
-            let only = |set: &BTreeSet<(String, String)>| {
-                set.iter().filter(|(name, _)| differ.contains(name.as_str())).cloned().collect::<Vec<_>>()
-            };
-            assert_eq!(differ, known, "{arch} {asked}: ours {:?}, apt's {:?}", only(&ours), only(&theirs));
+            let (extra, missing) = (ours.difference(&theirs), theirs.difference(&ours));
+            let both =
+                format!("only ours {:?}, only apt's {:?}", Vec::from_iter(extra), Vec::from_iter(missing));
+            assert_eq!(differ, known, "{arch} {asked}: {both}");
         }
     }
 }
@@ -234,6 +252,9 @@ impl Archive for Apt {
     /// By its digest, so that it is the one of apt's InRelease even when the archive moves meanwhile.
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, _: u64) -> bake::Result<Vec<u8>> {
         let to = self.root.path().join(digest.hex());
+        if to.exists() {
+            return Ok(fs::read(&to).unwrap());
+        }
         let url =
             format!("{}/dists/{}/{}", mirror(&suite.archive).trim_end_matches('/'), suite.name, paths[0]);
         let (shell, hash) = (self.shell(), format!("SHA256:{}", digest.hex()));

@@ -15,7 +15,7 @@ A first image:     cargo xtask bake --kind base
 What it would do:  cargo xtask plan --kind base
 Why a file is in:  cargo xtask why dist/base.debian-13.amd64.tar.zst /usr/bin/containerd
 
-Exit codes: 0 done, 1 the tool itself failed, 2 usage or manifest, 3 network, 4 verification (size, digest,
+Exit codes: 0 done, 1 the tool itself failed, 2 usage or manifest, 3 network, 4 verification (size, digest, \
 signature), 5 archive policy, 6 input or output, 7 a lock is held for too long, 8 boot-time input refused."
 )]
 pub(crate) struct Cli {

@@ -178,3 +178,42 @@ fn walk(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn m07_what_is_swapped_after_it_was_read_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("manifests/x.json", "");
+        write("image-recipes/mine/recipe.toml", "[recipe]\n");
+        write("image-recipes/mine/rootfs/etc/motd", "as reviewed");
+        let project = Project::find(Some(folder.path())).unwrap();
+        let recipe = project.recipe(&"mine".parse().unwrap()).unwrap();
+        write("image-recipes/mine/rootfs/etc/motd", "swapped while the bake runs");
+        write("image-recipes/mine/recipe.toml", "[recipe]\n[packages]\ninstall = [\"netcat\"]\n");
+        // what a plan takes its digests from, and what the tree gets, are these very bytes
+        let file = &recipe.files[&("/etc/motd".parse().unwrap(), None)];
+        assert_eq!(file.body, Body::Bytes(b"as reviewed".as_slice().into()));
+        assert!(recipe.packages.is_empty());
+    }
+
+    #[test]
+    fn g02_what_is_no_file_and_no_link_has_no_place_in_a_rootfs() {
+        let folder = tempfile::tempdir().unwrap();
+        let rootfs = folder.path().join("image-recipes/mine/rootfs");
+        fs::create_dir_all(&rootfs).unwrap();
+        fs::create_dir_all(folder.path().join("manifests")).unwrap();
+        fs::write(folder.path().join("image-recipes/mine/recipe.toml"), "[recipe]\n").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(rootfs.join("socket")).unwrap();
+        let refusal = Project::find(Some(folder.path())).unwrap().recipe(&"mine".parse().unwrap()).unwrap_err();
+        assert!(refusal.to_string().contains("only files and symbolic links"), "{refusal}");
+    }
+}

@@ -5,6 +5,7 @@
 //! and who approved it: a line that is reviewed like code. Debian's own packages have no floors: Debian mends a
 //! version without changing its upstream number.
 
+use crate::debian::version::Version;
 use crate::digest::Digest;
 use crate::name::Name;
 use crate::refusal::{Class, Refusal, Result, Stage};
@@ -107,9 +108,11 @@ impl Policy {
     }
 }
 
-/// A version that orders; none where it is no version, which is below every floor.
-fn version(text: &str) -> Option<debversion::Version> {
-    text.strip_prefix('v').unwrap_or(text).parse().ok()
+/// A version that orders; none where it is no version, which is below every floor. A name such as `latest` is none:
+/// letters come after digits in Debian's order, so it would be above every floor.
+fn version(text: &str) -> Option<Version<'_>> {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    text.starts_with(|c: char| c.is_ascii_digit()).then(|| Version::parse(text).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -144,6 +147,7 @@ approved-by = "a. reviewer"
                 .to_string()
                 .contains("below policy floor, wanted 1.3.3")
         );
+        assert!(check("runc", "latest", true).is_err());
         assert!(check("runc", "not a version", true).is_err());
         assert!(check("zot", "2.0.0", true).unwrap_err().to_string().contains("deny list: loses data"));
         for (name, version, floors) in [

@@ -25,7 +25,7 @@ pub use put::recover;
 
 use crate::accounts::Ids;
 use crate::keys::Output;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedFile};
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
@@ -38,6 +38,8 @@ pub struct Applied {
     pub changed: BTreeSet<String>,
     /// Services that read one of them when they start.
     pub services: BTreeSet<Service>,
+    /// What was passed over, and why.
+    pub notes: Vec<String>,
 }
 
 /// Makes the disk below `root` agree with `plan`; `ids` are the numbers of the accounts as planned.
@@ -51,13 +53,34 @@ pub fn apply(root: &Root, plan: &Plan, ids: &Ids) -> Result<Applied> {
         applied.changed.insert(path.to_owned());
         applied.services.extend(output.map_or(&[][..], Output::services));
     }
-    applied.changed.extend(directories::make(root, plan, ids)?);
+    applied.changed.extend(directories::make(root, plan, ids, &mut applied.notes)?);
     if !changes.is_empty() {
         let staged = stage::stage(root, &changes)?;
         put::put(root, &staged)?;
     }
-    applied.changed.extend(directories::mend(root, plan, ids)?);
+    applied.changed.extend(directories::mend(root, plan, ids, &mut applied.notes)?);
     Ok(applied)
+}
+
+/// The services that would be affected, without changing anything.
+pub fn affected(root: &Root, plan: &Plan, ids: &Ids) -> Result<BTreeSet<Service>> {
+    let changes = lookup::look(root, plan, ids)?;
+    Ok(changes.paths().flat_map(|(_, output)| output.map_or(&[][..], Output::services)).copied().collect())
+}
+
+/// Puts one file into place without a set around it, for who may write in its directory only: the temporary is beside
+/// it, and what a crash leaves there is used up by the next call. True when it was not there already.
+pub fn replace(root: &Root, file: &PlannedFile, ids: &Ids) -> Result<bool> {
+    let plan = Plan { files: vec![file.clone()], ..Plan::default() };
+    let changes = lookup::look(root, &plan, ids)?;
+    let Some((file, uid, gid)) = changes.files.first() else { return Ok(false) };
+    let (directory, name) = root.parent(&file.path)?;
+    let unfinished = format!(".{name}.new");
+    stage::write(&directory, &unfinished, &file.bytes, Some((*uid, *gid, file.mode)), &file.path)?;
+    rustix::fs::renameat(&directory, &unfinished, &directory, name)
+        .and_then(|()| rustix::fs::fsync(&directory))
+        .map_err(|error| io(&file.path, "put it into place", error))?;
+    Ok(true)
 }
 
 /// What would change, without changing it: paths, sorted. Directories are not looked at.

@@ -10,7 +10,10 @@ pub mod detect;
 pub mod hosts;
 pub mod lock;
 pub mod merge;
+pub mod receive;
 pub mod restart;
+pub mod schema;
+pub mod status;
 
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
@@ -41,8 +44,14 @@ fn dispatch(arguments: &Arguments) -> Result<()> {
         Command::Detect => detect::run(&root()?)?,
         Command::Hosts => hosts::run(&root()?)?,
         Command::Merge { source, destination, delete } => merge::run(&root()?, source, destination, *delete)?,
+        Command::Receive => receive::run(&root()?)?,
         Command::Restart => restart::run(&root()?)?,
-        Command::Check { user_data, mutable, kind } => check::run(user_data, mutable.as_deref(), kind)?,
+        Command::Check { user_data, mutable, policy, kind, role } => {
+            let files = check::Files { user_data, mutable: mutable.as_deref(), policy: policy.as_deref() };
+            check::run(&files, kind, role.as_deref())?;
+        }
+        Command::Status { json } => status::run(&root()?, *json)?,
+        Command::Schema { of } => schema::run(of.as_deref()),
     }
     Ok(())
 }

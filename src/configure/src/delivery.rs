@@ -119,3 +119,88 @@ pub fn merge(defaults: &Layer, present: &Layer, delivery: &Delivery) -> Layer {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{merge, parse};
+    use crate::layers::Layer;
+    use crate::names::Role;
+
+    const PLACE: &str = "/recv/mutable.env";
+
+    fn values(text: &str, role: Role) -> Option<Vec<(String, String)>> {
+        let delivery = parse(text.as_bytes(), PLACE, role, &Layer::default()).ok()?;
+        Some(delivery.into_iter().map(|(key, value, _)| (key, value)).collect())
+    }
+
+    #[test]
+    fn lines_are_read_as_present_senders_write_them() {
+        let cases = [
+            ("OIDC_ISSUER=https://o", "OIDC_ISSUER", "https://o"),
+            ("  OIDC_ISSUER='https://o'\t\r\n# c\n\n", "OIDC_ISSUER", "https://o"),
+            ("OIDC_ISSUER=\"https://o/?a=b&c=d\"", "OIDC_ISSUER", "https://o/?a=b&c=d"),
+            ("KUBE_API_PORT=", "KUBE_API_PORT", ""),
+            (
+                "SSH_AUTHORIZED_KEYS='ssh-ed25519 A= a@b\nssh-rsa B c'",
+                "SSH_AUTHORIZED_KEYS",
+                "ssh-ed25519 A= a@b\nssh-rsa B c",
+            ),
+            ("NETSY_SECRET_ACCESS_KEY=a/b+c=", "NETSY_SECRET_ACCESS_KEY", "a/b+c="),
+        ];
+        for (text, key, value) in cases {
+            assert_eq!(
+                values(text, Role::ControlPlane),
+                Some(vec![(key.to_owned(), value.to_owned())]),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn l01_one_fault_refuses_the_whole_and_every_fault_is_told_without_its_value() {
+        let text = "KUBE_API_PORT=7443\nNOPE=s3cr3t\nTELEMETRY_ENABLED=s3cr3t\nCLUSTER_ID=s3cr3t\nOIDC_ISSUER='`s3cr3t`'\nx\n";
+        let faults = parse(text.as_bytes(), PLACE, Role::Worker, &Layer::default()).err().unwrap_or_default();
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 5, "{told:?}");
+        assert!(told.iter().all(|fault| fault.starts_with(PLACE) && !fault.contains("s3cr3t")), "{told:?}");
+        assert_eq!(faults.iter().filter_map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn f01_what_a_shell_would_act_on_is_refused() {
+        for value in [
+            "$(id)",
+            "`id`",
+            "a;b",
+            "a|b",
+            "a&b",
+            "a\\b",
+            "a\"b",
+            "'a' 'b'",
+            "{a}",
+            "a*",
+            "a\u{1b}[2J",
+            "\u{e9}",
+        ] {
+            assert!(values(&format!("OIDC_ISSUER={value}"), Role::Worker).is_none(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn f04_values_and_files_are_limited() {
+        assert!(values(&format!("OIDC_ISSUER={}", "a".repeat(4096)), Role::Worker).is_some());
+        assert!(values(&format!("OIDC_ISSUER={}", "a".repeat(4097)), Role::Worker).is_none());
+        assert!(values(&"#\n".repeat(40_000), Role::Worker).is_none());
+    }
+
+    #[test]
+    fn what_is_not_delivered_keeps_its_value_and_the_last_of_a_key_wins() {
+        let layer = |pairs: &[(&str, &str)]| {
+            Layer::of(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
+        };
+        let delivery = parse(b"B=1\nB=2\n", PLACE, Role::Worker, &layer(&[("B", "")])).expect("a delivery");
+        let merged =
+            merge(&layer(&[("A", "default"), ("B", "default")]), &layer(&[("A", "present")]), &delivery);
+        assert_eq!(merged.text().as_deref(), Some("A='present'\nB='2'\n"));
+    }
+}

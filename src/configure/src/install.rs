@@ -42,12 +42,11 @@ pub fn parse(bytes: &[u8], role: Option<&str>) -> std::result::Result<Image, Fau
     let whole = json::read(bytes).map_err(wrong)?;
     let manifest = whole.get("vmconfig").unwrap_or(&whole);
     let kind = manifest.get("kind").and_then(Json::text).unwrap_or_default();
-    let role = match (role, kind) {
-        (_, "") => return Err(wrong("wanted a kind")),
-        (Some("worker"), _) | (None, "knd") => Role::Worker,
-        (Some("control-plane"), _) | (None, "knc") => Role::ControlPlane,
-        _ => return Err(wrong("wanted the kind `knd` or `knc`, or a role beside it")),
-    };
+    if kind.is_empty() {
+        return Err(wrong("wanted a kind"));
+    }
+    let role =
+        role_of(kind, role).ok_or_else(|| wrong("wanted the kind `knd` or `knc`, or a role beside it"))?;
     let images = manifest.get("images").or_else(|| whole.get("images"));
     let mut pauses: Vec<&str> = images
         .map_or(&[][..], Json::list)
@@ -62,6 +61,16 @@ pub fn parse(bytes: &[u8], role: Option<&str>) -> std::result::Result<Image, Fau
         [] => Err(wrong("wanted an image `registry.k8s.io/pause:VERSION`")),
         [_] => Err(wrong("wanted a name of letters, digits and `./:@_-` for the pause image")),
         _ => Err(wrong("wanted one image `registry.k8s.io/pause:VERSION`, got several")),
+    }
+}
+
+/// What nodes of `kind` do: as the role beside it says, or by the names of the two kinds that everybody knows.
+#[must_use]
+pub fn role_of(kind: &str, role: Option<&str>) -> Option<Role> {
+    match (role, kind) {
+        (Some("worker"), _) | (None, "knd") => Some(Role::Worker),
+        (Some("control-plane"), _) | (None, "knc") => Some(Role::ControlPlane),
+        _ => None,
     }
 }
 

@@ -1,6 +1,10 @@
-//! A small reader of JSON (RFC 8259): the installed manifest and cloud-init's instance data.
+//! JSON (RFC 8259): a small reader for the installed manifest and cloud-init's instance data, and a writer.
 //!
 //! Limits: 4 MiB, 32 levels, keys given once. Numbers are kept as their text, since nothing here computes with them.
+
+mod write;
+
+pub use write::text;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +30,11 @@ pub enum Json {
 }
 
 impl Json {
+    /// An object.
+    pub fn map<'a>(members: impl IntoIterator<Item = (&'a str, Json)>) -> Self {
+        Self::Map(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
     /// The member `key` of an object.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json> {

@@ -3,13 +3,16 @@
 //! Everything that is said of settings elsewhere is made from it: checking, the merge of a delivery, the schema, the
 //! documentation, and which service restarts ([`Output::services`]). Rows are sorted by name.
 
+mod output;
 mod table;
 
+pub use output::Output;
 pub use table::KEYS;
 
 use crate::names::Role;
 use crate::rules::Rule;
 use crate::services::Service;
+use std::collections::BTreeSet;
 
 /// Where a setting may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,9 @@ pub enum Grant {
 }
 
 impl Grant {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Root, Self::ClusterAdmin, Self::Endpoints];
+
     /// Its name in `policy.toml`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -41,75 +47,6 @@ impl Grant {
             Self::Root => "root",
             Self::ClusterAdmin => "cluster-admin",
             Self::Endpoints => "endpoints",
-        }
-    }
-}
-
-/// A file that settings end up in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Output {
-    /// `/opt/env/nstance-agent.env`
-    NstanceAgentEnv,
-    /// `/opt/nstance-agent/identity/ca.crt`
-    NstanceCa,
-    /// `/opt/env/kubelet.env`
-    KubeletEnv,
-    /// `/opt/env/kube-apiserver.env`
-    KubeApiserverEnv,
-    /// `/opt/env/kube-controller-manager.env`
-    KubeControllerManagerEnv,
-    /// `/opt/env/netsy.env`
-    NetsyEnv,
-    /// `/opt/netsy/etc/cluster.jsonc`
-    NetsyCluster,
-    /// `/opt/env/zot.env`
-    ZotEnv,
-    /// `/opt/zot/etc/zot.yml`
-    ZotConfig,
-    /// `/etc/containerd/certs.d/HOST/hosts.toml`; read for each pull, so nothing restarts
-    RegistryHosts,
-    /// `/etc/containerd/config.toml`
-    ContainerdConfig,
-    /// `/opt/env/fluent-bit.env`
-    FluentBitEnv,
-    /// `/opt/fluent-bit/etc/fluent-bit.yml`
-    FluentBitConfig,
-    /// `/opt/env/kube2iam.env`
-    Kube2iamEnv,
-    /// `/opt/kubelet/etc/kubeconfig`
-    KubeletKubeconfig,
-    /// `/opt/kube2iam/etc/kubeconfig`
-    Kube2iamKubeconfig,
-    /// `/opt/kube-controller-manager/etc/kubeconfig`
-    KubeControllerManagerKubeconfig,
-    /// `/opt/kube-scheduler/etc/kubeconfig`
-    KubeSchedulerKubeconfig,
-    /// `/opt/crt/oidc-ca.pem`
-    OidcCa,
-    /// `/etc/hosts`
-    Hosts,
-    /// The admin user, its `authorized_keys` and its sudo
-    Admin,
-}
-
-impl Output {
-    /// The services that read the file when they start, and so restart when it changes.
-    #[must_use]
-    pub fn services(self) -> &'static [Service] {
-        match self {
-            Self::NstanceAgentEnv | Self::NstanceCa => &[Service::NstanceAgent],
-            Self::KubeletEnv | Self::KubeletKubeconfig => &[Service::Kubelet],
-            Self::KubeApiserverEnv | Self::OidcCa => &[Service::KubeApiserver],
-            Self::KubeControllerManagerEnv | Self::KubeControllerManagerKubeconfig => {
-                &[Service::KubeControllerManager]
-            }
-            Self::KubeSchedulerKubeconfig => &[Service::KubeScheduler],
-            Self::NetsyEnv | Self::NetsyCluster => &[Service::Netsy],
-            Self::ZotEnv | Self::ZotConfig => &[Service::Zot],
-            Self::ContainerdConfig => &[Service::Containerd],
-            Self::FluentBitEnv | Self::FluentBitConfig => &[Service::FluentBit],
-            Self::Kube2iamEnv | Self::Kube2iamKubeconfig => &[Service::Kube2iam],
-            Self::RegistryHosts | Self::Hosts | Self::Admin => &[],
         }
     }
 }
@@ -142,6 +79,12 @@ impl Key {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.given == Given::Live
+    }
+
+    /// The services that a change of it restarts, in the order of restarts.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<Service> {
+        self.outputs.iter().flat_map(|output| output.services()).copied().collect()
     }
 
     /// Whether a node of `role` asks its rule.

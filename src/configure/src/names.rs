@@ -14,6 +14,9 @@ pub const DONE: &str = "/opt/podplane/bootstrap.done";
 pub const INSTALLED: &str = "/opt/podplane/share/vmconfig-installed.json";
 /// Which settings may not change live.
 pub const POLICY: &str = "/opt/podplane/share/policy.toml";
+/// What is remembered of deliveries, in the form of an environment file: `AT`, `GENERATION`, `WHY` one was refused, which
+/// services are still to `RESTART` and which `FAILED` to.
+pub const RECEIVED: &str = "/opt/podplane/etc/received";
 /// Where a set of files waits to be put into place; root's alone.
 pub const STAGING: &str = "/opt/podplane/etc/.staging";
 /// What one run at a time holds; in a directory that nobody else may enter.

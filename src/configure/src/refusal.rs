@@ -99,7 +99,7 @@ impl fmt::Display for Fault {
 pub struct Refusal {
     /// What kind it is.
     pub class: Class,
-    /// What is wrong; never empty.
+    /// What is wrong; empty only when it was told before, and only the exit code says it again.
     pub faults: Vec<Fault>,
 }
 

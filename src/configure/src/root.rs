@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// An open root directory.
 pub struct Root {
@@ -50,6 +51,16 @@ impl Root {
         Ok(Some(text))
     }
 
+    /// When `path` was last written to, links not followed; none when it is not there.
+    #[must_use]
+    pub fn modified(&self, path: &str) -> Option<std::time::SystemTime> {
+        let (directory, name) = self.parent(path).ok()?;
+        let stat = rustix::fs::statat(&directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let nanoseconds = u32::try_from(stat.st_mtime_nsec).ok()?;
+        let since = std::time::Duration::new(u64::try_from(stat.st_mtime).ok()?, nanoseconds);
+        std::time::SystemTime::UNIX_EPOCH.checked_add(since)
+    }
+
     /// The directory `path` for writing in it; none when it is not there. No link is followed on the way.
     pub fn directory(&self, path: &str) -> Result<Option<OwnedFd>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -87,6 +98,31 @@ impl Root {
         }
         out.sort_unstable();
         Ok(out)
+    }
+
+    /// The size of the plain file `path` and when its content was written; none when there is none.
+    pub fn size_and_time(&self, path: &str) -> Result<Option<(u64, SystemTime)>> {
+        let wrong = |error: Errno| Refusal::io(path, "look at it", &error.into());
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let fd = match rustix::fs::openat2(
+            &self.fd,
+            relative(path),
+            flags,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        ) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(wrong(error)),
+        };
+        let stat = rustix::fs::fstat(&fd).map_err(wrong)?;
+        if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
+            return Ok(None);
+        }
+        // a clock before 1970 wrote it: then it is as old as times get
+        let since = std::time::Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or_default());
+        let time = SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH);
+        Ok(Some((u64::try_from(stat.st_size).unwrap_or_default(), time)))
     }
 
     /// Whether there is anything at `path`, links not followed.

@@ -114,6 +114,9 @@ pub(super) struct Expect {
     pub(super) exit_code: i32,
     #[serde(default)]
     pub(super) fatal_names: Vec<String>,
+    /// Of our own cases: not a word is said.
+    #[serde(default)]
+    pub(super) silent: bool,
     #[serde(default)]
     pub(super) changes: Vec<Change>,
     #[serde(default)]
@@ -149,6 +152,7 @@ impl Case {
         if case.kind.is_empty() {
             case.kind = "knd".to_owned();
         }
+        case.steps.iter_mut().for_each(super::material::swap);
         Ok(case)
     }
 

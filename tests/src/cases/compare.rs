@@ -14,6 +14,8 @@ pub(super) enum Difference {
     Exit { code: i32 },
     /// A refusal does not name this.
     Unnamed { name: String },
+    /// It says something, and there is nothing new to say.
+    Loud,
     /// A path is not as recorded: what of it.
     Path { path: String, what: String },
     /// An environment file has another value of a key; none is no line.
@@ -33,6 +35,7 @@ impl fmt::Display for Difference {
         match self {
             Self::Exit { code } => write!(out, "it ended with {code}"),
             Self::Unnamed { name } => write!(out, "the refusal does not name `{name}`"),
+            Self::Loud => out.write_str("it speaks, and there is nothing new to say"),
             Self::Path { path, what } => write!(out, "{path}: {what}"),
             Self::Env { path, key, wanted, got } => {
                 write!(out, "{path}: {key}: wanted {wanted:?}, got {got:?}")
@@ -59,6 +62,9 @@ pub(super) fn compare(expect: &Expect, before: &Tree, after: &Tree, ended: &Ende
     }
     for name in expect.fatal_names.iter().filter(|name| failed && !ended.output.contains(name.as_str())) {
         out.push(Difference::Unnamed { name: name.clone() });
+    }
+    if expect.silent && !ended.output.is_empty() {
+        out.push(Difference::Loud);
     }
     let mut recorded = BTreeSet::new();
     if !failed && expect.exit_code == 0 {

@@ -3,13 +3,13 @@
 //! A rule says of which cases and which differences it is, and so asserts the better behaviour: what it does not let
 //! through still fails the case. No rule names a case.
 
+mod receive;
 mod table;
 
 use super::case::{Case, Expect, Step};
 use super::compare::Difference;
 use super::room::Ended;
 use super::tree::Tree;
-use table::RULES;
 
 /// What a rule looks at.
 pub(super) struct Seen<'a> {
@@ -77,10 +77,14 @@ struct Rule {
 
 /// The first rule that covers a difference.
 pub(super) fn cover(seen: &Seen<'_>) -> Option<&'static str> {
-    RULES.iter().find(|rule| (rule.covers)(seen)).map(|rule| rule.name)
+    rules().find(|rule| (rule.covers)(seen)).map(|rule| rule.name)
 }
 
 /// Why `name` is better.
 pub(super) fn reason(name: &str) -> &'static str {
-    RULES.iter().find(|rule| rule.name == name).map_or("", |rule| rule.reason)
+    rules().find(|rule| rule.name == name).map_or("", |rule| rule.reason)
+}
+
+fn rules() -> impl Iterator<Item = &'static Rule> {
+    table::RULES.iter().chain(receive::RULES)
 }

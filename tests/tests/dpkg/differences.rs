@@ -4,7 +4,7 @@ use crate::Listing;
 
 /// One reason for a difference.
 struct Difference {
-    /// A path; with `*` at its end all that start so.
+    /// A path; one `*` stands for anything.
     path: &'static str,
     /// Who has the path, or both with something else there.
     who: Who,
@@ -65,7 +65,7 @@ const DIFFERENCES: &[Difference] = &[
         why: "scripts write to it, and it is no device in a chroot without mounts",
     },
     Difference {
-        path: "/usr/lib/modules/*",
+        path: "/usr/lib/modules/*/.fresh-install",
         who: Who::Dpkg,
         why: "`.fresh-install`, by the preinst of the kernel for its own postinst",
     },
@@ -78,6 +78,11 @@ const DIFFERENCES: &[Difference] = &[
         path: "/var/lib/python*",
         who: Who::Dpkg,
         why: "preinst of python3.13-minimal notes that it is new",
+    },
+    Difference {
+        path: "/etc/nsswitch.conf.nss.*-will-install",
+        who: Who::Dpkg,
+        why: "preinst of libnss-resolve and libnss-myhostname tell their own postinst that they are new",
     },
     Difference { path: "/var/log/dpkg.log", who: Who::Dpkg, why: "what dpkg did and when" },
 ];
@@ -95,8 +100,10 @@ pub(crate) fn unexplained(reference: &Listing, ours: &Listing) -> Vec<String> {
             _ => Who::Ours,
         };
         let explains = |known: &Difference| {
-            let matches =
-                known.path.strip_suffix('*').map_or(known.path == path, |start| path.starts_with(start));
+            let matches = known
+                .path
+                .split_once('*')
+                .map_or(known.path == path, |(a, b)| path.starts_with(a) && path.ends_with(b));
             matches && known.who == who
         };
         match DIFFERENCES.iter().position(explains) {

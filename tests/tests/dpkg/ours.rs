@@ -70,10 +70,9 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
     let plan = plan(locked)?;
     let read = |stored: &Stored| {
         let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
-        store
-            .open_blob(&Digest::Sha256(stored.blob))?
-            .read_exact_at(&mut bytes, stored.offset)
-            .map_err(|error| bake::Refusal::io(stored.blob.to_string(), bake::Stage::Stage, "read", &error))?;
+        store.open_blob(&Digest::Sha256(stored.blob))?.read_exact_at(&mut bytes, stored.offset).map_err(
+            |error| bake::Refusal::io(stored.blob.to_string(), bake::Stage::Stage, "read", &error),
+        )?;
         Ok(bytes)
     };
     let tree = stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read })?;

@@ -19,9 +19,9 @@ use std::path::PathBuf;
 /// Bake an image: fetch what is pinned, lay it out, write the artifacts
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A bake is of exactly what manifest and lock pin. Debian replaces packages in its archive: when a pinned one is gone and
-no snapshot archive can be reached, either commit a new lock (`cargo xtask lock --kind KIND`), or let this bake resolve one of
-its own with --relock; that lock is written beside the artifact.")]
+A bake is of exactly what manifest and lock pin. Debian replaces packages in its archive: when a pinned one is gone \
+and no snapshot archive can be reached, either commit a new lock (`cargo xtask lock --kind KIND`), or let this bake \
+resolve one of its own with --relock; that lock is written beside the artifact.")]
 pub(crate) struct Args {
     #[command(flatten)]
     selection: Selection,

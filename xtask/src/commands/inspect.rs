@@ -10,7 +10,8 @@ use std::path::PathBuf;
 /// List what is in an artifact, or one path of it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With a directory as PATH, what is below it is listed. Sizes by owner need the files.json of the same bake beside the artifact.")]
+With a directory as PATH, what is below it is listed. Sizes by owner need the files.json of the same bake beside \
+the artifact.")]
 pub(crate) struct Args {
     /// The artifact: dist/NAME.tar.zst
     artifact: PathBuf,

@@ -17,9 +17,9 @@ use std::path::PathBuf;
 /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads InRelease of trixie, trixie-updates and trixie-security, verifies it against the keys pinned in manifests/, and
-resolves what the recipe asks for. The lock records for each package its digest, what asked for it and the digests of its
-maintainer scripts, so that its difference to the last one can be reviewed.")]
+Reads InRelease of trixie, trixie-updates and trixie-security, verifies it against the keys pinned in manifests/, \
+and resolves what the recipe asks for. The lock records for each package its digest, what asked for it and the \
+digests of its maintainer scripts, so that its difference to the last one can be reviewed.")]
 pub(crate) struct Args {
     /// Whose packages [default: all kinds]
     #[arg(long, value_name = "KIND")]

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 /// Check an artifact against its list of files, byte by byte
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Compares the artifact with SHA256SUMS and, path by path, with the files.json of the same bake beside it, and names the first
-path that differs. It tells damage from a whole artifact; it does not tell whose artifact it is.")]
+Compares the artifact with SHA256SUMS and, path by path, with the files.json of the same bake beside it, and names \
+the first path that differs. It tells damage from a whole artifact; it does not tell whose artifact it is.")]
 pub(crate) struct Args {
     /// The artifact: dist/NAME.tar.zst
     artifact: PathBuf,

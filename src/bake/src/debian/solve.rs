@@ -164,10 +164,7 @@ impl<'s, 'a> Solver<'s, 'a> {
     }
 
     fn consider(&self, state: &mut State<'s, 'a>, need: Need<'s, 'a>) -> Result<(), SolveError> {
-        let answered = |at: &usize| need.group.iter().any(|one| self.universe.satisfies(*at, one));
-        if need.group.iter().any(|one| self.universe.targets(one).iter().any(|at| state.chosen.contains(at)))
-            || state.chosen.get(&need.by).is_some_and(answered)
-        {
+        if need.group.iter().flat_map(|one| self.universe.targets(one)).any(|at| state.chosen.contains(&at)) {
             return Ok(());
         }
         match self.options(state, need)?.as_slice() {

@@ -1,6 +1,6 @@
 //! Which units start: what `systemctl enable` and `systemctl mask` would link, from the `[Install]` sections.
 //!
-//! systemd.unit(5), "[INSTALL] SECTION OPTIONS": `WantedBy`, `RequiredBy`, `UpheldBy`, `Alias`, `Also`,
+//! systemd.unit(5), section \[INSTALL\] SECTION OPTIONS: `WantedBy`, `RequiredBy`, `UpheldBy`, `Alias`, `Also`,
 //! `DefaultInstance`. Links are absolute, as systemctl makes them. Where nobody says what the default target is, it is
 //! `multi-user.target`.
 //!

@@ -41,14 +41,13 @@ pub(super) fn stage(root: &Root, changes: &Changes<'_>) -> Result<Staged> {
     }
     let directory =
         root.directory(STAGING)?.ok_or_else(|| Fault::new(STAGING, "wanted a directory, got none"))?;
-    let result = fill(root, changes, &directory);
+    let result = rustix::fs::fsync(&above)
+        .map_err(|error| io(STAGING, "make it durable", error))
+        .and_then(|()| fill(root, changes, &directory));
     match result {
-        Ok(steps) => {
-            rustix::fs::fsync(&above).map_err(|error| io(STAGING, "make it durable", error))?;
-            Ok(Staged { directory, steps })
-        }
+        Ok(steps) => Ok(Staged { directory, steps }),
         Err(refusal) => {
-            // not committed: what cannot be cleared now is cleared by the next run
+            // the journal goes first, if it was named already: what cannot be cleared now is for the next run
             let _ = super::put::clear(root);
             Err(refusal)
         }
@@ -85,7 +84,7 @@ fn device(fd: impl AsFd, path: &str) -> Result<u64> {
 }
 
 /// Creates `name` in `directory`: 0600 from the first open, then owner and mode, then content, then durable.
-fn write(
+pub(super) fn write(
     directory: &OwnedFd,
     name: &str,
     bytes: &[u8],

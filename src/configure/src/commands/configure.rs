@@ -1,7 +1,7 @@
 //! `configure`: from the three files to the disk.
 
 use super::lock;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Ids};
 use crate::apply::{self, Applied};
 use crate::bootstrap::{self, Inputs};
 use crate::found::{self, Found};
@@ -40,6 +40,26 @@ pub fn run(root: &Root, extent: Extent) -> Result<()> {
 
 /// Makes the node what `inputs` say; under the lock. Also what was passed over.
 pub fn bring(root: &Root, image: &Image, inputs: &Inputs) -> Result<(Applied, Vec<String>)> {
+    let mut prepared = prepare(root, image, inputs)?;
+    let mut applied = apply::apply(root, &prepared.plan, &prepared.ids)?;
+    prepared.notes.append(&mut applied.notes);
+    Ok((applied, prepared.notes))
+}
+
+/// All that is decided before anything is written.
+pub struct Prepared {
+    /// The checked settings.
+    pub settings: Settings,
+    /// What follows from them.
+    pub plan: Plan,
+    /// The numbers of the accounts as they will be.
+    pub ids: Ids,
+    /// What was passed over.
+    pub notes: Vec<String>,
+}
+
+/// Decides it, reading only; under the lock.
+pub fn prepare(root: &Root, image: &Image, inputs: &Inputs) -> Result<Prepared> {
     let settings = settings::check(&inputs.layers, image, inputs.when).map_err(Refusal::input)?;
     let mut notes = Vec::new();
     if inputs.when == When::FirstRun && inputs.asked.is_none() {
@@ -49,9 +69,9 @@ pub fn bring(root: &Root, image: &Image, inputs: &Inputs) -> Result<(Applied, Ve
     let found = found::read(root, settings.get("OIDC_CA_FILE"))?;
     let mut plan = crate::render::render(&settings, &found, api.as_deref()).map_err(Refusal::input)?;
     bootstrap::plan(inputs, SystemTime::now(), &mut plan);
-    let applied = apply::apply(root, &plan, &planned_accounts(&found, &plan).ids())?;
     notes.append(&mut plan.notes);
-    Ok((applied, notes))
+    let ids = planned_accounts(&found, &plan).ids();
+    Ok(Prepared { settings, plan, ids, notes })
 }
 
 /// Whether both servers answer; before anything is written, and only once: later they may be away for a while.
@@ -88,12 +108,15 @@ fn api_addresses(
             .hint("does this node's name server know it? configure tries again when it is run again")
             .into());
     }
-    notes.push(format!("{KEY} has no address now: /etc/hosts stays, and the next refresh asks again"));
+    // who asked before this run knows what came of it
+    if inputs.asked.is_none() {
+        notes.push(format!("{KEY} has no address now: /etc/hosts stays, and the next refresh asks again"));
+    }
     Ok(None)
 }
 
 /// The accounts as they will be.
-fn planned_accounts(found: &Found, plan: &Plan) -> Accounts {
+pub(crate) fn planned_accounts(found: &Found, plan: &Plan) -> Accounts {
     let mut accounts = found.accounts.clone();
     for file in &plan.files {
         let text = || String::from_utf8_lossy(&file.bytes).into_owned();

@@ -16,7 +16,7 @@ pub fn run(root: &Root) -> Result<()> {
         (Role::ControlPlane, _) | (_, "") => Vec::new(),
         (Role::Worker, host) => crate::probe::resolve(host),
     };
-    let _lock = lock::take(root)?;
+    let _lock = lock::alone(root)?;
     // the setting may have changed meanwhile: then the run that changed it has asked
     if self::host(root)? != host || (image.role == Role::Worker && !host.is_empty() && addresses.is_empty()) {
         return Ok(());
@@ -27,9 +27,12 @@ pub fn run(root: &Root) -> Result<()> {
     }
     let mut plan = Plan::default();
     crate::render::hosts::render(image.role, &found, Some(&addresses), &mut plan);
-    let applied = crate::apply::apply(root, &plan, &found.accounts.ids())?;
-    if !applied.changed.is_empty() {
-        super::configure::report(&applied, &[]);
+    // its unit may write in /etc only; a set that a crash left half-way may hold a newer file
+    let half_way = root.exists(crate::names::STAGING)?;
+    for file in plan.files.iter().filter(|_| !half_way) {
+        if crate::apply::replace(root, file, &found.accounts.ids())? {
+            crate::console::say(&format!("changed {}\n", file.path));
+        }
     }
     Ok(())
 }

@@ -15,11 +15,26 @@ pub struct Lock {
     _fd: OwnedFd,
 }
 
+/// Holds off whoever wants it while somebody only looks; none when a run has it now. Nothing is recovered.
+pub fn glance(root: &Root) -> Result<Option<Lock>> {
+    let fd = directory(root)?;
+    match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(Some(Lock { _fd: fd })),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+        Err(error) => Err(Refusal::io(PLACE, "lock it", &error.into())),
+    }
+}
+
 /// Takes it, after whoever has it, within a minute. What a crash left is rolled forward or cleared then.
 pub fn take(root: &Root) -> Result<Lock> {
-    let hint = "the image brings it: bake it again";
-    let fd =
-        root.directory(PLACE)?.ok_or_else(|| Fault::new(PLACE, "wanted a directory, got none").hint(hint))?;
+    let lock = alone(root)?;
+    crate::apply::recover(root)?;
+    Ok(lock)
+}
+
+/// Takes it for a command that may write elsewhere only, and so leaves a crash's remains to the next other one.
+pub fn alone(root: &Root) -> Result<Lock> {
+    let fd = directory(root)?;
     let end = Instant::now() + PATIENCE;
     loop {
         match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
@@ -34,6 +49,11 @@ pub fn take(root: &Root) -> Result<Lock> {
             Err(error) => return Err(Refusal::io(PLACE, "lock it", &error.into())),
         }
     }
-    crate::apply::recover(root)?;
     Ok(Lock { _fd: fd })
+}
+
+fn directory(root: &Root) -> Result<OwnedFd> {
+    let hint = "the image brings it: bake it again";
+    let gone = || Fault::new(PLACE, "wanted a directory, got none").hint(hint);
+    Ok(root.directory(PLACE)?.ok_or_else(gone)?)
 }

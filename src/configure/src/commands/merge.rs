@@ -4,8 +4,8 @@ use super::lock;
 use crate::bootstrap::{self, layer};
 use crate::delivery;
 use crate::install::Image;
-use crate::layers::Layer;
-use crate::names::{DEFAULTS, DONE, MUTABLE};
+use crate::layers::{Layer, Layers};
+use crate::names::{DEFAULTS, DETECTED, DONE, MUTABLE};
 use crate::plan::Plan;
 use crate::refusal::{Fault, Refusal, Result};
 use crate::root::Root;
@@ -22,6 +22,7 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
     })?;
     let delivered = delivery::parse(&bytes, source, image.role, &defaults).map_err(Refusal::input)?;
     let present = layer(root, destination)?.unwrap_or_default();
+    allowed(root, source, &present, &delivered)?;
     let merged = delivery::merge(&defaults, &present, &delivered);
     told_before(root, &image, destination, &merged)?;
     let text = merged
@@ -36,6 +37,23 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
     let applied = crate::apply::apply(root, &plan, &crate::accounts::Accounts::read(root)?.ids())?;
     super::configure::report(&applied, &[]);
     Ok(())
+}
+
+/// Refuses what the image's policy fixes. Until the first run is done there is no agent, and only user-data's own scripts
+/// can have called.
+fn allowed(root: &Root, source: &str, present: &Layer, delivered: &delivery::Delivery) -> Result<()> {
+    let policy = crate::policy::load(root)?;
+    if !root.exists(DONE)? {
+        return Ok(());
+    }
+    // files that are damaged are told of by whoever configures; here they give nothing, and so allow less
+    let present = Layers {
+        user_data: bootstrap::user_data(root).unwrap_or_default(),
+        detected: layer(root, DETECTED).ok().flatten().unwrap_or_default(),
+        mutable: present.clone(),
+    };
+    let faults = crate::policy::check(&policy, &present, delivered, source);
+    if faults.is_empty() { Ok(()) } else { Err(Refusal::input(faults)) }
 }
 
 /// Refuses what would break the next configuration: faults that the settings together have with `merged`, and had not

@@ -84,7 +84,7 @@ pub fn carry_out(commands: &[Vec<&'static str>]) -> Result<()> {
 }
 
 /// The door to the only other program there is.
-fn systemctl(words: &[&str]) -> std::io::Result<std::process::ExitStatus> {
+pub(super) fn systemctl(words: &[&str]) -> std::io::Result<std::process::ExitStatus> {
     #[expect(
         clippy::disallowed_methods,
         reason = "one program with fixed words; nothing else belongs into the image"

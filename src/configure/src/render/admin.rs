@@ -67,7 +67,7 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
 
 fn admin(settings: &Settings, found: &Found, plan: &mut Plan) {
     let own = ("admin", "admin");
-    if !found.admin_home {
+    if !found.admin_home || found.accounts.ids().user("admin").is_none() {
         plan.directories.push(directory("/home/admin", 0o700));
         for (name, bytes) in &found.skeleton {
             plan.file(&format!("/home/admin/{name}"), 0o644, own, bytes.clone(), None);

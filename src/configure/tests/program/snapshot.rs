@@ -76,7 +76,11 @@ impl Snapshot {
 
     /// Each directory is as before or as after, with owner and mode each for itself; one that is new starts with 0700.
     fn directories_are_between(&self, old: &Self, new: &Self) -> bool {
-        self.0.iter().filter(|(_, entry)| entry.directory).all(|(path, entry)| {
+        // one that is on its way to its name is nobody's yet, and the next run uses it
+        let own_way = |path: &str| {
+            path.rsplit('/').next().is_some_and(|name| name.starts_with('.') && name.ends_with(".new"))
+        };
+        self.0.iter().filter(|(path, entry)| entry.directory && !own_way(path)).all(|(path, entry)| {
             let of = [old.0.get(path), new.0.get(path)];
             let known = || of.iter().flatten().filter(|one| one.directory);
             let modes = known().any(|one| one.mode == entry.mode) || (of[0].is_none() && entry.mode == 0o700);

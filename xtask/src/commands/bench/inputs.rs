@@ -132,7 +132,9 @@ impl Inputs {
         let from = self.pool.join(format!("{CHANGED}.deb"));
         cmd!(shell, "dpkg-deb --raw-extract {from} {tree}").quiet().run()?;
         let usr = tree.join("usr");
-        cmd!(shell, "find {usr} -type f -exec sh -c 'echo changed >>\"$1\"' sh '{}' ;").quiet().run()?;
+        cmd!(shell, "find {usr} -type f -exec sh -c 'echo \"# changed\" >>\"$1\"' sh '{}' ;")
+            .quiet()
+            .run()?;
         cmd!(shell, "dpkg-deb --root-owner-group -Zxz --build {tree} {deb}").quiet().ignore_stdout().run()?;
         fs::remove_dir_all(&tree)?;
         let bytes = fs::read(&deb)?;

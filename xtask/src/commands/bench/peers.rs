@@ -7,7 +7,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use xshell::{Shell, cmd};
 
-/// Makes a directory of packages a repository that apt takes: `Packages` beside them.
+/// Makes a directory of packages a repository that apt takes: `Packages` beside them, and a `Release` for its suite, by
+/// which mmdebstrap tells the essential packages of trixie from others.
 pub(crate) fn repository(debs: &[PathBuf], folder: &Path) -> Result<()> {
     let shell = Shell::new()?;
     let mut packages = Vec::new();
@@ -18,6 +19,9 @@ pub(crate) fn repository(debs: &[PathBuf], folder: &Path) -> Result<()> {
         let digest = bake::digest::Sha256::of(&bytes).hex();
         writeln!(packages, "{fields}\nFilename: ./{name}\nSize: {}\nSHA256: {digest}\n", bytes.len())?;
     }
+    let (digest, size) = (bake::digest::Sha256::of(&packages).hex(), packages.len());
+    let release = "Suite: trixie\nCodename: trixie\nDate: Thu, 01 Jan 2026 00:00:00 UTC";
+    fs::write(folder.join("Release"), format!("{release}\nSHA256:\n {digest} {size} Packages\n"))?;
     fs::write(folder.join("Packages"), packages)?;
     Ok(())
 }
