@@ -41,7 +41,10 @@ pub fn read(root: &Root, image: &Image) -> Result<Inputs> {
             |path: &str| Refusal::from(Fault::new(path, "wanted the file, got none").hint(hint.clone()));
         let detected = layer(root, DETECTED)?.ok_or_else(|| gone(DETECTED))?;
         if detected.get(LAST).is_none_or(str::is_empty) {
-            return Err(Fault::new(DETECTED, "wanted the whole file, got one that is cut").key(LAST).hint(hint).into());
+            return Err(Fault::new(DETECTED, "wanted the whole file, got one that is cut")
+                .key(LAST)
+                .hint(hint)
+                .into());
         }
         let mutable = layer(root, MUTABLE)?.ok_or_else(|| gone(MUTABLE))?;
         return Ok(Inputs {

@@ -14,7 +14,11 @@ pub fn envfile(bytes: &[u8]) {
         let again = envfile::read(text.as_bytes()).unwrap_or_default();
         let same = again.first().is_some_and(|first| first.key == one.key && first.value == one.value);
         // a file of one line may be too long only when the whole one was
-        assert!(same && again.len() == 1 || text.len() > envfile::FILE_LIMIT, "`{}` is read as another", one.key);
+        assert!(
+            same && again.len() == 1 || text.len() > envfile::FILE_LIMIT,
+            "`{}` is read as another",
+            one.key
+        );
     }
 }
 
@@ -23,7 +27,8 @@ pub fn user_data(bytes: &[u8]) {
     let Ok(user_data) = bootstrap::parse_user_data(bytes) else { return };
     let layers = Layers { user_data, detected: Layer::default(), mutable: Layer::default() };
     for (role, kind) in [(Role::Worker, "knd"), (Role::ControlPlane, "knc")] {
-        let image = install::Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:1".to_owned() };
+        let image =
+            install::Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:1".to_owned() };
         let faults = settings::check(&layers, &image, settings::When::FirstRun).err().unwrap_or_default();
         for fault in faults {
             assert!(!fault.to_string().contains(char::is_control), "a fault is one line");

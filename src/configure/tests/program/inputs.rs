@@ -26,7 +26,9 @@ fn f05_facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused
     for cut in 1..text.len() - 1 {
         let mut part = text.clone();
         part.truncate(cut);
-        refused(&node, "error: /opt/podplane/etc/detected.env", |node| fs::write(node.at(DETECTED), part).unwrap());
+        refused(&node, "error: /opt/podplane/etc/detected.env", |node| {
+            fs::write(node.at(DETECTED), part).unwrap();
+        });
     }
 }
 
@@ -50,9 +52,10 @@ fn f04_live_settings_never_grow_beyond_what_can_be_read_again() {
 #[test]
 fn f09_an_account_that_is_missing_is_named_and_nothing_is_written() {
     let node = Node::fresh();
-    for (file, name, wanted) in
-        [("etc/group", "zot:", "group `zot` not found"), ("etc/passwd", "nstance-agent:", "user `nstance-agent` not found")]
-    {
+    for (file, name, wanted) in [
+        ("etc/group", "zot:", "group `zot` not found"),
+        ("etc/passwd", "nstance-agent:", "user `nstance-agent` not found"),
+    ] {
         refused(&node, wanted, |node| {
             let text = fs::read_to_string(node.at(file)).unwrap();
             let kept: String = text.split_inclusive('\n').filter(|line| !line.starts_with(name)).collect();

@@ -73,8 +73,11 @@ fn a_run_that_rolls_a_killed_one_forward_may_be_killed_as_well() {
     // the first rename into place is behind the commit
     let node = Node::merged();
     let points = trace(&node, &["configure"]);
-    let commit = points.iter().position(|point| point.line.contains("\"journal.new\", ") && point.call.starts_with("rename"));
-    let first = &points[commit.unwrap()..].iter().filter(|point| point.call.starts_with("rename")).nth(2).unwrap();
+    let commit = points
+        .iter()
+        .position(|point| point.line.contains("\"journal.new\", ") && point.call.starts_with("rename"));
+    let first =
+        &points[commit.unwrap()..].iter().filter(|point| point.call.starts_with("rename")).nth(2).unwrap();
     inject(&node, &["configure"], first, "signal=KILL");
     assert!(node.at("opt/podplane/etc/.staging/journal").exists());
     let words = ["configure"];

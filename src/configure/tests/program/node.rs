@@ -53,8 +53,16 @@ impl Node {
         copy_files(&recipe, node.path());
         accounts(&node);
         for directory in [
-            "etc/skel", "home", "opt/podplane/etc", "opt/cni/bin", "opt/nstance-agent/recv",
-            "opt/env", "opt/zot", "run/podplane-detect", "var/lib", "var/log",
+            "etc/skel",
+            "home",
+            "opt/podplane/etc",
+            "opt/cni/bin",
+            "opt/nstance-agent/recv",
+            "opt/env",
+            "opt/zot",
+            "run/podplane-detect",
+            "var/lib",
+            "var/log",
         ] {
             fs::create_dir_all(node.at(directory)).unwrap();
         }
@@ -63,7 +71,8 @@ impl Node {
         node.write("opt/cni/bin/bridge", "", 0o644);
         node.write("opt/podplane/etc/user-data.env", USER_DATA, 0o600);
         node.write("run/podplane-detect/detected.env", FACTS, 0o644);
-        let manifest = r#"{"vmconfig": {"kind": "knd", "images": [{"image": "registry.k8s.io/pause:3.10.2"}]}}"#;
+        let manifest =
+            r#"{"vmconfig": {"kind": "knd", "images": [{"image": "registry.k8s.io/pause:3.10.2"}]}}"#;
         node.write("opt/podplane/share/vmconfig-installed.json", manifest, 0o644);
         node.write("opt/nstance-agent/identity/nonce.jwt", "eyJhbGciOiJub25lIn0.fake.nonce\n", 0o600);
         // what somebody made wrong before
@@ -162,7 +171,8 @@ pub(crate) fn program() -> String {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     let build = || {
         let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-        let folder = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{ROOT}/target")) + "/image";
+        let folder =
+            std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{ROOT}/target")) + "/image";
         let words = "build --quiet --locked --package configure --profile configure --target-dir";
         let mut words: Vec<&str> = words.split(' ').collect();
         words.extend([folder.as_str(), "--target", &target]);

@@ -43,9 +43,24 @@ impl Numbers {
 /// Values from the generator and edges by hand, all of which can be written.
 fn values() -> Vec<String> {
     let mut numbers = Numbers(20_261_122);
-    let mut values: Vec<String> = ["", "'", "\"", "\\", "\n", "a\\", "'\\", "\\\n", "'\\\n", "$(touch /pwned)'", "a'$HOME`id`", "#", " a ", "'é\u{2028}"]
-        .map(str::to_owned)
-        .into();
+    let mut values: Vec<String> = [
+        "",
+        "'",
+        "\"",
+        "\\",
+        "\n",
+        "a\\",
+        "'\\",
+        "\\\n",
+        "'\\\n",
+        "$(touch /pwned)'",
+        "a'$HOME`id`",
+        "#",
+        " a ",
+        "'é\u{2028}",
+    ]
+    .map(str::to_owned)
+    .into();
     while values.len() < VALUES {
         let value = numbers.value();
         if line("K", &value).is_some() {
@@ -82,7 +97,11 @@ fn shell(name: &'static str) -> impl Fn(&Path, usize) -> Vec<u8> {
         let file = path.with_extension("sh");
         std::fs::write(&file, script).unwrap();
         let output = start(&[name, file.to_str().unwrap()]);
-        assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output.stdout
     }
 }

@@ -50,7 +50,9 @@ impl Snapshot {
             .iter()
             .filter(|(path, entry)| {
                 after.get(*path).is_some_and(|new| new.content == entry.content && new != *entry)
-                    && ["opt/cni/", "opt/nstance-agent/identity/nonce"].iter().any(|start| path.starts_with(start))
+                    && ["opt/cni/", "opt/nstance-agent/identity/nonce"]
+                        .iter()
+                        .any(|start| path.starts_with(start))
             })
             .map(|(path, _)| *path)
             .collect();
@@ -74,12 +76,16 @@ impl Snapshot {
 
     /// Each directory is as before or as after, with owner and mode each for itself; one that is new starts with 0700.
     fn directories_are_between(&self, old: &Self, new: &Self) -> bool {
-        self.0.iter().filter(|(_, entry)| entry.directory).all(|(path, entry)| {
+        // one that is on its way to its name is nobody's yet, and the next run uses it
+        let own_way = |path: &str| {
+            path.rsplit('/').next().is_some_and(|name| name.starts_with('.') && name.ends_with(".new"))
+        };
+        self.0.iter().filter(|(path, entry)| entry.directory && !own_way(path)).all(|(path, entry)| {
             let of = [old.0.get(path), new.0.get(path)];
             let known = || of.iter().flatten().filter(|one| one.directory);
             let modes = known().any(|one| one.mode == entry.mode) || (of[0].is_none() && entry.mode == 0o700);
-            let owners = known().any(|one| one.owner == entry.owner)
-                || (of[0].is_none() && entry.owner == own_ids());
+            let owners =
+                known().any(|one| one.owner == entry.owner) || (of[0].is_none() && entry.owner == own_ids());
             known().next().is_some() && modes && owners
         })
     }
@@ -99,7 +105,8 @@ fn walk(root: &Path, directory: &Path, out: &mut BTreeMap<String, Entry>) {
         } else if metadata.is_file() {
             let text = String::from_utf8(fs::read(&path).unwrap()).unwrap();
             // the time of the first run is the one thing that a clock decides
-            if name.ends_with("bootstrap.done") && text.starts_with("completed_at=2") && text.ends_with("Z\n") {
+            if name.ends_with("bootstrap.done") && text.starts_with("completed_at=2") && text.ends_with("Z\n")
+            {
                 "completed_at=T".to_owned()
             } else {
                 text

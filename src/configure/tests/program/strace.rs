@@ -56,8 +56,7 @@ pub(crate) fn inject(node: &Node, command: &[&str], point: &Point, what: &str) -
     let call = &point.call;
     let (only, rule) = (format!("trace={call}"), format!("inject={call}:{what}:when={}", point.nth));
     let words = node.words(command);
-    let mut all =
-        vec!["strace", "-qq", "-o", "/dev/null", "-e", &only, "-e", &rule, "--"];
+    let mut all = vec!["strace", "-qq", "-o", "/dev/null", "-e", &only, "-e", &rule, "--"];
     all.extend(words.iter().map(String::as_str));
     start(&all)
 }
