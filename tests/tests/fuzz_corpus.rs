@@ -7,9 +7,14 @@ use tests::workspace;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 12] = [
+const TARGETS: [(&str, Target); 17] = [
     ("apt_sources", bake::fuzz::apt_sources),
     ("ar", bake::fuzz::ar),
+    ("configure_delivery", configure::fuzz::delivery),
+    ("configure_envfile", configure::fuzz::envfile),
+    ("configure_install", configure::fuzz::install),
+    ("configure_json", configure::fuzz::json),
+    ("configure_user_data", configure::fuzz::user_data),
     ("deb822", bake::fuzz::deb822),
     ("decompress", bake::fuzz::decompress),
     ("elf", bake::fuzz::elf),

@@ -12,6 +12,13 @@ use xshell::{Shell, cmd};
 
 /// The program's bytes, built when it is not up to date.
 pub(crate) fn build(project: &Project, arch: Arch) -> anyhow::Result<Arc<[u8]>> {
+    let path = program(project, arch)?;
+    let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    Ok(bytes.into())
+}
+
+/// Where the program is, built when it is not up to date.
+pub(crate) fn program(project: &Project, arch: Arch) -> anyhow::Result<PathBuf> {
     let target = arch.musl_target();
     let folder = target_folder(project);
     let shell = Shell::new()?;
@@ -34,9 +41,12 @@ pub(crate) fn build(project: &Project, arch: Arch) -> anyhow::Result<Arc<[u8]>> 
         .with_context(|| {
             format!("cannot build `configure` for {target}; `rustup target add {target}` brings the target")
         })?;
-    let path = folder.join(target).join("configure/configure");
-    let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-    Ok(bytes.into())
+    Ok(folder.join(target).join("configure/configure"))
+}
+
+/// Cargo's target directory.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::tools::root().join("target"), PathBuf::from)
 }
 
 /// A folder of its own: the outer cargo that runs us may hold the lock of the usual one.

@@ -10,6 +10,7 @@ mod measure;
 mod peers;
 mod table;
 
+use crate::project::Project;
 use crate::{console, tools};
 use anyhow::{Context as _, Result, bail, ensure};
 use bake::archive::{deb, decompress};
@@ -31,7 +32,10 @@ use xshell::{Shell, cmd};
 
 /// Measure speed and memory against peers, as ratios
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    only: Option<Only>,
     /// How many rounds; the median counts
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
@@ -44,6 +48,13 @@ pub(crate) struct Args {
     /// The figures as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What else can be measured.
+#[derive(Debug, Clone, Copy, clap::Subcommand)]
+enum Only {
+    /// The boot-time program: a first boot, one that changes nothing, a live update
+    Configure,
 }
 
 const COLD: &str = "bake: cold, inputs in the store";
@@ -72,6 +83,9 @@ struct Report {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(Only::Configure) = args.only {
+        return boot();
+    }
     for (program, package) in
         [("mmdebstrap", "mmdebstrap"), ("dpkg-deb", "dpkg"), ("xargs", "findutils"), ("zstd", "zstd")]
     {
@@ -113,6 +127,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ));
     console::line(table::print(&report.rows, &report.ratios));
     Ok(())
+}
+
+/// Runs the bench of the boot-time program's own package with the program that images get.
+fn boot() -> Result<()> {
+    ensure!(tools::is_there("strace"), "`strace` is missing; `apt-get install strace` brings it");
+    let program = crate::configure::program(&Project::find(None)?, crate::commands::cases::here()?)?;
+    let (shell, cargo) = (tools::shell()?, tools::cargo());
+    let bench = cmd!(shell, "{cargo} bench --quiet --locked --package configure --bench boot");
+    Ok(bench.env("VMBAKE_CONFIGURE", program).quiet().run()?)
 }
 
 /// Everything once.

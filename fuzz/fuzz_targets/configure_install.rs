@@ -1,0 +1,4 @@
+//! `configure::fuzz::install`: see there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| configure::fuzz::install(bytes));

@@ -1,0 +1,85 @@
+//! Putting a committed set into place, now or after a crash.
+
+use super::io;
+use super::stage::{JOURNAL, Staged, Step, parse};
+use crate::names::STAGING;
+use crate::refusal::{Fault, Result};
+use crate::root::{Root, split};
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+
+/// Rolls a committed set forward, or clears away one that never was; under the lock, before anything else is read.
+/// True when there was one to roll forward.
+pub fn recover(root: &Root) -> Result<bool> {
+    let Some(directory) = root.directory(STAGING)? else { return Ok(false) };
+    let Some(text) = root.read_text(&format!("{STAGING}/{JOURNAL}"), 1024 * 1024)? else {
+        clear(root)?;
+        return Ok(false);
+    };
+    let steps = parse(&text).ok_or_else(|| {
+        Fault::new(STAGING, "wanted a whole journal").hint("remove the directory, and run configure again")
+    })?;
+    put(root, &Staged { directory, steps })?;
+    Ok(true)
+}
+
+/// Renames and removes. Each step can be taken again: a staged file that is gone has been put already.
+pub(super) fn put(root: &Root, staged: &Staged) -> Result<()> {
+    let mut touched: BTreeSet<&str> = BTreeSet::new();
+    for step in &staged.steps {
+        let (Step::Put(_, path) | Step::Remove(path)) = step;
+        let (above, name) = split(path);
+        let Some(directory) = root.directory(above)? else { continue };
+        match step {
+            Step::Put(at, _) => rename(staged, *at, &directory, name, path)?,
+            Step::Remove(_) => remove(&directory, name, path)?,
+        }
+        touched.insert(above);
+    }
+    for above in touched {
+        if let Some(directory) = root.directory(above)? {
+            rustix::fs::fsync(&directory).map_err(|error| io(above, "make it durable", error))?;
+        }
+    }
+    clear(root)
+}
+
+fn rename(staged: &Staged, at: usize, directory: &OwnedFd, name: &str, path: &str) -> Result<()> {
+    match rustix::fs::renameat(&staged.directory, at.to_string(), directory, name) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(io(path, "put it into place", error)),
+    }
+}
+
+fn remove(directory: &OwnedFd, name: &str, path: &str) -> Result<()> {
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::ISDIR) => match rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR) {
+            // somebody else's files are in it: they stay
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
+            Err(error) => Err(io(path, "remove it", error)),
+        },
+        Err(error) => Err(io(path, "remove it", error)),
+    }
+}
+
+/// Removes the staging directory: the journal first, so that what is left never looks committed.
+pub(super) fn clear(root: &Root) -> Result<()> {
+    let Some(directory) = root.directory(STAGING)? else { return Ok(()) };
+    let gone = |name: &str| match rustix::fs::unlinkat(&directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(io(STAGING, "clear it", error)),
+    };
+    gone(JOURNAL)?;
+    for name in root.list(STAGING)? {
+        gone(&name)?;
+    }
+    let (above, name) = root.parent(STAGING)?;
+    match rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(io(STAGING, "remove it", error)),
+    }
+    rustix::fs::fsync(&above).map_err(|error| io(STAGING, "make it durable", error))
+}

@@ -1,0 +1,56 @@
+//! `configure detect`: asks the network before the first run, without any privilege, so that the run that may write
+//! everything need not talk to anybody.
+//!
+//! User-data comes as a credential, what was found goes to the unit's own directory below /run.
+
+use crate::bootstrap::{ADDRESSES, layer, parse_user_data, user_data};
+use crate::layers::Layers;
+use crate::names::{DEFAULTS, DETECT_FACTS};
+use crate::refusal::{Refusal, Result};
+use crate::root::Root;
+use crate::rules::parse_host_port;
+use std::path::PathBuf;
+
+/// Runs it.
+pub fn run(root: &Root) -> Result<()> {
+    let credential =
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(|path| PathBuf::from(path).join("user-data.env"));
+    let user_data = match credential {
+        Some(path) => {
+            let bytes = std::fs::read(&path)
+                .map_err(|error| Refusal::io(path.display().to_string(), "read it", &error))?;
+            parse_user_data(&bytes).map_err(Refusal::input)?
+        }
+        None => user_data(root)?,
+    };
+    let image = crate::install::load(root)?;
+    let mut facts = crate::detect::detect(root, &user_data, &image)?;
+    let mutable = layer(root, DEFAULTS)?.unwrap_or_default();
+    let layers = Layers { user_data, detected: facts.clone(), mutable };
+    let keys = ["NSTANCE_SERVER_REGISTRATION_ADDR", "NSTANCE_SERVER_AGENT_ADDR"];
+    // what breaks a rule is told by the run that checks everything
+    let servers: Vec<_> =
+        keys.into_iter().filter_map(|key| Some((key, parse_host_port(layers.value(key))?))).collect();
+    crate::probe::servers(&servers)?;
+    let host = layers.value("KUBE_API_INTERNAL_LB_HOSTNAME");
+    let addresses = if host.is_empty() { Vec::new() } else { crate::probe::resolve(host) };
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    facts.set(ADDRESSES, &addresses.join(","));
+    let text = facts.text().unwrap_or_default();
+    let (directory, name) = root.parent(DETECT_FACTS)?;
+    let flags = rustix::fs::OFlags::WRONLY
+        | rustix::fs::OFlags::CREATE
+        | rustix::fs::OFlags::EXCL
+        | rustix::fs::OFlags::CLOEXEC;
+    let unfinished = format!(".{name}.new");
+    let _ = rustix::fs::unlinkat(&directory, &unfinished, rustix::fs::AtFlags::empty());
+    let fd =
+        rustix::fs::openat(&directory, &unfinished, flags, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+            .map_err(|error| Refusal::io(DETECT_FACTS, "write it", &error.into()))?;
+    use std::io::Write as _;
+    std::fs::File::from(fd)
+        .write_all(text.as_bytes())
+        .map_err(|error| Refusal::io(DETECT_FACTS, "write it", &error))?;
+    rustix::fs::renameat(&directory, &unfinished, &directory, name)
+        .map_err(|error| Refusal::io(DETECT_FACTS, "put it into place", &error.into()))
+}

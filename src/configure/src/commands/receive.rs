@@ -1,0 +1,184 @@
+//! `configure receive`: a delivery into place, and the services that read it restarted; see [`crate::receive`].
+
+use super::configure::prepare;
+use super::lock;
+use super::restart::{is_on, systemctl};
+use crate::accounts::Accounts;
+use crate::apply;
+use crate::bootstrap::{self, layer};
+use crate::install::Image;
+use crate::names::{DEFAULTS, MUTABLE, Role};
+use crate::policy::Policy;
+use crate::receive::record::{RECORD, Record};
+use crate::receive::take::{disarm, take};
+use crate::receive::{PACE, judge, rest};
+use crate::refusal::{Class, Fault, Refusal, Result};
+use crate::root::Root;
+use crate::services::Service;
+use crate::settings::{self, Settings, When};
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+/// What of the API server's addresses this program may not ask for itself.
+const API: &str = "KUBE_API_INTERNAL_LB_HOSTNAME";
+
+/// Runs it.
+pub fn run(root: &Root) -> Result<()> {
+    std::thread::sleep(rest(root.modified(RECORD), SystemTime::now()));
+    // before anything can fail: a trigger that stays starts this again at once. One that cannot be removed does not do
+    // so without end
+    disarm(root).inspect_err(|_| std::thread::sleep(PACE))?;
+    let image = crate::install::load(root)?;
+    let lock = lock::take(root)?;
+    let mut record = Record::read(root);
+    let (settings, steps) = match deliver(root, &image, &mut record) {
+        Ok(done) => done,
+        Err(refusal) => return Err(once(root, refusal, record.get("DELIVERY"))?),
+    };
+    // services that require the configuration may want the lock
+    drop(lock);
+    restart(root, &settings, &steps, record)
+}
+
+/// What is to be done with a service.
+struct Step {
+    service: Service,
+    /// Whether it was off, or nobody knows.
+    turned: bool,
+}
+
+/// What follows a delivery that is in place.
+struct Steps {
+    services: Vec<Step>,
+    hosts: bool,
+}
+
+fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings, Steps)> {
+    let taken = take(root, image.role, &Accounts::read(root)?.ids())?;
+    record.set("DELIVERY", &taken.name());
+    let mut inputs = bootstrap::read(root, image)?;
+    let before = settings::check(&inputs.layers, image, inputs.when).ok();
+    let defaults = layer(root, DEFAULTS)?.ok_or_else(|| {
+        Fault::new(DEFAULTS, "wanted the image's defaults, got none").hint("bake the image again")
+    })?;
+    let mut faults = Vec::new();
+    // before the first run is done there is nothing that could be changed
+    let policy = if inputs.when == When::Later { crate::policy::load(root) } else { Ok(Policy::default()) };
+    let merged = crate::receive::settings(image.role, &taken, &defaults, &inputs.layers, &policy, record);
+    let merged = merged.unwrap_or_else(|found| {
+        faults.extend(found);
+        None
+    });
+    let mut delivered = crate::plan::Plan::default();
+    let installed = judge::installed(root, image.role)?;
+    faults.extend(judge::judge(image.role, &taken, &installed, &mut delivered));
+    if !faults.is_empty() {
+        return Err(Refusal::input(faults));
+    }
+    if let Some(merged) = merged {
+        let text = merged.text().ok_or_else(|| Fault::new(MUTABLE, "wanted values that can be written"))?;
+        if inputs.when == When::Later {
+            delivered.file(MUTABLE, 0o600, ("root", "root"), text.into_bytes(), None);
+        }
+        inputs.layers.mutable = merged;
+    }
+    if inputs.when == When::Later {
+        // names are asked for by hosts-refresh, which may talk to name servers
+        inputs.asked = Some(Vec::new());
+    }
+    let mut prepared = prepare(root, image, &inputs).map_err(without_lines)?;
+    prepared.plan.files.append(&mut delivered.files);
+    prepared.notes.append(&mut taken.notes.clone());
+    prepared.notes.append(&mut delivered.notes);
+    let mut services = apply::affected(root, &prepared.plan, &prepared.ids)?;
+    let waiting = record.services("RESTART");
+    services.extend(&waiting);
+    services.retain(|service| service.is_of(image.role));
+    for (key, value) in [("REFUSED", ""), ("WHY", ""), ("FAILED", "")] {
+        record.set(key, value);
+    }
+    record.set_services("RESTART", &services);
+    record.plan(SystemTime::now(), &mut prepared.plan);
+    let mut applied = apply::apply(root, &prepared.plan, &prepared.ids)?;
+    applied.changed.remove(RECORD);
+    prepared.notes.append(&mut applied.notes);
+    super::configure::report(&applied, &prepared.notes);
+    let after = prepared.settings;
+    let was_on = |service: Service| before.as_ref().is_some_and(|before| is_on(service, before));
+    let turned = |service: Service| {
+        before.is_none() || waiting.contains(&service) || was_on(service) != is_on(service, &after)
+    };
+    let hosts = image.role == Role::Worker
+        && !after.get(API).is_empty()
+        && before.as_ref().is_none_or(|before| before.get(API) != after.get(API));
+    let services = services.into_iter().map(|service| Step { service, turned: turned(service) }).collect();
+    Ok((after, Steps { services, hosts }))
+}
+
+/// Lines of live settings are those of a file that is not written yet.
+fn without_lines(mut refusal: Refusal) -> Refusal {
+    refusal.faults.iter_mut().filter(|fault| fault.place == MUTABLE).for_each(|fault| fault.line = None);
+    refusal
+}
+
+/// Remembers a refused delivery: the same refusal of the same delivery is not told again, only the exit code says it.
+fn once(root: &Root, refusal: Refusal, delivery: &str) -> Result<Refusal> {
+    if refusal.class != Class::Input {
+        return Ok(refusal);
+    }
+    let ids = Accounts::read(root)?.ids();
+    let name = crate::sha512::name(&[delivery.as_bytes(), refusal.to_string().as_bytes()]);
+    let mut record = Record::read(root);
+    if record.get("REFUSED") == name {
+        return Ok(Refusal { class: Class::Input, faults: Vec::new() });
+    }
+    record.set("REFUSED", &name);
+    record.set("WHY", &refusal.faults.first().map(ToString::to_string).unwrap_or_default());
+    record.write(root, &ids, SystemTime::now())?;
+    Ok(refusal)
+}
+
+/// Restarts in order, one line a service; afterwards none of them waits for it.
+fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) -> Result<()> {
+    let mut failed = BTreeSet::new();
+    let mut faults = Vec::new();
+    for step in &steps.services {
+        let unit = step.service.unit();
+        let words: &[&str] = match (is_on(step.service, settings), step.turned) {
+            (true, true) => &["enable", "restart"],
+            (true, false) => &["restart"],
+            (false, true) => &["disable", "stop"],
+            (false, false) => &[],
+        };
+        let wrong: Vec<String> = words.iter().filter_map(|word| ask(&[word, unit])).collect();
+        if let Some(wrong) = wrong.into_iter().next() {
+            failed.insert(step.service);
+            faults.push(Fault::new(unit, wrong).hint(format!("`journalctl -b -u {unit}` says why")));
+        } else if let Some(last) = words.last() {
+            let done = if *last == "restart" { "restarted" } else { "stopped: the settings turn it off" };
+            crate::console::say(&format!("{unit}: {done}\n"));
+        }
+    }
+    if steps.hosts
+        && let Some(wrong) = ask(&["start", "--no-block", "hosts-refresh.service"])
+    {
+        faults.push(Fault::new("hosts-refresh", wrong).hint("its timer starts it within five minutes"));
+    }
+    if !steps.services.is_empty() {
+        let _lock = lock::take(root)?;
+        record.set("RESTART", "");
+        record.set_services("FAILED", &failed);
+        record.write(root, &Accounts::read(root)?.ids(), SystemTime::now())?;
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Refusal { class: Class::Io, faults }) }
+}
+
+/// Asks `systemctl`; what went wrong.
+fn ask(words: &[&str]) -> Option<String> {
+    let what = words.first().copied().unwrap_or_default();
+    match systemctl(words) {
+        Ok(status) if status.success() => None,
+        Ok(status) => Some(format!("wanted `systemctl {what}` to succeed: it ended with {status}")),
+        Err(error) => Some(format!("cannot run systemctl: {error}")),
+    }
+}

@@ -1,0 +1,206 @@
+//! A delivered `mutable.env`: the lines that an agent sends, and their merge into the live settings.
+//!
+//! This is not the shell's form but a stricter one, kept as present senders have it: a line is `KEY=value`, with one
+//! pair of quotes around the value or none; nothing is escaped, the last of a key wins, an empty value clears, a key that
+//! is not there keeps its value. A value in quotes goes over several lines only for SSH keys. Accepted whole or refused
+//! whole: every key is known, every character harmless, every rule of [`crate::keys`] kept.
+
+use crate::envfile::is_key;
+use crate::keys::{self, Key};
+use crate::layers::Layer;
+use crate::names::Role;
+use crate::refusal::{Fault, printable};
+use crate::rules::Rule;
+
+/// The most bytes of a delivery.
+pub const LIMIT: usize = 64 * 1024;
+
+/// What a delivery sets: key, value, line.
+pub type Delivery = Vec<(String, String, u32)>;
+
+/// The assignments of `bytes` delivered as `place`, or every fault. `also` are keys that the image's own defaults add.
+pub fn parse(bytes: &[u8], place: &str, role: Role, also: &Layer) -> Result<Delivery, Vec<Fault>> {
+    if bytes.len() > LIMIT {
+        return Err(vec![Fault::new(place, "wanted at most 64 KiB")]);
+    }
+    if bytes.contains(&0) || bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(vec![Fault::new(place, "wanted text without NUL and byte order mark")]);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return Err(vec![Fault::new(place, "wanted UTF-8")]) };
+    let (mut out, mut faults) = (Delivery::new(), Vec::new());
+    let mut lines = text.split('\n').zip(1u32..);
+    while let Some((raw, number)) = lines.next() {
+        // the ends of a line do not count, whatever blank it is
+        let line = raw.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            faults.push(Fault::new(place, "wanted `KEY=value`").line(number));
+            continue;
+        };
+        let mut value = value.to_owned();
+        let known = keys::find(key);
+        if known.is_some_and(|key| key.rule == Rule::SshKeys) {
+            // an open quote: the value goes on
+            while value.starts_with(['\'', '"'])
+                && (value.len() == 1 || !value.ends_with(value.chars().next().unwrap_or('\'')))
+            {
+                let Some((next, _)) = lines.next() else { break };
+                value.push('\n');
+                value.push_str(next.trim_end_matches([' ', '\t', '\r']));
+            }
+        }
+        match check(key, unquoted(&value), known, role, also) {
+            Ok(value) => out.push((key.to_owned(), value.to_owned(), number)),
+            Err(rule) => faults.push(Fault::new(place, rule).line(number).key(printable(key))),
+        }
+    }
+    if faults.is_empty() { Ok(out) } else { Err(faults) }
+}
+
+/// The value without its one pair of quotes.
+fn unquoted(value: &str) -> &str {
+    let inner = |quote| value.strip_prefix(quote).and_then(|rest: &str| rest.strip_suffix(quote));
+    inner('\'').or_else(|| inner('"')).unwrap_or(value)
+}
+
+fn check<'a>(
+    key: &str,
+    value: &'a str,
+    known: Option<&Key>,
+    role: Role,
+    also: &Layer,
+) -> Result<&'a str, String> {
+    if !is_key(key) {
+        return Err("wanted a key of letters, digits and `_`, not starting with a digit".to_owned());
+    }
+    let rule = match known {
+        Some(key) if key.is_live() => key.is_of(role).then_some(key.rule),
+        Some(_) => return Err("wanted a setting that may change live".to_owned()),
+        None if also.get(key).is_some() && !keys::is_dangerous(key) => None,
+        None => return Err("wanted a known setting".to_owned()),
+    };
+    let limit = known.map_or(crate::envfile::VALUE_LIMIT, |key| key.rule.limit());
+    if value.len() > limit {
+        return Err(format!("wanted at most {limit} bytes, got {}", value.len()));
+    }
+    if value.is_empty() {
+        return Ok(value);
+    }
+    // an address that is one may have a query, also where this node does not use it
+    let url =
+        known.is_some_and(|key| matches!(key.rule, Rule::Url | Rule::Endpoint) && Rule::Url.holds(value));
+    let lines = known.is_some_and(|key| key.rule == Rule::SshKeys);
+    let harmless = |c: char| {
+        c.is_ascii_alphanumeric()
+            || "- ./_:+=#@,".contains(c)
+            || (url && "?&[]%~;".contains(c))
+            || (lines && matches!(c, '\n' | '"' | '*' | '?' | '%' | '(' | ')' | '!'))
+    };
+    if !value.chars().all(harmless) {
+        return Err("wanted only letters, digits, blanks and `-./_:+=#@,`".to_owned());
+    }
+    match rule {
+        Some(rule) if !rule.holds(value) => Err(rule.wanted()),
+        _ => Ok(value),
+    }
+}
+
+/// The live settings after `delivery`: the image's defaults below the present ones below what was delivered.
+#[must_use]
+pub fn merge(defaults: &Layer, present: &Layer, delivery: &Delivery) -> Layer {
+    let mut out = Layer::default();
+    for (key, value, _) in defaults.iter().chain(present.iter()) {
+        out.set(key, value);
+    }
+    for (key, value, _) in delivery {
+        out.set(key, value);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{merge, parse};
+    use crate::layers::Layer;
+    use crate::names::Role;
+
+    const PLACE: &str = "/recv/mutable.env";
+
+    fn values(text: &str, role: Role) -> Option<Vec<(String, String)>> {
+        let delivery = parse(text.as_bytes(), PLACE, role, &Layer::default()).ok()?;
+        Some(delivery.into_iter().map(|(key, value, _)| (key, value)).collect())
+    }
+
+    #[test]
+    fn lines_are_read_as_present_senders_write_them() {
+        let cases = [
+            ("OIDC_ISSUER=https://o", "OIDC_ISSUER", "https://o"),
+            ("  OIDC_ISSUER='https://o'\t\r\n# c\n\n", "OIDC_ISSUER", "https://o"),
+            ("OIDC_ISSUER=\"https://o/?a=b&c=d\"", "OIDC_ISSUER", "https://o/?a=b&c=d"),
+            ("KUBE_API_PORT=", "KUBE_API_PORT", ""),
+            (
+                "SSH_AUTHORIZED_KEYS='ssh-ed25519 A= a@b\nssh-rsa B c'",
+                "SSH_AUTHORIZED_KEYS",
+                "ssh-ed25519 A= a@b\nssh-rsa B c",
+            ),
+            ("NETSY_SECRET_ACCESS_KEY=a/b+c=", "NETSY_SECRET_ACCESS_KEY", "a/b+c="),
+        ];
+        for (text, key, value) in cases {
+            assert_eq!(
+                values(text, Role::ControlPlane),
+                Some(vec![(key.to_owned(), value.to_owned())]),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn l01_one_fault_refuses_the_whole_and_every_fault_is_told_without_its_value() {
+        let text = "KUBE_API_PORT=7443\nNOPE=s3cr3t\nTELEMETRY_ENABLED=s3cr3t\nCLUSTER_ID=s3cr3t\nOIDC_ISSUER='`s3cr3t`'\nx\n";
+        let faults = parse(text.as_bytes(), PLACE, Role::Worker, &Layer::default()).err().unwrap_or_default();
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 5, "{told:?}");
+        assert!(told.iter().all(|fault| fault.starts_with(PLACE) && !fault.contains("s3cr3t")), "{told:?}");
+        assert_eq!(faults.iter().filter_map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn f01_what_a_shell_would_act_on_is_refused() {
+        for value in [
+            "$(id)",
+            "`id`",
+            "a;b",
+            "a|b",
+            "a&b",
+            "a\\b",
+            "a\"b",
+            "'a' 'b'",
+            "{a}",
+            "a*",
+            "a\u{1b}[2J",
+            "\u{e9}",
+        ] {
+            assert!(values(&format!("OIDC_ISSUER={value}"), Role::Worker).is_none(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn f04_values_and_files_are_limited() {
+        assert!(values(&format!("OIDC_ISSUER={}", "a".repeat(4096)), Role::Worker).is_some());
+        assert!(values(&format!("OIDC_ISSUER={}", "a".repeat(4097)), Role::Worker).is_none());
+        assert!(values(&"#\n".repeat(40_000), Role::Worker).is_none());
+    }
+
+    #[test]
+    fn what_is_not_delivered_keeps_its_value_and_the_last_of_a_key_wins() {
+        let layer = |pairs: &[(&str, &str)]| {
+            Layer::of(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
+        };
+        let delivery = parse(b"B=1\nB=2\n", PLACE, Role::Worker, &layer(&[("B", "")])).expect("a delivery");
+        let merged =
+            merge(&layer(&[("A", "default"), ("B", "default")]), &layer(&[("A", "present")]), &delivery);
+        assert_eq!(merged.text().as_deref(), Some("A='present'\nB='2'\n"));
+    }
+}

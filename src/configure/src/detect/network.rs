@@ -1,0 +1,230 @@
+//! The default route's device and its addresses, and the host's names.
+
+use crate::refusal::Result;
+use crate::root::Root;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+/// The most bytes of a file below /proc/net: thousands of routes.
+const LIMIT: usize = 1024 * 1024;
+
+/// The kernel's tables as text.
+pub(super) struct Routes {
+    ipv4: String,
+    ipv6: String,
+    addresses: String,
+    local: String,
+}
+
+impl Routes {
+    /// Reads them; a kernel without a family has no table of it.
+    pub(super) fn read(root: &Root) -> Result<Self> {
+        let text = |path| root.read_text(path, LIMIT).map(Option::unwrap_or_default);
+        Ok(Self {
+            ipv4: text("/proc/net/route")?,
+            ipv6: text("/proc/net/ipv6_route")?,
+            addresses: text("/proc/net/if_inet6")?,
+            local: text("/proc/net/fib_trie")?,
+        })
+    }
+
+    /// The device of the default route with the lowest metric, of IPv4 before IPv6.
+    pub(super) fn device(&self) -> Option<String> {
+        default_ipv4(&self.ipv4).map(|(device, _)| device).or_else(|| default_ipv6(&self.ipv6))
+    }
+
+    /// The address that packets to the default gateway leave `device` with.
+    pub(super) fn ipv4(&self, device: &str) -> Option<String> {
+        let (by, gateway) = default_ipv4(&self.ipv4)?;
+        let chosen = if by == device { source(gateway) } else { None };
+        chosen.or_else(|| on_device(&self.ipv4, &self.local, device)).map(|address| address.to_string())
+    }
+
+    /// The global address of `device`.
+    pub(super) fn ipv6(&self, device: &str) -> Option<String> {
+        global_ipv6(&self.addresses, device).map(|address| address.to_string())
+    }
+}
+
+/// `/proc/net/route` (proc(5)): numbers are in the machine's byte order. Destination and mask 0, up, not a reject.
+fn default_ipv4(table: &str) -> Option<(String, Ipv4Addr)> {
+    let mut best: Option<(u32, String, Ipv4Addr)> = None;
+    for line in table.lines().skip(1) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [device, destination, gateway, flags, _, _, metric, mask, ..] = fields.as_slice() else {
+            continue;
+        };
+        let (Some(gateway), Some(flags), Ok(metric)) = (hex(gateway), hex(flags), metric.parse()) else {
+            continue;
+        };
+        if hex(destination) == Some(0) && hex(mask) == Some(0) && flags & 0x0201 == 1 {
+            let gateway = Ipv4Addr::from(gateway.to_ne_bytes());
+            if best.as_ref().is_none_or(|(least, ..)| metric < *least) {
+                best = Some((metric, (*device).to_owned(), gateway));
+            }
+        }
+    }
+    best.map(|(_, device, gateway)| (device, gateway))
+}
+
+/// `/proc/net/ipv6_route`: destination, its length, source, its length, gateway, metric, two counters, flags, device.
+fn default_ipv6(table: &str) -> Option<String> {
+    let mut best: Option<(u32, &str)> = None;
+    for line in table.lines() {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, length, _, _, _, metric, _, _, flags, device] = fields.as_slice() else { continue };
+        let (Some(metric), Some(flags)) = (hex(metric), hex(flags)) else { continue };
+        let usable = *length == "00" && flags & 0x0201 == 1 && *device != "lo";
+        if usable && best.is_none_or(|(least, _)| metric < least) {
+            best = Some((metric, device));
+        }
+    }
+    best.map(|(_, device)| device.to_owned())
+}
+
+fn hex(text: &str) -> Option<u32> {
+    u32::from_str_radix(text, 16).ok()
+}
+
+/// The kernel's choice of a source address towards `gateway`; connecting a datagram socket sends nothing.
+fn source(gateway: Ipv4Addr) -> Option<Ipv4Addr> {
+    let target = if gateway.is_unspecified() { Ipv4Addr::new(192, 0, 2, 1) } else { gateway };
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((target, 9)).ok()?;
+    match socket.local_addr().ok()? {
+        SocketAddr::V4(address) => {
+            Some(*address.ip()).filter(|address| !address.is_loopback() && !address.is_unspecified())
+        }
+        SocketAddr::V6(_) => None,
+    }
+}
+
+/// A local address within one of the device's own networks, where no socket may be opened.
+fn on_device(routes: &str, trie: &str, device: &str) -> Option<Ipv4Addr> {
+    let networks: Vec<(u32, u32)> = routes
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [by, destination, _, _, _, _, _, mask, ..] = fields.as_slice() else { return None };
+            let mask = hex(mask).filter(|mask| *mask != 0)?;
+            (*by == device).then_some((hex(destination)?, mask))
+        })
+        .collect();
+    let mut last = None;
+    for line in trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.parse::<Ipv4Addr>().ok();
+        } else if line.starts_with("/32 host LOCAL")
+            && let Some(address) = last
+        {
+            let bits = u32::from_ne_bytes(address.octets());
+            if !address.is_loopback() && networks.iter().any(|(network, mask)| bits & mask == *network) {
+                return Some(address);
+            }
+        }
+    }
+    None
+}
+
+/// `/proc/net/if_inet6`: address, index, length, scope (00 is global), flags, device.
+fn global_ipv6(table: &str, device: &str) -> Option<Ipv6Addr> {
+    // temporary, duplicate, deprecated, tentative (linux/if_addr.h)
+    const UNFIT: u32 = 0x01 | 0x08 | 0x20 | 0x40;
+    let all = table.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [address, _, _, scope, flags, by] = fields.as_slice() else { return None };
+        let fit = *by == device && *scope == "00" && hex(flags).is_some_and(|flags| flags & UNFIT == 0);
+        if fit { u128::from_str_radix(address, 16).ok().map(Ipv6Addr::from) } else { None }
+    });
+    // the table's order is that of a hash: a choice of our own is the same each time; public before private (fc00::/7)
+    all.min_by_key(|address| (address.segments()[0] & 0xfe00 == 0xfc00, *address))
+}
+
+/// The host's name without its domain.
+pub(super) fn hostname() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
+    let short = name.split('.').next().unwrap_or_default();
+    crate::rules::is_hostname(short).then(|| short.to_owned())
+}
+
+/// The host's name with its domain: as `/etc/hosts` has it, or by the search domain.
+pub(super) fn fqdn(root: &Root, hostname: &str) -> Result<String> {
+    let hosts = root.read_text("/etc/hosts", LIMIT)?.unwrap_or_default();
+    if let Some(name) = canonical(&hosts, hostname) {
+        return Ok(name);
+    }
+    let resolv = root.read_text("/etc/resolv.conf", LIMIT)?.unwrap_or_default();
+    let domain = search(&resolv).unwrap_or_else(|| "localdomain".to_owned());
+    Ok(format!("{hostname}.{domain}"))
+}
+
+/// The first name with a dot on a line that has `hostname` (hosts(5)): what `hostname -f` says.
+fn canonical(hosts: &str, hostname: &str) -> Option<String> {
+    hosts.lines().find_map(|line| {
+        let names: Vec<&str> =
+            line.split('#').next().unwrap_or_default().split_whitespace().skip(1).collect();
+        let has = names.contains(&hostname);
+        let first = names.into_iter().find(|name| name.contains('.') && crate::rules::is_hostname(name));
+        if has { first.map(str::to_owned) } else { None }
+    })
+}
+
+/// The first domain of the last `search` or `domain` line (resolv.conf(5)); `.` is no domain.
+fn search(resolv: &str) -> Option<String> {
+    let mut last = resolv.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        matches!(words.next(), Some("search" | "domain"))
+            .then(|| words.next().unwrap_or_default().trim_end_matches('.'))
+    });
+    last.next_back().filter(|domain| crate::rules::is_hostname(domain)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{canonical, default_ipv4, default_ipv6, global_ipv6, on_device, search};
+    use std::net::Ipv4Addr;
+
+    const ROUTES: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+        ens4\t00000000\t0103000A\t0003\t0\t0\t200\t00000000\t0\t0\t0\n\
+        ens3\t00000000\t0202000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
+        ens3\t0002000A\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n";
+
+    #[test]
+    fn the_default_route_of_the_lowest_metric_wins() {
+        assert_eq!(default_ipv4(ROUTES), Some(("ens3".to_owned(), Ipv4Addr::new(10, 0, 2, 2))));
+        assert_eq!(default_ipv4("Iface\n"), None);
+        let table = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     ens3\n\
+            00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n";
+        assert_eq!(default_ipv6(table).as_deref(), Some("ens3"));
+    }
+
+    #[test]
+    fn an_address_of_the_device_is_found_without_a_socket() {
+        let trie = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.0.2.0\n        /24 link UNICAST\n     |-- 10.0.2.15\n        /32 host LOCAL\n     |-- 127.0.0.1\n        /32 host LOCAL\n";
+        assert_eq!(on_device(ROUTES, trie, "ens3"), Some(Ipv4Addr::new(10, 0, 2, 15)));
+        assert_eq!(on_device(ROUTES, trie, "ens4"), None);
+    }
+
+    #[test]
+    fn an_ipv6_address_is_global_and_settled() {
+        let table = "fe800000000000000000000000000001 02 40 20 80     ens3\n\
+            20010db8000000000000000000000016 02 40 00 40     ens3\n\
+            20010db8000000000000000000000015 02 40 00 80     ens3\n";
+        assert_eq!(
+            global_ipv6(table, "ens3").map(|address| address.to_string()).as_deref(),
+            Some("2001:db8::15")
+        );
+        assert_eq!(global_ipv6(table, "ens4"), None);
+    }
+
+    #[test]
+    fn names_come_from_hosts_and_from_the_search_domain() {
+        assert_eq!(
+            canonical("127.0.1.1 node-1.cluster.internal node-1\n", "node-1").as_deref(),
+            Some("node-1.cluster.internal")
+        );
+        assert_eq!(canonical("127.0.0.1 localhost\n", "node-1"), None);
+        assert_eq!(search("search a.b c.d\nsearch x.y.\n").as_deref(), Some("x.y"));
+        assert_eq!(search("search .\n"), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! What is on disk already and matters to what will be: files of which only a part is ours.
+//!
+//! Read once, before anything is decided; rendering is a function of it and the settings.
+
+use crate::accounts::Accounts;
+use crate::names::IDENTITY;
+use crate::refusal::Result;
+use crate::root::Root;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most bytes of such a file.
+const LIMIT: usize = 1024 * 1024;
+/// The kubeconfigs whose port is ours.
+pub const KUBECONFIGS: [&str; 4] = [
+    "/opt/kubelet/etc/kubeconfig",
+    "/opt/kube2iam/etc/kubeconfig",
+    "/opt/kube-controller-manager/etc/kubeconfig",
+    "/opt/kube-scheduler/etc/kubeconfig",
+];
+/// Directories of programs that must be executable.
+const BIN: [&str; 5] =
+    ["/opt/cni/bin", "/opt/netsy/bin", "/opt/nstance-agent/bin", "/opt/fluent-bit/bin", "/opt/kube2iam/bin"];
+/// Where containerd looks for registries.
+pub const CERTS: &str = "/etc/containerd/certs.d";
+
+/// What was found.
+#[derive(Default)]
+pub struct Found {
+    /// Content of shared files, by path; a file that is not there is absent.
+    pub files: BTreeMap<&'static str, String>,
+    /// Registries that configure itself wrote a `hosts.toml` for.
+    pub registries: Vec<String>,
+    /// Programs of [`BIN`].
+    pub programs: Vec<String>,
+    /// Names in the agent's identity directory.
+    pub identity: BTreeSet<String>,
+    /// Users and groups.
+    pub accounts: Accounts,
+    /// Files that a new home directory starts with, and that are not there: name and content.
+    pub skeleton: Vec<(String, Vec<u8>)>,
+    /// Whether the admin user and its home are there.
+    pub admin_home: bool,
+    /// Whether sudo's directory is there.
+    pub sudoers: bool,
+    /// Whether containerd's socket is there.
+    pub socket: bool,
+    /// Whether `OIDC_CA_FILE` is there, when it is given.
+    pub oidc_file: bool,
+}
+
+/// Reads it from `root`; `oidc_file` is the path that settings name, or empty.
+pub fn read(root: &Root, oidc_file: &str) -> Result<Found> {
+    let mut found = Found { accounts: Accounts::read(root)?, ..Found::default() };
+    let shared = ["/etc/hosts", "/etc/subuid", "/etc/subgid", "/etc/containerd/config.toml"];
+    for path in shared.into_iter().chain(KUBECONFIGS) {
+        if let Some(text) = root.read_text(path, LIMIT)? {
+            found.files.insert(path, text);
+        }
+    }
+    for name in root.list(CERTS)? {
+        let text = root.read(&format!("{CERTS}/{name}/hosts.toml"), LIMIT).ok().flatten().unwrap_or_default();
+        if text.starts_with(crate::render::registry::MARK.as_bytes()) {
+            found.registries.push(name);
+        }
+    }
+    for directory in BIN {
+        found.programs.extend(root.list(directory)?.into_iter().map(|name| format!("{directory}/{name}")));
+    }
+    found.identity = root.list(IDENTITY)?.into_iter().collect();
+    for name in root.list("/etc/skel")? {
+        if root.exists(&format!("/home/admin/{name}"))? {
+            continue;
+        }
+        if let Ok(Some(bytes)) = root.read(&format!("/etc/skel/{name}"), LIMIT) {
+            found.skeleton.push((name, bytes));
+        }
+    }
+    // the directory is made before the account is: alone it is what a crash has left, not a home
+    found.admin_home = root.exists("/home/admin")? && found.accounts.ids().user("admin").is_some();
+    found.sudoers = root.exists("/etc/sudoers.d")?;
+    found.socket = root.exists(crate::render::directories::SOCKET)?;
+    found.oidc_file = oidc_file.is_empty() || root.exists(oidc_file)?;
+    Ok(found)
+}

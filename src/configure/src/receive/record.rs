@@ -1,0 +1,91 @@
+//! What is remembered of deliveries over runs and boots: `/opt/podplane/etc/received`, root's, in the form of [`envfile`].
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `AT` | when this record last changed, RFC 3339 |
+//! | `DELIVERY` | the name (SHA-512, first half) of the delivery last taken |
+//! | `MUTABLE` | the same of the `mutable.env` last merged: the same again is not merged again, whatever its time |
+//! | `GENERATION` | its number, when its sender numbers them |
+//! | `REFUSED` | the same of the last delivery and its refusal, until one is taken |
+//! | `WHY` | the first fault of that refusal |
+//! | `RESTART` | services whose files changed and that have not been restarted since |
+//! | `FAILED` | services that the last delivery wanted restarted and that failed |
+//!
+//! It is put into place in one set with the files of the delivery, so that a crash cannot part them.
+//!
+//! [`envfile`]: crate::envfile
+
+use crate::accounts::Ids;
+use crate::layers::Layer;
+use crate::plan::Plan;
+use crate::refusal::Result;
+use crate::root::Root;
+use crate::services::Service;
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+pub use crate::names::RECEIVED as RECORD;
+
+/// The record.
+#[derive(Clone, Default)]
+pub struct Record {
+    before: Layer,
+    now: Layer,
+}
+
+impl Record {
+    /// From `root`; one that cannot be read is as none: it holds nothing that a delivery does not bring again.
+    #[must_use]
+    pub fn read(root: &Root) -> Self {
+        let before = crate::bootstrap::layer(root, RECORD).ok().flatten().unwrap_or_default();
+        Self { now: before.clone(), before }
+    }
+
+    /// The value of `key`, empty when it has none.
+    #[must_use]
+    pub fn get(&self, key: &str) -> &str {
+        self.now.get(key).unwrap_or_default()
+    }
+
+    /// Sets `key`.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.now.set(key, value);
+    }
+
+    /// The services in `key`.
+    #[must_use]
+    pub fn services(&self, key: &str) -> BTreeSet<Service> {
+        let names: Vec<&str> = self.get(key).split(',').collect();
+        Service::ALL.into_iter().filter(|service| names.contains(&service.unit())).collect()
+    }
+
+    /// Sets `key` to `services`.
+    pub fn set_services(&mut self, key: &str, services: &BTreeSet<Service>) {
+        let names: Vec<&str> = services.iter().map(|service| service.unit()).collect();
+        self.set(key, &names.join(","));
+    }
+
+    /// Adds it to `plan`; the same record again is the same file.
+    pub fn plan(&mut self, now: SystemTime, plan: &mut Plan) {
+        let is_same = self.before.iter().map(pair).eq(self.now.iter().map(pair));
+        if !is_same {
+            self.now.set("AT", &crate::bootstrap::rfc3339(now));
+        }
+        let text = self.now.text().unwrap_or_default();
+        plan.file(RECORD, 0o600, ("root", "root"), text.into_bytes(), None);
+    }
+
+    /// Writes it alone.
+    pub fn write(&mut self, root: &Root, ids: &Ids, now: SystemTime) -> Result<()> {
+        let mut plan = Plan::default();
+        self.plan(now, &mut plan);
+        crate::apply::apply(root, &plan, ids)?;
+        self.before = self.now.clone();
+        Ok(())
+    }
+}
+
+/// Without the line.
+fn pair<'a>((key, value, _): (&'a str, &'a str, u32)) -> (&'a str, &'a str) {
+    (key, value)
+}

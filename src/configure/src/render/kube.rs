@@ -1,0 +1,204 @@
+//! Kubernetes: what kubelet, the API server, the controllers and kube2iam are started with, and the kubeconfigs' port.
+
+use super::env::EnvFile;
+use crate::found::{Found, KUBECONFIGS};
+use crate::keys::Output;
+use crate::names::Role;
+use crate::plan::Plan;
+use crate::refusal::Fault;
+use crate::settings::{OidcCa, Settings};
+
+/// Where the issuer's authority is written to.
+const OIDC_CA: &str = "/opt/crt/oidc-ca.pem";
+
+/// Plans them.
+pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut Vec<Fault>) {
+    kubelet(settings, plan);
+    kube2iam(settings, plan);
+    let oidc_ca = oidc_ca(settings, found, plan, faults);
+    if settings.role == Role::ControlPlane {
+        api_server(settings, &oidc_ca, plan);
+        controller_manager(settings, plan);
+    }
+    kubeconfigs(settings, found, plan, faults);
+}
+
+fn kubelet(settings: &Settings, plan: &mut Plan) {
+    let mut env = EnvFile::default();
+    for key in [
+        "PROVIDER_INSTANCE_TYPE",
+        "PROVIDER_REGION",
+        "PROVIDER_ZONE",
+        "INSTANCE_IPV4",
+        "INSTANCE_IPV6",
+        "INSTANCE_ID",
+        "INSTANCE_PROVIDER_ID",
+    ] {
+        env.put(key, settings.get(key));
+    }
+    let addresses = [settings.get("INSTANCE_IPV4"), settings.get("INSTANCE_IPV6")];
+    let addresses: Vec<&str> = addresses.into_iter().filter(|address| !address.is_empty()).collect();
+    env.put("KUBELET_NODE_IP", &addresses.join(","));
+    // systemd splits these into words, so a blank would make two of one
+    let id = settings.get("INSTANCE_PROVIDER_ID");
+    let plain = !id.is_empty() && !id.contains(char::is_whitespace);
+    env.put("KUBELET_PROVIDER_ID_FLAG", &if plain { format!("--provider-id={id}") } else { String::new() });
+    let labels: Vec<String> = [
+        ("node.kubernetes.io/instance-type", "PROVIDER_INSTANCE_TYPE"),
+        ("topology.kubernetes.io/region", "PROVIDER_REGION"),
+        ("topology.kubernetes.io/zone", "PROVIDER_ZONE"),
+    ]
+    .into_iter()
+    .filter_map(|(label, key)| match settings.get(key) {
+        "" => None,
+        value if is_label(value) => Some(format!("{label}={value}")),
+        _ => {
+            plan.notes
+                .push(format!("{key} is no value of a Kubernetes label: the node does without `{label}`"));
+            None
+        }
+    })
+    .collect();
+    let flag = if labels.is_empty() { String::new() } else { format!("--node-labels={}", labels.join(",")) };
+    env.put("KUBELET_NODE_LABELS_FLAG", &flag);
+    env.plan(plan, "kubelet", "root", Output::KubeletEnv);
+}
+
+/// At most 63 letters, digits, `.`, `_`, `-`, with a letter or digit at both ends
+/// (kubernetes.io/docs/concepts/overview/working-with-objects/labels).
+fn is_label(value: &str) -> bool {
+    let end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    value.len() <= 63
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && end(value.as_bytes().first())
+        && end(value.as_bytes().last())
+}
+
+fn kube2iam(settings: &Settings, plan: &mut Plan) {
+    let mut env = EnvFile::default();
+    env.extend([
+        ("AWS_REGION", settings.get("PROVIDER_REGION")),
+        ("INSTANCE_IPV4", settings.get("INSTANCE_IPV4")),
+        ("INSTANCE_ID", settings.get("INSTANCE_ID")),
+    ]);
+    env.plan(plan, "kube2iam", "kube2iam", Output::Kube2iamEnv);
+}
+
+/// The file with the issuer's authority, or `""`; on workers too, since pods of the cluster's own may want it.
+fn oidc_ca(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut Vec<Fault>) -> String {
+    match &settings.oidc_ca {
+        OidcCa::Given(pem) => {
+            plan.file(OIDC_CA, 0o640, ("root", "podplane"), pem.clone(), Some(Output::OidcCa));
+            return OIDC_CA.to_owned();
+        }
+        OidcCa::File(path) => {
+            if settings.role == Role::ControlPlane && !found.oidc_file {
+                let fault = Fault::new(path.as_str(), "wanted the file that OIDC_CA_FILE names, got none");
+                faults.push(fault.hint("give the authority itself as OIDC_CA_CERT, or clear OIDC_CA_FILE"));
+            }
+            if path != OIDC_CA {
+                plan.remove(OIDC_CA, Some(Output::OidcCa));
+            }
+            return path.clone();
+        }
+        OidcCa::System => {}
+    }
+    plan.remove(OIDC_CA, Some(Output::OidcCa));
+    String::new()
+}
+
+fn api_server(settings: &Settings, oidc_ca: &str, plan: &mut Plan) {
+    let mut env = EnvFile::default();
+    for key in [
+        "KUBE_LOG_LEVEL",
+        "KUBE_API_PUBLIC_HOSTNAME",
+        "KUBE_API_PORT",
+        "KUBE_API_ETCD_SERVERS",
+        "KUBE_SERVICE_CLUSTER_IP_RANGE",
+        "OIDC_ISSUER",
+        "OIDC_SIGNING_ALGS",
+        "CLUSTER_ID",
+    ] {
+        env.put(key, settings.get(key));
+    }
+    env.put("OIDC_CA_FILE", oidc_ca);
+    // a client without an issuer is refused by the server
+    env.put(
+        "KUBE_API_OIDC_CLIENT_ID",
+        if settings.get("OIDC_ISSUER").is_empty() { "" } else { settings.get("CLUSTER_ID") },
+    );
+    let host = settings.get_or("KUBE_API_PUBLIC_HOSTNAME", "kube-apiserver.podplane.internal");
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let public = format!("https://{host}");
+    let issuer = settings.get_or("KUBE_SERVICE_ACCOUNT_ISSUER", &public);
+    env.put("KUBE_SERVICE_ACCOUNT_ISSUER", issuer);
+    env.put("KUBE_SERVICE_ACCOUNT_JWKS_URI", &format!("{public}/openid/v1/jwks"));
+    env.plan(plan, "kube-apiserver", "kube-apiserver", Output::KubeApiserverEnv);
+}
+
+fn controller_manager(settings: &Settings, plan: &mut Plan) {
+    let mut env = EnvFile::default();
+    for key in [
+        "KUBE_LOG_LEVEL",
+        "KUBE_CLUSTER_CIDR",
+        "KUBE_NODE_CIDR_MASK_SIZE_IPV4",
+        "KUBE_NODE_CIDR_MASK_SIZE_IPV6",
+        "KUBE_SERVICE_CLUSTER_IP_RANGE",
+    ] {
+        env.put(key, settings.get(key));
+    }
+    let ranges = settings.get("KUBE_CLUSTER_CIDR");
+    let flags: Vec<String> = ranges
+        .split(',')
+        .map(|range| {
+            let family = if range.contains(':') { "6" } else { "4" };
+            let size = settings.get(&format!("KUBE_NODE_CIDR_MASK_SIZE_IPV{family}"));
+            format!("--node-cidr-mask-size-ipv{family}={size}")
+        })
+        .collect();
+    env.put("KUBE_NODE_CIDR_MASK_FLAGS", &flags.join(" "));
+    env.plan(plan, "kube-controller-manager", "kube-controller-manager", Output::KubeControllerManagerEnv);
+}
+
+fn kubeconfigs(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut Vec<Fault>) {
+    let outputs = [
+        Output::KubeletKubeconfig,
+        Output::Kube2iamKubeconfig,
+        Output::KubeControllerManagerKubeconfig,
+        Output::KubeSchedulerKubeconfig,
+    ];
+    for (path, output) in KUBECONFIGS.into_iter().zip(outputs) {
+        let Some(text) = found.files.get(path) else { continue };
+        match with_port(text, settings.get("KUBE_API_PORT")) {
+            Some(text) => plan.file(path, 0o644, ("root", "root"), text.into_bytes(), Some(output)),
+            None => faults.push(
+                Fault::new(path, "wanted one line `server: https://localhost:PORT`")
+                    .hint("the image brings it: bake it again"),
+            ),
+        }
+    }
+}
+
+/// `text` with `port` in its one line `server: https://localhost…`.
+fn with_port(text: &str, port: &str) -> Option<String> {
+    const SERVER: &str = "server: https://localhost";
+    let mut lines = 0;
+    let mut out = String::with_capacity(text.len() + 8);
+    for line in text.lines() {
+        match line.split_once(SERVER) {
+            Some((before, after))
+                if before.trim().is_empty()
+                    && after.trim_start_matches(':').bytes().all(|b| b.is_ascii_digit()) =>
+            {
+                lines += 1;
+                out.push_str(before);
+                out.push_str(SERVER);
+                out.push(':');
+                out.push_str(port);
+            }
+            _ => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    (lines == 1).then_some(out)
+}

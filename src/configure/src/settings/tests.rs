@@ -1,0 +1,129 @@
+use super::{Settings, When, check};
+use crate::install::Image;
+use crate::layers::{Layer, Layers};
+use crate::names::Role;
+use crate::refusal::Fault;
+
+fn layer(text: &str) -> Layer {
+    Layer::new(crate::envfile::read(text.as_bytes()).expect("an environment file"))
+}
+
+const USER: &str = "PROVIDER_KIND=local\nCLUSTER_ID=c\nINSTANCE_ID=i\n\
+    NSTANCE_SERVER_REGISTRATION_ADDR=127.0.0.1:1\nNSTANCE_SERVER_AGENT_ADDR='[::1]:2'\n";
+const DETECTED: &str = "INSTANCE_PROVIDER_ID=id\nINSTANCE_IPV4=10.0.0.1\nINSTANCE_IPV6=\nINSTANCE_NETDEV=e\n\
+    INSTANCE_HOSTNAME=h\nINSTANCE_FQDN=h.d\n";
+
+fn layers(user: &str, mutable: &str) -> Layers {
+    Layers { user_data: layer(&format!("{USER}{user}")), detected: layer(DETECTED), mutable: layer(mutable) }
+}
+
+fn checked(layers: &Layers, role: Role) -> Result<Settings, Vec<Fault>> {
+    let kind = if role == Role::Worker { "knd" } else { "knc" };
+    let image = Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:1".to_owned() };
+    check(layers, &image, When::Later)
+}
+
+fn good(layers: &Layers) -> Settings {
+    checked(layers, Role::Worker).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+fn faults(layers: &Layers, role: Role) -> Vec<String> {
+    checked(layers, role).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_not_given_has_its_default() {
+    let settings = good(&layers("", ""));
+    assert_eq!(settings.get("KUBE_API_PORT"), "6443");
+    assert!(settings.telemetry.is_none() && settings.registry.is_none() && settings.ssh_keys.is_empty());
+}
+
+#[test]
+fn the_live_value_wins_unless_it_is_empty() {
+    let given = layers("KUBE_API_PORT=1\nKUBE_LOG_LEVEL=3\n", "KUBE_API_PORT=2\nKUBE_LOG_LEVEL=\n");
+    let settings = good(&given);
+    assert_eq!((settings.get("KUBE_API_PORT"), settings.get("KUBE_LOG_LEVEL")), ("2", "3"));
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_place_line_and_key_and_never_the_value() {
+    let given = layers("AWS_ACCOUNT_ID='s3cr3t one'\n", "KUBE_API_PORT='s3cr3t'\nTELEMETRY_ENABLED=s3cr3t\n");
+    let told = faults(&given, Role::ControlPlane);
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told.iter().all(|fault| !fault.contains("s3cr3t")), "{told:?}");
+    for wanted in [
+        "/opt/podplane/etc/user-data.env:6: AWS_ACCOUNT_ID: wanted twelve digits",
+        "/opt/podplane/etc/mutable.env:1: KUBE_API_PORT: wanted a port from 1 to 65535",
+        "/opt/podplane/etc/mutable.env:2: TELEMETRY_ENABLED: wanted `true` or `false`",
+        "/opt/podplane/etc/mutable.env: NETSY_BUCKET: wanted a value, as this is a control plane",
+    ] {
+        assert!(told.iter().any(|fault| fault == wanted), "{wanted}: {told:?}");
+    }
+}
+
+#[test]
+fn f05_a_cut_detected_env_is_refused() {
+    let mut given = layers("", "");
+    given.detected = layer("INSTANCE_PROVIDER_ID=id\n");
+    let told = faults(&given, Role::Worker);
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(
+        told.iter().all(|fault| fault.starts_with("/opt/podplane/etc/detected.env: INSTANCE_")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn f03_names_that_programs_run_code_by_are_refused() {
+    for name in ["LD_PRELOAD", "PATH", "BASH_ENV", "IFS"] {
+        let told = faults(&layers(&format!("{name}=x\n"), ""), Role::Worker);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains(&format!("user-data.env:6: {name}: ")), "{told:?}");
+    }
+}
+
+#[test]
+fn a_setting_of_user_data_is_refused_live() {
+    let told = faults(&layers("", "CLUSTER_ID=other\n"), Role::Worker);
+    assert!(told[0].contains("mutable.env:1: CLUSTER_ID: wanted a setting that may change live"), "{told:?}");
+}
+
+#[test]
+fn a_registry_needs_host_name_and_bucket_together() {
+    for (given, key) in
+        [("REGISTRY_BUCKET=b\n", "REGISTRY_HOSTNAME"), ("REGISTRY_HOSTNAME=h\n", "REGISTRY_BUCKET")]
+    {
+        let told = faults(&layers("", given), Role::Worker);
+        assert!(told.len() == 1 && told[0].contains(key), "{told:?}");
+        assert!(faults(&layers("", &format!("{given}REGISTRY_ENABLED=false\n")), Role::Worker).is_empty());
+    }
+}
+
+#[test]
+fn ssh_keys_are_the_union_each_once() {
+    let given = layers(
+        "IMMUTABLE_SSH_AUTHORIZED_KEYS='a\n\nb'\nSSH_AUTHORIZED_KEY=' c '\n",
+        "SSH_AUTHORIZED_KEYS='b\nd'\n",
+    );
+    let settings = good(&given);
+    assert_eq!(settings.ssh_keys, ["a", "b", "c", "d"]);
+    let none = good(&layers("IMMUTABLE_SSH_AUTHORIZED_KEYS='# none\n '\n", ""));
+    assert!(none.ssh_keys.is_empty());
+}
+
+#[test]
+fn roles_of_aws_are_derived_only_when_empty() {
+    let aws = "PROVIDER_KIND=aws\nAWS_ACCOUNT_ID=123456789012\n";
+    let user = layer(&format!("{USER}{aws}").replace("PROVIDER_KIND=local\n", ""));
+    let given = Layers {
+        user_data: user,
+        detected: layer(DETECTED),
+        mutable: layer("REGISTRY_ASSUME_ROLE=arn:mine\n"),
+    };
+    let settings = good(&given);
+    assert_eq!(settings.aws_role("REGISTRY_ASSUME_ROLE", "registry"), "arn:mine");
+    assert_eq!(
+        settings.aws_role("NETSY_ASSUME_ROLE", "netsy"),
+        "arn:aws:iam::123456789012:role/podplane-c-netsy"
+    );
+}

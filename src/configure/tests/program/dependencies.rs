@@ -1,0 +1,41 @@
+//! What every image gets: how big it is, how much memory it takes, whose code is in it.
+
+use crate::node::{Node, cargo, program};
+
+/// One file of at most a megabyte that needs no other.
+#[test]
+fn the_program_is_small_and_static() {
+    let bytes = std::fs::read(program()).unwrap();
+    assert!(bytes.len() <= 1_000_000, "{} bytes", bytes.len());
+    assert_eq!(bytes[..5], *b"\x7fELF\x02");
+    let number = |at: usize, size: usize| -> usize {
+        bytes[at..at + size].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+    };
+    // Elf64_Ehdr: e_phoff, e_phentsize, e_phnum; PT_INTERP is 3
+    let (start, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+    assert!(count > 0 && (0..count).all(|at| number(start + at * size, 4) != 3), "wanted no interpreter");
+}
+
+#[test]
+fn sixteen_mebibytes_are_enough() {
+    for (node, command) in [(Node::fresh(), ["configure"]), (Node::merged(), ["configure"])] {
+        // of address space even
+        let output = node.run_in_shell("ulimit -v 16384 && exec \"$@\"", &command);
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+/// The list is committed, so that a change of it is seen: `cargo tree` with these words writes it.
+#[test]
+fn no_code_of_others_comes_in_unseen() {
+    let list = include_str!("../../dependencies.txt");
+    for arch in ["x86_64", "aarch64"] {
+        let target = format!("{arch}-unknown-linux-musl");
+        let words = "tree --locked --package configure --edges normal,build --prefix none --format";
+        let mut words: Vec<&str> = words.split(' ').collect();
+        words.extend(["{p} {f}", "--target", &target]);
+        let tree = cargo(&words);
+        let (_, others) = tree.split_once('\n').unwrap();
+        assert_eq!(others, list, "{target}");
+    }
+}
