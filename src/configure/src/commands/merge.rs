@@ -28,9 +28,12 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
     allowed(root, source, &present, &delivered)?;
     let merged = delivery::merge(&defaults, &present, &delivered);
     told_before(root, &image, destination, &merged)?;
-    let text = merged
-        .text()
-        .ok_or_else(|| Fault::new(destination, "wanted values without control characters, and at most 64 KiB of them together"))?;
+    let text = merged.text().ok_or_else(|| {
+        Fault::new(
+            destination,
+            "wanted values without control characters, and at most 64 KiB of them together",
+        )
+    })?;
     let mut plan = Plan::default();
     plan.file(destination, 0o600, ("root", "root"), text.into_bytes(), None);
     plan.remove(&format!("{destination}.tmp"), None);
