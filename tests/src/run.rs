@@ -140,7 +140,8 @@ impl Run {
     pub fn start(&self) -> Result<Child> {
         use std::os::unix::process::CommandExt as _;
         let mut command = self.command()?;
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        // what it says is shown with the test's own output, where that fails
         command.spawn().with_context(|| format!("cannot start {self}"))
     }
 

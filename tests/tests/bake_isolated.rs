@@ -74,6 +74,10 @@ fn building_configure_is_the_only_time_that_programs_are_started() -> Result<()>
     let toolchain = ["cargo", "rustc", "rustup", "rust-lld", "ld.lld", "gcc-ld", "cc", "vmbake"];
     for path in &started {
         let name = path.rsplit('/').next().unwrap_or(path);
+        // what a crate of `configure` asks of the compiler before it is built is a part of that build
+        if name == "build-script-build" && path.contains("/image/configure/build/") {
+            continue;
+        }
         ensure!(
             toolchain.contains(&name),
             "`{path}` was started, which is no part of the toolchain: {started:?}"

@@ -131,7 +131,8 @@ pub(super) fn must_be_ours(path: &Path, sharing: Sharing) -> Result<()> {
 fn must_be_plain(path: &Path, metadata: &Metadata) -> Result<()> {
     let got = match metadata.nlink() {
         _ if !metadata.is_file() => sort_of(metadata).to_owned(),
-        1 => return Ok(()),
+        // none: another process has put the same blob, or a newer note, in its place since it was opened
+        0 | 1 => return Ok(()),
         n => format!("a file with {n} names"),
     };
     Err(Refusal::new(
