@@ -5,7 +5,7 @@
 //!                                                  what changed ─► differences from the record ─► rules ─► verdict
 //! ```
 //! A case *agrees* when type, mode, owner and meaning of every changed path are the recorded ones (environment files as
-//! maps; YAML, JSON and TOML by value), the calls and accounts too. What differs must be covered by a [`rules`] of
+//! maps; YAML, JSON and TOML by value), the calls and accounts too. What differs must be covered by a `rules` of
 //! intended differences, each with its reason: then the case is *better*. Anything else *fails*. None is skipped.
 //!
 //! It needs root: chroot, mounts and network name spaces, all of which end with the room.

@@ -1,10 +1,10 @@
 //! Environment files: `KEY=value` lines in the POSIX shell's form of an assignment, read as data.
 //!
 //! [`read()`] takes what cloud-init's scripts and people write (single quotes, double quotes, `$'…'`, none; over several
-//! lines) and refuses whatever a shell would execute or expand, rather than guess. [`line`] writes the one form that
+//! lines) and refuses whatever a shell would execute or expand, rather than guess. [`line()`] writes the one form that
 //! bash, dash and systemd's `EnvironmentFile=` read alike: single quotes, or double quotes where the value has a single
 //! one (POSIX.1-2024 XCU 2.2; systemd.exec(5)). Invariant: `read(line(key, value)) == [(key, value)]` for every
-//! value that [`line`] accepts. Deliberately absent: expansion of any kind, `+=`, arrays.
+//! value that [`line()`] accepts. Deliberately absent: expansion of any kind, `+=`, arrays.
 
 mod read;
 #[cfg(test)]

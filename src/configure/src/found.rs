@@ -30,7 +30,7 @@ pub struct Found {
     pub files: BTreeMap<&'static str, String>,
     /// Registries that configure itself wrote a `hosts.toml` for.
     pub registries: Vec<String>,
-    /// Programs of [`BIN`].
+    /// Programs of `BIN`.
     pub programs: Vec<String>,
     /// Names in the agent's identity directory.
     pub identity: BTreeSet<String>,
