@@ -145,17 +145,8 @@ impl Shared {
     pub fn configure(&self, arch: Arch) -> Result<PathBuf> {
         let path = self.folder.join(format!("configure.{arch}"));
         self.once(&format!("configure.{arch}"), || {
-            let (shell, cargo, triple) = (Shell::new()?, workspace::cargo(), arch.triple());
-            shell.change_dir(workspace::root());
-            let target = workspace::target().join("image");
-            cmd!(
-                shell,
-                "{cargo} build --quiet --locked --package configure --profile configure --target {triple}"
-            )
-            .env("CARGO_TARGET_DIR", &target)
-            .quiet()
-            .run()?;
-            Ok(fs::copy(target.join(triple).join("configure/configure"), &path).map(drop)?)
+            let run = self.run("configure").args(["--arch", &arch.to_string()]);
+            run.option("--output", &path).from_folder(workspace::root()).done().map(drop)
         })?;
         Ok(path)
     }

@@ -1,6 +1,6 @@
 //! The commands and what they say of themselves.
 
-use crate::commands::{bake, bench, cases, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why};
+use crate::commands::{bake, bench, cases, configure, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why};
 use clap::{Parser, Subcommand};
 
 /// Bakes golden VM images of Debian 13 at build time: every byte pinned and verified, no root, the same bytes everywhere.
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Check or clear the store
     Store(store::Args),
+    /// Build the boot-time program alone, as it is in an image
+    Configure(configure::Args),
     /// Run recorded cases of the boot-time program and print which agree
     Cases(cases::Args),
     /// Run every test, after installing what they need
@@ -67,6 +69,7 @@ impl Command {
             Self::Why(args) => why::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Store(args) => store::run(&args),
+            Self::Configure(args) => configure::run(&args),
             Self::Cases(args) => cases::run(&args),
             Self::Test(args) => test::run(&args),
             Self::Lint(args) => lint::run(&args),

@@ -3,6 +3,7 @@
 pub(crate) mod bake;
 pub(crate) mod bench;
 pub(crate) mod cases;
+pub(crate) mod configure;
 pub(crate) mod fetch;
 pub(crate) mod fuzz;
 pub(crate) mod inspect;
