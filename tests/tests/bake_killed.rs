@@ -27,7 +27,10 @@ fn k01_a_bake_that_is_killed_at_any_moment_leaves_only_whole_files_and_a_rerun_c
     let run = shared.bake(BASE, &store, &output)?.args(["--offline"]);
     let (mut killed, mut tried, mut longest) = (0, 0, whole_time);
     while killed < KILLS {
-        ensure!(tried < 10 * KILLS, "only {killed} of {tried} bakes were still running when they were killed");
+        ensure!(
+            tried < 10 * KILLS,
+            "only {killed} of {tried} bakes were still running when they were killed"
+        );
         if tried % 5 == 0 {
             // what earlier runs derived makes later ones shorter: begin anew, to be killed early and late
             let _ = std::fs::remove_dir_all(&store);

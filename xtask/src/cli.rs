@@ -1,6 +1,8 @@
 //! The commands and what they say of themselves.
 
-use crate::commands::{bake, bench, cases, configure, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why};
+use crate::commands::{
+    bake, bench, cases, configure, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why,
+};
 use clap::{Parser, Subcommand};
 
 /// Bakes golden VM images of Debian 13 at build time: every byte pinned and verified, no root, the same bytes everywhere.
