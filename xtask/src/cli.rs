@@ -1,7 +1,7 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, cases, configure, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why,
+    bake, bench, boot, cases, configure, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why,
 };
 use clap::{Parser, Subcommand};
 
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Plan(plan::Args),
     /// Bring all that an image is made of into the store
     Fetch(fetch::Args),
+    /// Start a machine from a disk image, wait for what has to be, and say where its time went
+    Boot(boot::Args),
     /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
     Lock(lock::Args),
     /// List what is in an artifact, or one path of it
@@ -66,6 +68,7 @@ impl Command {
             Self::Bake(args) => bake::run(&args),
             Self::Plan(args) => plan::run(&args),
             Self::Fetch(args) => fetch::run(&args),
+            Self::Boot(args) => boot::run(&args),
             Self::Lock(args) => lock::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Why(args) => why::run(&args),

@@ -2,6 +2,7 @@
 
 pub(crate) mod bake;
 pub(crate) mod bench;
+pub(crate) mod boot;
 pub(crate) mod cases;
 pub(crate) mod configure;
 pub(crate) mod fetch;

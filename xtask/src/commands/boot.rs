@@ -1,0 +1,250 @@
+//! `boot`: a machine from a disk image, in QEMU, and what became of it.
+
+mod expect;
+mod report;
+mod svg;
+mod timeline;
+
+use crate::console;
+use anyhow::{Context as _, Result, bail, ensure};
+use bake::name::Arch;
+use bake::{Class, Refusal, Stage};
+use expect::{Expectation, Watched};
+use machine::{Accel, Firmware, Format, Forward, Image, Machine, Running, Start, Terminal};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use timeline::Timeline;
+
+/// Start a machine from a disk image, wait for what has to be, and say where its time went
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without expectations the console is yours until the machine goes off; Ctrl-A X cuts its power. With them it is shown as it \
+comes, and the power is cut when all are met:
+  cargo xtask boot dist/base.debian-13.amd64.qcow2 --expect 'system running' --expect 'unit containerd.service active'
+Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (ends with 0), `system STATE` (`running`: no failed unit).
+The artifact is left as it is unless --write is given. KVM is used where a trial of it succeeds.")]
+pub(crate) struct Args {
+    /// The disk image: .raw, .qcow2, .vhd or .vmdk
+    artifact: PathBuf,
+    /// Start the image's kernel directly, taken out of its EFI system partition, instead of by firmware
+    #[arg(long)]
+    direct: bool,
+    /// The machine's architecture [default: that of the image's root partition]
+    #[arg(long, value_name = "amd64|arm64")]
+    arch: Option<Arch>,
+    /// Who executes: kvm or tcg, QEMU's translator [default: kvm where a trial of it succeeds]
+    #[arg(long, value_name = "kvm|tcg", value_parser = accel)]
+    accel: Option<Accel>,
+    /// Memory in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(128..))]
+    memory: u32,
+    /// Processors [default: 2, without KVM 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    cpus: Option<u8>,
+    /// A volume that the machine may read, such as one made by `cargo xtask seed`; may be given several times
+    #[arg(long, value_name = "FILE")]
+    seed: Vec<PathBuf>,
+    /// A systemd credential of the machine, with the bytes of a file; may be given several times
+    #[arg(long, value_name = "NAME=FILE")]
+    credential: Vec<String>,
+    /// Lead a port of this machine's 127.0.0.1 to one of the guest; may be given several times
+    #[arg(long, value_name = "HERE:GUEST")]
+    forward: Vec<Forward>,
+    /// No network card
+    #[arg(long, conflicts_with = "forward")]
+    no_network: bool,
+    /// Write to the artifact instead of a layer over it that is thrown away
+    #[arg(long, conflicts_with = "disk_size")]
+    write: bool,
+    /// A larger disk: bytes, or with K, M, G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    disk_size: Option<u64>,
+    /// Put nothing into the machine: no shell for expectations and the timeline
+    #[arg(long)]
+    no_shell: bool,
+    /// What has to be; may be given several times
+    #[arg(long, value_name = "WHAT")]
+    expect: Vec<Expectation>,
+    /// How long all of it may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    timeout: u64,
+    /// Write the console to a file instead of showing it
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Draw where the time went, as SVG; the figures go beside it, as JSON
+    #[arg(long, value_name = "FILE")]
+    timeline: Option<PathBuf>,
+    /// Fail when a milestone comes later than this file has it
+    #[arg(long, value_name = "FILE")]
+    budget: Option<PathBuf>,
+    /// Print what became of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let asks = args.timeline.is_some() || args.budget.is_some() || args.expect.iter().any(Expectation::asks);
+    ensure_usage(args, !(asks && args.no_shell), "expectations of units and a timeline need the shell that --no-shell leaves out")?;
+    let budget = args.budget.as_deref().map(timeline::Budget::load).transpose()?;
+    let watched = asks || !args.expect.is_empty();
+    let dir = tempfile::Builder::new().prefix("vmbake-boot-").tempdir()?;
+    let (machine, why) = machine(args, dir.path())?;
+    for line in report::ahead(&machine, why, watched) {
+        console::note(line);
+    }
+    let running = machine.start(dir, terminal(args, !watched)?)?;
+    if !watched {
+        return interactive(running);
+    }
+    let (watched, timeline, seconds) = watch(args, running, asks)?;
+    if let (Some(path), Some(timeline)) = (&args.timeline, &timeline) {
+        fs::write(path, svg::draw(timeline)).with_context(|| path.display().to_string())?;
+        let beside = path.with_extension("json");
+        fs::write(&beside, serde_json::to_string_pretty(timeline)? + "\n")?;
+    }
+    let over = match (&budget, &timeline) {
+        (Some(budget), Some(timeline)) => budget.exceeded(timeline),
+        _ => Vec::new(),
+    };
+    let report = report::Report::new(&args.artifact, &machine, watched, timeline, over, seconds);
+    if args.json { console::json(&report)? } else { report.print() }
+    report.verdict()
+}
+
+/// The machine that is asked for, and why it has its accelerator.
+fn machine(args: &Args, dir: &Path) -> Result<(Machine, &'static str)> {
+    let image = Image::open(&args.artifact).map_err(|error| usage(args, error))?;
+    let arch = match args.arch {
+        Some(arch) => arch,
+        None => image
+            .partitions()?
+            .iter()
+            .find_map(machine::Partition::root_of)
+            .context("the disk has no root partition by its type; --arch says for which machine it is")
+            .map_err(|error| usage(args, error))?,
+    };
+    let (accel, why) = match args.accel {
+        Some(accel) => (accel, "as asked"),
+        None => machine::choose_accelerator(arch)?,
+    };
+    // firmware tells an arm64 kernel what it cannot find out: the tables in which credentials are
+    let firmware = (!args.direct || arch == Arch::Arm64).then(|| Firmware::find(arch, dir)).transpose()?;
+    let start = match (args.direct, firmware) {
+        (false, Some(firmware)) => Start::Firmware(firmware),
+        (_, firmware) => Start::Direct(machine::kernel(&image, dir)?, firmware),
+    };
+    let first = if args.write {
+        image.disk(false)
+    } else {
+        image.overlay(&dir.join("disk.qcow2"), args.disk_size)?.disk(false)
+    };
+    let seeds = args.seed.iter().map(|path| {
+        let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+        Ok(machine::Disk { path, format: Format::Raw, read_only: true })
+    });
+    let mut disks = vec![first];
+    disks.extend(seeds.collect::<Result<Vec<_>>>()?);
+    let machine = Machine {
+        arch,
+        accel,
+        memory: args.memory,
+        cpus: args.cpus.unwrap_or(if accel == Accel::Kvm { 2 } else { 1 }),
+        start,
+        disks,
+        network: (!args.no_network).then(|| args.forward.clone()),
+        credentials: credentials(args)?,
+        shell: !args.no_shell,
+    };
+    Ok((machine, why))
+}
+
+fn credentials(args: &Args) -> Result<BTreeMap<String, Vec<u8>>> {
+    let one = |text: &String| {
+        let (name, path) = text.split_once('=').with_context(|| format!("wanted `NAME=FILE`, got `{text}`"))?;
+        Ok((name.to_owned(), fs::read(path).with_context(|| path.to_owned())?))
+    };
+    args.credential.iter().map(one).collect()
+}
+
+/// Where the console goes.
+fn terminal(args: &Args, interactive: bool) -> Result<Terminal> {
+    let show: Box<dyn std::io::Write + Send> = match &args.log {
+        Some(path) => Box::new(File::create(path).with_context(|| path.display().to_string())?),
+        // the result is what standard output is for
+        None if interactive => Box::new(std::io::stdout()),
+        None => Box::new(std::io::stderr()),
+    };
+    Ok(Terminal { typed: interactive && std::io::stdin().is_terminal(), show })
+}
+
+/// Until the guest ends, or whoever sits there ends it.
+fn interactive(mut running: Running) -> Result<()> {
+    let far = Duration::from_secs(60 * 60);
+    while running.next(Instant::now() + far)? != Some(machine::Event::Ended) {}
+    Ok(())
+}
+
+/// Waits for what is wanted, takes the timeline and cuts the power.
+fn watch(args: &Args, mut running: Running, asks: bool) -> Result<(Watched, Option<Timeline>, f64)> {
+    let deadline = running.began() + Duration::from_secs(args.timeout);
+    let watched = expect::wait(&mut running, &args.expect, asks, deadline)?;
+    let timeline = match watched.booted {
+        // a minute more: the boot was in time
+        Some(booted) if asks => Some(Timeline::take(&mut running, booted, deadline + Duration::from_secs(60))?),
+        _ => None,
+    };
+    let seconds = running.began().elapsed().as_secs_f64();
+    running.cut()?;
+    Ok((watched, timeline, seconds))
+}
+
+fn usage(args: &Args, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let cause: anyhow::Error = error.into();
+    Refusal::new(Class::Usage, args.artifact.display().to_string(), Stage::Inspect, format!("{cause:#}")).into()
+}
+
+fn ensure_usage(args: &Args, holds: bool, otherwise: &'static str) -> Result<()> {
+    if holds { Ok(()) } else { Err(usage(args, anyhow::anyhow!(otherwise))) }
+}
+
+fn accel(text: &str) -> Result<Accel> {
+    match text {
+        "kvm" => Ok(Accel::Kvm),
+        "tcg" => Ok(Accel::Tcg),
+        _ => bail!("wanted `kvm` or `tcg`"),
+    }
+}
+
+/// A number of bytes: `20G` is 20 times 2^30.
+fn size(text: &str) -> Result<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text.get(digits.len()..).unwrap_or_default() {
+        "" => 0,
+        "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
+        unit => bail!("unit `{unit}`, wanted K, M, G or T"),
+    };
+    let bytes = digits.parse::<u64>()?.checked_mul(1 << shift).context("too large")?;
+    ensure!(bytes % 512 == 0 && bytes > 0, "wanted a multiple of 512 bytes");
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_read_in_powers_of_two() {
+        assert_eq!(size("20G").unwrap(), 20 << 30);
+        assert_eq!(size("512").unwrap(), 512);
+        for wrong in ["", "G", "20X", "-1", "513", "99999999999T"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

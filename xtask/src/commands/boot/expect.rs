@@ -1,0 +1,235 @@
+//! What has to be before a boot counts as good, and whether it is.
+
+use anyhow::{Result, bail};
+use machine::{Answer, Event, Running};
+use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// How long between two looks at what does not say when it changes.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Something that has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expectation {
+    /// A unit is in a state: `active`, `inactive`, `failed`…
+    Unit(String, String),
+    /// A text is on the console.
+    Console(String),
+    /// A command ends with 0.
+    Run(String),
+    /// The system is in a state of systemctl(1) `is-system-running`: `running` is a boot without a failed unit.
+    System(String),
+}
+
+/// What became of an expectation.
+#[derive(Debug, Serialize)]
+pub(crate) struct Met {
+    pub(crate) expectation: String,
+    /// Seconds from power on; `None` where it was not met.
+    pub(crate) seconds: Option<f64>,
+    /// What was there instead.
+    pub(crate) got: Option<String>,
+}
+
+impl FromStr for Expectation {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (what, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
+        let rest = rest.trim();
+        match (what, rest, rest.split_once(char::is_whitespace)) {
+            ("unit", _, Some((name, state))) if name.contains('.') => {
+                Ok(Self::Unit(name.to_owned(), state.trim().to_owned()))
+            }
+            ("console", text, _) if !text.is_empty() => Ok(Self::Console(text.to_owned())),
+            ("run", command, _) if !command.is_empty() => Ok(Self::Run(command.to_owned())),
+            ("system", state, None) if !state.is_empty() => Ok(Self::System(state.to_owned())),
+            _ => bail!(
+                "wanted `unit NAME.service STATE`, `console TEXT`, `run COMMAND` or `system STATE`, got `{text}`"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unit(name, state) => write!(f, "unit {name} {state}"),
+            Self::Console(text) => write!(f, "console {text}"),
+            Self::Run(command) => write!(f, "run {command}"),
+            Self::System(state) => write!(f, "system {state}"),
+        }
+    }
+}
+
+impl Expectation {
+    /// Whether a shell in the machine has to be asked.
+    pub(crate) fn asks(&self) -> bool {
+        !matches!(self, Self::Console(_))
+    }
+
+    /// The script that tells, and whether its answer is what is wanted.
+    fn question(&self) -> Option<String> {
+        match self {
+            Self::Console(_) => None,
+            Self::Unit(name, _) => Some(format!("systemctl is-active '{}'", name.replace('\'', ""))),
+            Self::Run(command) => Some(command.clone()),
+            Self::System(_) => Some("systemctl is-system-running".to_owned()),
+        }
+    }
+
+    fn is_met(&self, answer: &Answer) -> bool {
+        match self {
+            Self::Console(_) => false,
+            Self::Run(_) => answer.code == 0,
+            Self::Unit(_, state) | Self::System(state) => answer.output.trim() == state,
+        }
+    }
+
+    /// Whether waiting longer is of no use: such a unit does not start again by itself.
+    fn is_hopeless(&self, answer: &Answer) -> bool {
+        matches!(self, Self::Unit(_, wanted) if wanted == "active" && answer.output.trim() == "failed")
+            || matches!(self, Self::System(wanted) if wanted == "running" && answer.output.trim() == "degraded")
+    }
+}
+
+/// What a wait ended with.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// Each expectation, in order.
+    pub(crate) met: Vec<Met>,
+    /// Seconds from power on until systemd had nothing left to start.
+    pub(crate) booted: Option<f64>,
+    /// What ended it before its time.
+    pub(crate) stopped: Option<&'static str>,
+}
+
+/// How far a boot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    /// The request that is answered when systemd has nothing left to start.
+    Shell(u64),
+    Booted,
+}
+
+/// Waits until all are met, one cannot be any more, or the time is over; with `to_the_end` until the boot is over in any case.
+///
+/// Nothing is asked before the boot has come to its end: questions would take the time that is to be measured.
+pub(crate) fn wait(
+    running: &mut Running,
+    wanted: &[Expectation],
+    to_the_end: bool,
+    deadline: Instant,
+) -> Result<Watched> {
+    let unmet = |wanted: &Expectation| Met { expectation: wanted.to_string(), seconds: None, got: None };
+    let mut watched = Watched { met: wanted.iter().map(unmet).collect(), booted: None, stopped: None };
+    let mut phase = Phase::Starting;
+    loop {
+        see(running, wanted, &mut watched.met);
+        if phase == Phase::Booted && ask(running, wanted, &mut watched.met, deadline) {
+            return Ok(watched);
+        }
+        let all = watched.met.iter().all(|met| met.seconds.is_some());
+        watched.stopped = is_over(running.console());
+        if watched.stopped.is_some() || (all && (phase == Phase::Booted || !to_the_end)) {
+            return Ok(watched);
+        }
+        let look = if phase == Phase::Booted { deadline.min(Instant::now() + PAUSE) } else { deadline };
+        match running.next(look)? {
+            Some(Event::Ready) => phase = Phase::Shell(running.send("systemctl is-system-running --wait")?),
+            Some(Event::Answer(number, _)) if phase == Phase::Shell(number) => {
+                phase = Phase::Booted;
+                watched.booted = Some(since(running));
+            }
+            Some(Event::Ended) => {
+                watched.stopped = Some("the machine went off");
+                see(running, wanted, &mut watched.met);
+                return Ok(watched);
+            }
+            _ if Instant::now() >= deadline => {
+                watched.stopped = Some("the time was over");
+                return Ok(watched);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Looks for texts on the console.
+fn see(running: &Running, wanted: &[Expectation], met: &mut [Met]) {
+    for (wanted, met) in wanted.iter().zip(met).filter(|(_, met)| met.seconds.is_none()) {
+        if matches!(wanted, Expectation::Console(text) if running.console().contains(text.as_str())) {
+            met.seconds = Some(since(running));
+        }
+    }
+}
+
+/// Asks the shell about all that is not met yet; true where waiting longer is of no use.
+fn ask(running: &mut Running, wanted: &[Expectation], met: &mut [Met], deadline: Instant) -> bool {
+    let mut hopeless = false;
+    for (wanted, met) in wanted.iter().zip(met).filter(|(_, met)| met.seconds.is_none()) {
+        let Some(question) = wanted.question() else { continue };
+        match running.run(&question, deadline) {
+            Ok(answer) if wanted.is_met(&answer) => (met.seconds, met.got) = (Some(since(running)), None),
+            Ok(answer) => {
+                hopeless |= wanted.is_hopeless(&answer);
+                met.got = Some(answer.output.trim().to_owned());
+            }
+            Err(error) => met.got = Some(error.to_string()),
+        }
+    }
+    hopeless
+}
+
+fn since(running: &Running) -> f64 {
+    running.began().elapsed().as_secs_f64()
+}
+
+/// What on the console says that nothing comes any more.
+fn is_over(console: &str) -> Option<&'static str> {
+    let signs = [
+        ("Kernel panic - not syncing", "the kernel panicked"),
+        ("You are in emergency mode", "systemd gave up: emergency mode"),
+    ];
+    signs.iter().find(|(sign, _)| console.contains(sign)).map(|(_, what)| *what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expectations_are_read_and_written_alike() {
+        for text in ["unit containerd.service active", "console login:", "run ctr version", "system running"] {
+            assert_eq!(text.parse::<Expectation>().unwrap().to_string(), text);
+        }
+        for wrong in ["", "unit", "unit a", "unit containerd active", "console", "run ", "system a b", "port 22"] {
+            assert!(wrong.parse::<Expectation>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_answer_meets_or_rules_out() {
+        let answer = |code, output: &str| Answer { code, output: output.to_owned() };
+        let check = |text: &str, answer: &Answer| {
+            let wanted: Expectation = text.parse().unwrap();
+            (wanted.is_met(answer), wanted.is_hopeless(answer))
+        };
+        assert_eq!(check("unit a.service active", &answer(0, "active\n")), (true, false));
+        assert_eq!(check("unit a.service active", &answer(3, "inactive\n")), (false, false));
+        assert_eq!(check("unit a.service active", &answer(3, "failed\n")), (false, true));
+        assert_eq!(check("unit a.service failed", &answer(3, "failed\n")), (true, false));
+        assert_eq!(check("system running", &answer(1, "degraded\n")), (false, true));
+        assert_eq!(check("run true", &answer(0, "")), (true, false));
+        assert_eq!(check("run false", &answer(1, "")), (false, false));
+    }
+
+    #[test]
+    fn a_panic_ends_the_wait() {
+        assert_eq!(is_over("[  6.5] Kernel panic - not syncing: VFS"), Some("the kernel panicked"));
+        assert_eq!(is_over("Welcome to Debian"), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! The kernel of an image, taken out of it: what its boot loader would start.
+
+use crate::fat::Volume;
+use crate::{Image, entry};
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A kernel with what it is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// Its initrds, one behind the other.
+    pub initrd: Option<PathBuf>,
+    /// Its command line.
+    pub cmdline: String,
+}
+
+/// Takes the kernel out of the EFI system partition of `image`, into `dir`.
+pub fn kernel(image: &Image, dir: &Path) -> Result<Kernel> {
+    let partitions = image.partitions()?;
+    let esp = partitions.iter().find(|partition| partition.is_esp());
+    let esp = esp.with_context(|| format!("`{}` has no EFI system partition", image.path.display()))?;
+    let bytes = image.range(esp.offset, esp.size)?;
+    extract(&bytes, dir).with_context(|| format!("partition {} of `{}`", esp.number, image.path.display()))
+}
+
+fn extract(esp: &[u8], dir: &Path) -> Result<Kernel> {
+    let volume = Volume::open(esp)?;
+    let text = |path: &str| Ok::<_, anyhow::Error>(String::from_utf8_lossy(&volume.read(path)?).into_owned());
+    let listed = volume.list("loader/entries")?;
+    let names: Vec<&str> = listed.iter().map(|entry| entry.name.as_str()).collect();
+    let loader = text("loader/loader.conf").unwrap_or_default();
+    let name = entry::chosen(&loader, &names).context("there is no entry in `loader/entries`")?;
+    let path = format!("loader/entries/{name}");
+    let entry = entry::parse(&text(&path)?).with_context(|| format!("`{path}` names no kernel"))?;
+    let kernel = dir.join("kernel");
+    fs::write(&kernel, volume.read(&entry.linux)?)?;
+    let mut initrd = Vec::new();
+    for path in &entry.initrd {
+        initrd.extend(volume.read(path)?);
+    }
+    let at = dir.join("initrd");
+    let initrd = if initrd.is_empty() { None } else { Some(fs::write(&at, initrd).map(|()| at)?) };
+    Ok(Kernel { kernel, initrd, cmdline: entry.options })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fat::tests::volume;
+
+    #[test]
+    fn the_kernel_is_the_one_of_the_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let entry = "title Debian\nlinux /d/vmlinuz-1\ninitrd /d/initrd-1\noptions root=PARTUUID=x ro\n";
+        let esp = volume(&[
+            ("loader/entries/d.conf", entry.as_bytes()),
+            ("d/vmlinuz-1", b"kernel"),
+            ("d/initrd-1", b"initrd"),
+        ]);
+        let kernel = extract(&esp, dir.path()).unwrap();
+        assert_eq!(fs::read(&kernel.kernel).unwrap(), b"kernel");
+        assert_eq!(fs::read(kernel.initrd.unwrap()).unwrap(), b"initrd");
+        assert_eq!(kernel.cmdline, "root=PARTUUID=x ro");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for (entry, wanted) in [("title only\n", "names no kernel"), ("linux /gone\n", "`/gone`")] {
+            let error = extract(&volume(&[("loader/entries/d.conf", entry.as_bytes())]), dir.path()).unwrap_err();
+            assert!(format!("{error:#}").contains(wanted), "{error:#}");
+        }
+    }
+}

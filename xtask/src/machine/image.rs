@@ -1,0 +1,168 @@
+//! Disk images as files: their format, an overlay that keeps them as they are, and ranges of the disk that they are of.
+//!
+//! Other formats than raw are read by QEMU's own drivers, through `qemu-img`.
+
+use crate::{Disk, Partition, gpt};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use xshell::{Shell, cmd};
+
+/// How much of a disk is looked at for its partition table: header and entries are in the first 34 sectors.
+const TABLE: u64 = 1 << 20;
+/// No more of a partition than this is read into memory.
+const MOST: u64 = 1 << 30;
+
+/// The formats of disk images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The bytes of the disk.
+    Raw,
+    /// QEMU's.
+    Qcow2,
+    /// VHD.
+    Vpc,
+    /// VMware's.
+    Vmdk,
+}
+
+impl Format {
+    /// The name of QEMU's driver.
+    #[must_use]
+    pub fn driver(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+            Self::Vpc => "vpc",
+            Self::Vmdk => "vmdk",
+        }
+    }
+
+    /// By the name of the file, never by what is in it: a guest can write to a raw disk what looks like another format,
+    /// which then names files of the host.
+    fn of(path: &Path) -> Option<Self> {
+        Some(match path.extension()?.to_str()? {
+            "raw" | "img" => Self::Raw,
+            "qcow2" => Self::Qcow2,
+            "vhd" => Self::Vpc,
+            "vmdk" => Self::Vmdk,
+            _ => return None,
+        })
+    }
+}
+
+/// A disk image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// What is in it.
+    pub format: Format,
+}
+
+impl Image {
+    /// The image at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let path = fs::canonicalize(path).with_context(|| format!("`{}`", path.display()))?;
+        let Some(format) = Format::of(&path) else {
+            bail!(
+                "`{}` is no disk image by its name, which must end in .raw, .img, .qcow2, .vhd or .vmdk",
+                path.display()
+            );
+        };
+        Ok(Self { path, format })
+    }
+
+    /// As a disk of a machine.
+    #[must_use]
+    pub fn disk(&self, read_only: bool) -> Disk {
+        Disk { path: self.path.clone(), format: self.format, read_only }
+    }
+
+    /// Makes `to` a layer over the image that takes all writes, of `size` bytes where that is given.
+    pub fn overlay(&self, to: &Path, size: Option<u64>) -> Result<Self> {
+        let (from, format, shell) = (&self.path, self.format.driver(), Shell::new()?);
+        let size = size.map(|bytes| bytes.to_string());
+        cmd!(shell, "qemu-img create --quiet -f qcow2 -b {from} -F {format} {to} {size...}")
+            .quiet()
+            .run()
+            .context(NEEDED)?;
+        Self::open(to)
+    }
+
+    /// The partitions of the disk.
+    pub fn partitions(&self) -> Result<Vec<Partition>> {
+        let head = self.range(0, TABLE)?;
+        gpt::partitions(&head).with_context(|| format!("`{}`", self.path.display()))
+    }
+
+    /// `length` bytes of the disk from `offset`; fewer where the disk ends.
+    pub fn range(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
+        ensure!(length <= MOST, "{length} bytes of a disk are more than are read at once");
+        if self.format == Format::Raw {
+            return read(&File::open(&self.path)?, offset, length);
+        }
+        let dir = tempfile::tempdir()?;
+        let (from, to, format, shell) =
+            (&self.path, dir.path().join("range"), self.format.driver(), Shell::new()?);
+        // dd counts in blocks: the largest that both numbers are multiples of
+        let block = 1u64 << (offset | length | (1 << 20)).trailing_zeros();
+        let (skip, count) = ((offset / block).to_string(), (length / block).to_string());
+        let (mut source, mut target) = (std::ffi::OsString::from("if="), std::ffi::OsString::from("of="));
+        source.push(from);
+        target.push(&to);
+        cmd!(shell, "qemu-img dd -f {format} -O raw {source} {target} skip={skip} count={count}")
+            .arg(format!("bs={block}"))
+            .quiet()
+            .run()
+            .context(NEEDED)?;
+        read(&File::open(&to)?, 0, length)
+    }
+}
+
+const NEEDED: &str = "`qemu-img` failed, or is missing; `apt-get install qemu-utils` brings it";
+
+fn read(file: &File, offset: u64, length: u64) -> Result<Vec<u8>> {
+    let length = length.min(file.metadata()?.len().saturating_sub(offset));
+    let mut bytes = vec![0; usize::try_from(length)?];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(dir: &Path) -> Image {
+        let path = dir.join("disk.raw");
+        let file = File::create(&path).unwrap();
+        file.set_len(8 << 20).unwrap();
+        file.write_all_at(b"here", 3 << 20).unwrap();
+        file.write_all_at(b"there", (3 << 20) + 512).unwrap();
+        Image::open(&path).unwrap()
+    }
+
+    #[test]
+    fn an_overlay_reads_as_the_image_and_may_be_larger() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = sample(dir.path());
+        let overlay = image.overlay(&dir.path().join("o.qcow2"), Some(1 << 30)).unwrap();
+        for (offset, length) in [(3 << 20, 512), ((3 << 20) + 512, 512), (0, 4 << 20)] {
+            assert!(image.range(offset, length).unwrap() == overlay.range(offset, length).unwrap());
+        }
+        assert_eq!(&overlay.range((3 << 20) + 512, 512).unwrap()[..5], b"there");
+        assert_eq!(overlay.range((1 << 30) - 512, 512).unwrap(), [0; 512]);
+    }
+
+    #[test]
+    fn the_format_is_that_of_the_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.tar.zst", "a.iso", "a"] {
+            let path = dir.path().join(name);
+            fs::write(&path, "").unwrap();
+            assert!(Image::open(&path).unwrap_err().to_string().contains(".qcow2"), "{name}");
+        }
+        assert!(Image::open(&dir.path().join("absent.raw")).is_err());
+    }
+}
