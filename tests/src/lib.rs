@@ -2,7 +2,10 @@
 //! and in any surroundings, and inputs that are fetched once and shared.
 
 pub mod cases;
+pub mod disks;
+pub mod guest;
 pub mod image;
+pub mod oci;
 pub mod outputs;
 pub mod recipes;
 pub mod run;

@@ -209,6 +209,19 @@ impl Shared {
         Ok(self.image_folder(image)?.join("dist"))
     }
 
+    /// `image` as a disk in `format` (`raw`, `qcow2`…); only read, as it is shared.
+    pub fn disk(&self, image: Image, format: &str) -> Result<PathBuf> {
+        let folder = self.image_folder(image)?;
+        let (store, output) = (folder.join("store"), folder.join(format!("disk.{format}")));
+        self.once(&format!("disk.{}.{format}", image.name()), || {
+            if !store.exists() {
+                self.cold_store(image, &store)?;
+            }
+            self.bake(image, &store, &output)?.option("--format", format).done().map(drop)
+        })?;
+        Ok(output.join(format!("{}.{format}", image.name())))
+    }
+
     /// The Debian packages of `image` as an archive has them: path below the archive's parent
     /// (`debian/pool/main/…`, `debian-security/pool/…`), and the file.
     pub fn pool(&self, image: Image) -> Result<Vec<(String, PathBuf)>> {

@@ -69,10 +69,7 @@ pub(crate) fn packages() -> Result<()> {
         );
     }
     let shell = shell()?;
-    shell.set_var("DEBIAN_FRONTEND", "noninteractive");
-    cmd!(shell, "apt-get --quiet update").run()?;
-    cmd!(shell, "apt-get --quiet install --yes --no-install-recommends {missing...}").run()?;
-    Ok(())
+    Ok(cmd!(shell, ".ci/packages").run()?)
 }
 
 /// The packages of a requirements file, each with the program or path by which its presence is known.

@@ -84,7 +84,7 @@ impl Image {
     pub fn overlay(&self, to: &Path, size: Option<u64>) -> Result<Self> {
         let (from, format, shell) = (&self.path, self.format.driver(), Shell::new()?);
         let size = size.map(|bytes| bytes.to_string());
-        cmd!(shell, "qemu-img create --quiet -f qcow2 -b {from} -F {format} {to} {size...}")
+        cmd!(shell, "qemu-img create -q -f qcow2 -b {from} -F {format} {to} {size...}")
             .quiet()
             .run()
             .context(NEEDED)?;

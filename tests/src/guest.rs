@@ -1,0 +1,169 @@
+//! Machines that tests start from disk images: a layer of the test's own over the image, a shell inside, and a power
+//! switch.
+//!
+//! A guest outlives its machine: what is on its disk after a power cut is there at the next start.
+
+use anyhow::{Context as _, Result, bail};
+use bake::name::Arch;
+use machine::{Answer, Disk, Firmware, Format, Image, Machine, Running, Start, Terminal, within};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How long anything may take. Machines are translated, and share two cores with other tests.
+const LIMIT: u64 = 420;
+
+/// How a guest is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Start its kernel directly.
+    pub direct: bool,
+    /// A network card.
+    pub network: bool,
+    /// The size of its disk, where it is to be larger than the image.
+    pub disk_size: Option<u64>,
+    /// systemd credentials.
+    pub credentials: BTreeMap<String, Vec<u8>>,
+    /// Further disks, raw, which it may only read.
+    pub volumes: Vec<PathBuf>,
+}
+
+/// A guest, on or off.
+#[derive(Debug)]
+pub struct Guest {
+    machine: Machine,
+    disk: Image,
+    running: Option<Running>,
+    /// What it said in machines that are off now.
+    past: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Guest {
+    /// A guest of `image`, switched off. Its files are in `room`.
+    pub fn new(image: &Path, room: &Path, setup: &Setup) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("guest-").tempdir_in(room)?;
+        let image = Image::open(image)?;
+        let arch = image.partitions()?.iter().find_map(machine::Partition::root_of);
+        let arch = arch.context("the disk has no root partition")?;
+        let firmware =
+            (!setup.direct || arch == Arch::Arm64).then(|| Firmware::find(arch, dir.path())).transpose()?;
+        let start = match firmware {
+            Some(firmware) if !setup.direct => Start::Firmware(firmware),
+            firmware => Start::Direct(machine::kernel(&image, dir.path())?, firmware),
+        };
+        let disk = image.overlay(&dir.path().join("disk.qcow2"), setup.disk_size)?;
+        let volumes = setup.volumes.iter();
+        let volumes = volumes.map(|path| Disk { path: path.clone(), format: Format::Raw, read_only: true });
+        let machine = Machine {
+            arch,
+            accel: machine::choose_accelerator(arch)?.0,
+            memory: 2048,
+            cpus: 1,
+            start,
+            disks: [disk.disk(false)].into_iter().chain(volumes).collect(),
+            network: setup.network.then(Vec::new),
+            credentials: setup.credentials.clone(),
+            shell: true,
+        };
+        Ok(Self { machine, disk, running: None, past: String::new(), _dir: dir })
+    }
+
+    /// Switches it on and waits for its shell.
+    pub fn start(&mut self) -> Result<()> {
+        if self.running.is_some() {
+            bail!("the machine is on");
+        }
+        let running = self.machine.start(tempfile::tempdir()?, Terminal::default())?;
+        self.running.insert(running).ready(None, within(LIMIT))
+    }
+
+    /// Waits until systemd has nothing left to start: `running`, or `degraded` where a unit failed.
+    pub fn booted(&mut self) -> Result<String> {
+        Ok(self.answer("systemctl is-system-running --wait")?.output.trim().to_owned())
+    }
+
+    /// Waits for the end of a boot, at which no unit may have failed.
+    pub fn well_booted(&mut self) -> Result<()> {
+        let state = self.booted()?;
+        if state != "running" {
+            let why = "systemctl --failed --no-legend --plain; journalctl --no-pager --boot --priority=warning | tail -n 60";
+            bail!("the system is `{state}`\n{}", self.answer(why)?.output);
+        }
+        Ok(())
+    }
+
+    /// Runs a script, which must end well, and gives what it said.
+    pub fn sh(&mut self, script: &str) -> Result<String> {
+        self.answer(script)?.done().with_context(|| format!("`{script}`"))
+    }
+
+    /// Runs a script to its end.
+    pub fn answer(&mut self, script: &str) -> Result<Answer> {
+        self.on()?.run(script, within(LIMIT))
+    }
+
+    /// Asks a script again each second until it ends well.
+    pub fn until(&mut self, script: &str) -> Result<String> {
+        let wait = format!("for i in $(seq 120); do ( {script} ) && exit 0; sleep 1; done; exit 1");
+        self.sh(&wait)
+    }
+
+    /// Puts a file into the guest.
+    pub fn write(&mut self, path: &str, mode: &str, owner: &str, bytes: &[u8]) -> Result<()> {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        let put = format!(
+            "umask 077; printf %s '{hex}' | basenc --base16 -d >'{path}.new' && chown {owner} '{path}.new' && \
+             chmod {mode} '{path}.new' && mv '{path}.new' '{path}'"
+        );
+        self.sh(&put).map(drop)
+    }
+
+    /// Starts it again, in order, and waits for the shell of the next boot.
+    pub fn reboot(&mut self) -> Result<()> {
+        let running = self.on()?;
+        let before = running.boot().map(str::to_owned);
+        running.send("systemctl reboot")?;
+        running.ready(before.as_deref(), within(LIMIT))
+    }
+
+    /// Switches it off in order.
+    pub fn off(&mut self) -> Result<()> {
+        let running = self.on()?;
+        running.send("systemctl poweroff")?;
+        running.off(within(LIMIT))?;
+        self.past.push_str(running.console());
+        self.running = None;
+        Ok(())
+    }
+
+    /// Cuts its power.
+    pub fn cut(&mut self) -> Result<()> {
+        let Some(running) = self.running.take() else { bail!("the machine is off") };
+        self.past.push_str(running.console());
+        running.cut()
+    }
+
+    /// All that was said on its console.
+    #[must_use]
+    pub fn console(&self) -> String {
+        self.past.clone() + self.running.as_ref().map_or("", Running::console)
+    }
+
+    /// Its disk; whoever looks at it switches the guest off before.
+    #[must_use]
+    pub fn disk(&self) -> &Image {
+        &self.disk
+    }
+
+    fn on(&mut self) -> Result<&mut Running> {
+        self.running.as_mut().context("the machine is off")
+    }
+}
+
+/// Files as a volume of whole sectors: what a guest reads as `/dev/vdb`.
+pub fn volume(bytes: &[u8], at: &Path) -> Result<()> {
+    let mut bytes = bytes.to_owned();
+    bytes.resize(bytes.len().next_multiple_of(1 << 20), 0);
+    Ok(fs::write(at, bytes)?)
+}
