@@ -2,60 +2,72 @@
 //!
 //! ```text
 //! Tree ─layout─► chunks ─frames─► <name>.tar.zst        each chunk one zstd frame, in parallel, in order
-//!  └─────────────files──────────► <name>.files.json     each path with its owner
+//!  ├─────────────files──────────► <name>.files.json     each path with its owner
+//!  └──disk──► Image ─► <name>.raw, .qcow2, …            and <name>.disk.json, with what stands where
 //! Plan ─────────resolved────────► <name>.manifest.json  what went in, in the schema of manifests and no more
 //!                                 SHA256SUMS            last of all
 //! ```
 //! One pass, streaming: memory does not grow with the image. The bytes of each output are a function of tree, plan and
-//! the version of this program; the number of threads, the state of the store, the user, the clock and the place do
-//! not show. Every byte of a file is compared with its digest on its way; a content that does not check is
-//! refused with [`Corrupt`] as the cause, so that the caller can derive the blob anew and try again.
+//! the version of this program; which others are written with it, the number of threads, the state of the store, the
+//! user, the clock and the place do not show. Every byte of a file is compared with its digest on its way; a content
+//! that does not check is refused with [`Corrupt`] as the cause, so that the caller can derive the blob anew and try
+//! again.
 
-mod contents;
+pub(crate) mod contents;
 mod files;
+mod format;
 mod frames;
 pub mod index;
+pub(crate) mod kept;
 pub(crate) mod layout;
-mod ordered;
+pub(crate) mod ordered;
 pub mod output;
 mod part;
 pub mod pax;
+mod records;
 pub mod sums;
 
+pub use crate::disk::Pieces;
 pub use contents::Corrupt;
 pub use files::{Component, FORMAT, Files, Head, Line, Type, parse as parse_files};
+pub use format::{Format, FormatError};
 pub use frames::Frames;
 pub use output::Written;
 pub use part::Part;
 
-use crate::manifest;
-use crate::plan::{Plan, resolved};
+use crate::disk::{self, Disk};
+use crate::plan::Plan;
 use crate::refusal::{Refusal, Result};
 use crate::store::Store;
 use crate::tree::Tree;
-use std::io::{BufWriter, Write};
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-/// How to emit; nothing of it shows in the bytes.
+/// How to emit; nothing of it shows in the bytes of any output.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct Options<'f> {
+    /// What to write; each is written once, in the order of [`Format::ALL`].
+    pub formats: &'f [Format],
     /// On how many threads to compress.
     pub jobs: NonZeroUsize,
-    /// Whether frames are taken from the store and kept in it.
+    /// Whether encoded pieces are taken from the store and kept in it.
     pub keep_frames: bool,
 }
 
 /// What was emitted.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Emitted {
-    /// The files, the artifact last.
+    /// The files, the artifacts last.
     pub files: Vec<Written>,
-    /// Of what the artifact is made.
-    pub frames: Frames,
+    /// Of what the tar is made, where one was written.
+    pub frames: Option<Frames>,
+    /// Of what the disks are made.
+    pub disks: BTreeMap<Format, Pieces>,
 }
 
-/// How far it is, in bytes of the tar stream.
+/// How far it is, in bytes of all outputs before they are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Written so far.
@@ -64,50 +76,85 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Writes the artifact of `tree` and its records into the directory `output`.
+/// What a bake needs of the disk at most, as [`needs`] finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Needs {
+    /// Bytes of the outputs, were nothing compressed.
+    pub outputs: u64,
+    /// Bytes that the store keeps for the next bake, likewise.
+    pub store: u64,
+}
+
+/// Writes the artifacts of `tree` and their records into the directory `output`.
 ///
 /// # Errors
 /// `Verification` with the cause [`Corrupt`] for a content that is not what the tree says; `Archive` for an entry
-/// that no tar can hold; `Io` for an output that cannot be written. In each case nothing new stands at a final name.
+/// that no tar or file system can hold; `Usage` for a disk of a tree that has not what boots it; `Io` for an output
+/// that cannot be written. In each case nothing new stands at a final name.
 pub fn emit(
     tree: &Tree,
     plan: &Plan,
     store: &Store,
     output: &Path,
-    options: Options,
+    options: Options<'_>,
     mut progress: impl FnMut(Progress),
 ) -> Result<Emitted> {
     let name = plan.name();
     let layout = layout::layout(tree)?;
+    let formats: Vec<Format> = Format::ALL.into_iter().filter(|one| options.formats.contains(one)).collect();
+    let disk = disk_of(tree, plan, &formats)?;
     let directory = output::Directory::open(output)?;
-    let mut artifact = directory.begin(&format!("{name}.tar.zst"))?;
-    artifact.expected = layout.len;
-
-    let mut went_in = directory.begin(&format!("{name}.manifest.json"))?;
-    let text = manifest::print(&resolved(plan));
-    went_in.expected = text.len() as u64;
-    went_in.write_all(text.as_bytes()).map_err(|error| went_in.refusal("write", &error))?;
-
+    let artifacts: Vec<String> = formats.iter().map(|format| format!("{name}.{}", format.suffix())).collect();
+    // all names are taken before there is any work
+    let mut parts = artifacts.iter().map(|artifact| directory.begin(artifact)).collect::<Result<Vec<_>>>()?;
+    let mut records = vec![directory.begin(&format!("{name}.manifest.json"))?];
+    records::manifest(&mut records[0], plan, tree, disk.as_ref())?;
     let mut list = directory.begin(&format!("{name}.files.json"))?;
-    let lines = tree.iter().zip(&layout.at).map(|((path, entry), at)| Line::of(path, entry, *at));
-    let mut buffered = BufWriter::with_capacity(256 << 10, &mut list);
-    let printed =
-        files::print(&mut buffered, plan, &format!("{name}.tar.zst"), lines).and_then(|()| buffered.flush());
-    // what could not be written is not tried again by the buffer
-    let _ = buffered.into_parts();
-    printed.map_err(|error| list.refusal("write", &error))?;
+    records::files(&mut list, plan, &artifacts, tree, &layout.at)?;
+    records.push(list);
+    if let Some(disk) = &disk {
+        let mut record = directory.begin(&format!("{name}.disk.json"))?;
+        records::disk(&mut record, plan, disk)?;
+        records.push(record);
+    }
 
-    let how = frames::How { level: plan.compression.level, jobs: options.jobs, keep: options.keep_frames };
-    let mut at = Progress { done: 0, total: layout.len };
-    let frames = frames::write(&layout, store, how, |bytes, stands_for| {
-        artifact.expected = expected(artifact.size() + bytes.len() as u64, at.done + stands_for, at.total);
-        artifact.write_all(bytes).map_err(|error| artifact.refusal("write", &error))?;
-        at.done += stands_for;
-        progress(at);
-        Ok(())
-    })?;
-    let files = directory.publish(vec![went_in, list, artifact])?;
-    Ok(Emitted { files, frames })
+    let mut at = Progress { done: 0, total: needs(tree, plan, &formats)?.outputs };
+    let mut emitted = Emitted { files: Vec::new(), frames: None, disks: BTreeMap::new() };
+    for (format, part) in formats.iter().zip(&mut parts) {
+        let mut done = |bytes: u64| {
+            at.done += bytes;
+            progress(at);
+        };
+        match &disk {
+            Some(disk) if format.is_disk() => {
+                let how = disk::How { store, jobs: options.jobs, keep: options.keep_frames };
+                let pieces = disk::write(*format, disk, plan, how, part, &mut done)?;
+                emitted.disks.insert(*format, pieces);
+            }
+            _ => emitted.frames = Some(tar_zst(&layout, plan, store, options, part, &mut done)?),
+        }
+    }
+    records.extend(parts);
+    emitted.files = directory.publish(records)?;
+    Ok(emitted)
+}
+
+/// How much room writing `formats` takes at most: more is never written, and mostly less.
+pub fn needs(tree: &Tree, plan: &Plan, formats: &[Format]) -> Result<Needs> {
+    let mut needs = Needs { outputs: 0, store: 0 };
+    let disk = disk_of(tree, plan, formats)?;
+    for format in formats {
+        let bytes = match &disk {
+            Some(disk) if format.is_disk() => {
+                disk.image.segments.iter().map(|segment| segment.chunk.len).sum()
+            }
+            _ => layout::layout(tree)?.len,
+        };
+        needs.outputs += bytes;
+        // the raw ones have nothing that would be worth keeping
+        needs.store += if matches!(format, Format::Raw | Format::Vhd) { 0 } else { bytes };
+    }
+    Ok(needs)
 }
 
 /// Writes the plain tar stream of `tree`, the same that the artifact holds, for formats that are made from a tar.
@@ -119,8 +166,33 @@ pub fn tar(tree: &Tree, store: &Store, out: &mut impl Write) -> Result<u64> {
     Ok(layout.len)
 }
 
-/// How long the artifact will be, from what the first part of it came to.
-fn expected(written: u64, done: u64, total: u64) -> u64 {
+fn disk_of<'t>(tree: &'t Tree, plan: &Plan, formats: &[Format]) -> Result<Option<Disk<'t>>> {
+    let wanted = formats.iter().any(|format| format.is_disk());
+    if wanted { disk::layout(plan, tree).map(Some) } else { Ok(None) }
+}
+
+fn tar_zst(
+    layout: &layout::Layout<'_>,
+    plan: &Plan,
+    store: &Store,
+    options: Options<'_>,
+    artifact: &mut Part<'_>,
+    done: &mut dyn FnMut(u64),
+) -> Result<Frames> {
+    let how = frames::How { level: plan.compression.level, jobs: options.jobs, keep: options.keep_frames };
+    artifact.expected = layout.len;
+    let mut seen = 0;
+    frames::write(layout, store, how, |bytes, stands_for| {
+        seen += stands_for;
+        artifact.expected = expected(artifact.size() + bytes.len() as u64, seen, layout.len);
+        artifact.write_all(bytes).map_err(|error| artifact.refusal("write", &error))?;
+        done(stands_for);
+        Ok(())
+    })
+}
+
+/// How long an output will be, from what the first part of it came to.
+pub(crate) fn expected(written: u64, done: u64, total: u64) -> u64 {
     let all = u128::from(written) * u128::from(total) / u128::from(done.max(1));
     u64::try_from(all).unwrap_or(u64::MAX)
 }

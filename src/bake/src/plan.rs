@@ -4,6 +4,7 @@
 //! plan, its digest names the image, and `bake` executes just this value.
 
 mod components;
+mod disk;
 mod resolved;
 #[cfg(test)]
 mod tests;
@@ -19,10 +20,11 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use disk::{Disk, Holds, Partition, PartitionType};
 pub use resolved::resolved;
 
 /// The version of the plan's shape and of how it is executed. A change that changes bytes raises it.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The zstd level of the tar.
 const LEVEL: i32 = 3;
 
@@ -81,6 +83,8 @@ pub struct Plan {
     pub winners: BTreeMap<ImagePath, String>,
     /// How the tar is compressed.
     pub compression: Compression,
+    /// How the disk is laid out.
+    pub disk: Disk,
 }
 
 /// A component with where its files go.
@@ -221,6 +225,7 @@ pub fn plan(
         keep: recipe.keep.clone(),
         winners: recipe.winners.clone(),
         compression: Compression { level: LEVEL },
+        disk: Disk::of(&recipe.disk, lock.arch),
     })
 }
 

@@ -5,11 +5,13 @@
 //! one `recipe.toml`, `layers` lays a lineage of them over each other. A later recipe's line replaces an earlier one's
 //! for the same path or name.
 
+mod disk;
 mod layers;
 mod raw;
 #[cfg(test)]
 mod tests;
 
+pub use disk::{Compression as DiskCompression, Disk, Word};
 pub use layers::{Folder, RootfsFile, combine};
 pub use raw::{Raw, parse};
 
@@ -58,6 +60,8 @@ pub struct Recipe {
     pub winners: BTreeMap<ImagePath, String>,
     /// Where the boot-time program goes, and the names that it also answers to.
     pub configure: Option<Configure>,
+    /// How its disks are laid out.
+    pub disk: Disk,
 }
 
 /// Who asks for a package.

@@ -1,7 +1,7 @@
 //! `<name>.files.json`: each path of an artifact with all that `stat` says of it, its digest, and who put it there.
 //!
 //! ```json
-//! {"head":{"format":1,"artifact":"base.debian-13.amd64.tar.zst","plan":"sha256:…",…},
+//! {"head":{"format":2,"artifacts":["base.debian-13.amd64.tar.zst"],"plan":"sha256:…",…},
 //! "packages":[
 //! {"name":"adduser","version":"3.152","suite":"trixie","sha256":"sha256:…","because":["recipe"],…}
 //! ],
@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 /// The version of this form.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The whole file, read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -50,8 +50,8 @@ pub struct Files {
 pub struct Head {
     /// `FORMAT`.
     pub format: u32,
-    /// The file name of the artifact.
-    pub artifact: String,
+    /// The file names of the artifacts that hold these paths.
+    pub artifacts: Vec<String>,
     /// The digest of the plan.
     pub plan: Sha256,
     /// Which kind.
@@ -233,10 +233,10 @@ impl Line {
 }
 
 impl Head {
-    fn of(plan: &Plan, artifact: &str) -> Self {
+    fn of(plan: &Plan, artifacts: &[String]) -> Self {
         Self {
             format: FORMAT,
-            artifact: artifact.to_owned(),
+            artifacts: artifacts.to_vec(),
             plan: plan.digest(),
             kind: plan.kind.clone(),
             lineage: plan.lineage.clone(),
@@ -254,7 +254,7 @@ impl Head {
 pub(super) fn print(
     out: &mut impl Write,
     plan: &Plan,
-    artifact: &str,
+    artifacts: &[String],
     paths: impl Iterator<Item = Line>,
 ) -> io::Result<()> {
     let components = plan.components.iter().map(|component| Component {
@@ -267,7 +267,7 @@ pub(super) fn print(
         kind: component.install.kind.clone(),
     });
     out.write_all(b"{\"head\":")?;
-    serde_json::to_writer(&mut *out, &Head::of(plan, artifact))?;
+    serde_json::to_writer(&mut *out, &Head::of(plan, artifacts))?;
     list(out, "packages", plan.packages.iter())?;
     list(out, "components", components)?;
     list(out, "paths", paths)?;

@@ -10,18 +10,18 @@
 //! Memory: for each job one chunk and its frame (at most 8 MiB each) and the encoder; one more frame waits.
 
 use super::contents::Contents;
+use super::kept::Kept;
 use super::layout::{Chunk, Layout};
 use super::{index, ordered};
-use crate::digest::{Digest, Sha256};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::store::Store;
-use std::io::{Read as _, Write as _};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
 use zstd::zstd_safe::CParameter;
 
 /// The sort of the notes that lead from a chunk's key to its frame.
 const NOTE: &str = "frame-1";
+/// The version of the layout and of a frame's bytes: a part of every key.
+const FORMAT: &[u8] = b"vmbake frame 1\n";
 
 /// What came of writing the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -54,20 +54,20 @@ pub(crate) fn write(
     mut write: impl FnMut(&[u8], u64) -> Result<()>,
 ) -> Result<Frames> {
     let contents = Contents::of(store);
-    let keeping = AtomicBool::new(how.keep && store.is_writable());
+    let kept = Kept::open(store, NOTE, index::MAX_FRAME.into(), how.keep);
+    let version = zstd::zstd_safe::version_number().to_le_bytes();
+    let head = [FORMAT, &version, &how.level.to_le_bytes()].concat();
     let work = |number: usize| {
         let chunk = &layout.chunks[number];
-        let key = chunk.key(how.level);
-        if let Some(frame) = if how.keep { kept(store, &key) } else { None } {
+        let key = chunk.key(&head);
+        if let Some(frame) = kept.take(&key) {
             return Ok((frame, true));
         }
         let mut raw = Vec::new();
         contents.read(chunk, &mut raw)?;
         let frame =
             compress(&raw, how.level).map_err(|error| Refusal::new(Class::Io, "zstd", Stage::Emit, error))?;
-        if keeping.load(Ordering::Relaxed) && keep(store, &key, &frame).is_err() {
-            keeping.store(false, Ordering::Relaxed);
-        }
+        kept.keep(&key, &frame);
         Ok((frame, false))
     };
     let mut sizes = Vec::with_capacity(layout.chunks.len());
@@ -111,33 +111,4 @@ fn size(len: u64) -> Result<u32> {
         Ok(len) if len <= index::MAX_FRAME => Ok(len),
         _ => Err(Refusal::new(Class::Archive, "frame", Stage::Emit, format!("too large: {len} bytes"))),
     }
-}
-
-/// The frame of a chunk that was made before, hashed; none where there is none that is right.
-fn kept(store: &Store, key: &Sha256) -> Option<Vec<u8>> {
-    let note = store.note(NOTE, key)?;
-    let (name, len) = note.split_first_chunk::<32>()?;
-    let name = Sha256(*name);
-    let len = u64::from_le_bytes(len.try_into().ok()?);
-    if len > index::MAX_FRAME.into() {
-        return None;
-    }
-    let blob = Digest::Sha256(name);
-    let mut frame = Vec::with_capacity(usize::try_from(len).ok()?);
-    store.open_blob(&blob).ok()?.take(len + 1).read_to_end(&mut frame).ok()?;
-    if frame.len() as u64 == len && Sha256::of(&frame) == name {
-        return Some(frame);
-    }
-    // sets the blob aside; where even that fails the frame is made again all the same
-    let _ = store.verify_blob(&blob);
-    None
-}
-
-fn keep(store: &Store, key: &Sha256, frame: &[u8]) -> Result<()> {
-    let mut incoming = store.incoming()?;
-    incoming.write_all(frame).map_err(|error| Refusal::io("frame", Stage::Store, "write", &error))?;
-    let (name, len) = incoming.commit()?;
-    let mut note = name.0.to_vec();
-    note.extend(len.to_le_bytes());
-    store.put_note(NOTE, key, &note)
 }

@@ -28,9 +28,6 @@ const MOST: u64 = PIECE;
 /// One path in so many is a place for a cut.
 const ONE_IN: u8 = 16;
 
-/// The version of the layout and of a frame's bytes: a part of every key.
-const FORMAT: &str = "vmbake frame 1\n";
-
 /// A whole tar stream, not yet read.
 #[derive(Debug)]
 pub(crate) struct Layout<'t> {
@@ -109,12 +106,10 @@ pub(crate) fn layout(tree: &Tree) -> Result<Layout<'_>> {
 }
 
 impl Chunk<'_> {
-    /// Names the frame that this chunk becomes at `level` with the encoder that is linked in.
-    pub(crate) fn key(&self, level: i32) -> Sha256 {
+    /// Names what this chunk becomes by an encoder, of which `head` says all that decides its bytes.
+    pub(crate) fn key(&self, head: &[u8]) -> Sha256 {
         let mut hasher = sha2::Sha256::new();
-        hasher.update(FORMAT);
-        hasher.update(zstd::zstd_safe::version_number().to_le_bytes());
-        hasher.update(level.to_le_bytes());
+        hasher.update(head);
         for part in &self.parts {
             match part {
                 Part::Raw(bytes) => {
@@ -134,7 +129,7 @@ impl Chunk<'_> {
 }
 
 /// The ranges in which a content is read: one, or one for each piece of a large file.
-fn ranges<'t>(path: &'t ImagePath, content: &'t Content) -> Result<Vec<Range<'t>>> {
+pub(crate) fn ranges<'t>(path: &'t ImagePath, content: &'t Content) -> Result<Vec<Range<'t>>> {
     let len = content.len();
     if len == 0 {
         return Ok(Vec::new());

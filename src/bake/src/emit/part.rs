@@ -1,4 +1,9 @@
 //! One file of an output while it is written: hidden, locked, hashed, and gone when it is dropped.
+//!
+//! It is written in one of two ways. As a stream, through [`Write`], it is hashed on its way. Or pieces are placed in it
+//! from several threads, and what lies between them stays a hole; then its writer says what it came to ([`Part::set`]),
+//! where it has hashed the pieces in their order, or it is read back ([`Part::read_back`]), where a piece that comes
+//! first is known last.
 
 use super::output::{Directory, Written};
 use crate::digest::Sha256;
@@ -8,6 +13,8 @@ use rustix::io::Errno;
 use sha2::Digest as _;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file on its way: write, then [`Directory::publish`]. Dropped without it, nothing is left.
 #[derive(Debug)]
@@ -18,8 +25,12 @@ pub struct Part<'d> {
     file: File,
     hasher: sha2::Sha256,
     size: u64,
+    /// How many bytes were placed.
+    placed: AtomicU64,
+    /// The digest of a file whose pieces were placed.
+    digest: Option<Sha256>,
     /// How many bytes it is thought to have in the end, for the message of a full disk.
-    pub(super) expected: u64,
+    pub(crate) expected: u64,
 }
 
 /// Whether a name is one that `Part::begin` gives.
@@ -39,7 +50,7 @@ impl<'d> Part<'d> {
             Refusal::io(directory.shown(name), Stage::Emit, "make a file beside it", &error.into())
                 .hint("choose a directory that can be written to with --output")
         };
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for nth in 0..1000 {
             let temporary = format!(".{name}.{}-{nth}.part", std::process::id());
             let file =
@@ -55,6 +66,8 @@ impl<'d> Part<'d> {
                 file,
                 hasher: sha2::Sha256::new(),
                 size: 0,
+                placed: AtomicU64::new(0),
+                digest: None,
                 expected: 0,
             };
             rustix::fs::flock(&part.file, FlockOperation::NonBlockingLockExclusive).map_err(refuse)?;
@@ -78,11 +91,44 @@ impl<'d> Part<'d> {
         if !full {
             return refusal;
         }
-        let needs = self.expected.max(self.size);
+        let had = self.size + self.placed.load(Ordering::Relaxed);
+        let needs = self.expected.max(had);
         refusal.hint(format!(
-            "the file needs {needs} bytes, of which {} had room: free some space, or choose another place with --output",
-            self.size
+            "the file needs {needs} bytes, of which {had} had room: free some space, or choose another place with --output"
         ))
+    }
+
+    /// Writes `bytes` at `offset`; for any thread.
+    pub(crate) fn place(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(|error| self.refusal("write", &error))?;
+        self.placed.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Says what the placed pieces came to: the length of the file with the holes between and behind them, and the
+    /// digest of all of it.
+    pub(crate) fn set(&mut self, size: u64, sha256: Sha256) -> Result<()> {
+        self.file.set_len(size).map_err(|error| self.refusal("set the length", &error))?;
+        (self.size, self.digest) = (size, Some(sha256));
+        Ok(())
+    }
+
+    /// Hashes what was placed by reading it back.
+    pub(crate) fn read_back(&mut self) -> Result<()> {
+        let mut hasher = sha2::Sha256::new();
+        let mut buffer = vec![0; 1 << 20];
+        let mut size = 0;
+        loop {
+            match self.file.read_at(&mut buffer, size) {
+                Ok(0) => return self.set(size, Sha256(hasher.finalize().into())),
+                Ok(count) => {
+                    hasher.update(&buffer[..count]);
+                    size += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.refusal("read back", &error)),
+            }
+        }
     }
 
     /// Brings it to the disk; what it is.
@@ -90,7 +136,7 @@ impl<'d> Part<'d> {
         rustix::fs::fchmod(&self.file, Mode::from_raw_mode(0o644))
             .map_err(|error| self.refusal("set the mode", &error.into()))?;
         self.file.sync_all().map_err(|error| self.refusal("sync", &error))?;
-        let sha256 = Sha256(self.hasher.clone().finalize().into());
+        let sha256 = self.digest.unwrap_or_else(|| Sha256(self.hasher.clone().finalize().into()));
         let written = Written { name: self.name.clone(), sha256, size: self.size };
         Ok((self, written))
     }

@@ -76,6 +76,7 @@ fn empty(kind: Kind) -> Recipe {
         keep: Vec::new(),
         winners: BTreeMap::new(),
         configure: None,
+        disk: super::Disk::default(),
     }
 }
 
@@ -120,6 +121,7 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     if let Some(raw::Configure { path, access, links }) = raw.configure.clone() {
         recipe.configure = Some(Configure { path, access: access.0, links });
     }
+    recipe.disk.lay(&raw.disk).map_err(|what| folder.refuse(what))?;
     Ok(())
 }
 

@@ -38,6 +38,8 @@ pub struct Raw {
     #[serde(default)]
     pub(super) winners: BTreeMap<ImagePath, String>,
     pub(super) configure: Option<Configure>,
+    #[serde(default)]
+    pub(super) disk: super::disk::Raw,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -48,6 +48,19 @@ fn a_kind_has_what_it_inherits_and_what_it_says() {
 }
 
 #[test]
+fn a_later_recipe_replaces_what_disks_are_and_adds_to_the_command_line() {
+    let base = format!("{BASE}[disk]\nreserve = \"1 GiB\"\nesp = \"128 MiB\"\ncmdline = [\"quiet\"]\n");
+    let worker = format!(
+        "{WORKER}[disk]\nsize = \"8 GiB\"\nesp = \"96 MiB\"\ncmdline = [\"a=b\"]\ncompression = \"zlib\"\n"
+    );
+    let disk = combine(&[folder("base", &base), folder("knd", &worker)]).unwrap().disk;
+    assert_eq!((disk.reserve, disk.size, disk.esp), (1 << 30, Some(8 << 30), 96 << 20));
+    assert_eq!(disk.cmdline.iter().map(Word::as_str).collect::<Vec<_>>(), ["quiet", "a=b"]);
+    assert_eq!(disk.compression, DiskCompression::Zlib);
+    assert_eq!(combine(&[folder("base", BASE)]).unwrap().disk, Disk::default());
+}
+
+#[test]
 fn what_a_recipe_must_not_say_is_refused_at_its_place() {
     let cases = [
         ("[recipe]\n[recipe]\n", "line 2 column 2: key given twice"),
@@ -59,6 +72,13 @@ fn what_a_recipe_must_not_say_is_refused_at_its_place() {
         ("[recipe]\n[units]\nenable = [\"../x.service\"]\n", "is no file name of a unit"),
         ("[recipe]\n[files]\nexclude = [\"usr/share\"]\n", "must start with `/`"),
         ("[recipe]\n[files]\nexclude = [\"/usr/[\"]\n", "line 3"),
+        ("[recipe]\n[disk]\nsize = \"4 GB\"\n", "line 3 column 8: wanted a size such as"),
+        ("[recipe]\n[disk]\nreserve = \"0 MiB\"\n", "wanted a size such as"),
+        ("[recipe]\n[disk]\nesp = \"99999999999999 GiB\"\n", "wanted a size such as"),
+        ("[recipe]\n[disk]\nsize = 4\n", "line 3"),
+        ("[recipe]\n[disk]\ncmdline = [\"a b\"]\n", "wanted one word of the kernel's command line"),
+        ("[recipe]\n[disk]\ncmdline = [\"root=/dev/sda\"]\n", "is not a recipe's to say"),
+        ("[recipe]\n[disk]\ncompression = \"xz\"\n", "unknown variant `xz`"),
     ];
     for (text, wanted) in cases {
         let refusal = parse("x/recipe.toml", text).unwrap_err();

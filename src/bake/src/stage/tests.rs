@@ -96,6 +96,7 @@ impl Case {
             keep: Vec::new(),
             winners: BTreeMap::new(),
             compression: Compression { level: 3 },
+            disk: crate::plan::Disk::of(&crate::recipe::Disk::default(), Arch::Amd64),
         };
         let mut case = Self { plan, packages: BTreeMap::new(), components: BTreeMap::new() };
         let masters = [("passwd", PASSWD), ("group", GROUP)]

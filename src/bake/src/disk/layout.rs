@@ -1,0 +1,184 @@
+//! The whole disk of an image: what the plan's list of partitions comes to.
+//!
+//! ```text
+//! 0        protective MBR, GPT
+//! 1 MiB    esp    FAT32   EFI/BOOT/BOOTX64.EFI       systemd-boot, as firmware looks for it
+//!                         EFI/systemd/…              the same, under its own name
+//!                         loader/loader.conf, loader/entries/<kind>.conf
+//!                         <kind>/<version>/linux, initrd
+//!          root   ext4    the tree; last, so that it can grow
+//! end      GPT, again
+//! ```
+//! The disk is a whole number of GiB, as clouds sell them; the last partition has what that leaves. Its file system has
+//! what is in it and the reserve, and is grown to its partition at the first boot, like the partition to its disk.
+//!
+//! Boot loader, kernel and initrd are files of the tree, and the plan's digest gives every identifier, so that the disk
+//! is a function of plan and tree. Deliberately absent: Secure Boot's signatures, a boot loader for BIOS.
+
+mod boot;
+
+use super::gpt::{self, Entry, PARTITION_ALIGN, SECTOR};
+use super::uuid::Uuid;
+use super::{ALIGN, Ext4Options, Image, Segment, ext4, fat32};
+use crate::emit::layout::{Chunk, Part};
+use crate::name::{Arch, ImagePath};
+use crate::plan::{Holds, Partition, PartitionType, Plan};
+use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::tree::Tree;
+pub(crate) use boot::Boot;
+
+/// Disks are whole numbers of this many bytes: Google takes no other, and the others round up to it.
+const UNIT: u64 = 1 << 30;
+/// To what the file system can grow without its descriptors being moved; beyond that the kernel moves them.
+const GROWN: u64 = 2 << 40;
+/// Says that the file system is to be grown to its partition (Discoverable Partitions Specification).
+const GROW_FILE_SYSTEM: u64 = 1 << 59;
+
+/// A disk, not yet written.
+#[derive(Debug)]
+pub(crate) struct Disk<'t> {
+    /// Its bytes.
+    pub(crate) image: Image<'t>,
+    /// Its own identifier.
+    pub(crate) id: Uuid,
+    /// Its partitions in their order.
+    pub(crate) partitions: Vec<Entry>,
+    /// How it is started without firmware.
+    pub(crate) boot: Boot,
+}
+
+/// Lays out the disk of `tree`.
+///
+/// # Errors
+/// `Usage` for a tree that has not what boots it; `Archive` for what no such file system holds.
+pub(crate) fn layout<'t>(plan: &Plan, tree: &'t Tree) -> Result<Disk<'t>> {
+    let id = Uuid::derived("disk", &plan.digest());
+    let boot = boot::boot(plan, tree, root_id(plan))?;
+    let mut entries = Vec::new();
+    let mut images = Vec::new();
+    let mut at = PARTITION_ALIGN;
+    for partition in &plan.disk.partitions {
+        let image = match partition.holds {
+            Holds::Boot => esp(plan, partition, &boot, tree, at)?,
+            Holds::Tree => root(plan, partition, tree)?,
+        };
+        let size = image.size.max(partition.least).next_multiple_of(PARTITION_ALIGN);
+        entries.push(entry(plan, partition, at, size));
+        images.push((at, image));
+        at = at.checked_add(size).ok_or_else(|| refuse(Class::Usage, "larger than any disk".to_owned()))?;
+    }
+    // the copy of the table takes the last of these
+    let least = (at + PARTITION_ALIGN).max(plan.disk.size.unwrap_or(0));
+    let size = least.next_multiple_of(UNIT);
+    if let (Some(entry), true) =
+        (entries.last_mut(), plan.disk.partitions.last().is_some_and(|last| last.grows))
+    {
+        entry.size = size - PARTITION_ALIGN - entry.offset;
+    }
+    let table = gpt::gpt(id, size, &entries);
+    let mut image = Image { size, segments: vec![raw(0, table.first)] };
+    for (offset, inner) in images {
+        image.add(offset, inner);
+    }
+    let mut last = vec![0; usize::try_from(ALIGN).unwrap_or(0).saturating_sub(table.last.len())];
+    last.extend(table.last);
+    image.segments.push(raw(size - ALIGN, last));
+    check(&image)?;
+    Ok(Disk { image, id, partitions: entries, boot })
+}
+
+fn entry(plan: &Plan, partition: &Partition, offset: u64, size: u64) -> Entry {
+    Entry {
+        r#type: partition_type(partition.r#type, plan.arch),
+        id: partition_id(plan, partition),
+        offset,
+        size,
+        attributes: if partition.grows { GROW_FILE_SYSTEM } else { 0 },
+        name: partition.name.clone(),
+    }
+}
+
+/// <https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>
+fn partition_type(of: PartitionType, arch: Arch) -> Uuid {
+    Uuid::of(match (of, arch) {
+        (PartitionType::Esp, _) => 0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b,
+        (PartitionType::Root, Arch::Amd64) => 0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709,
+        (PartitionType::Root, Arch::Arm64) => 0xb921b045_1df0_41c3_af44_4c6f280d3fae,
+    })
+}
+
+fn partition_id(plan: &Plan, partition: &Partition) -> Uuid {
+    Uuid::derived(&format!("partition {}", partition.name), &plan.digest())
+}
+
+/// The identifier of the partition that the kernel is to mount.
+fn root_id(plan: &Plan) -> Uuid {
+    let root = plan.disk.partitions.iter().find(|partition| partition.holds == Holds::Tree);
+    root.map_or(Uuid::of(0), |root| partition_id(plan, root))
+}
+
+/// A file system for firmware.
+fn esp<'t>(plan: &Plan, partition: &Partition, boot: &Boot, tree: &'t Tree, at: u64) -> Result<Image<'t>> {
+    let files = boot.files(plan, tree)?;
+    let bytes: u64 = files.values().map(fat32::Source::len).sum();
+    let needed = fat32::least(files.len() as u64, bytes).saturating_add(partition.reserve);
+    let options = fat32::Options {
+        size: needed.max(partition.least).next_multiple_of(PARTITION_ALIGN),
+        offset: at,
+        volume_id: Uuid::derived(&format!("volume {}", partition.name), &plan.digest()).short(),
+        label: &partition.name.to_ascii_uppercase(),
+        epoch: plan.epoch,
+    };
+    fat32::fat32(files, &options)
+        .map_err(|error| Refusal::new(Class::Archive, &*partition.name, Stage::Emit, error))
+}
+
+/// The tree's own file system.
+fn root<'t>(plan: &Plan, partition: &Partition, tree: &'t Tree) -> Result<Image<'t>> {
+    let digest = plan.digest();
+    let options = Ext4Options {
+        uuid: Uuid::derived(&format!("file system {}", partition.name), &digest).0,
+        hash_seed: Uuid::derived(&format!("hash seed {}", partition.name), &digest).0,
+        label: partition.name.clone(),
+        epoch: plan.epoch,
+        reserve: partition.reserve,
+        least: partition.least,
+        grown: GROWN,
+    };
+    ext4(tree, &options)
+}
+
+/// What the writers rely on (see [`Image`]); a file system that does not hold to it must never be written.
+fn check(image: &Image<'_>) -> Result<()> {
+    let mut free = 0;
+    for Segment { offset, chunk } in &image.segments {
+        let end = offset.saturating_add(chunk.len);
+        if !offset.is_multiple_of(ALIGN) || *offset < free || chunk.len == 0 || end > image.size {
+            return Err(refuse(Class::Archive, format!("segments out of order at byte {offset}")));
+        }
+        free = end.next_multiple_of(ALIGN);
+    }
+    Ok(())
+}
+
+fn raw<'t>(offset: u64, bytes: Vec<u8>) -> Segment<'t> {
+    debug_assert!(bytes.len() as u64 % SECTOR == 0);
+    Segment { offset, chunk: Chunk { len: bytes.len() as u64, parts: vec![Part::Raw(bytes)] } }
+}
+
+fn refuse(class: Class, what: String) -> Refusal {
+    Refusal::new(class, "disk", Stage::Emit, what)
+}
+
+/// The file at `path`, where it is one.
+fn file<'t>(tree: &'t Tree, path: &ImagePath) -> Option<(&'t ImagePath, &'t crate::tree::Content)> {
+    let (path, entry) = tree.get_key_value(path)?;
+    match &entry.node {
+        crate::tree::Node::File(content) => Some((path, content)),
+        crate::tree::Node::Hardlink(target) => file(tree, target),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

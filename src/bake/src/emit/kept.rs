@@ -1,0 +1,65 @@
+//! Encoded pieces of outputs that the store keeps from bake to bake, found by what they are made of.
+//!
+//! A note leads from a piece's key to a blob, which is hashed as it is read: one that does not check is set aside, and
+//! the piece is made again. That the store can keep no more stops no bake.
+
+use crate::digest::{Digest, Sha256};
+use crate::refusal::{Refusal, Result, Stage};
+use crate::store::Store;
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Pieces of one sort.
+#[derive(Debug)]
+pub(crate) struct Kept<'s> {
+    store: &'s Store,
+    /// The sort of the notes.
+    sort: &'static str,
+    /// The most bytes of one piece.
+    most: u64,
+    taking: bool,
+    keeping: AtomicBool,
+}
+
+impl<'s> Kept<'s> {
+    /// The pieces of the sort `sort`; with `used` being false none is found and none kept.
+    pub(crate) fn open(store: &'s Store, sort: &'static str, most: u64, used: bool) -> Self {
+        Self { store, sort, most, taking: used, keeping: AtomicBool::new(used && store.is_writable()) }
+    }
+
+    /// The piece that was kept under `key`, hashed; none where there is none that is right.
+    pub(crate) fn take(&self, key: &Sha256) -> Option<Vec<u8>> {
+        let note = if self.taking { self.store.note(self.sort, key)? } else { return None };
+        let (name, len) = note.split_first_chunk::<32>()?;
+        let name = Sha256(*name);
+        let len = u64::from_le_bytes(len.try_into().ok()?);
+        if len > self.most {
+            return None;
+        }
+        let blob = Digest::Sha256(name);
+        let mut piece = Vec::with_capacity(usize::try_from(len).ok()?);
+        self.store.open_blob(&blob).ok()?.take(len + 1).read_to_end(&mut piece).ok()?;
+        if piece.len() as u64 == len && Sha256::of(&piece) == name {
+            return Some(piece);
+        }
+        // sets the blob aside; where even that fails the piece is made again all the same
+        let _ = self.store.verify_blob(&blob);
+        None
+    }
+
+    /// Keeps a piece; after the first that cannot be kept no more are tried.
+    pub(crate) fn keep(&self, key: &Sha256, piece: &[u8]) {
+        if self.keeping.load(Ordering::Relaxed) && self.put(key, piece).is_err() {
+            self.keeping.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn put(&self, key: &Sha256, piece: &[u8]) -> Result<()> {
+        let mut incoming = self.store.incoming()?;
+        incoming.write_all(piece).map_err(|error| Refusal::io(self.sort, Stage::Store, "write", &error))?;
+        let (name, len) = incoming.commit()?;
+        let mut note = name.0.to_vec();
+        note.extend(len.to_le_bytes());
+        self.store.put_note(self.sort, key, &note)
+    }
+}
