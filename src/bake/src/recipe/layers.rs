@@ -77,6 +77,7 @@ fn empty(kind: Kind) -> Recipe {
         winners: BTreeMap::new(),
         configure: None,
         disk: super::Disk::default(),
+        initrd: None,
     }
 }
 
@@ -122,6 +123,11 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         recipe.configure = Some(Configure { path, access: access.0, links });
     }
     recipe.disk.lay(&raw.disk).map_err(|what| folder.refuse(what))?;
+    if let Some(raw::Initrd { modules, load }) = &raw.initrd {
+        let initrd = recipe.initrd.get_or_insert_default();
+        initrd.modules.extend(modules.iter().map(|module| module.0.clone()));
+        initrd.load.extend(load.iter().map(|module| module.0.clone()));
+    }
     Ok(())
 }
 

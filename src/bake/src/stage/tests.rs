@@ -84,6 +84,7 @@ impl Case {
             components: Vec::new(),
             images: Vec::new(),
             configure: None,
+            init: None,
             ids: BTreeMap::new(),
             groups: BTreeMap::new(),
             users: BTreeMap::new(),
@@ -197,7 +198,7 @@ impl Case {
     pub(super) fn stage(&self) -> Result<Tree> {
         let read = |_: &Stored| unreachable!("all contents are inline");
         let (packages, components) = (self.packages.clone(), self.components.clone());
-        stage(&self.plan, &Inputs { packages, components, read: &read })
+        stage(&self.plan, &Inputs { packages, components, read: &read, memory: &() })
     }
 
     pub(super) fn refusal(&self) -> Refusal {
