@@ -85,6 +85,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         exclude: Vec::new(),
         keep: Vec::new(),
         winners: BTreeMap::new(),
+        effects: BTreeMap::new(),
         compression: Compression { level: 3 },
     })
 }

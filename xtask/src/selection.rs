@@ -50,6 +50,8 @@ pub(crate) struct Inputs {
     pub(crate) policy: bake::policy::Policy,
     /// The boot-time program, where the recipe places it.
     pub(crate) configure: Option<Arc<[u8]>>,
+    /// What is known of packages' maintainer scripts.
+    pub(crate) effects: bake::effects::Effects,
 }
 
 impl Selection {
@@ -67,7 +69,8 @@ impl Selection {
             }
             (Some(_), None) => Some(crate::configure::build(&project, self.arch)?),
         };
-        Ok(Inputs { project, recipe, manifest, policy, configure })
+        let effects = project.effects()?;
+        Ok(Inputs { project, recipe, manifest, policy, configure, effects })
     }
 
     /// Where its lock is.
@@ -124,6 +127,7 @@ impl Selection {
             provider: self.provider,
             epoch: epoch.map(i64::from),
             configure: inputs.configure.clone(),
+            effects: inputs.effects.clone(),
         };
         Ok(bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices)?)
     }

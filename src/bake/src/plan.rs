@@ -9,6 +9,7 @@ mod resolved;
 mod tests;
 
 use crate::digest::{Digest, Sha256};
+use crate::effects::{self, Effects};
 use crate::lock::{Lock, LockedPackage, LockedSuite};
 use crate::manifest::{Image, Manifest, Pin};
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
@@ -16,13 +17,13 @@ use crate::policy::Policy;
 use crate::recipe::{self, Recipe};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use resolved::resolved;
 
 /// The version of the plan's shape and of how it is executed. A change that changes bytes raises it.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The zstd level of the tar.
 const LEVEL: i32 = 3;
 
@@ -79,6 +80,8 @@ pub struct Plan {
     pub keep: Vec<String>,
     /// Who wins where two have one path.
     pub winners: BTreeMap<ImagePath, String>,
+    /// What the maintainer scripts of the packages come to, by package.
+    pub effects: Effects,
     /// How the tar is compressed.
     pub compression: Compression,
 }
@@ -178,6 +181,8 @@ pub struct Choices {
     pub epoch: Option<i64>,
     /// The boot-time program; needed where the recipe has a place for it.
     pub configure: Option<Arc<[u8]>>,
+    /// What is known of packages' maintainer scripts; a recipe's own entry for a package is taken instead.
+    pub effects: Effects,
 }
 
 /// Decides what a bake does.
@@ -220,6 +225,7 @@ pub fn plan(
         exclude: recipe.exclude.clone(),
         keep: recipe.keep.clone(),
         winners: recipe.winners.clone(),
+        effects: effects(recipe, lock, choices),
         compression: Compression { level: LEVEL },
     })
 }
@@ -293,6 +299,17 @@ fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The effects of the packages that are in the image, those of its components by their own name.
+fn effects(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Effects {
+    let packages = lock.packages.iter().map(|package| effects::key(&package.name));
+    let names: BTreeSet<Name> = packages.chain(recipe.components.keys().cloned()).collect();
+    let mut all = choices.effects.clone();
+    all.retain(|name, _| names.contains(name));
+    // what a recipe declares it means, also for a component whose package has another name
+    all.extend(recipe.effects.clone());
+    all
 }
 
 fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigure>> {

@@ -95,6 +95,7 @@ impl Case {
             exclude: Vec::new(),
             keep: Vec::new(),
             winners: BTreeMap::new(),
+            effects: BTreeMap::new(),
             compression: Compression { level: 3 },
         };
         let mut case = Self { plan, packages: BTreeMap::new(), components: BTreeMap::new() };
