@@ -86,6 +86,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         exclude: Vec::new(),
         keep: Vec::new(),
         winners: BTreeMap::new(),
+        effects: BTreeMap::new(),
         compression: Compression { level: 3 },
         disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), Arch::Amd64),
     })

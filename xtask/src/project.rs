@@ -1,6 +1,7 @@
 //! The project's own files: recipes, manifests, locks, policy and trust roots, read from its folder.
 
 use anyhow::Context as _;
+use bake::effects::Effects;
 use bake::lock::Lock;
 use bake::manifest::Manifest;
 use bake::name::{Arch, ImagePath, Kind, Provider};
@@ -79,6 +80,12 @@ impl Project {
     pub(crate) fn policy(&self) -> bake::Result<Policy> {
         let path = self.root.join("manifests/policy.toml");
         bake::policy::parse(&label(&path), &text(&path)?)
+    }
+
+    /// What is known of packages' maintainer scripts; nothing where there is no such file.
+    pub(crate) fn effects(&self) -> bake::Result<Effects> {
+        let path = self.root.join("manifests/effects.toml");
+        if path.exists() { bake::effects::parse(&label(&path), &text(&path)?) } else { Ok(Effects::new()) }
     }
 
     fn folder(&self, kind: &Kind) -> bake::Result<Folder> {

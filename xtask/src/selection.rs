@@ -56,6 +56,8 @@ pub(crate) struct Inputs {
     pub(crate) configure: Option<Arc<[u8]>>,
     /// The initrd's program, where the recipe has one.
     pub(crate) init: Option<Arc<[u8]>>,
+    /// What is known of packages' maintainer scripts.
+    pub(crate) effects: bake::effects::Effects,
 }
 
 impl Selection {
@@ -71,7 +73,8 @@ impl Selection {
         };
         let configure = program(recipe.configure.is_some(), Program::Configure, &self.configure)?;
         let init = program(recipe.initrd.is_some(), Program::Init, &self.init)?;
-        Ok(Inputs { project, recipe, manifest, policy, configure, init })
+        let effects = project.effects()?;
+        Ok(Inputs { project, recipe, manifest, policy, configure, init, effects })
     }
 
     /// Where its lock is.
@@ -129,6 +132,7 @@ impl Selection {
             epoch: epoch.map(i64::from),
             configure: inputs.configure.clone(),
             init: inputs.init.clone(),
+            effects: inputs.effects.clone(),
         };
         Ok(bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices)?)
     }

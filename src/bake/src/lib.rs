@@ -15,6 +15,7 @@ pub mod deb822;
 pub mod debian;
 pub mod digest;
 pub(crate) mod disk;
+pub mod effects;
 pub mod emit;
 pub mod fetch;
 #[doc(hidden)]

@@ -10,6 +10,7 @@ mod resolved;
 mod tests;
 
 use crate::digest::{Digest, Sha256};
+use crate::effects::{self, Effects};
 use crate::lock::{Lock, LockedPackage, LockedSuite};
 use crate::manifest::{Image, Manifest, Pin};
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
@@ -17,7 +18,7 @@ use crate::policy::Policy;
 use crate::recipe::{self, Recipe};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use disk::{Disk, Holds, Partition, PartitionType};
@@ -85,6 +86,8 @@ pub struct Plan {
     pub keep: Vec<String>,
     /// Who wins where two have one path.
     pub winners: BTreeMap<ImagePath, String>,
+    /// What the maintainer scripts of the packages come to, by package.
+    pub effects: Effects,
     /// How the tar is compressed.
     pub compression: Compression,
     /// How the disk is laid out.
@@ -206,6 +209,8 @@ pub struct Choices {
     pub configure: Option<Arc<[u8]>>,
     /// The program of the initrd; needed where the recipe has one.
     pub init: Option<Arc<[u8]>>,
+    /// What is known of packages' maintainer scripts; a recipe's own entry for a package is taken instead.
+    pub effects: Effects,
 }
 
 /// Decides what a bake does.
@@ -249,6 +254,7 @@ pub fn plan(
         exclude: recipe.exclude.clone(),
         keep: recipe.keep.clone(),
         winners: recipe.winners.clone(),
+        effects: effects(recipe, lock, choices),
         compression: Compression { level: LEVEL },
         disk: Disk::of(&recipe.disk, lock.arch),
     })
@@ -323,6 +329,17 @@ fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The effects of the packages that are in the image, those of its components by their own name.
+fn effects(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Effects {
+    let packages = lock.packages.iter().map(|package| effects::key(&package.name));
+    let names: BTreeSet<Name> = packages.chain(recipe.components.keys().cloned()).collect();
+    let mut all = choices.effects.clone();
+    all.retain(|name, _| names.contains(name));
+    // what a recipe declares it means, also for a component whose package has another name
+    all.extend(recipe.effects.clone());
+    all
 }
 
 fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigure>> {

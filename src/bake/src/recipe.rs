@@ -13,6 +13,7 @@ mod tests;
 
 pub use disk::{Compression as DiskCompression, Disk, Word};
 pub use layers::{Folder, RootfsFile, combine};
+pub(crate) use raw::access;
 pub use raw::{Raw, parse};
 
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
@@ -58,6 +59,8 @@ pub struct Recipe {
     pub keep: Vec<String>,
     /// Who wins where two have one path: `package:NAME`, `component:NAME` or `recipe`.
     pub winners: BTreeMap<ImagePath, String>,
+    /// What its packages' scripts come to in an image, where that is not known to all recipes.
+    pub effects: crate::effects::Effects,
     /// Where the boot-time program goes, and the names that it also answers to.
     pub configure: Option<Configure>,
     /// How its disks are laid out.

@@ -3,7 +3,7 @@
 //! ```text
 //! packages, by name ─────────┐
 //! components: .debs, files ──┼─ claims ─settle─► tree ─exclude─┐
-//! recipe: directories, files,┘                                 ├─ + accounts, module indexes, initrd, units, dpkg database, manifest ─► Tree
+//! recipe: directories, files,┘                                 ├─ + accounts, effects, module indexes, initrd, units, dpkg database, manifest ─► Tree
 //! links, configure                                             │
 //! sysusers.d of all, base-passwd's masters ─► accounts ────────┘
 //! ```
@@ -11,13 +11,15 @@
 //! last and clashes with whatever is there: a recipe that wants its own `/etc/passwd` is told so. Times later than
 //! the plan's epoch become the epoch.
 //!
-//! Deliberately absent: running anything. Maintainer scripts stay data in dpkg's database; `not_run` lists them.
+//! Deliberately absent: running anything. Maintainer scripts stay data in dpkg's database; `effects` does what they would
+//! have done in an image, by data, and refuses those that nobody has reviewed. `not_run` lists them.
 
 mod accounts;
 mod claim;
 mod components;
 mod control;
 mod dpkg;
+mod effects;
 mod exclude;
 mod initrd;
 mod installed;
@@ -82,9 +84,10 @@ impl Memory for () {
 ///
 /// Refuses, each time naming who and where: two owners of one path that nobody decides between (`Archive`), a
 /// component whose dependencies are not in the image, a user, group or unit that nobody brings, a fixed id that is
-/// missing or given twice (`Usage`).
+/// missing or given twice (`Usage`), a maintainer script that nobody has reviewed (`Archive`).
 pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     let debs = packages::debs(plan, inputs)?;
+    effects::check(plan, &debs)?;
     let mut claims = packages::claims(&debs);
     let accounts = accounts::read(plan, &claims, inputs.read)?;
     claims.extend(components::claims(plan, inputs, &accounts)?);
@@ -94,6 +97,7 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     check_aliases(&tree, &through)?;
     exclude::exclude(plan, &mut tree)?;
     put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
+    effects::apply(plan, &mut tree, &accounts, inputs.read)?;
     let kernels = modules::read(&tree, inputs.read, inputs.memory)?;
     for kernel in &kernels {
         put(&mut tree, plan, "kernel modules", kernel.files()?)?;

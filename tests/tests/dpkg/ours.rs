@@ -5,7 +5,8 @@ use anyhow::{Context as _, Result};
 use bake::deb822;
 use bake::digest::{Digest, Sha256};
 use bake::lock::LockedPackage;
-use bake::name::{Arch, Role};
+use bake::effects::{self, Known};
+use bake::name::{Arch, Name, Role};
 use bake::plan::{Compression, Plan};
 use bake::stage::{Inputs, stage};
 use bake::store::Store;
@@ -67,7 +68,9 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
         known.push(Deb { path: path.clone(), name, control });
     }
     locked.sort_by(|a, b| a.name.cmp(&b.name));
-    let plan = plan(locked)?;
+    let mut plan = plan(locked)?;
+    // dpkg unpacks here and runs no postinst: every script is taken as read, and none has an effect
+    plan.effects = packages.iter().map(|(name, package)| (effects::key(name), read_by_nobody(name, package))).collect();
     let read = |stored: &Stored| {
         let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
         store.open_blob(&Digest::Sha256(stored.blob))?.read_exact_at(&mut bytes, stored.offset).map_err(
@@ -77,6 +80,12 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
     };
     let tree = stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read, memory: &store })?;
     Ok(Ours { debs: known, tree, store })
+}
+
+fn read_by_nobody(name: &Name, package: &unpack::Package) -> Known {
+    let scripts = package.control.iter().filter(|file| effects::SCRIPTS.contains(&file.name.as_str()));
+    let reviewed = scripts.map(|file| (file.name.clone(), vec![effects::normal(name, &file.bytes).digest]));
+    Known { reviewed: reviewed.collect(), effects: Vec::new() }
 }
 
 fn plan(packages: Vec<LockedPackage>) -> Result<Plan> {
@@ -111,6 +120,7 @@ fn plan(packages: Vec<LockedPackage>) -> Result<Plan> {
         exclude: Vec::new(),
         keep: Vec::new(),
         winners: BTreeMap::new(),
+        effects: BTreeMap::new(),
         compression: Compression { level: 3 },
     })
 }

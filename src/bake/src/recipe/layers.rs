@@ -75,6 +75,7 @@ fn empty(kind: Kind) -> Recipe {
         exclude: Vec::new(),
         keep: Vec::new(),
         winners: BTreeMap::new(),
+        effects: BTreeMap::new(),
         configure: None,
         disk: super::Disk::default(),
         initrd: None,
@@ -119,6 +120,10 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     recipe.exclude.extend(raw.files.exclude.iter().map(|glob| glob.0.clone()));
     recipe.keep.extend(raw.files.keep.iter().map(|glob| glob.0.clone()));
     recipe.winners.extend(raw.winners.clone());
+    for (name, known) in &raw.effects {
+        crate::effects::check(known).map_err(|what| folder.refuse(format!("effects.{name}: {what}")))?;
+        recipe.effects.insert(name.clone(), known.clone());
+    }
     if let Some(raw::Configure { path, access, links }) = raw.configure.clone() {
         recipe.configure = Some(Configure { path, access: access.0, links });
     }

@@ -1,6 +1,7 @@
 //! The shape of one `recipe.toml`.
 
 use super::Access;
+use crate::effects::Effects;
 use crate::name::{ImagePath, Kind, Name, Provider, Role};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use serde::de::Error as _;
@@ -37,6 +38,8 @@ pub struct Raw {
     pub(super) files: Files,
     #[serde(default)]
     pub(super) winners: BTreeMap<ImagePath, String>,
+    #[serde(default)]
+    pub(super) effects: Effects,
     pub(super) configure: Option<Configure>,
     #[serde(default)]
     pub(super) disk: super::disk::Raw,
@@ -206,6 +209,11 @@ impl<'de> Deserialize<'de> for Account {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         account(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
     }
+}
+
+/// `0710 root:podplane` as mode and owners.
+pub(crate) fn access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Access, D::Error> {
+    ModeAndOwner::deserialize(deserializer).map(|access| access.0)
 }
 
 impl<'de> Deserialize<'de> for ModeAndOwner {

@@ -13,15 +13,19 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// Leaves out what `plan.exclude` names and `plan.keep` does not.
 pub(super) fn exclude(plan: &Plan, tree: &mut Tree) -> Result<()> {
-    let refused = |error: globset::Error| refuse(Class::Usage, plan.kind.as_str(), error);
-    let exclude = set(&plan.exclude).map_err(refused)?;
-    let keep = set(&plan.keep).map_err(refused)?;
+    let (exclude, keep) = sets(plan)?;
     if !exclude.is_empty() {
         tree.retain(|path, entry| {
             is_wanted(entry) || !exclude.is_match(path.as_str()) || keep.is_match(path.as_str())
         });
     }
     Ok(())
+}
+
+/// What the plan leaves out, and what of it it keeps.
+pub(super) fn sets(plan: &Plan) -> Result<(GlobSet, GlobSet)> {
+    let refused = |error: globset::Error| refuse(Class::Usage, plan.kind.as_str(), error);
+    Ok((set(&plan.exclude).map_err(refused)?, set(&plan.keep).map_err(refused)?))
 }
 
 /// A pattern of a recipe: `*` and `?` stay within one part of a path, `**` goes over all.

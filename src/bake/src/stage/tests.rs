@@ -96,6 +96,7 @@ impl Case {
             exclude: Vec::new(),
             keep: Vec::new(),
             winners: BTreeMap::new(),
+            effects: BTreeMap::new(),
             compression: Compression { level: 3 },
             disk: crate::plan::Disk::of(&crate::recipe::Disk::default(), Arch::Amd64),
         };

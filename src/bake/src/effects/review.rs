@@ -1,0 +1,149 @@
+//! Whether a package's scripts are among those that were read.
+//!
+//! Two scripts are one when their normal forms are: what is left out cannot change what a script does.
+//! - The version of debhelper in `# Automatically added by dh_installdeb/13.24.2`: a comment that each rebuild with a
+//!   newer debhelper changes, while the section below it stays. All other comments count: they may be in a here-document.
+//! - The kernel's release in the scripts of `linux-image-*`: it is in the name of the package, and changes with each
+//!   security update. `RELEASE` stands for it, so that all releases have one text.
+
+use super::{Effects, SCRIPTS, of};
+use crate::digest::Sha256;
+use crate::name::Name;
+use crate::unpack::ControlFile;
+use std::borrow::Cow;
+
+/// The line that debhelper begins a section with.
+const ADDED: &str = "# Automatically added by dh";
+
+/// The normal form of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// Its bytes; scripts need not be text.
+    pub bytes: Vec<u8>,
+    /// Their digest.
+    pub digest: Sha256,
+}
+
+/// A script that nobody has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreviewed {
+    /// The package.
+    pub package: Name,
+    /// `preinst`, `config` or `postinst`.
+    pub script: String,
+    /// Its normal form.
+    pub text: Text,
+    /// The digests of those of this name and package that were read.
+    pub known: Vec<Sha256>,
+}
+
+impl std::fmt::Display for Unreviewed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { package, script, text, known } = self;
+        let was = if known.is_empty() { "is unknown" } else { "has changed" };
+        write!(f, "the {script} of package `{package}` {was}, got {}", text.digest)
+    }
+}
+
+/// The scripts of the package `name` whose normal forms are not among the reviewed ones of `effects`.
+#[must_use]
+pub fn unreviewed(effects: &Effects, name: &Name, control: &[ControlFile]) -> Vec<Unreviewed> {
+    let mut found = Vec::new();
+    for file in control.iter().filter(|file| SCRIPTS.contains(&file.name.as_str())) {
+        let text = normal(name, &file.bytes);
+        let known = of(effects, name).and_then(|known| known.reviewed.get(&file.name));
+        let known = known.cloned().unwrap_or_default();
+        if !known.contains(&text.digest) {
+            found.push(Unreviewed { package: name.clone(), script: file.name.clone(), text, known });
+        }
+    }
+    found
+}
+
+/// The normal form of a script of the package `name`.
+#[must_use]
+pub fn normal(name: &Name, script: &[u8]) -> Text {
+    let mut bytes = match std::str::from_utf8(script) {
+        Ok(text) => without_versions(text).into_bytes(),
+        // what is no text has no such comments
+        Err(_) => script.to_vec(),
+    };
+    if name.as_str().starts_with("linux-image-") {
+        bytes = without_releases(&bytes);
+    }
+    let digest = Sha256::of(&bytes);
+    Text { bytes, digest }
+}
+
+/// The release in the name of a kernel's package, `6.12.117+deb13-cloud-amd64` of `linux-image-6.12.117+deb13-cloud-amd64`.
+pub(super) fn release(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix("linux-image-")?;
+    (is_release(rest) == rest.len()).then_some(rest)
+}
+
+fn without_versions(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let version = line.strip_prefix(ADDED).and_then(|rest| rest.find('/'));
+        match version {
+            Some(at) => {
+                out.push_str(&line[..ADDED.len() + at]);
+                out.push_str(if line.ends_with('\n') { "\n" } else { "" });
+            }
+            None => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// `RELEASE` in the place of each kernel release.
+fn without_releases(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    if matches!(text, Cow::Owned(_)) {
+        return bytes.to_vec();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = &*text;
+    let mut before = ' ';
+    while let Some(next) = rest.chars().next() {
+        let len = if before.is_ascii_alphanumeric() || before == '.' { 0 } else { is_release(rest) };
+        if len > 0 {
+            out.push_str("RELEASE");
+            before = 'E';
+            rest = &rest[len..];
+        } else {
+            out.push(next);
+            before = next;
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    out.into_bytes()
+}
+
+/// How many bytes at the start of `text` are a kernel release: `6.12.117+deb13-cloud-amd64`, with `\+` for `+` where
+/// debhelper has quoted it; 0 when none is there.
+fn is_release(text: &str) -> usize {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let mut at = digits(text);
+    let mut numbers = usize::from(at > 0);
+    while at > 0 && text[at..].starts_with('.') {
+        let more = digits(&text[at + 1..]);
+        if more == 0 {
+            return 0;
+        }
+        at += 1 + more;
+        numbers += 1;
+    }
+    if numbers < 2 {
+        return 0;
+    }
+    let rest = &text[at..];
+    let quoted = rest.strip_prefix('\\').unwrap_or(rest);
+    let Some(plus) = quoted.strip_prefix('+') else { return 0 };
+    let word = plus.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'-').count();
+    let flavour = &plus[..word];
+    if !flavour.starts_with("deb") || !(flavour.ends_with("-amd64") || flavour.ends_with("-arm64")) {
+        return 0;
+    }
+    text.len() - plus.len() + word
+}
