@@ -109,14 +109,17 @@ impl Guest {
         self.sh(&wait)
     }
 
-    /// Puts a file into the guest.
-    pub fn write(&mut self, path: &str, mode: &str, owner: &str, bytes: &[u8]) -> Result<()> {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-        let put = format!(
-            "umask 077; printf %s '{hex}' | basenc --base16 -d >'{path}.new' && chown {owner} '{path}.new' && \
-             chmod {mode} '{path}.new' && mv '{path}.new' '{path}'"
-        );
-        self.sh(&put).map(drop)
+    /// Puts files into the guest, one after the other: path, mode, owner, bytes. Each appears whole.
+    pub fn write(&mut self, files: &[(&str, &str, &str, &[u8])]) -> Result<()> {
+        let put = |(path, mode, owner, bytes): &(&str, &str, &str, &[u8])| {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            format!(
+                "printf %s '{hex}' | basenc --base16 -d >'{path}.new'\nchown {owner} '{path}.new'\n\
+                 chmod {mode} '{path}.new'\nmv '{path}.new' '{path}'\n"
+            )
+        };
+        let script: String = files.iter().map(put).collect();
+        self.sh(&format!("set -e\numask 077\n{script}")).map(drop)
     }
 
     /// Starts it again, in order, and waits for the shell of the next boot.

@@ -4,12 +4,18 @@
 //! program: each copy has bytes, and so a digest, of its own, and stays the ELF file that the linker made.
 //!
 //! Asked for its version it says so and ends; otherwise it prints how it was started, as one line of JSON, and stays
-//! up until a signal ends it, as a service does.
+//! up until a signal ends it, as a service does. Started by systemd it does what the service that it plays must be able
+//! to do as its user and within its unit: read the files that its command line and its environment name, take its
+//! port, on which it answers with the same line, and tell systemd that it is ready.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// A mark of 32 bytes by which the identity is found, then name and version, separated by a space and padded by NUL.
 #[used]
@@ -24,10 +30,77 @@ fn main() {
         println!("{name} {version} (stand-in)");
         return;
     }
-    println!("{}", started(&name, &version, &args));
+    let line = started(&name, &version, &args);
+    println!("{line}");
+    // the one variable that systemd gives to every service, and nobody else
+    if std::env::var_os("INVOCATION_ID").is_none() {
+        loop {
+            std::thread::park();
+        }
+    }
+    serve(&name, &args, &line);
+}
+
+/// Takes the port, says so, and answers for ever. What cannot be done ends the program, and with it the unit.
+fn serve(name: &str, args: &[String], line: &str) {
+    let taken = address(name, args).map(|address| (TcpListener::bind(&address), address));
+    let listener = match taken {
+        None => None,
+        Some((Ok(listener), _)) => Some(listener),
+        Some((Err(error), address)) => {
+            println!("cannot take {address}: {error}");
+            return;
+        }
+    };
+    if let Err(error) = ready() {
+        println!("cannot tell that it is ready: {error}");
+        return;
+    }
+    for stream in listener.iter().flat_map(TcpListener::incoming).flatten() {
+        let mut stream = stream;
+        // whoever asked may be gone
+        let _ = writeln!(stream, "{line}");
+    }
     loop {
         std::thread::park();
     }
+}
+
+/// Where the service listens: by its flags and its environment where those say, else where it always does.
+fn address(name: &str, args: &[String]) -> Option<String> {
+    let flag = |flag: &str| args.iter().find_map(|arg| arg.strip_prefix(flag));
+    match name {
+        "kube-apiserver" => Some(format!("0.0.0.0:{}", flag("--secure-port=")?)),
+        "kube-controller-manager" => Some("0.0.0.0:10257".to_owned()),
+        "kube-scheduler" => Some("0.0.0.0:10259".to_owned()),
+        "kubelet" => Some("0.0.0.0:10250".to_owned()),
+        "netsy" => std::env::var("NETSY_BIND_CLIENT").ok(),
+        "zot" => Some("127.0.0.1:5000".to_owned()),
+        _ => None,
+    }
+}
+
+/// sd_notify(3), for units of `Type=notify`.
+fn ready() -> std::io::Result<()> {
+    use std::os::linux::net::SocketAddrExt as _;
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let path = path.to_string_lossy().into_owned();
+    let address = match path.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(&path)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address).map(drop)
+}
+
+/// Files that words name and that cannot be read: certificates, keys and configuration.
+fn unreadable<'w>(words: impl Iterator<Item = &'w String>) -> Vec<String> {
+    let kinds = [".crt", ".key", ".pub", ".pem", ".yaml", ".yml", ".jsonc", "kubeconfig"];
+    let paths = words.flat_map(|word| word.split(['=', ',']));
+    let mut paths: Vec<&str> =
+        paths.filter(|part| part.starts_with('/') && kinds.iter().any(|kind| part.ends_with(kind))).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths.into_iter().filter(|path| std::fs::read(path).is_err()).map(quoted).collect()
 }
 
 /// Its name and version. The array is read behind `black_box`, or the compiler would fold the padding into the code
@@ -40,8 +113,14 @@ fn identity() -> (String, String) {
     (name.to_owned(), version.to_owned())
 }
 
-/// How it was started: `{"name":…,"version":…,"args":[…],"env":{…}}`, the environment sorted by name.
+/// How it was started: `{"name":…,"version":…,"uid":…,"unreadable":[…],"args":[…],"env":{…}}`, the environment sorted by
+/// name.
 fn started(name: &str, version: &str, args: &[String]) -> String {
+    let values: Vec<String> =
+        std::env::vars_os().map(|(_, value)| value.to_string_lossy().into_owned()).collect();
+    let unreadable = unreadable(args.iter().chain(&values)).join(",");
+    // a process's own files in /proc are its own
+    let uid = std::fs::metadata("/proc/self").map_or(u32::MAX, |meta| meta.uid());
     let args: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
     let mut env: Vec<String> = std::env::vars_os()
         .map(|(key, value)| {
@@ -50,7 +129,7 @@ fn started(name: &str, version: &str, args: &[String]) -> String {
         .collect();
     env.sort();
     format!(
-        "{{\"name\":{},\"version\":{},\"args\":[{}],\"env\":{{{}}}}}",
+        "{{\"name\":{},\"version\":{},\"uid\":{uid},\"unreadable\":[{unreadable}],\"args\":[{}],\"env\":{{{}}}}}",
         quoted(name),
         quoted(version),
         args.join(","),
