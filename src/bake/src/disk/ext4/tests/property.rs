@@ -21,7 +21,7 @@ fn node() -> impl Strategy<Value = Node> {
 fn meta() -> impl Strategy<Value = Meta> {
     let name = prop_oneof!["user\\.[a-c]{1,3}", "trusted\\.[a-z]{1,30}", "security\\.[a-z]{1,9}"];
     let xattrs = proptest::collection::btree_map(name, proptest::collection::vec(any::<u8>(), 0..120), 0..5);
-    (0..0o10000_u16, any::<u32>(), any::<u32>(), -(1_i64 << 31)..(1_i64 << 34) - (1 << 31), xattrs)
+    (0..0o10000_u16, any::<u32>(), any::<u32>(), -(1_i64 << 31)..(3_i64 << 32) - (1 << 31), xattrs)
         .prop_map(|(mode, uid, gid, mtime, xattrs)| Meta { mode, uid, gid, mtime, xattrs })
 }
 
