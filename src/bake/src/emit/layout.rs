@@ -74,7 +74,7 @@ pub(crate) struct Range<'t> {
 
 /// Lays out `tree`.
 pub(crate) fn layout(tree: &Tree) -> Result<Layout<'_>> {
-    let mut cut = Cut { chunks: Vec::new(), open: Chunk::default() };
+    let mut cut = Cut::default();
     let mut at = Vec::with_capacity(tree.len());
     let mut len: u64 = 0;
     for (path, entry) in tree.iter() {
@@ -101,8 +101,7 @@ pub(crate) fn layout(tree: &Tree) -> Result<Layout<'_>> {
         }
     }
     cut.zeros(2 * pax::BLOCK);
-    cut.close();
-    Ok(Layout { chunks: cut.chunks, at, len: len.saturating_add(2 * pax::BLOCK as u64) })
+    Ok(Layout { chunks: cut.finish(), at, len: len.saturating_add(2 * pax::BLOCK as u64) })
 }
 
 impl Chunk<'_> {
@@ -156,23 +155,37 @@ pub(crate) fn ranges<'t>(path: &'t ImagePath, content: &'t Content) -> Result<Ve
 }
 
 /// The chunk that is open, and those that are closed.
-struct Cut<'t> {
+#[derive(Debug, Default)]
+pub(crate) struct Cut<'t> {
     chunks: Vec<Chunk<'t>>,
     open: Chunk<'t>,
 }
 
 impl<'t> Cut<'t> {
-    fn before(&mut self, path: &ImagePath, whole: u64) {
+    /// Cuts before the entry at `path`, which has `whole` bytes, where the path or the length says so.
+    pub(crate) fn before(&mut self, path: &ImagePath, whole: u64) {
         let here = self.open.len >= LEAST && Sha256::of(path.as_str().as_bytes()).0[0].is_multiple_of(ONE_IN);
         if here || self.open.len.saturating_add(whole) > MOST {
             self.close();
         }
     }
 
-    fn close(&mut self) {
+    /// Cuts here.
+    pub(crate) fn close(&mut self) {
         if self.open.len > 0 {
             self.chunks.push(std::mem::take(&mut self.open));
         }
+    }
+
+    /// All chunks.
+    pub(crate) fn finish(mut self) -> Vec<Chunk<'t>> {
+        self.close();
+        self.chunks
+    }
+
+    /// Where the next byte comes to be: the number of its chunk, and how far it is in.
+    pub(crate) fn place(&self) -> (usize, u64) {
+        (self.chunks.len(), self.open.len)
     }
 
     fn raw(&mut self, bytes: &[u8]) {
@@ -183,13 +196,19 @@ impl<'t> Cut<'t> {
         }
     }
 
-    fn zeros(&mut self, count: usize) {
-        if count > 0 {
-            self.raw(&[0; 2 * pax::BLOCK][..count]);
+    /// Adds `count` zero bytes.
+    pub(crate) fn zeros(&mut self, count: usize) {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let mut left = count;
+        while left > 0 {
+            let some = left.min(ZEROS.len());
+            self.raw(&ZEROS[..some]);
+            left -= some;
         }
     }
 
-    fn range(&mut self, range: Range<'t>) {
+    /// Adds bytes of a file.
+    pub(crate) fn range(&mut self, range: Range<'t>) {
         self.open.len += range.len;
         self.open.parts.push(Part::Range(range));
     }
