@@ -161,8 +161,17 @@ impl<'s> Builder<'s> {
 /// A tree of a few files in a few frames, some 5 MB, for what is done many times.
 pub fn small(store: &Store) -> anyhow::Result<(Tree, Sha256)> {
     let mut tree = Builder::new(store);
+    bootable(&mut tree, 90_000);
     documents(&mut tree);
     tree.finish()
+}
+
+/// What a disk is started by; none of it would start anything.
+fn bootable(tree: &mut Builder<'_>, kernel: usize) {
+    let meta = Meta::root(0o644, EPOCH);
+    tree.stored("/usr/lib/systemd/boot/efi/systemd-bootx64.efi", meta.clone(), &noise(100_000, 11));
+    tree.stored("/boot/vmlinuz-6.12.57+deb13-cloud-amd64", meta.clone(), &noise(kernel, 12));
+    tree.stored("/boot/initrd.img-6.12.57+deb13-cloud-amd64", meta, &noise(kernel / 7, 13));
 }
 
 fn documents(tree: &mut Builder<'_>) {
@@ -205,6 +214,7 @@ pub fn sample(store: &Store) -> anyhow::Result<(Tree, Sha256)> {
     tree.stored("/usr/bin/perl", root(0o755), &noise(3_000_000, 1));
     tree.stored("/usr/lib/piece", root(0o644), &noise(usize::try_from(PIECE)?, 2));
     tree.stored("/usr/lib/two-pieces", root(0o644), &noise(usize::try_from(PIECE)? + 700_001, 3));
+    bootable(&mut tree, usize::try_from(PIECE)? + 1_000_001);
     documents(&mut tree);
     tree.finish()
 }

@@ -15,7 +15,7 @@ pub use why::{Owner, Why};
 
 use crate::digest::Sha256;
 use crate::emit::index::{self, Frame, IndexError};
-use crate::emit::{Files, Line, Type, parse_files};
+use crate::emit::{Files, Format, Line, Type, parse_files};
 use crate::name::ImagePath;
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::tree::{Origin, merged};
@@ -207,7 +207,8 @@ impl Artifact {
 /// The file beside an artifact that ends in `end`: `base.debian-13.amd64.files.json`.
 fn beside(artifact: &Path, end: &str) -> PathBuf {
     let name = artifact.file_name().unwrap_or_default().to_string_lossy();
-    artifact.with_file_name(format!("{}.{end}", name.strip_suffix(".tar.zst").unwrap_or(&name)))
+    let stem = Format::of_name(&name).map_or(&*name, |(stem, _)| stem);
+    artifact.with_file_name(format!("{stem}.{end}"))
 }
 
 fn record(path: &Path) -> Result<Option<Files>> {

@@ -1,17 +1,18 @@
-//! Emits a test image: `emit-sample sample|small STORE OUTPUT JOBS keep|no-keep`. Tests run it in other surroundings, with
+//! Emits a test image: `emit-sample sample|small STORE OUTPUT JOBS keep|no-keep FORMAT,…`. Tests run it in other surroundings, with
 //! system calls that fail, and kill it.
 
 use std::path::PathBuf;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, image, store, output, jobs, keep] = arguments.as_slice() else {
-        anyhow::bail!("wanted five arguments")
+    let [_, image, store, output, jobs, keep, formats] = arguments.as_slice() else {
+        anyhow::bail!("wanted six arguments")
     };
     let store = bake::store::Store::open(&PathBuf::from(store))?;
     let (tree, _) =
         if image == "small" { tests::image::small(&store)? } else { tests::image::sample(&store)? };
-    let options = bake::emit::Options { jobs: jobs.parse()?, keep_frames: keep == "keep" };
+    let formats = formats.split(',').map(str::parse).collect::<Result<Vec<_>, _>>()?;
+    let options = bake::emit::Options { formats: &formats, jobs: jobs.parse()?, keep_frames: keep == "keep" };
     let plan = tests::image::plan()?;
     tests::image::with_hint(bake::emit::emit(&tree, &plan, &store, &PathBuf::from(output), options, |_| {}))?;
     Ok(())

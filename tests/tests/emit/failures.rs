@@ -17,7 +17,7 @@ fn calls_on_output(place: &Path) -> BTreeMap<&'static str, Vec<usize>> {
     let shell = Shell::new().unwrap();
     let (store, output, trace) = (place.join("store"), place.join("out"), place.join("trace"));
     let names = CALLS.join(",");
-    cmd!(shell, "strace -f -y -s 0 -o {trace} -e trace={names} {SAMPLE} small {store} {output} 1 no-keep")
+    cmd!(shell, "strace -f -y -s 0 -o {trace} -e trace={names} {SAMPLE} small {store} {output} 1 no-keep tar.zst")
         .quiet()
         .run()
         .unwrap();
@@ -43,7 +43,7 @@ const CALLS: [&str; 6] = ["write", "fsync", "fchmod", "openat", "flock", "rename
 fn disturbed(place: &Path, inject: &str) -> (bool, String) {
     let shell = Shell::new().unwrap();
     let (store, output, trace) = (place.join("store"), place.join("out"), place.join("trace"));
-    let run = cmd!(shell, "strace -f -o {trace} -e {inject} {SAMPLE} small {store} {output} 1 no-keep")
+    let run = cmd!(shell, "strace -f -o {trace} -e {inject} {SAMPLE} small {store} {output} 1 no-keep tar.zst")
         .quiet()
         .ignore_status()
         .output()
@@ -56,7 +56,7 @@ fn undisturbed() -> (tempfile::TempDir, BTreeMap<String, Sha256>) {
     let place = tempfile::tempdir().unwrap();
     let (store, whole) = (place.path().join("store"), place.path().join("whole"));
     let shell = Shell::new().unwrap();
-    cmd!(shell, "{SAMPLE} small {store} {whole} 2 no-keep").quiet().run().unwrap();
+    cmd!(shell, "{SAMPLE} small {store} {whole} 2 no-keep tar.zst").quiet().run().unwrap();
     (place, listing(&whole))
 }
 
@@ -111,7 +111,7 @@ fn i03_a_bake_killed_at_any_call_is_made_good_by_the_next() {
                 final_names.all(|(name, digest)| wanted.get(name) == Some(digest)),
                 "{call} {nth}: {found:?}"
             );
-            cmd!(shell, "{SAMPLE} small {store} {output} 2 keep").quiet().run().unwrap();
+            cmd!(shell, "{SAMPLE} small {store} {output} 2 keep tar.zst").quiet().run().unwrap();
             assert_eq!(listing(&output), wanted, "{call} {nth}");
             std::fs::remove_dir_all(&output).unwrap();
         }
@@ -127,7 +127,7 @@ fn i03_a_bake_killed_at_any_time_is_made_good_by_the_next() {
         let mut child = std::process::Command::new(SAMPLE)
             .arg("small")
             .args([&store, &output])
-            .args(["2", "keep"])
+            .args(["2", "keep", "tar.zst"])
             .spawn()
             .unwrap();
         std::thread::sleep(Duration::from_millis(20 + number * 13));
@@ -138,7 +138,7 @@ fn i03_a_bake_killed_at_any_time_is_made_good_by_the_next() {
         assert!(final_names.all(|(name, digest)| wanted.get(name) == Some(digest)), "{found:?}");
     }
     let shell = Shell::new().unwrap();
-    cmd!(shell, "{SAMPLE} small {store} {output} 2 no-keep").run().unwrap();
+    cmd!(shell, "{SAMPLE} small {store} {output} 2 no-keep tar.zst").run().unwrap();
     assert_eq!(listing(&output), wanted);
 }
 
@@ -187,7 +187,7 @@ fn i02_a_directory_that_cannot_be_written_to_is_refused() {
     let shell = Shell::new().unwrap();
     let run = cmd!(
         shell,
-        "setpriv --reuid=1500 --regid=1500 --clear-groups {program} small {store} {output} 2 keep"
+        "setpriv --reuid=1500 --regid=1500 --clear-groups {program} small {store} {output} 2 keep tar.zst"
     )
     .ignore_status()
     .output()

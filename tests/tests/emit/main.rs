@@ -9,7 +9,7 @@ mod readers;
 mod same_bytes;
 
 use bake::digest::Sha256;
-use bake::emit::{Emitted, Options, emit};
+use bake::emit::{Emitted, Format, Options, emit};
 use bake::plan::Plan;
 use bake::store::Store;
 use bake::tree::Tree;
@@ -53,8 +53,8 @@ impl Bench {
     }
 }
 
-fn options(jobs: usize, keep_frames: bool) -> Options {
-    Options { jobs: NonZeroUsize::new(jobs).unwrap(), keep_frames }
+fn options(jobs: usize, keep_frames: bool) -> Options<'static> {
+    Options { formats: &[Format::TarZst], jobs: NonZeroUsize::new(jobs).unwrap(), keep_frames }
 }
 
 /// All that is in a directory, hidden files too, by name with its digest.

@@ -8,7 +8,7 @@ use crate::relock;
 use crate::selection::{Inputs, Selection};
 use anyhow::Context as _;
 use bake::digest::Sha256;
-use bake::emit::{self, Corrupt, Emitted};
+use bake::emit::{self, Corrupt, Emitted, Format};
 use bake::fetch::{self, Fetched};
 use bake::lock::Lock;
 use bake::plan::Plan;
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Where the artifacts go
     #[arg(long, short, value_name = "DIR", default_value = "dist")]
     output: PathBuf,
+    /// What to write, several with commas between: tar.zst, raw, qcow2, vhd, vmdk, gce
+    #[arg(long = "format", value_name = "FORMAT,…", value_delimiter = ',', default_value = "tar.zst")]
+    formats: Vec<Format>,
     /// Resolve the Debian packages for this bake: when a pinned one can no longer be had, or always
     #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "if-needed")]
     relock: Option<When>,
@@ -139,7 +142,16 @@ fn made(
     let threads = args.places.threads();
     let attempt = || {
         let tree = pipeline::tree(plan, store, fetched, threads, show)?;
-        let options = emit::Options { jobs: jobs(threads), keep_frames: store.is_writable() };
+        let needs = emit::needs(&tree, plan, &args.formats)?;
+        let kept = if store.is_writable() { needs.store } else { 0 };
+        show.step(&format!(
+            "writing at most {} to `{}`, and {} to the store for the next bake",
+            size(needs.outputs),
+            args.output.display(),
+            size(kept)
+        ));
+        let options =
+            emit::Options { formats: &args.formats, jobs: jobs(threads), keep_frames: store.is_writable() };
         let emitted = emit::emit(&tree, plan, store, output, options, |_| {})?;
         Ok((tree.len(), emitted))
     };
@@ -152,8 +164,10 @@ fn made(
         }
         other => other?,
     };
-    let frames = &emitted.frames;
-    show.step(&format!("wrote {} pieces, {} of them from the store", frames.count, frames.kept));
+    let tar = emitted.frames.iter().map(|frames| (frames.count, frames.kept));
+    let all = tar.chain(emitted.disks.values().map(|pieces| (pieces.count, pieces.kept)));
+    let (count, kept) = all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    show.step(&format!("wrote {count} pieces, {kept} of them from the store"));
     Ok((paths, emitted))
 }
 
