@@ -5,6 +5,7 @@ pub mod cases;
 pub mod disks;
 pub mod guest;
 pub mod image;
+pub mod kernel;
 pub mod oci;
 pub mod outputs;
 pub mod recipes;

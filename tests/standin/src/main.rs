@@ -6,7 +6,8 @@
 //! Asked for its version it says so and ends; otherwise it prints how it was started, as one line of JSON, and stays
 //! up until a signal ends it, as a service does. Started by systemd it does what the service that it plays must be able
 //! to do as its user and within its unit: read the files that its command line and its environment name, take its
-//! port, on which it answers with the same line, and tell systemd that it is ready.
+//! port, on which it answers with the same line, and tell systemd that it is ready. As the first program of a machine it also shows
+//! that.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
@@ -32,6 +33,9 @@ fn main() {
     }
     let line = started(&name, &version, &args);
     println!("{line}");
+    if std::process::id() == 1 {
+        show_machine();
+    }
     // the one variable that systemd gives to every service, and nobody else
     if std::env::var_os("INVOCATION_ID").is_none() {
         loop {
@@ -101,6 +105,20 @@ fn unreadable<'w>(words: impl Iterator<Item = &'w String>) -> Vec<String> {
     paths.sort_unstable();
     paths.dedup();
     paths.into_iter().filter(|path| std::fs::read(path).is_err()).map(quoted).collect()
+}
+
+/// As the first program of a machine: what is mounted, what the kernel was told, and what is in the root.
+fn show_machine() {
+    for file in ["/proc/mounts", "/proc/cmdline", "/proc/modules"] {
+        for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
+            println!("{file}: {line}");
+        }
+    }
+    let names = std::fs::read_dir("/").into_iter().flatten().filter_map(Result::ok);
+    let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    println!("/: {}", names.join(" "));
+    println!("stand-in: that is all");
 }
 
 /// Its name and version. The array is read behind `black_box`, or the compiler would fold the padding into the code
