@@ -3,7 +3,7 @@
 //! ```text
 //! packages, by name ─────────┐
 //! components: .debs, files ──┼─ claims ─settle─► tree ─exclude─┐
-//! recipe: directories, files,┘                                 ├─ + accounts, units, dpkg database, manifest ─► Tree
+//! recipe: directories, files,┘                                 ├─ + accounts, units, caches, dpkg database, manifest ─► Tree
 //! links, configure                                             │
 //! sysusers.d of all, base-passwd's masters ─► accounts ────────┘
 //! ```
@@ -14,6 +14,7 @@
 //! Deliberately absent: running anything. Maintainer scripts stay data in dpkg's database; `not_run` lists them.
 
 mod accounts;
+mod caches;
 mod claim;
 mod components;
 mod control;
@@ -42,6 +43,9 @@ pub struct Inputs<'a> {
     pub read: &'a dyn Fn(&Stored) -> Result<Vec<u8>>,
 }
 
+/// Reads a range of a blob.
+type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
+
 /// Lays out the tree of the image that `plan` describes.
 ///
 /// Refuses, each time naming who and where: two owners of one path that nobody decides between (`Archive`), a
@@ -60,6 +64,7 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
     let units = units::links(plan, &tree, inputs.read)?;
     put(&mut tree, plan, "units", units)?;
+    caches::make(plan, &mut tree, inputs.read)?;
     put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
     put(&mut tree, plan, "manifest", installed::manifest(plan)?)?;
     tree.change_meta(|_, meta| meta.mtime = meta.mtime.min(plan.epoch));
