@@ -6,6 +6,7 @@
 //! from the same files with an empty recipe, laid out on disk, and shown to the same dpkg.
 
 mod dpkg {
+    mod caches;
     pub(crate) mod differences;
     pub(crate) mod ours;
     pub(crate) mod real;

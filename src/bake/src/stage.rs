@@ -3,7 +3,7 @@
 //! ```text
 //! packages, by name ─────────┐
 //! components: .debs, files ──┼─ claims ─settle─► tree ─exclude─┐
-//! recipe: directories, files,┘                                 ├─ + accounts, effects, module indexes, initrd, units, dpkg database, manifest ─► Tree
+//! recipe: directories, files,┘                                 ├─ + accounts, effects, module indexes, initrd, units, caches, dpkg database, manifest ─► Tree
 //! links, configure                                             │
 //! sysusers.d of all, base-passwd's masters ─► accounts ────────┘
 //! ```
@@ -15,6 +15,7 @@
 //! have done in an image, by data, and refuses those that nobody has reviewed. `not_run` lists them.
 
 mod accounts;
+mod caches;
 mod claim;
 mod components;
 mod control;
@@ -80,6 +81,9 @@ impl Memory for () {
     fn keep(&self, _: &'static str, _: &Sha256, _: &[u8]) {}
 }
 
+/// Reads a range of a blob.
+type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
+
 /// Lays out the tree of the image that `plan` describes.
 ///
 /// Refuses, each time naming who and where: two owners of one path that nobody decides between (`Archive`), a
@@ -106,6 +110,7 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     put(&mut tree, plan, "initrd", initrds)?;
     let units = units::links(plan, &tree, inputs.read)?;
     put(&mut tree, plan, "units", units)?;
+    caches::make(plan, &mut tree, inputs.read)?;
     put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
     put(&mut tree, plan, "manifest", installed::manifest(plan)?)?;
     tree.change_meta(|_, meta| meta.mtime = meta.mtime.min(plan.epoch));

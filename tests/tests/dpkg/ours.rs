@@ -68,7 +68,7 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
         known.push(Deb { path: path.clone(), name, control });
     }
     locked.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut plan = plan(locked)?;
+    let mut plan = plan(locked, arch(&known)?)?;
     // dpkg unpacks here and runs no postinst: every script is taken as read, and none has an effect
     plan.effects = packages.iter().map(|(name, package)| (effects::key(name), read_by_nobody(name, package))).collect();
     let read = |stored: &Stored| {
@@ -88,7 +88,17 @@ fn read_by_nobody(name: &Name, package: &unpack::Package) -> Known {
     Known { reviewed: reviewed.collect(), effects: Vec::new() }
 }
 
-fn plan(packages: Vec<LockedPackage>) -> Result<Plan> {
+/// The machine that the packages are for.
+fn arch(debs: &[Deb]) -> Result<Arch> {
+    let mut all = debs.iter().filter_map(|deb| deb.control.get("Architecture"));
+    match all.find(|arch| *arch != "all").map(String::as_str) {
+        Some("amd64") => Ok(Arch::Amd64),
+        Some("arm64") => Ok(Arch::Arm64),
+        other => anyhow::bail!("packages for {other:?}"),
+    }
+}
+
+fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
     let recipe = fs::read_to_string(tests::workspace::root().join("image-recipes/base/recipe.toml"))?;
     let recipe: toml::Table = recipe.parse()?;
     let ids = recipe["ids"].as_table().context("[ids]")?;
@@ -100,7 +110,7 @@ fn plan(packages: Vec<LockedPackage>) -> Result<Plan> {
         role: Role::None,
         os: "debian-13".to_owned(),
         version: "dev".to_owned(),
-        arch: Arch::Amd64,
+        arch,
         provider: None,
         epoch: i64::from(i32::MAX),
         suites: Vec::new(),
@@ -160,9 +170,14 @@ impl Ours {
 
     /// The text of a file.
     pub(crate) fn text(&self, path: &str) -> Result<String> {
+        Ok(String::from_utf8(self.file(path)?)?)
+    }
+
+    /// What is in a file.
+    pub(crate) fn file(&self, path: &str) -> Result<Vec<u8>> {
         let entry = self.tree.get(&path.parse()?).with_context(|| format!("no `{path}`"))?;
         match &entry.node {
-            Node::File(content) => Ok(String::from_utf8(self.bytes(content)?)?),
+            Node::File(content) => self.bytes(content),
             other => anyhow::bail!("`{path}` is {other:?}"),
         }
     }
