@@ -113,7 +113,7 @@ fn said(guest: &mut Guest, name: &str, port: Option<u16>) -> Result<Value> {
 }
 
 #[test]
-fn k02_a_node_is_configured_follows_deliveries_and_comes_back_whole_from_a_reboot_and_a_power_cut() -> Result<()> {
+fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps_its_users_apart() -> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let (mut guest, _server) = configured(&shared, scratch.path())?;
     guest.until("systemctl is-active --quiet nstance-agent.service")?;
@@ -129,6 +129,7 @@ fn k02_a_node_is_configured_follows_deliveries_and_comes_back_whole_from_a_reboo
         ensure!(said["uid"] == uid, "{name} runs as {}, wanted {user}, {uid}", said["uid"]);
     }
     in_order(&mut guest)?;
+    n01_only_what_is_its_own(&mut guest)?;
 
     // a change of one setting restarts those that read it, and no other
     let before = invocations(&mut guest)?;
@@ -183,12 +184,8 @@ fn in_order(guest: &mut Guest) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn n01_each_service_user_reads_the_settings_and_keys_that_are_its_own_and_no_others() -> Result<()> {
-    let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
-    let (mut guest, _server) = configured(&shared, scratch.path())?;
-    deliver(&mut guest, "KUBE_LOG_LEVEL='2'\n", true)?;
-    all_up(&mut guest)?;
+/// Each service user tries to read each file of settings and keys.
+fn n01_only_what_is_its_own(guest: &mut Guest) -> Result<()> {
     let users = "podplane nstance-agent fluent-bit kube2iam containerd kubelet zot netsy kube-apiserver \
                  kube-controller-manager kube-scheduler nobody";
     // a line a file: who of them may read it
