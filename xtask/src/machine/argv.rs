@@ -75,7 +75,9 @@ pub(crate) fn arguments(machine: &Machine, credentials: &[std::path::PathBuf], s
     }
     for (number, disk) in machine.disks.iter().enumerate() {
         add("-drive", drive(number, disk));
-        add("-device", format!("virtio-blk-pci,drive=disk{number},bootindex={number}").into());
+        // a kernel that is given has the first place already
+        let place = usize::from(matches!(machine.start, Start::Direct(..))) + number;
+        add("-device", format!("virtio-blk-pci,drive=disk{number},bootindex={place}").into());
     }
     if let Some(forwards) = &machine.network {
         add("-netdev", network(forwards));
@@ -179,6 +181,8 @@ mod tests {
         (machine.network, machine.shell) = (None, false);
         let text = text(&machine);
         assert!(text.contains("-kernel /k -initrd /i -append root=/dev/vda2 ro"), "{text}");
+        // QEMU refuses a place that is taken, and 0 is the kernel's
+        assert!(text.contains("drive=disk0,bootindex=1"), "{text}");
         for absent in ["pflash", "-netdev", "virtio-serial"] {
             assert!(!text.contains(absent), "`{absent}` in {text}");
         }
