@@ -1,15 +1,20 @@
 //! Looking at an artifact, far from the machine and the store of its bake.
 //!
-//! An artifact is `<name>.tar.zst`; beside it may stand `<name>.files.json`, which says who put each path there, and
-//! `SHA256SUMS`. Without them the archive itself is read, and owners are unknown. All that is read may be hostile:
+//! An artifact is `<name>.tar.zst` or a disk, `<name>.qcow2`; beside it may stand `<name>.files.json`, which says who put
+//! each path there, `<name>.disk.json`, which says what stands where on a disk, and `SHA256SUMS`. Without them the archive
+//! itself is read, and owners are unknown; of a disk there are its partitions then. All that is read may be hostile:
 //! sizes have limits, the archive is understood only in the form that `emit` writes, and nothing is written to disk.
 //!
-//! Deliberately absent: printing, and a reader of tars in general.
+//! Deliberately absent: printing, and readers of tars, disk images and file systems in general.
 
+mod compare;
+mod disk;
 mod scan;
 mod verify;
 mod why;
 
+pub use crate::disk::record::{Extent, Head as DiskHead, Partition, Record as DiskRecord};
+pub use disk::Disk;
 pub use verify::{Damage, Verified, verify};
 pub use why::{Owner, Why};
 
@@ -37,7 +42,10 @@ const MAX_WINDOW_LOG: u32 = 24;
 pub struct Artifact {
     path: PathBuf,
     file: File,
+    format: Format,
     frames: Option<Vec<Frame>>,
+    /// What its partition table says, where it is a disk.
+    pub disk: Option<Disk>,
     /// What its `files.json` says; none where there is no such file.
     pub record: Option<Files>,
     scanned: Vec<Line>,
@@ -59,7 +67,18 @@ pub struct Share {
 /// # Errors
 /// `Io` where it cannot be read; `Archive` where it, or the `files.json` beside it, is of another form.
 pub fn open(path: &Path) -> Result<Artifact> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let format = Format::of_name(&name).map_or(Format::TarZst, |(_, format)| format);
     let mut file = plain(path)?;
+    if format.is_disk() {
+        let refuse =
+            |error: disk::DiskError| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error);
+        let mut runs = disk::open(path, format)?.map_err(refuse)?;
+        let about = disk::about(&mut *runs).map_err(refuse)?;
+        let record = record(&beside(path, "files.json"))?;
+        let (path, scanned) = (path.to_owned(), Vec::new());
+        return Ok(Artifact { path, file, format, frames: None, disk: Some(about), record, scanned });
+    }
     let frames = match index::parse(&mut file) {
         Ok(frames) => Some(frames),
         Err(IndexError::Io(error)) => return Err(Refusal::io(shown(path), Stage::Inspect, "read", &error)),
@@ -74,7 +93,7 @@ pub fn open(path: &Path) -> Result<Artifact> {
         )
         .map_err(|error| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error))?,
     };
-    Ok(Artifact { path: path.to_owned(), file, frames, record, scanned })
+    Ok(Artifact { path: path.to_owned(), file, format, frames, disk: None, record, scanned })
 }
 
 impl Artifact {
@@ -143,6 +162,7 @@ impl Artifact {
             out.write_all(bytes).map_err(|error| Refusal::io("output", Stage::Inspect, "write", &error))
         };
         match &self.frames {
+            _ if self.disk.is_some() => self.read_disk(&line.path, size, &mut take)?,
             Some(frames) => self.read_frames(frames, at, size, &mut take)?,
             None => self.read_on(at, size, &mut take)?,
         }
@@ -180,6 +200,52 @@ impl Artifact {
                 usize::try_from(place.saturating_sub(frame.at)).unwrap_or(usize::MAX).min(bytes.len())
             };
             take(&bytes[inside(at)..inside(end)])?;
+        }
+        Ok(())
+    }
+
+    /// From a disk: the extents that its record has of the file, in the order of the file.
+    fn read_disk(
+        &self,
+        path: &ImagePath,
+        size: u64,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let wrong = |error: disk::DiskError| self.refuse(Class::Verification, error);
+        let record = verify::disk_record(&beside(&self.path, "disk.json"))?;
+        let mut runs = disk::open(&self.path, self.format)?.map_err(wrong)?;
+        let mut bytes = Vec::new();
+        let mut run = 0..0;
+        let mut have = 0;
+        for extent in record.extents.iter().filter(|extent| extent.path.as_ref() == Some(path)) {
+            // a file that stands on several partitions is read from the first
+            if have == size || extent.from != have {
+                continue;
+            }
+            let mut at = extent.at;
+            let end = extent.at + extent.len;
+            while at < end {
+                if at >= run.end {
+                    match runs.next(&mut bytes).map_err(wrong)? {
+                        Some(start) => run = start..start + bytes.len() as u64,
+                        None => run = u64::MAX..u64::MAX,
+                    }
+                    continue;
+                }
+                if at < run.start {
+                    let zeros =
+                        vec![0; usize::try_from((run.start.min(end) - at).min(64 << 10)).unwrap_or(0)];
+                    take(&zeros)?;
+                    at += zeros.len() as u64;
+                    continue;
+                }
+                let inside =
+                    |place: u64| usize::try_from(place - run.start).unwrap_or(bytes.len()).min(bytes.len());
+                let now = &bytes[inside(at)..inside(end)];
+                take(now)?;
+                at += now.len() as u64;
+            }
+            have += extent.len;
         }
         Ok(())
     }

@@ -17,10 +17,13 @@ fn calls_on_output(place: &Path) -> BTreeMap<&'static str, Vec<usize>> {
     let shell = Shell::new().unwrap();
     let (store, output, trace) = (place.join("store"), place.join("out"), place.join("trace"));
     let names = CALLS.join(",");
-    cmd!(shell, "strace -f -y -s 0 -o {trace} -e trace={names} {SAMPLE} small {store} {output} 1 no-keep tar.zst")
-        .quiet()
-        .run()
-        .unwrap();
+    cmd!(
+        shell,
+        "strace -f -y -s 0 -o {trace} -e trace={names} {SAMPLE} small {store} {output} 1 no-keep tar.zst"
+    )
+    .quiet()
+    .run()
+    .unwrap();
     std::fs::remove_dir_all(&output).unwrap();
     let text = std::fs::read_to_string(&trace).unwrap();
     let first = text.split_whitespace().next().unwrap();
@@ -43,11 +46,12 @@ const CALLS: [&str; 6] = ["write", "fsync", "fchmod", "openat", "flock", "rename
 fn disturbed(place: &Path, inject: &str) -> (bool, String) {
     let shell = Shell::new().unwrap();
     let (store, output, trace) = (place.join("store"), place.join("out"), place.join("trace"));
-    let run = cmd!(shell, "strace -f -o {trace} -e {inject} {SAMPLE} small {store} {output} 1 no-keep tar.zst")
-        .quiet()
-        .ignore_status()
-        .output()
-        .unwrap();
+    let run =
+        cmd!(shell, "strace -f -o {trace} -e {inject} {SAMPLE} small {store} {output} 1 no-keep tar.zst")
+            .quiet()
+            .ignore_status()
+            .output()
+            .unwrap();
     (run.status.success(), String::from_utf8(run.stderr).unwrap())
 }
 

@@ -24,7 +24,11 @@ fn r03_jobs_and_kept_frames_do_not_show() {
             })
             .unwrap();
         let kept = if nth > 3 { emitted.frames.unwrap().count } else { 0 };
-        assert_eq!((emitted.frames.unwrap().kept, seen), (kept, emitted.frames.unwrap().tar), "{jobs} jobs, keep {keep}");
+        assert_eq!(
+            (emitted.frames.unwrap().kept, seen),
+            (kept, emitted.frames.unwrap().tar),
+            "{jobs} jobs, keep {keep}"
+        );
         all.push(listing(&output));
     }
     assert_eq!(all[0].len(), 4);
@@ -45,12 +49,15 @@ fn r01_umask_directory_zone_and_temporary_place_do_not_show() {
         let (store, output) =
             (place.path().join(format!("store-{nth}")), place.path().join(format!("out-{nth}")));
         shell.change_dir(from);
-        cmd!(shell, "sh -c 'umask '{umask}'; exec \"$@\"' sh {SAMPLE} sample {store} {output} 2 keep tar.zst")
-            .env("TZ", zone)
-            .env("TMPDIR", place.path())
-            .env("LANG", "tr_TR.UTF-8")
-            .run()
-            .unwrap();
+        cmd!(
+            shell,
+            "sh -c 'umask '{umask}'; exec \"$@\"' sh {SAMPLE} sample {store} {output} 2 keep tar.zst"
+        )
+        .env("TZ", zone)
+        .env("TMPDIR", place.path())
+        .env("LANG", "tr_TR.UTF-8")
+        .run()
+        .unwrap();
         for entry in std::fs::read_dir(&output).unwrap() {
             assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o7777, 0o644);
         }

@@ -2,7 +2,7 @@
 
 use crate::console::{self, size};
 use bake::emit::{Line, Type};
-use bake::inspect::{self, Artifact, Share};
+use bake::inspect::{self, Artifact, Disk, Share};
 use bake::name::ImagePath;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With a directory as PATH, what is below it is listed. Sizes by owner need the files.json of the same bake beside \
-the artifact.")]
+the artifact. Of a disk image its partitions are listed, and, with the files.json beside it, what is in it.")]
 pub(crate) struct Args {
-    /// The artifact: dist/NAME.tar.zst
+    /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …
     artifact: PathBuf,
     /// A path in the image
     path: Option<ImagePath>,
@@ -29,6 +29,9 @@ pub(crate) struct Args {
 struct Report<'a> {
     paths: usize,
     bytes: u64,
+    /// Of a disk: its size and partitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<&'a Disk>,
     owners: Vec<Share>,
     files: Vec<&'a Line>,
 }
@@ -54,6 +57,15 @@ fn whole(args: &Args, artifact: &Artifact) -> anyhow::Result<()> {
         console::line(format!("{:>10}  {files:>6} files  {owner}", size(*bytes)));
     }
     console::line(format!("{:>10}  {:>6} paths  in all", size(report.bytes), report.paths));
+    if let Some(disk) = report.disk {
+        console::line("");
+        for (partition, number) in disk.partitions.iter().zip(1..) {
+            let name = bake::refusal::shown(&partition.name);
+            let bytes = size(partition.size);
+            console::line(format!("{bytes:>10}  partition {number}, `{name}`, PARTUUID {}", partition.id));
+        }
+        console::line(format!("{:>10}  disk", size(disk.size)));
+    }
     Ok(())
 }
 
@@ -71,7 +83,7 @@ fn below(args: &Args, artifact: &Artifact, path: &ImagePath) -> anyhow::Result<(
 fn report<'a>(artifact: &'a Artifact, top: &ImagePath, owners: Vec<Share>) -> Report<'a> {
     let files: Vec<&Line> = artifact.paths().iter().filter(|line| line.path.is_within(top)).collect();
     let bytes = files.iter().filter_map(|line| line.size).sum();
-    Report { paths: files.len(), bytes, owners, files }
+    Report { paths: files.len(), bytes, disk: artifact.disk.as_ref(), owners, files }
 }
 
 /// A line in the manner of `ls -l`, with numeric owners: names are the image's own.

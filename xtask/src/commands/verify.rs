@@ -8,9 +8,9 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Compares the artifact with SHA256SUMS and, path by path, with the files.json of the same bake beside it, and names \
-the first path that differs. It tells damage from a whole artifact; it does not tell whose artifact it is.")]
+the first path that differs; a disk also with its disk.json. It tells damage from a whole artifact; it does not tell whose artifact it is.")]
 pub(crate) struct Args {
-    /// The artifact: dist/NAME.tar.zst
+    /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …
     artifact: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.json {
         return console::json(&verified);
     }
-    let inspect::Verified { sha256, plan, paths, tar } = &verified;
-    console::line(format!("whole: {paths} paths, {} unpacked, plan {plan}, {sha256}", size(*tar)));
+    let inspect::Verified { sha256, plan, paths, bytes } = &verified;
+    console::line(format!("whole: {paths} paths, {} unpacked, plan {plan}, {sha256}", size(*bytes)));
     Ok(())
 }

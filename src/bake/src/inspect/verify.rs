@@ -1,13 +1,14 @@
 //! Whether an artifact is what its bake wrote, to the bit.
 //!
 //! `SHA256SUMS` answers for each file as a whole. Where the artifact is not right, its record says where: each header is
-//! made again from its line and compared, each content is hashed, and the first entry that differs is named. This
-//! is done also where the digest of the whole is right, so that the record, too, is known to be true.
+//! made again from its line and compared, each content is hashed, and the first entry that differs is named. Of a disk
+//! each extent is hashed, and what is in none must be zero. This is done also where the digest of the whole is right, so that the record, too, is known to be true.
 
 use super::{beside, decoder, plain, record, shown};
 use crate::digest::Sha256;
+use crate::disk::record::{Record, parse as parse_disk};
 use crate::emit::pax::{BLOCK, padding};
-use crate::emit::{Files, Line, sums};
+use crate::emit::{Files, Format, Line, sums};
 use crate::name::ImagePath;
 use crate::refusal::{Class, Refusal, Result, Stage};
 use sha2::Digest as _;
@@ -23,8 +24,8 @@ pub struct Verified {
     pub plan: Sha256,
     /// How many paths were compared.
     pub paths: usize,
-    /// The length of its tar stream in bytes.
-    pub tar: u64,
+    /// The length of its tar stream, or the size of its disk, in bytes.
+    pub bytes: u64,
 }
 
 /// What is wrong with an artifact, and where.
@@ -61,7 +62,14 @@ pub fn verify(path: &Path) -> Result<Verified> {
         .map_err(|error| Refusal::io(shown(&list), Stage::Inspect, "read", &error))?;
     let listed = sums::parse(&text)
         .map_err(|error| Refusal::new(Class::Archive, shown(&list), Stage::Inspect, error))?;
-    for end in ["files.json", "manifest.json"] {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let format = Format::of_name(&name).map_or(Format::TarZst, |(_, format)| format);
+    let records: &[&str] = if format.is_disk() {
+        &["files.json", "disk.json", "manifest.json"]
+    } else {
+        &["files.json", "manifest.json"]
+    };
+    for end in records {
         let beside = beside(path, end);
         let (found, wanted) = (digest(&beside)?, wanted(&listed, &beside)?);
         if found != wanted {
@@ -73,22 +81,57 @@ pub fn verify(path: &Path) -> Result<Verified> {
         Refusal::new(Class::Io, shown(path), Stage::Inspect, "no `files.json` is beside it")
     })?;
     let wanted = wanted(&listed, path)?;
-    let mut whole = Hashed { inner: plain(path)?, hasher: sha2::Sha256::new() };
-    let compared = compare(&mut whole, &files);
-    io::copy(&mut whole, &mut io::sink())
-        .map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
-    let found = Sha256(whole.hasher.finalize().into());
+    let (found, compared) = if format.is_disk() {
+        (digest(path)?, disk(path, format, &files)?)
+    } else {
+        let mut whole = Hashed { inner: plain(path)?, hasher: sha2::Sha256::new() };
+        let compared = compare(&mut whole, &files);
+        io::copy(&mut whole, &mut io::sink())
+            .map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
+        (Sha256(whole.hasher.finalize().into()), compared)
+    };
     let refuse = |damage| Err(Refusal::new(Class::Verification, shown(path), Stage::Inspect, damage));
     match compared {
         Err(damage) => refuse(damage),
         Ok(_) if found != wanted => {
             let what = format!(
-                "wanted {wanted}, got {found}; all its entries are right, so it is in what holds them: the index, or the head of a frame"
+                "wanted {wanted}, got {found}; all its entries are right, so it is in what holds them: an index, a head, a table of the format"
             );
             refuse(Damage { entry: None, what })
         }
-        Ok(tar) => Ok(Verified { sha256: found, plan: files.head.plan, paths: files.paths.len(), tar }),
+        Ok(bytes) => Ok(Verified { sha256: found, plan: files.head.plan, paths: files.paths.len(), bytes }),
     }
+}
+
+/// Compares a disk with its record, and that with the list of files; its size.
+fn disk(path: &Path, format: Format, files: &Files) -> Result<Result<u64, Damage>> {
+    let record = disk_record(&beside(path, "disk.json"))?;
+    let damaged = |entry, what: &str| Ok(Err(Damage { entry, what: what.to_owned() }));
+    if record.head.plan != files.head.plan {
+        return damaged(None, "its records are of different plans");
+    }
+    for extent in &record.extents {
+        let Some(path) = &extent.path else { continue };
+        let line = files.paths.binary_search_by(|line| line.path.cmp(path)).ok().map(|at| &files.paths[at]);
+        let whole = extent.from == 0 && line.is_some_and(|line| line.size == Some(extent.len));
+        if line.is_none_or(|line| whole && line.sha256 != Some(extent.sha256)) {
+            return damaged(Some(path.clone()), "its records differ");
+        }
+    }
+    let mut runs = match super::disk::open(path, format)? {
+        Ok(runs) => runs,
+        Err(error) => return damaged(None, &error.to_string()),
+    };
+    Ok(super::compare::compare(&mut *runs, &record).map(|()| record.head.size))
+}
+
+/// The record of a disk.
+pub(super) fn disk_record(path: &Path) -> Result<Record> {
+    let mut bytes = Vec::new();
+    let read = plain(path)?.take(super::MAX_FILES).read_to_end(&mut bytes);
+    read.map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
+    parse_disk(&bytes)
+        .map_err(|error| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error.to_string()))
 }
 
 fn wanted(listed: &sums::Sums, path: &Path) -> Result<Sha256> {
