@@ -358,7 +358,9 @@ fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigu
 fn init(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedInit>> {
     match (&recipe.initrd, &choices.init) {
         (None, _) => Ok(None),
-        (Some(_), None) => Err(refuse("init", "the recipe has an initrd, and its program was not built".to_owned())),
+        (Some(_), None) => {
+            Err(refuse("init", "the recipe has an initrd, and its program was not built".to_owned()))
+        }
         (Some(initrd), Some(bytes)) => Ok(Some(PlannedInit {
             modules: initrd.modules.iter().cloned().collect(),
             load: initrd.load.iter().cloned().collect(),

@@ -3,7 +3,7 @@
 use crate::cmdline;
 use crate::console::{complain, say};
 use crate::disks::{self, Device, Disks};
-use crate::modules::Modules;
+use crate::modules::{Modules, Which};
 use crate::prompt::{self, Answer};
 use crate::settings::{self, Settings, Stop};
 use crate::switch;
@@ -33,8 +33,8 @@ pub struct Machine<'a> {
 
 impl Machine<'_> {
     /// Loads what the devices ask for, and looks which disks there are.
-    pub fn look(&mut self) {
-        self.modules.serve_devices();
+    pub fn look(&mut self, which: Which) {
+        self.modules.serve_devices(which);
         self.disks = std::mem::take(&mut self.disks).again();
     }
 }
@@ -49,7 +49,9 @@ pub fn run() {
     let text = fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let words = cmdline::parse(&text);
     let (table, fault) = match fs::read_to_string(format!("{MODULES}/table")) {
-        Ok(text) => table::parse(&text).map_or_else(|fault| (Table::default(), Some(fault)), |table| (table, None)),
+        Ok(text) => {
+            table::parse(&text).map_or_else(|fault| (Table::default(), Some(fault)), |table| (table, None))
+        }
         Err(error) => (Table::default(), Some(format!("cannot read the table of modules: {error}"))),
     };
     // the kernel may do without any module
@@ -74,7 +76,7 @@ fn boot(machine: &mut Machine<'_>) -> Result<Infallible, String> {
         stop(machine);
     }
     machine.modules.load_all_wanted();
-    machine.look();
+    machine.look(Which::Virtual);
     std::thread::sleep(machine.settings.delay);
     let device = find(machine)?;
     let types = types(machine, &device);
@@ -93,7 +95,7 @@ fn boot(machine: &mut Machine<'_>) -> Result<Infallible, String> {
 /// Waits for the device that `root=` names.
 fn find(machine: &mut Machine<'_>) -> Result<Device, String> {
     let started = Instant::now();
-    let mut has_said = false;
+    let (mut has_said, mut has_looked) = (false, false);
     loop {
         let root = match &machine.settings.root {
             Some(Ok(root)) => root,
@@ -117,8 +119,11 @@ fn find(machine: &mut Machine<'_>) -> Result<Device, String> {
             complain(&lost(machine, &format!("still waiting for the root file system, {root}")));
             has_said = true;
         }
-        std::thread::sleep(if waited < Duration::from_secs(2) { SOON } else { LATER });
-        machine.look();
+        if has_looked {
+            std::thread::sleep(if waited < Duration::from_secs(2) { SOON } else { LATER });
+        }
+        machine.look(Which::All);
+        has_looked = true;
     }
 }
 

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn dashes_and_underscores_in_names_are_one() {
-        let words = parse("virtio-blk.queue_depth=64 virtio_blk.num_request_queues=2 nvme.x virtio_blk.s=\"a b\"");
+        let words =
+            parse("virtio-blk.queue_depth=64 virtio_blk.num_request_queues=2 nvme.x virtio_blk.s=\"a b\"");
         assert_eq!(of_module(&words, "virtio_blk"), "queue_depth=64 num_request_queues=2 s=\"a b\"");
         assert_eq!(of_module(&words, "nvme"), "x");
         assert_eq!(of_module(&words, "sd_mod"), "");

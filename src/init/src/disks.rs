@@ -147,7 +147,8 @@ fn number_in(folder: &Path, name: &str) -> Option<u64> {
 #[must_use]
 pub fn listed(devices: &[Device]) -> String {
     if devices.is_empty() {
-        return "  none at all: is the disk attached, by virtio, SCSI, NVMe, AHCI, Xen, Hyper-V or VMware?\n".to_owned();
+        return "  none at all: is the disk attached, by virtio, SCSI, NVMe, AHCI, Xen, Hyper-V or VMware?\n"
+            .to_owned();
     }
     let mut text = String::new();
     for device in devices {
@@ -226,7 +227,10 @@ mod tests {
             files.iter().for_each(|(name, text)| fs::write(path.join(name), text).unwrap());
         };
         put(&devices.join("xyza"), &[("dev", "8:0\n"), ("size", "100\n")]);
-        put(&devices.join("xyza/xyza1"), &[("dev", "8:1\n"), ("size", "10\n"), ("partition", "1\n"), ("start", "8\n")]);
+        put(
+            &devices.join("xyza/xyza1"),
+            &[("dev", "8:1\n"), ("size", "10\n"), ("partition", "1\n"), ("start", "8\n")],
+        );
         put(&devices.join("loop0"), &[("dev", "7:0\n"), ("size", "0\n")]);
         fs::create_dir(&class).unwrap();
         for (name, place) in [("xyza", "xyza"), ("xyza1", "xyza/xyza1"), ("loop0", "loop0")] {

@@ -47,7 +47,10 @@ fn table(disk: &File, len: u64, block: u64, at: u64) -> Option<Vec<Partition>> {
     let mut header = vec![0; usize::try_from(block).ok()?];
     disk.read_exact_at(&mut header, at.checked_mul(block)?).ok()?;
     let size = usize::try_from(u32_at(&header, 12)?).ok()?;
-    if !header.starts_with(b"EFI PART") || !(HEADER..=header.len()).contains(&size) || u64_at(&header, 24)? != at {
+    if !header.starts_with(b"EFI PART")
+        || !(HEADER..=header.len()).contains(&size)
+        || u64_at(&header, 24)? != at
+    {
         return None;
     }
     let wanted = u32_at(&header, 16)?;

@@ -14,6 +14,22 @@ const COMPRESSED: i32 = 4;
 /// Longer than any device's name for itself.
 const MAX_ALIAS: u64 = 4096;
 
+/// Which devices are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those of a hypervisor's own buses, and what they bring: a machine that has its disk there needs no module for the
+    /// AHCI controller that it may have as well, and unpacking that one's takes as long as all the rest.
+    Virtual,
+    /// All.
+    All,
+}
+
+impl Which {
+    fn has(self, alias: &str) -> bool {
+        self == Self::All || !alias.starts_with("pci:")
+    }
+}
+
 /// The modules beside this program, and which of them were tried.
 #[derive(Debug)]
 pub struct Modules<'a> {
@@ -30,12 +46,13 @@ impl<'a> Modules<'a> {
         Self { table, folder, words, tried: BTreeSet::new() }
     }
 
-    /// Loads what the devices that are here now ask for. Loading may bring more devices: it is done until there are none.
-    pub fn serve_devices(&mut self) {
+    /// Loads what `which` of the devices that are here now ask for. Loading may bring more devices: it is done until there
+    /// are none.
+    pub fn serve_devices(&mut self, which: Which) {
         loop {
             let before = self.tried.len();
-            for alias in device_aliases(Path::new("/sys/bus")) {
-                self.serve(&alias);
+            for alias in device_aliases(Path::new("/sys/bus")).iter().filter(|alias| which.has(alias)) {
+                self.serve(alias);
             }
             if self.tried.len() == before {
                 return;
@@ -118,11 +135,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_hypervisors_own_devices_come_first() {
+        assert!(
+            Which::Virtual.has("virtio:d2v1")
+                && Which::Virtual.has("xen:vbd")
+                && Which::Virtual.has("scsi:t-0x00")
+        );
+        assert!(!Which::Virtual.has("pci:v8086") && Which::All.has("pci:v8086"));
+    }
+
+    #[test]
     fn devices_of_all_buses_say_what_they_are() {
         let root = tempfile::tempdir().unwrap();
-        for (device, alias) in
-            [("virtio/devices/virtio0", "virtio:d2\n"), ("pci/devices/0", "pci:v1\n"), ("pci/devices/1", "pci:v1\n")]
-        {
+        for (device, alias) in [
+            ("virtio/devices/virtio0", "virtio:d2\n"),
+            ("pci/devices/0", "pci:v1\n"),
+            ("pci/devices/1", "pci:v1\n"),
+        ] {
             let folder = root.path().join(device);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("modalias"), alias).unwrap();

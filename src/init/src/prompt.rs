@@ -3,6 +3,7 @@
 
 use crate::boot::Machine;
 use crate::disks;
+use crate::modules::Which;
 use std::io::{BufRead as _, Read as _, Write as _};
 
 /// What was decided.
@@ -44,14 +45,14 @@ pub fn ask(machine: &mut Machine<'_>) -> Answer {
             ("reboot", _) => return Answer::Reboot,
             ("poweroff", _) => return Answer::PowerOff,
             ("disks", _) => {
-                machine.look();
+                machine.look(Which::All);
                 print(&disks::listed(&machine.disks.devices));
             }
             ("modules", _) => machine.modules.tried().for_each(|name| print(&format!("{name}\n"))),
             ("cmdline", _) => print(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default()),
             ("load", name) if machine.modules.has(name) => {
                 machine.modules.load(name);
-                machine.look();
+                machine.look(Which::All);
             }
             ("load", name) => print(&format!("the initrd has no module `{name}`\n")),
             ("root", text) => match crate::root::parse(text) {

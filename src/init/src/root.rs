@@ -45,14 +45,18 @@ pub fn parse(text: &str) -> Result<Root, String> {
             // sysfs has `!` where a name has `/`
             Some(name) => Root::Name(name.replace('/', "!")),
             None if is_number(value) => Root::Number(value.to_owned()),
-            None => return Err("wanted /dev/NAME, PARTUUID=, PARTLABEL=, UUID=, LABEL= or MAJOR:MINOR".to_owned()),
+            None => {
+                return Err("wanted /dev/NAME, PARTUUID=, PARTLABEL=, UUID=, LABEL= or MAJOR:MINOR".to_owned());
+            }
         },
         _ => return Err(format!("`{tag}=` is not known")),
     };
     let is_empty = match &root {
-        Root::Name(text) | Root::Number(text) | Root::PartLabel(text) | Root::Uuid(text) | Root::Label(text) => {
-            text.is_empty()
-        }
+        Root::Name(text)
+        | Root::Number(text)
+        | Root::PartLabel(text)
+        | Root::Uuid(text)
+        | Root::Label(text) => text.is_empty(),
         Root::PartUuid(text, _) => text.is_empty(),
     };
     if is_empty { Err("it names nothing".to_owned()) } else { Ok(root) }
@@ -73,9 +77,9 @@ impl Root {
             let base = devices.iter().filter(|device| device.part_uuid.as_deref() == Some(uuid));
             let beside = base.filter_map(|base| {
                 let wanted = i64::from(base.number?).checked_add(*offset)?;
-                devices.iter().find(|device| {
-                    device.disk == base.disk && device.number.map(i64::from) == Some(wanted)
-                })
+                devices
+                    .iter()
+                    .find(|device| device.disk == base.disk && device.number.map(i64::from) == Some(wanted))
             });
             return beside.collect();
         }
@@ -128,7 +132,9 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap().to_string(), wanted, "{text}");
         }
-        for text in ["", "root", "/dev/", "UUID=", "ZFS=tank", "/dev/disk/by-id/x", "a:b", "PARTUUID=a/PARTNROFF=x"] {
+        for text in
+            ["", "root", "/dev/", "UUID=", "ZFS=tank", "/dev/disk/by-id/x", "a:b", "PARTUUID=a/PARTNROFF=x"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }
@@ -153,7 +159,8 @@ mod tests {
     #[test]
     fn devices_are_found_by_what_is_on_them() {
         let mut devices = [device("sda", None), device("sda1", Some(1)), device("sda2", Some(2))];
-        devices[2].contents = Some(Contents { kind: "ext4", uuid: UUID.to_owned(), label: "root".to_owned() });
+        devices[2].contents =
+            Some(Contents { kind: "ext4", uuid: UUID.to_owned(), label: "root".to_owned() });
         devices[2].part_label = Some("root-x86-64".to_owned());
         assert_eq!(found(&format!("UUID={}", UUID.to_uppercase()), &devices), ["sda2"]);
         assert_eq!(found("LABEL=root", &devices), ["sda2"]);

@@ -58,7 +58,8 @@ pub fn read(words: &[Word]) -> Settings {
             "ro" => settings.is_writable = false,
             "rw" => settings.is_writable = true,
             "rootfstype" => {
-                settings.types = value.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+                settings.types =
+                    value.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
             }
             "rootflags" => value.clone_into(&mut settings.flags),
             "rootdelay" => settings.delay = seconds(value).unwrap_or_default(),
@@ -113,7 +114,10 @@ mod tests {
     #[test]
     fn types_init_and_stops_are_read() {
         let settings = of("rootfstype=ext4,,xfs init=/bin/sh rd.break");
-        assert_eq!((settings.types, settings.init), (vec!["ext4".into(), "xfs".into()], Some("/bin/sh".into())));
+        assert_eq!(
+            (settings.types, settings.init),
+            (vec!["ext4".into(), "xfs".into()], Some("/bin/sh".into()))
+        );
         assert_eq!(settings.stop, Some(Stop::Mounted));
         assert_eq!(of("vmbake.break=early").stop, Some(Stop::Early));
         assert_eq!(of("init=sh").init, None);

@@ -72,7 +72,8 @@ pub fn find_init(asked: Option<&str>) -> Result<String, String> {
 
 /// Whether `path` is a program, links being those of the new root.
 fn is_program(path: &str) -> bool {
-    let root = rustix::fs::openat(CWD, TARGET, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let root =
+        rustix::fs::openat(CWD, TARGET, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let Ok(root) = root else { return false };
     let relative = path.trim_start_matches('/');
     let flags = OFlags::PATH | OFlags::CLOEXEC;

@@ -115,7 +115,8 @@ fn show_machine() {
         }
     }
     let names = std::fs::read_dir("/").into_iter().flatten().filter_map(Result::ok);
-    let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     println!("/: {}", names.join(" "));
     println!("stand-in: that is all");

@@ -53,7 +53,8 @@ fn indexes_of_arm64_are_those_of_depmod_byte_for_byte() -> Result<()> {
 fn listed(kernel: &Kernel) -> Result<BTreeMap<String, (String, u64)>> {
     let (shell, initrd) = (Shell::new()?, kernel.initrd());
     let plain = cmd!(shell, "zstd --decompress --stdout {initrd}").quiet().output()?.stdout;
-    let text = cmd!(shell, "cpio --list --verbose --numeric-uid-gid").stdin(plain).quiet().ignore_stderr().read()?;
+    let text =
+        cmd!(shell, "cpio --list --verbose --numeric-uid-gid").stdin(plain).quiet().ignore_stderr().read()?;
     let mut found = BTreeMap::new();
     for line in text.lines() {
         // MODE LINKS UID GID SIZE MONTH DAY YEAR NAME, and of a device MAJOR, MINOR for SIZE
@@ -69,8 +70,15 @@ fn listed(kernel: &Kernel) -> Result<BTreeMap<String, (String, u64)>> {
 #[test]
 fn an_initrd_has_the_program_and_what_finds_disks_and_little_else() -> Result<()> {
     for (arch, drivers) in [
-        (Arch::Amd64, ["virtio_blk", "virtio_scsi", "sd_mod", "xen-blkfront", "ahci", "hv_storvsc", "vmw_pvscsi"].as_slice()),
-        (Arch::Arm64, &["virtio_blk", "virtio_scsi", "sd_mod", "xen-blkfront", "ahci", "hv_storvsc", "virtio_mmio"]),
+        (
+            Arch::Amd64,
+            ["virtio_blk", "virtio_scsi", "sd_mod", "xen-blkfront", "ahci", "hv_storvsc", "vmw_pvscsi"]
+                .as_slice(),
+        ),
+        (
+            Arch::Arm64,
+            &["virtio_blk", "virtio_scsi", "sd_mod", "xen-blkfront", "ahci", "hv_storvsc", "virtio_mmio"],
+        ),
     ] {
         let kernel = Kernel::get(arch)?;
         let size = fs::metadata(kernel.initrd())?.len();
@@ -83,10 +91,19 @@ fn an_initrd_has_the_program_and_what_finds_disks_and_little_else() -> Result<()
             assert_eq!(mode(folder), Some("drwxr-xr-x"), "{folder}");
         }
         for driver in drivers {
-            ensure!(entries.contains_key(&format!("modules/{driver}.ko.xz")), "no `{driver}` for {arch}: {entries:?}");
+            ensure!(
+                entries.contains_key(&format!("modules/{driver}.ko.xz")),
+                "no `{driver}` for {arch}: {entries:?}"
+            );
         }
         ensure!(entries.len() < 40, "{} entries: {:?}", entries.len(), entries.keys());
-        ensure!(kernel.made().join("initrd.img").read_link()?.ends_with(kernel.initrd().file_name().context("a name")?));
+        ensure!(
+            kernel
+                .made()
+                .join("initrd.img")
+                .read_link()?
+                .ends_with(kernel.initrd().file_name().context("a name")?)
+        );
     }
     Ok(())
 }
@@ -96,14 +113,20 @@ fn the_programs_table_names_each_module_behind_what_modprobe_would_load_before_i
     let kernel = Kernel::get(Arch::Amd64)?;
     let (shell, initrd) = (Shell::new()?, kernel.initrd());
     let plain = cmd!(shell, "zstd --decompress --stdout {initrd}").quiet().output()?.stdout;
-    let text = cmd!(shell, "cpio --extract --to-stdout modules/table").stdin(plain).quiet().ignore_stderr().read()?;
+    let text = cmd!(shell, "cpio --extract --to-stdout modules/table")
+        .stdin(plain)
+        .quiet()
+        .ignore_stderr()
+        .read()?;
     let table = init::table::parse(&text).map_err(anyhow::Error::msg)?;
     let root = depmod::run(&kernel)?;
     ensure!(table.modules.len() >= 10, "{table:?}");
     for (name, module) in &table.modules {
         let (version, root) = (&kernel.version, root.path());
-        let shown =
-            cmd!(shell, "modprobe --dirname {root} --set-version {version} --show-depends --ignore-install {name}");
+        let shown = cmd!(
+            shell,
+            "modprobe --dirname {root} --set-version {version} --show-depends --ignore-install {name}"
+        );
         let wanted: Vec<String> = shown
             .quiet()
             .read()?
@@ -127,7 +150,9 @@ fn facts_that_were_kept_give_the_same_indexes() -> Result<()> {
     let again = kernel.stage_again()?;
     let path = format!("/usr/lib/modules/{}/modules.symbols.bin", kernel.version);
     let entry = again.get(&path.parse()?).context("an index")?;
-    let bake::tree::Node::File(bake::tree::Content::Inline(bytes)) = &entry.node else { anyhow::bail!("{entry:?}") };
+    let bake::tree::Node::File(bake::tree::Content::Inline(bytes)) = &entry.node else {
+        anyhow::bail!("{entry:?}")
+    };
     ensure!(fs::read(before)? == bytes[..]);
     Ok(())
 }

@@ -133,7 +133,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Runs the bench of the boot-time program's own package with the program that images get.
 fn boot() -> Result<()> {
     ensure!(tools::is_there("strace"), "`strace` is missing; `apt-get install strace` brings it");
-    let program = programs::program(&Project::find(None)?, Program::Configure, crate::commands::cases::here()?)?;
+    let program =
+        programs::program(&Project::find(None)?, Program::Configure, crate::commands::cases::here()?)?;
     let (shell, cargo) = (tools::shell()?, tools::cargo());
     let bench = cmd!(shell, "{cargo} bench --quiet --locked --package configure --bench boot");
     Ok(bench.env("VMBAKE_CONFIGURE", program).quiet().run()?)

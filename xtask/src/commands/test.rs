@@ -24,7 +24,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (cargo, filter) = (tools::cargo(), &args.filter);
     // end-to-end tests run the program that is running now, not one that may be older
     let xtask = std::env::current_exe().context("cannot tell where this program is")?;
-    let configure = programs::program(&Project::find(None)?, Program::Configure, crate::commands::cases::here()?)?;
+    let configure =
+        programs::program(&Project::find(None)?, Program::Configure, crate::commands::cases::here()?)?;
     if filter.is_empty() {
         cmd!(shell, "{cargo} test --release --doc --workspace --locked --quiet").run()?;
     }

@@ -94,7 +94,10 @@ fn links(versions: Vec<String>, with_initrd: bool) -> Result<Vec<Made>> {
     for (stem, is_there) in [("initrd.img", with_initrd), ("vmlinuz", true)] {
         for (suffix, version) in [("", &current), (".old", &previous)] {
             if is_there {
-                links.push(Made::link(image_path(&format!("/{stem}{suffix}"))?, format!("boot/{stem}-{version}")));
+                links.push(Made::link(
+                    image_path(&format!("/{stem}{suffix}"))?,
+                    format!("boot/{stem}-{version}"),
+                ));
             }
         }
     }

@@ -16,6 +16,9 @@ mod hash;
 mod text;
 mod trie;
 
+#[cfg(test)]
+pub(super) mod fixture;
+
 use super::{Made, Memory, bytes_of, image_path, refuse};
 use crate::archive::decompress::{self, Form, Limits};
 use crate::digest::Sha256;
@@ -95,7 +98,10 @@ impl Modules {
     pub(super) fn files(&self) -> Result<Vec<Made>> {
         let directory = format!("{DIRECTORY}/{}", self.version);
         let files = text::files(self).map_err(|error| refuse(Class::Archive, &directory, error))?;
-        files.into_iter().map(|(name, bytes)| Made::file(&format!("{directory}/{name}"), 0o644, bytes)).collect()
+        files
+            .into_iter()
+            .map(|(name, bytes)| Made::file(&format!("{directory}/{name}"), 0o644, bytes))
+            .collect()
     }
 
     /// Whether the kernel itself has the module `name`, which has `_` for `-`.
@@ -138,15 +144,26 @@ fn of_kernel(
     }
     let facts = remembered(&directory, &chosen, read, memory)?;
     let needs = graph::needed(&facts).map_err(|graph::Circle(circle)| {
-        let names: Vec<&str> = circle.iter().map(|&at| chosen[at].0.as_str()).collect();
+        let mut names: Vec<&str> = circle.iter().map(|&at| chosen[at].0.as_str()).collect();
+        names.sort_unstable();
         let cause = format!("modules need each other in a circle: {}", names.join(", "));
         refuse(Class::Archive, &directory, cause)
     })?;
-    let module = |(((name, file, content), facts), needs): (((String, &str, &Content), Facts), Vec<usize>)| {
-        Module { file: file.to_owned(), name, facts, needs, content: content.clone() }
-    };
+    let module =
+        |(((name, file, content), facts), needs): (((String, &str, &Content), Facts), Vec<usize>)| Module {
+            file: file.to_owned(),
+            name,
+            facts,
+            needs,
+            content: content.clone(),
+        };
     let modules = chosen.into_iter().zip(facts).zip(needs).map(module).collect();
-    Ok(Modules { modules, builtin: text("modules.builtin")?, builtin_modinfo: list("modules.builtin.modinfo")?, version })
+    Ok(Modules {
+        modules,
+        builtin: text("modules.builtin")?,
+        builtin_modinfo: list("modules.builtin.modinfo")?,
+        version,
+    })
 }
 
 /// A module's name, file and content.
@@ -235,8 +252,9 @@ fn refuse_settings(tree: &Tree) -> Result<()> {
         let file = tree.within(&directory).find(|(path, _)| path.as_str().ends_with(".conf"));
         if let Some((path, _)) = file {
             let cause = "settings of depmod, which the bake does not read";
-            return Err(refuse(Class::Usage, path.as_str(), cause)
-                .hint("leave it out with [files] exclude, and put modules that are to win below `updates/`"));
+            return Err(refuse(Class::Usage, path.as_str(), cause).hint(
+                "leave it out with [files] exclude, and put modules that are to win below `updates/`",
+            ));
         }
     }
     Ok(())

@@ -138,6 +138,19 @@ impl Case {
         self
     }
 
+    /// Adds a file of any bytes to a package, and the directories above it.
+    pub(super) fn bytes(&mut self, package: &str, at: &str, bytes: Vec<u8>) -> &mut Self {
+        if let Some(package) = self.packages.get_mut(&package.parse::<Name>().unwrap()) {
+            let mut above = members(&[&format!("{at}=")]);
+            above.pop();
+            above.retain(|one| package.members.iter().all(|known| known.path != one.path));
+            package.members.extend(above);
+            let node = Node::File(Content::Inline(bytes.into()));
+            package.members.push(Member { path: path(at), meta: Meta::root(0o644, EPOCH), node });
+        }
+        self
+    }
+
     /// Adds a component that is a .deb.
     pub(super) fn component_deb(&mut self, name: &str, control: &str, lines: &[&str]) -> &mut Self {
         self.component(name, Unpacked::Package(unpacked(name, control, lines, &[])), &[])

@@ -47,7 +47,8 @@ impl Archive {
 
     fn entry(&mut self, name: &str, [number, mode, links, mtime, major, minor]: [u32; 6], content: &[u8]) {
         // 16 MiB is the limit of the whole, and names are those of modules
-        let [size, name_size] = [content.len(), name.len() + 1].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
+        let [size, name_size] =
+            [content.len(), name.len() + 1].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
         let numbers = [number, mode, 0, 0, links, mtime, size, 0, 0, major, minor, name_size, 0];
         self.bytes.extend(b"070701");
         for number in numbers {

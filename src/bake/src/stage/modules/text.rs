@@ -15,14 +15,20 @@ pub(super) fn files(of: &Modules) -> Result<Vec<(&'static str, Vec<u8>)>, TooLar
     Ok(vec![
         ("modules.alias", aliases(of).into()),
         ("modules.alias.bin", alias_trie(of).print()?),
-        ("modules.builtin.alias.bin", match &of.builtin_modinfo {
-            Some(modinfo) => builtin_alias_trie(modinfo).print()?,
-            None => Vec::new(),
-        }),
-        ("modules.builtin.bin", match &of.builtin {
-            Some(text) => builtin_trie(text).print()?,
-            None => Vec::new(),
-        }),
+        (
+            "modules.builtin.alias.bin",
+            match &of.builtin_modinfo {
+                Some(modinfo) => builtin_alias_trie(modinfo).print()?,
+                None => Vec::new(),
+            },
+        ),
+        (
+            "modules.builtin.bin",
+            match &of.builtin {
+                Some(text) => builtin_trie(text).print()?,
+                None => Vec::new(),
+            },
+        ),
         ("modules.dep", of.modules.iter().map(|module| line(of, module) + "\n").collect::<String>().into()),
         ("modules.dep.bin", dependency_trie(of).print()?),
         ("modules.devname", devnames(of).into()),
