@@ -14,6 +14,7 @@ pub mod merge;
 pub mod receive;
 pub mod restart;
 pub mod schema;
+pub mod seed;
 pub mod status;
 
 use crate::refusal::{Class, Fault, Refusal, Result};
@@ -46,6 +47,10 @@ fn dispatch(arguments: &Arguments) -> Result<()> {
         Command::Hosts => hosts::run(&root()?)?,
         Command::Merge { source, destination, delete } => merge::run(&root()?, source, destination, *delete)?,
         Command::Receive => receive::run(&root()?)?,
+        Command::Seed => {
+            let credentials = std::env::var("CREDENTIALS_DIRECTORY").ok();
+            seed::run(&root()?, credentials.as_deref())?;
+        }
         Command::Restart => restart::run(&root()?)?,
         Command::Check { user_data, mutable, policy, kind, role } => {
             let files = check::Files { user_data, mutable: mutable.as_deref(), policy: policy.as_deref() };

@@ -24,6 +24,7 @@ on a node
   install                say that this image is installed
 
 by units
+  seed                   take user-data from credentials or a volume labelled cidata, where there is none yet
   detect                 ask the network for what the first run must know; needs no privilege
   receive                take what nstance-agent delivered; restart what it affects
   hosts                  refresh the API server's addresses in /etc/hosts
@@ -36,6 +37,7 @@ anywhere
 
 A node that does not come up: look in this order.
   1. configure status                         faults, files that differ, and what each service waits for
+     journalctl -b -u podplane-seed           which seed was taken, or that there is none
   2. journalctl -b -u podplane-detect         no route, no address, or a server that does not answer
      journalctl -b -u podplane-configure      which line and key of which file breaks which rule
   3. /opt/podplane/etc/user-data.env          what the instance was told; missing: cloud-init status --long
@@ -70,6 +72,8 @@ pub enum Command {
     Detect,
     /// `hosts`
     Hosts,
+    /// `seed`
+    Seed,
     /// `merge`, `update-mutable-env.sh`
     Merge {
         /// What was delivered.
@@ -177,6 +181,7 @@ fn parse_command(command: &str, rest: &[String], paths: &[(String, OsString)]) -
         // the scripts that call it hand over words of their own
         "install" => Ok(Command::Install),
         "hosts" => alone(Command::Hosts),
+        "seed" => alone(Command::Seed),
         "receive" => alone(Command::Receive),
         "restart" => alone(Command::Restart),
         "merge" => match rest {

@@ -1,5 +1,8 @@
 //! Files of one sort in several directories, of which the stronger replace those of the weaker by name: how
-//! systemd finds its configuration (tmpfiles.d(5), hwdb(7)).
+//! systemd finds its databases' sources (hwdb(7), tmpfiles.d(5)).
+//!
+//! What leads to no file, such as a link to `/dev/null`, takes the name from weaker directories and has no text. That it
+//! counts as a file matters for the numbers of those after it: so does systemd 257.
 
 use super::follow::follow;
 use crate::name::ImagePath;
@@ -15,38 +18,40 @@ const MOST_BYTES: u64 = 64 << 20;
 pub(super) struct Dropin<'t> {
     /// Where it is.
     pub(super) path: &'t ImagePath,
-    content: &'t Content,
+    content: Option<&'t Content>,
 }
 
-/// The files of `directories`, the strongest first, that end in `suffix`: by name. A link to `/dev/null` is none, and
-/// takes the name from those of weaker directories.
+/// The files of `directories`, the strongest first, that end in `suffix`: by name. Hidden ones are none.
 pub(super) fn files<'t>(tree: &'t Tree, directories: &[&str], suffix: &str) -> Vec<Dropin<'t>> {
-    let mut found: BTreeMap<&str, Option<Dropin<'t>>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Dropin<'t>> = BTreeMap::new();
     for directory in directories {
         let Ok(directory) = directory.parse::<ImagePath>() else { continue };
         for (path, entry) in tree.within(&directory) {
             let name = path.file_name();
-            let here = path.parent().is_some_and(|parent| parent == directory) && name.ends_with(suffix);
-            if !here || found.contains_key(name) {
+            let fits = name.ends_with(suffix) && !name.starts_with('.') && entry.node != Node::Directory;
+            if !fits || path.parent().is_none_or(|parent| parent != directory) {
                 continue;
             }
-            match follow(tree, path).map(|(_, entry)| &entry.node) {
-                Some(Node::File(content)) => _ = found.insert(name, Some(Dropin { path, content })),
-                None if entry.node == Node::Symlink("/dev/null".to_owned()) => _ = found.insert(name, None),
-                _ => {}
-            }
+            found.entry(name).or_insert_with(|| {
+                let content = follow(tree, path).and_then(|(_, entry)| match &entry.node {
+                    Node::File(content) => Some(content),
+                    _ => None,
+                });
+                Dropin { path, content }
+            });
         }
     }
-    found.into_values().flatten().collect()
+    found.into_values().collect()
 }
 
 impl Dropin<'_> {
     /// What is in it.
     pub(super) fn bytes(&self, read: Read<'_>) -> Result<Vec<u8>> {
-        if self.content.len() > MOST_BYTES {
-            let cause = format!("size, wanted at most {MOST_BYTES}, got {}", self.content.len());
+        let Some(content) = self.content else { return Ok(Vec::new()) };
+        if content.len() > MOST_BYTES {
+            let cause = format!("size, wanted at most {MOST_BYTES}, got {}", content.len());
             return Err(refuse(Class::Archive, self.path.as_str(), cause));
         }
-        bytes_of(self.content, read)
+        bytes_of(content, read)
     }
 }
