@@ -9,6 +9,7 @@ mod programs;
 mod progress;
 mod project;
 mod relock;
+mod review;
 mod selection;
 mod tools;
 

@@ -1,7 +1,10 @@
 //! The stages of a bake in their order, as `fetch`, `lock` and `bake` run them.
 
 use crate::progress::Show;
+use crate::project::Project;
+use crate::review;
 use bake::digest::{Digest, Sha256};
+use bake::effects::{Effects, Unreviewed, unreviewed};
 use bake::emit::Corrupt;
 use bake::fetch::{self, Fetched};
 use bake::lock::{self, Lock};
@@ -71,6 +74,7 @@ pub(crate) fn recheck(plan: &Plan, store: &Store, threads: usize) -> Result<()> 
 /// Unpacks all inputs of `plan`, which `fetched` vouches for, and lays them out as a tree.
 pub(crate) fn tree(
     plan: &Plan,
+    project: &Project,
     store: &Store,
     fetched: &Fetched,
     threads: usize,
@@ -86,8 +90,13 @@ pub(crate) fn tree(
         Unpacked::Package(package) => Some((name, package)),
         Unpacked::Members(_) => None,
     });
+    let packages: BTreeMap<Name, unpack::Package> = packages.collect();
+    // staging refuses them as well; here there are texts to compare them with
+    let of_packages =
+        packages.iter().flat_map(|(name, package)| unreviewed(&plan.effects, name, &package.control));
+    review::check(project, &of_packages.collect::<Vec<_>>(), Stage::Stage, None)?;
     let inputs = Inputs {
-        packages: packages.collect(),
+        packages,
         components: plan.components.iter().map(|component| component.name.clone()).zip(components).collect(),
         read: &|stored| read(store, stored),
         memory: store,
@@ -97,19 +106,27 @@ pub(crate) fn tree(
     Ok(tree)
 }
 
-/// `lock` with the maintainer scripts, triggers and diversions of its packages, which must be in the store.
-pub(crate) fn with_scripts(mut lock: Lock, store: &Store, threads: usize) -> Result<Lock> {
+/// `lock` with the maintainer scripts, triggers and diversions of its packages, which must be in the store, and those of
+/// the scripts that nobody has reviewed.
+pub(crate) fn with_scripts(
+    mut lock: Lock,
+    effects: &Effects,
+    store: &Store,
+    threads: usize,
+) -> Result<(Lock, Vec<Unreviewed>)> {
     let wants = package_wants(&lock.packages, &lock.suites);
     let inputs: Vec<unpack::Input<'_>> = wants.iter().map(|want| deb(want, lock.arch)).collect();
     let unpacked = unpack::all(store, &inputs, jobs(threads), &|_| {})?;
     let unpacked: BTreeMap<&Name, Unpacked> = wants.iter().map(|want| &want.name).zip(unpacked).collect();
+    let mut unknown = Vec::new();
     for package in &mut lock.packages {
         if let Some(Unpacked::Package(unpacked)) = unpacked.get(&package.name) {
+            unknown.extend(unreviewed(effects, &package.name, &unpacked.control));
             let lock::Scripts { scripts, triggers, diverts } = lock::scripts_of(&unpacked.control);
             (package.scripts, package.triggers, package.diverts) = (scripts, triggers, diverts);
         }
     }
-    Ok(lock)
+    Ok((lock, unknown))
 }
 
 fn deb(want: &Want, arch: Arch) -> unpack::Input<'_> {

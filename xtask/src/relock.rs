@@ -3,6 +3,7 @@
 use crate::pipeline;
 use crate::progress::Show;
 use crate::project::Project;
+use crate::review;
 use bake::debian::resolve::{self, Limits};
 use bake::fetch::{self, Archives};
 use bake::lock::Lock;
@@ -23,9 +24,12 @@ pub(crate) struct Task<'a> {
     pub(crate) previous: Option<&'a Lock>,
     /// How many days old the archive's main suite may be, instead of what `sources.toml` says.
     pub(crate) max_age: Option<u32>,
+    /// Where the texts of scripts that nobody has reviewed go.
+    pub(crate) unreviewed: Option<&'a Path>,
 }
 
-/// Resolves the packages over Debian's archive as it is now, brings them into the store, and notes their scripts.
+/// Resolves the packages over Debian's archive as it is now, brings them into the store, and notes their scripts, which must
+/// all have been reviewed.
 pub(crate) fn resolve(
     task: &Task<'_>,
     project: &Project,
@@ -47,7 +51,11 @@ pub(crate) fn resolve(
     show.step(&format!("resolved {} packages for {} on {}", lock.packages.len(), task.kind, task.arch));
     let wants = package_wants(&lock.packages, &lock.suites);
     pipeline::fetch(store, &wants, options, show)?;
-    pipeline::with_scripts(lock, store, threads)
+    let mut effects = project.effects()?;
+    effects.extend(recipe.effects.clone());
+    let (lock, unreviewed) = pipeline::with_scripts(lock, &effects, store, threads)?;
+    review::check(project, &unreviewed, Stage::Resolve, task.unreviewed)?;
+    Ok(lock)
 }
 
 /// Writes a lock that a bake has made for itself beside its artifact, and says where.

@@ -155,11 +155,11 @@ pub enum Effect {
         head: String,
     },
     /// The profiles of pam-auth-update(8).
-    Pam,
+    Pam {},
     /// `/etc/shells`, as update-shells(8) makes it.
-    Shells,
+    Shells {},
     /// The stamps of systemd-update-done.service(8): nothing has to be brought up to date at the first boot.
-    UpdateDone,
+    UpdateDone {},
 }
 
 /// A choice of update-alternatives(1), `--install LINK NAME PATH PRIORITY --slave …`.
@@ -280,9 +280,9 @@ impl std::fmt::Display for Effect {
             Self::Tmpfiles { files } => write!(f, "tmpfiles {}", files.join(" ")),
             Self::Nsswitch { database, service, .. } => write!(f, "nsswitch {database} {service}"),
             Self::Certificates { .. } => write!(f, "certificates"),
-            Self::Pam => write!(f, "pam profiles"),
-            Self::Shells => write!(f, "/etc/shells"),
-            Self::UpdateDone => write!(f, "stamps of systemd-update-done"),
+            Self::Pam {} => write!(f, "pam profiles"),
+            Self::Shells {} => write!(f, "/etc/shells"),
+            Self::UpdateDone {} => write!(f, "stamps of systemd-update-done"),
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::Listing;
 use anyhow::{Context as _, Result};
 use bake::deb822;
 use bake::digest::{Digest, Sha256};
-use bake::lock::LockedPackage;
 use bake::effects::{self, Known};
+use bake::lock::LockedPackage;
 use bake::name::{Arch, Name, Role};
 use bake::plan::{Compression, Plan};
 use bake::stage::{Inputs, stage};
@@ -70,7 +70,8 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
     locked.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plan = plan(locked, arch(&known)?)?;
     // dpkg unpacks here and runs no postinst: every script is taken as read, and none has an effect
-    plan.effects = packages.iter().map(|(name, package)| (effects::key(name), read_by_nobody(name, package))).collect();
+    plan.effects =
+        packages.iter().map(|(name, package)| (effects::key(name), read_by_nobody(name, package))).collect();
     let read = |stored: &Stored| {
         let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
         store.open_blob(&Digest::Sha256(stored.blob))?.read_exact_at(&mut bytes, stored.offset).map_err(

@@ -4,6 +4,7 @@ use crate::console::{self, size};
 use crate::pipeline::{self, jobs};
 use crate::places::{PlaceArgs, StoreArgs};
 use crate::progress::{Show, ShowArgs};
+use crate::project::Project;
 use crate::relock;
 use crate::selection::{Inputs, Selection};
 use anyhow::Context as _;
@@ -78,7 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let store = args.store.open()?;
     let (plan, fetched, fresh) = planned(args, &inputs, &store, &options, &show)?;
     let output = std::path::absolute(&args.output).context("the output directory")?;
-    let (paths, emitted) = made(args, &plan, &store, &fetched, &output, &show)?;
+    let (paths, emitted) = made(args, &plan, &inputs.project, &store, &fetched, &output, &show)?;
     let lock = fresh.map(|lock| relock::write_beside(&output, &plan.name(), &lock)).transpose()?;
     let files = emitted.files.into_iter();
     let files = files
@@ -122,6 +123,7 @@ fn planned(
         arch: args.selection.arch,
         previous: previous.as_ref(),
         max_age: None,
+        unreviewed: None,
     };
     let lock =
         relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
@@ -134,6 +136,7 @@ fn planned(
 fn made(
     args: &Args,
     plan: &Plan,
+    project: &Project,
     store: &Store,
     fetched: &Fetched,
     output: &std::path::Path,
@@ -141,7 +144,7 @@ fn made(
 ) -> anyhow::Result<(usize, Emitted)> {
     let threads = args.places.threads();
     let attempt = || {
-        let tree = pipeline::tree(plan, store, fetched, threads, show)?;
+        let tree = pipeline::tree(plan, project, store, fetched, threads, show)?;
         let needs = emit::needs(&tree, plan, &args.formats)?;
         let kept = if store.is_writable() { needs.store } else { 0 };
         show.step(&format!(

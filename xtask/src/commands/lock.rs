@@ -19,7 +19,8 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Reads InRelease of trixie, trixie-updates and trixie-security, verifies it against the keys pinned in manifests/, \
 and resolves what the recipe asks for. The lock records for each package its digest, what asked for it and the \
-digests of its maintainer scripts, so that its difference to the last one can be reviewed.")]
+digests of its maintainer scripts, so that its difference to the last one can be reviewed. A script that is not in \
+manifests/effects.toml is shown, and no lock is written: it has to be read first.")]
 pub(crate) struct Args {
     /// Whose packages [default: all kinds]
     #[arg(long, value_name = "KIND")]
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Write the lock there; needs --kind and --arch
     #[arg(long, value_name = "FILE", requires = "kind", requires = "arch")]
     output: Option<PathBuf>,
+    /// Write the texts of maintainer scripts that nobody has reviewed there, as they go into manifests/effects
+    #[arg(long, value_name = "DIR")]
+    unreviewed: Option<PathBuf>,
     /// Accept an archive whose main suite was made at most so many days ago [default: manifests/sources.toml]
     #[arg(long, value_name = "DAYS")]
     max_age: Option<u32>,
@@ -119,7 +123,13 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
         .places
         .options("check the mirrors; the archive's index names a file that it does not have".to_owned())?;
     let store = args.store.open()?;
-    let task = relock::Task { kind, arch, previous: previous.as_ref(), max_age: args.max_age };
+    let task = relock::Task {
+        kind,
+        arch,
+        previous: previous.as_ref(),
+        max_age: args.max_age,
+        unreviewed: args.unreviewed.as_deref(),
+    };
     let lock = relock::resolve(&task, project, &recipe, &store, &options, args.places.threads(), &show)?;
     relock::write(&path, &lock)?;
     let changes = previous.map_or_else(Vec::new, |previous| changes(&previous, &lock));

@@ -3,7 +3,9 @@
 use crate::console::{self, size};
 use crate::places::StoreArgs;
 use crate::selection::Selection;
+use bake::name::Name;
 use bake::plan::{Plan, Source, Want};
+use bake::refusal::shown;
 use bake::store::Store;
 use serde::Serialize;
 
@@ -40,6 +42,7 @@ struct Report<'a> {
 struct Scripts<'a> {
     package: &'a str,
     scripts: Vec<&'a str>,
+    effects: Vec<String>,
     triggers: &'a [String],
     diverts: &'a [String],
 }
@@ -95,10 +98,17 @@ fn scripts(plan: &Plan) -> Vec<Scripts<'_>> {
         .map(|package| Scripts {
             package: package.name.as_str(),
             scripts: package.scripts.keys().map(String::as_str).collect(),
+            effects: effects(plan, &package.name),
             triggers: &package.triggers,
             diverts: &package.diverts,
         })
         .collect()
+}
+
+/// What the scripts of a package come to, in words.
+fn effects(plan: &Plan, package: &Name) -> Vec<String> {
+    let known = bake::effects::of(&plan.effects, package);
+    known.into_iter().flat_map(|known| &known.effects).map(ToString::to_string).collect()
 }
 
 fn summary(report: &Report<'_>) {
@@ -136,7 +146,9 @@ fn summary(report: &Report<'_>) {
         size(report.input_bytes)
     ));
     console::line("");
-    console::line("maintainer scripts, triggers and diversions (none is run):");
+    console::line(
+        "maintainer scripts, triggers and diversions, none of which is run, and what they come to instead:",
+    );
     for entry in &report.scripts {
         let mut parts = Vec::new();
         if !entry.scripts.is_empty() {
@@ -149,6 +161,9 @@ fn summary(report: &Report<'_>) {
             parts.push(format!("diverts: {}", entry.diverts.join(" ")));
         }
         console::line(format!("  {:<32} {}", entry.package, parts.join("  ")));
+        for effect in &entry.effects {
+            console::line(format!("  {:<32}   {}", "", shown(effect)));
+        }
     }
 }
 

@@ -39,17 +39,29 @@ fn a_script_is_known_by_its_normal_form() {
     assert!(!unreviewed(&effects, &name("q"), &[script("postinst", TEXT)]).is_empty(), "another package's");
     let found = unreviewed(&effects, &name("p"), &[script("preinst", TEXT), script("postrm", TEXT)]);
     assert_eq!(found.len(), 1, "postrm never runs in an image");
-    assert!(found[0].to_string().starts_with("the preinst of package `p` is unknown, got sha256:"), "{}", found[0]);
+    assert!(
+        found[0].to_string().starts_with("the preinst of package `p` is unknown, got sha256:"),
+        "{}",
+        found[0]
+    );
 }
 
 #[test]
 fn a_kernel_is_known_whatever_its_release() {
-    let text = |release: &str| format!("version={release}\nimage=/boot/vmlinuz-{release}\ndoc linux-image-{}\n", release.replace('+', "\\+"));
+    let text = |release: &str| {
+        format!(
+            "version={release}\nimage=/boot/vmlinuz-{release}\ndoc linux-image-{}\n",
+            release.replace('+', "\\+")
+        )
+    };
     let mut effects = known("x", "");
     let (old, new) = ("6.12.117+deb13-cloud-amd64", "6.12.118+deb13.1-cloud-arm64");
     let _ = new;
     let package = name(&format!("linux-image-{old}"));
-    let entry = known("linux-image-release", "version=RELEASE\nimage=/boot/vmlinuz-RELEASE\ndoc linux-image-RELEASE\n");
+    let entry = known(
+        "linux-image-release",
+        "version=RELEASE\nimage=/boot/vmlinuz-RELEASE\ndoc linux-image-RELEASE\n",
+    );
     effects.extend(entry);
     for release in [old, "6.12.118+deb13-cloud-arm64", "7.1+deb14-amd64"] {
         let package = name(&format!("linux-image-{release}"));
@@ -71,15 +83,24 @@ fn what_is_no_effect_is_refused_with_its_place() {
         ("[p]\neffects = [{ do = \"nothing\", why = \" \" }]\n".to_owned(), "without its reason"),
         ("[p]\neffects = [{ do = \"pam\", why = \"x\" }]\n".to_owned(), "unknown field"),
         ("[p]\neffects = [{ do = \"directory\", path = \"x\" }]\n".to_owned(), "is no path"),
-        ("[p]\neffects = [{ do = \"directory\", path = \"/x\", access = \"755\" }]\n".to_owned(), "wanted `0755 owner:group`"),
-        (format!("[p]\nreviewed.postrm = [\"{digest}\"]\neffects = [{{ do = \"pam\" }}]\n"), "`postrm` is none of"),
+        (
+            "[p]\neffects = [{ do = \"directory\", path = \"/x\", access = \"755\" }]\n".to_owned(),
+            "wanted `0755 owner:group`",
+        ),
+        (
+            format!("[p]\nreviewed.postrm = [\"{digest}\"]\neffects = [{{ do = \"pam\" }}]\n"),
+            "`postrm` is none of",
+        ),
         (format!("[p]\nreviewed.postinst = [\"{digest}\"]\n"), "have no effect"),
         ("[p]\nreviewed.postinst = [\"md5:00\"]\n".to_owned(), "digest"),
         ("[p]\nscripts = 1\n".to_owned(), "unknown field `scripts`"),
     ];
     for (text, wanted) in cases {
         let refusal = parse("effects.toml", &text).unwrap_err().to_string();
-        assert!(refusal.starts_with("effects.toml: parse: ") && refusal.contains(wanted), "{text}: {refusal}");
+        assert!(
+            refusal.starts_with("effects.toml: parse: ") && refusal.contains(wanted),
+            "{text}: {refusal}"
+        );
     }
 }
 

@@ -71,7 +71,8 @@ pub(super) fn apply(
                     draft.make(&step, path, access, Node::File(Content::Inline(text.as_bytes().into())))?;
                 }
                 Effect::Copy { from, to, ucf } => {
-                    if draft.copy(&step, from, to)? && *ucf {
+                    let copied = draft.copy(&step, from, to)?;
+                    if copied && *ucf {
                         ucf::note(&mut draft, name, to)?;
                     }
                 }
@@ -107,16 +108,19 @@ fn together(plan: &Plan, draft: &mut Draft<'_>) -> Result<()> {
         }
     }
     tmpfiles::apply(draft, &mut files)?;
-    alternatives::apply(draft, all.iter().filter_map(|effect| match effect {
-        Effect::Alternative(alternative) => Some(alternative),
-        _ => None,
-    }))?;
+    alternatives::apply(
+        draft,
+        all.iter().filter_map(|effect| match effect {
+            Effect::Alternative(alternative) => Some(alternative),
+            _ => None,
+        }),
+    )?;
     for effect in all {
         match effect {
-            Effect::Pam => pam::apply(draft)?,
-            Effect::Shells => shells::apply(draft)?,
+            Effect::Pam {} => pam::apply(draft)?,
+            Effect::Shells {} => shells::apply(draft)?,
             Effect::Certificates { head } => certificates::apply(draft, head)?,
-            Effect::UpdateDone => update_done::apply(draft)?,
+            Effect::UpdateDone {} => update_done::apply(draft)?,
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ fn a_stanza_has_dpkgs_order_and_spelling() {
         &[
             ("conffiles", "/etc/libx\nremove-on-upgrade /etc/old\n/etc/ghost\n"),
             ("triggers", "# comment\ninterest-noawait /lib/x/\ninterest named\nactivate-noawait ldconfig\n"),
-            ("postinst", "#!/bin/sh\n"),
+            ("prerm", "#!/bin/sh\n"),
         ],
     );
     let tree = case.stage().unwrap();
@@ -25,7 +25,7 @@ fn a_stanza_has_dpkgs_order_and_spelling() {
     for (name, wanted) in [
         ("info/libx:amd64.list", "644 0:0 =/.\n/etc\n/etc/libx\n/etc/dir\n"),
         ("info/libx:amd64.md5sums", "644 0:0 =1cb251ec0d568de6a929b520c4aed8d1  etc/libx\n"),
-        ("info/libx:amd64.postinst", "644 0:0 =#!/bin/sh\n"),
+        ("info/libx:amd64.prerm", "644 0:0 =#!/bin/sh\n"),
         ("info/base-passwd.list", "644 0:0 =/.\n/usr\n"),
         ("info/format", "644 0:0 =1\n"),
         ("triggers/File", "644 0:0 =/lib/x libx:amd64/noawait\n"),

@@ -41,7 +41,11 @@ pub(super) fn apply<'e>(draft: &mut Draft<'_>, all: impl Iterator<Item = &'e Alt
         let best = choices.values().rev().max_by_key(|choice| choice.priority);
         if let Some(best) = best {
             links(draft, best)?;
-            draft.file(STEP, &format!("/var/lib/dpkg/alternatives/{name}"), administrative(best, &choices))?;
+            draft.file(
+                STEP,
+                &format!("/var/lib/dpkg/alternatives/{name}"),
+                administrative(best, &choices),
+            )?;
         }
     }
     Ok(())

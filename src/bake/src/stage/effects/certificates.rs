@@ -39,8 +39,9 @@ pub(super) fn apply(draft: &mut Draft<'_>, head: &str) -> Result<()> {
     let mut hashes: BTreeMap<u32, Vec<(Sha256, String)>> = BTreeMap::new();
     for path in shared.into_iter().chain(certificates(draft, LOCAL)?) {
         let bytes = draft.bytes(&path)?.unwrap_or_default();
-        let (hash, fingerprint) = x509::subject_hash(&bytes)
-            .map_err(|error| refuse(Class::Archive, path.as_str(), format!("it is no certificate: {error}")))?;
+        let (hash, fingerprint) = x509::subject_hash(&bytes).map_err(|error| {
+            refuse(Class::Archive, path.as_str(), format!("it is no certificate: {error}"))
+        })?;
         bundle.extend_from_slice(&bytes);
         if !bytes.ends_with(b"\n") {
             bundle.push(b'\n');
@@ -65,7 +66,8 @@ pub(super) fn apply(draft: &mut Draft<'_>, head: &str) -> Result<()> {
 fn certificates(draft: &Draft<'_>, directory: &str) -> Result<BTreeSet<ImagePath>> {
     let directory = merged(&image_path(directory)?);
     let below = draft.tree.within(&directory);
-    let files = below.filter(|(path, entry)| matches!(entry.node, Node::File(_)) && path.as_str().ends_with(".crt"));
+    let files =
+        below.filter(|(path, entry)| matches!(entry.node, Node::File(_)) && path.as_str().ends_with(".crt"));
     Ok(files.map(|(path, _)| path.clone()).collect())
 }
 

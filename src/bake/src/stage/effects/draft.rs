@@ -132,7 +132,11 @@ impl<'a> Draft<'a> {
             return if self.leaves_out(path) {
                 Ok(())
             } else {
-                Err(refuse(Class::Archive, package.as_str(), format!("there is no `{path}` to give an owner to")))
+                Err(refuse(
+                    Class::Archive,
+                    package.as_str(),
+                    format!("there is no `{path}` to give an owner to"),
+                ))
             };
         }
         self.set_meta(path, |meta| (meta.mode, meta.uid, meta.gid) = (access.mode, uid, gid));
@@ -142,7 +146,8 @@ impl<'a> Draft<'a> {
     /// Changes mode and owner of the entry at `path`, which is no hard link, unless a recipe has said them.
     pub(super) fn set_meta(&mut self, path: &ImagePath, change: impl Fn(&mut Meta)) {
         let path = merged(path);
-        let of_recipe = |entry: &Entry| entry.origins.iter().any(|origin| matches!(origin, Origin::Recipe { .. }));
+        let of_recipe =
+            |entry: &Entry| entry.origins.iter().any(|origin| matches!(origin, Origin::Recipe { .. }));
         if self.tree.get(&path).is_some_and(|entry| !of_recipe(entry)) {
             self.tree.change_meta(|known, meta| {
                 if *known == path {

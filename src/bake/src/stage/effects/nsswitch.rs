@@ -11,9 +11,10 @@ const FILE: &str = "/etc/nsswitch.conf";
 /// Puts `service` into the line of `database`, unless it is there, or the file is a recipe's.
 pub(super) fn add(draft: &mut Draft<'_>, database: &str, service: &str, place: &Place) -> Result<()> {
     let path = image_path(FILE)?;
-    let made = draft.tree.get(&path).is_some_and(|entry| {
-        entry.origins.iter().all(|origin| matches!(origin, Origin::Made { .. }))
-    });
+    let made = draft
+        .tree
+        .get(&path)
+        .is_some_and(|entry| entry.origins.iter().all(|origin| matches!(origin, Origin::Made { .. })));
     let Some(text) = draft.text(&path)?.filter(|_| made) else { return Ok(()) };
     let text: String = text.split_inclusive('\n').map(|line| with(line, database, service, place)).collect();
     if let Some(entry) = draft.tree.remove(&path) {
@@ -40,7 +41,9 @@ fn with(line: &str, database: &str, service: &str, place: &Place) -> String {
             // the actions in brackets belong to the service before them
             let rest = &services[end..];
             let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-            if rest[blanks..].starts_with('[') && let Some(close) = rest.find(']') {
+            if rest[blanks..].starts_with('[')
+                && let Some(close) = rest.find(']')
+            {
                 end += close + 1;
             }
             (&services[..end], &services[end..])
@@ -74,7 +77,12 @@ mod tests {
         let resolve = "resolve [!UNAVAIL=return]";
         let cases = [
             ("hosts:\tfiles dns\n", "myhostname", &after, "hosts:\tfiles myhostname dns\n"),
-            ("hosts: files [X=continue] dns # c\n", "myhostname", &after, "hosts: files [X=continue] myhostname dns # c\n"),
+            (
+                "hosts: files [X=continue] dns # c\n",
+                "myhostname",
+                &after,
+                "hosts: files [X=continue] myhostname dns # c\n",
+            ),
             ("hosts: files\n", "myhostname", &after, "hosts: files myhostname\n"),
             ("hosts: files dns\n", resolve, &before, "hosts: files resolve [!UNAVAIL=return] dns\n"),
             ("hosts: files resolve dns\n", resolve, &before, "hosts: files resolve dns\n"),

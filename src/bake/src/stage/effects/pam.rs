@@ -42,7 +42,8 @@ pub(super) fn apply(draft: &mut Draft<'_>) -> Result<()> {
     profiles.sort_by(|a, b| priority(b).cmp(&priority(a)).then_with(|| b.name.cmp(&a.name)));
     let enabled: Vec<&Profile> = profiles.iter().filter(|profile| profile.get("Default") == "yes").collect();
     for profile in &enabled {
-        let conflicts = |other: &&&Profile| profile.get("Conflicts").split(", ").any(|name| name == other.name);
+        let conflicts =
+            |other: &&&Profile| profile.get("Conflicts").split(", ").any(|name| name == other.name);
         if let Some(other) = enabled.iter().find(conflicts) {
             let cause = format!("the profiles `{}` and `{}` exclude each other", profile.name, other.name);
             return Err(refuse(Class::Usage, "/usr/share/pam-configs", cause));
@@ -76,7 +77,11 @@ impl Profile {
 }
 
 /// The profiles of one block in their order, each with its lines.
-fn block<'p>(enabled: &'p [&Profile], name: &'p str, primary: bool) -> impl Iterator<Item = (&'p str, &'p str)> {
+fn block<'p>(
+    enabled: &'p [&Profile],
+    name: &'p str,
+    primary: bool,
+) -> impl Iterator<Item = (&'p str, &'p str)> {
     let wanted = move |profile: &&&Profile| match profile.get(&format!("{name}-Type")) {
         "" => false,
         block => (block == "Primary") == primary,
@@ -152,7 +157,8 @@ fn jumping(module: &str, jump: usize) -> String {
 
 /// What pam-auth-update remembers of one file.
 fn remembered(name: &str, enabled: &[&Profile]) -> String {
-    let lines = |primary| block(enabled, name, primary).map(|(name, lines)| format!("Module: {name}\n{lines}\n"));
+    let lines =
+        |primary| block(enabled, name, primary).map(|(name, lines)| format!("Module: {name}\n{lines}\n"));
     let primary: String = lines(true).collect();
     let stock = if primary.is_empty() { "Module: null\n[default=1]\t\t\tpam_permit.so\n" } else { "" };
     format!("{primary}{stock}{}", lines(false).collect::<String>())
@@ -164,7 +170,8 @@ fn parse(text: &str) -> BTreeMap<String, String> {
     let mut current = String::new();
     for line in text.lines() {
         let head = line.split_once(':').filter(|(name, value)| {
-            !name.contains(char::is_whitespace) && value.starts_with(char::is_whitespace) || (value.is_empty() && !name.contains(char::is_whitespace))
+            !name.contains(char::is_whitespace) && value.starts_with(char::is_whitespace)
+                || (value.is_empty() && !name.contains(char::is_whitespace))
         });
         match head {
             Some((name, value)) => {

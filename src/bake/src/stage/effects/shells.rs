@@ -27,7 +27,8 @@ pub(super) fn apply(draft: &mut Draft<'_>) -> Result<()> {
     for line in texts.iter().flat_map(|text| text.lines()) {
         let shell = line.split('#').next().unwrap_or_default();
         // what is no path is listed as it is
-        let real = shell.parse::<ImagePath>().map_or_else(|_| shell.to_owned(), |path| merged(&path).to_string());
+        let real =
+            shell.parse::<ImagePath>().map_or_else(|_| shell.to_owned(), |path| merged(&path).to_string());
         for shell in [shell.to_owned(), real] {
             if !shell.is_empty() && !shells.contains(&shell) {
                 shells.push(shell);

@@ -35,7 +35,9 @@ pub(super) fn apply(draft: &mut Draft<'_>, files: &mut Vec<&str>) -> Result<()> 
                 break;
             }
         }
-        let text = text.ok_or_else(|| refuse(Class::Archive, *file, "an effect applies it, and it is in no tmpfiles.d"))?;
+        let text = text.ok_or_else(|| {
+            refuse(Class::Archive, *file, "an effect applies it, and it is in no tmpfiles.d")
+        })?;
         for (number, line) in text.lines().enumerate() {
             one(draft, line).map_err(|mut refusal| {
                 refusal.cause = format!("tmpfiles.d line {}: {}", number + 1, refusal.cause).into();
@@ -63,14 +65,16 @@ fn one(draft: &mut Draft<'_>, line: &str) -> Result<()> {
     }
     let path: ImagePath = path.parse().map_err(|error| refuse(Class::Archive, STEP, error))?;
     let elsewhere = |top: &&str| image_path(top).is_ok_and(|top| path != top && path.is_within(&top));
-    if ELSEWHERE.iter().any(|top| elsewhere(&top)) {
+    if ELSEWHERE.iter().any(|top| elsewhere(top)) {
         return Ok(());
     }
     match letter {
         "d" | "D" | "v" | "q" | "Q" => directory(draft, &path, mode, user, group),
         "z" | "Z" => adjust(draft, &path, mode, user, group),
         "L" => {
-            if modifiers.contains('+') && draft.tree.get(&path).is_some_and(|entry| entry.node != Node::Directory) {
+            if modifiers.contains('+')
+                && draft.tree.get(&path).is_some_and(|entry| entry.node != Node::Directory)
+            {
                 draft.tree.remove(&path);
             }
             draft.link(STEP, &path, &argument, false)

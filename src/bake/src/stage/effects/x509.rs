@@ -137,7 +137,7 @@ fn readable(tag: u8, content: &[u8]) -> Result<Option<String>, &'static str> {
     const WRONG: &str = "a string is not of its type";
     let wide = |size: usize| -> Result<String, &'static str> {
         let code = |bytes: &[u8]| bytes.iter().fold(0, |code, byte| code << 8 | u32::from(*byte));
-        if content.len() % size != 0 {
+        if !content.len().is_multiple_of(size) {
             return Err(WRONG);
         }
         content.chunks_exact(size).map(|bytes| char::from_u32(code(bytes)).ok_or(WRONG)).collect()
