@@ -30,7 +30,14 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.at).status();
+        // a test beside this one that starts a program holds what is open here until that program runs
+        for _ in 0..100 {
+            if Command::new("umount").arg("-d").arg(&self.at).output().is_ok_and(|out| out.status.success()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert!(std::thread::panicking(), "`{}` stays mounted", self.at.display());
     }
 }
 
@@ -49,7 +56,7 @@ fn holds(tree: &Tree, mounted: &Mounted) {
         assert_eq!(found, (meta.mode.into(), meta.uid, meta.gid, meta.mtime, meta.mtime), "{path}");
         match &entry.node {
             Node::Directory => {
-                let count = std::fs::read_dir(&at).unwrap().map(|entry| entry.unwrap().file_name()).count();
+                let count = std::fs::read_dir(&at).unwrap().map(Result::unwrap).count();
                 let wanted =
                     tree.within(path).filter(|(below, _)| below.parent().as_ref() == Some(path)).count();
                 assert_eq!(count, wanted + usize::from(path.as_str() == "/"), "{path}");
@@ -57,7 +64,7 @@ fn holds(tree: &Tree, mounted: &Mounted) {
             Node::File(Content::Inline(bytes)) => assert!(std::fs::read(&at).unwrap() == **bytes, "{path}"),
             Node::File(content) => assert_eq!(said.len(), content.len(), "{path}"),
             Node::Symlink(target) => {
-                assert_eq!(std::fs::read_link(&at).unwrap(), Path::new(target), "{path}")
+                assert_eq!(std::fs::read_link(&at).unwrap(), Path::new(target), "{path}");
             }
             Node::Hardlink(target) => {
                 assert_eq!(said.ino(), mounted.path(target).symlink_metadata().unwrap().ino(), "{path}");
