@@ -2,6 +2,7 @@
 
 use super::{Volume, file, options, origin, path, reads_back};
 use crate::disk::ext4::Options;
+use crate::name::ImagePath;
 use crate::tree::{Entry, Meta, Node, Tree};
 use proptest::prelude::*;
 
@@ -37,7 +38,7 @@ proptest! {
         for (at, meta, node) in entries {
             let at = path(&at);
             // what clashes with what is there, or lies below what is no directory, is left out
-            let above = std::iter::successors(at.parent(), |path| path.parent());
+            let above = std::iter::successors(at.parent(), ImagePath::parent);
             let fits = above.into_iter().all(|path| tree.get(&path).is_none_or(|entry| entry.node == Node::Directory));
             let names = match &node {
                 Node::Hardlink(target) => matches!(tree.get(target), Some(Entry { node: Node::File(_), .. })),
