@@ -20,8 +20,8 @@ pub fn root(disk: &Image, room: &Path) -> Result<PathBuf> {
     let (block, at) = (1u64 << 20, root.offset);
     ensure!(at % block == 0 && root.size % block == 0, "a partition is not aligned to 1 MiB");
     let (skip, count) = ((at / block).to_string(), (root.size / block).to_string());
-    cmd!(shell, "dd if={to} of={path} bs={block}")
-        .args([format!("skip={skip}"), format!("count={count}"), "conv=sparse".into(), "status=none".into()])
+    cmd!(shell, "dd if={to} of={path}")
+        .args([format!("bs={block}"), format!("skip={skip}"), format!("count={count}"), "conv=sparse".into(), "status=none".into()])
         .quiet()
         .run()?;
     // what is not written by dd must be there as zeros

@@ -132,11 +132,10 @@ impl Guest {
 
     /// Switches it off in order.
     pub fn off(&mut self) -> Result<()> {
-        let running = self.on()?;
+        let Some(mut running) = self.running.take() else { bail!("the machine is off") };
         running.send("systemctl poweroff")?;
         running.off(within(LIMIT))?;
         self.past.push_str(running.console());
-        self.running = None;
         Ok(())
     }
 
