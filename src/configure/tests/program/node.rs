@@ -169,25 +169,28 @@ impl Node {
 /// directory of its own.
 pub(crate) fn program() -> String {
     static PROGRAM: OnceLock<String> = OnceLock::new();
-    let build = || {
-        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-        let folder =
-            std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{ROOT}/target")) + "/image";
-        let words = "build --quiet --locked --package configure --profile configure --target-dir";
-        let mut words: Vec<&str> = words.split(' ').collect();
-        words.extend([folder.as_str(), "--target", &target]);
-        cargo(&words);
-        format!("{folder}/{target}/configure/configure")
-    };
+    let build = || build(std::env::consts::ARCH);
     PROGRAM.get_or_init(|| std::env::var("VMBAKE_CONFIGURE").unwrap_or_else(|_| build())).clone()
+}
+
+/// The program for `arch`, built as images get it.
+pub(crate) fn build(arch: &str) -> String {
+    let target = format!("{arch}-unknown-linux-musl");
+    let folder = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{ROOT}/target")) + "/image";
+    let words = "build --quiet --locked --package configure --profile configure --target-dir";
+    let mut words: Vec<&str> = words.split(' ').collect();
+    words.extend([folder.as_str(), "--target", &target]);
+    cargo(&words);
+    format!("{folder}/{target}/configure/configure")
 }
 
 /// What cargo says, in the workspace.
 #[expect(clippy::disallowed_methods, reason = "the package has no dependency to run programs with")]
 pub(crate) fn cargo(words: &[&str]) -> String {
-    let flags = "-Clinker=rust-lld\u{1f}-Clink-self-contained=yes";
+    let flags: Vec<&str> = include_str!("../../rustc-flags.txt").lines().collect();
     let mut command = Command::new(env!("CARGO"));
-    command.args(words).current_dir(ROOT).env("CARGO_ENCODED_RUSTFLAGS", flags).env_remove("RUSTFLAGS");
+    command.args(words).current_dir(ROOT);
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).env_remove("RUSTFLAGS");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
