@@ -13,6 +13,9 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 pub(crate) const MUTABLE: &str = "opt/podplane/etc/mutable.env";
 pub(crate) const DETECTED: &str = "opt/podplane/etc/detected.env";
 pub(crate) const DELIVERY: &str = "opt/nstance-agent/recv/mutable.env";
+pub(crate) const RECORD: &str = "opt/podplane/etc/received";
+/// Where a root may have a `systemctl` that only writes down what it is asked.
+pub(crate) const TOOLS: &str = "run/tools";
 
 const USERS: [(&str, u32); 11] = [
     ("root", 0),
@@ -147,7 +150,13 @@ impl Node {
     /// Runs it to its end.
     pub(crate) fn run(&self, command: &[&str]) -> Output {
         let words = self.words(command);
-        start(&words.iter().map(String::as_str).collect::<Vec<_>>())
+        self.start(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Starts `words`, with this root's own `systemctl` before the machine's.
+    pub(crate) fn start(&self, words: &[&str]) -> Output {
+        let machine = std::env::var("PATH").unwrap();
+        start_with_path(words, &format!("{}:{machine}", self.at(TOOLS).display()))
     }
 
     /// Runs it, and it must do what it is told.
@@ -161,7 +170,7 @@ impl Node {
         let words = self.words(command);
         let mut all = vec!["sh", "-c", script, "sh"];
         all.extend(words.iter().map(String::as_str));
-        start(&all)
+        self.start(&all)
     }
 }
 
@@ -197,13 +206,17 @@ pub(crate) fn cargo(words: &[&str]) -> String {
 }
 
 /// Starts a program with neither input nor environment, and waits for it.
-#[expect(clippy::disallowed_methods, reason = "exit codes and signals of children are what is tested")]
 pub(crate) fn start(words: &[&str]) -> Output {
+    start_with_path(words, &std::env::var("PATH").unwrap())
+}
+
+#[expect(clippy::disallowed_methods, reason = "exit codes and signals of children are what is tested")]
+fn start_with_path(words: &[&str], path: &str) -> Output {
     let (program, arguments) = words.split_first().unwrap();
     Command::new(program)
         .args(arguments)
         .env_clear()
-        .env("PATH", std::env::var("PATH").unwrap())
+        .env("PATH", path)
         .env("LC_ALL", "C")
         .stdin(std::process::Stdio::null())
         .output()
