@@ -172,7 +172,8 @@ fn l06_the_policy_that_nodes_come_with_is_the_default_spelled_out() -> Result<()
         // and the comment above a class names what is in it
         let Some(grant) = key.grant else { continue };
         let (above, _) = text.split_once(&format!("\n{} = ", grant.name())).expect("its line");
-        let comment = above.rsplit("\n\n").next().unwrap_or_default().replace(['#', '\n', ',', '.', ':'], " ");
+        let comment =
+            above.rsplit("\n\n").next().unwrap_or_default().replace(['#', '\n', ',', '.', ':'], " ");
         assert!(comment.split(' ').any(|word| word == key.name), "{} is not named: {comment}", key.name);
     }
     // what the comments show is right as well
@@ -184,6 +185,17 @@ fn l06_the_policy_that_nodes_come_with_is_the_default_spelled_out() -> Result<()
         .collect();
     assert_eq!(parse(shown.as_bytes(), "policy.toml").map(|policy| policy.lines().count()), Ok(2), "{shown}");
     Ok(())
+}
+
+#[test]
+fn what_an_image_says_of_its_role_is_what_a_node_of_any_kind_understands() {
+    use bake::name::Role;
+    for (role, wanted) in [
+        (Role::Worker, configure::names::Role::Worker),
+        (Role::ControlPlane, configure::names::Role::ControlPlane),
+    ] {
+        assert_eq!(configure::install::role_of("own", Some(&role.to_string())), Some(wanted));
+    }
 }
 
 #[test]

@@ -177,10 +177,18 @@ fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) 
     }
     if !steps.services.is_empty() {
         let _lock = lock::take(root)?;
+        // another delivery came meanwhile: it took over what waited, and writes down what became of it
+        if !record.is_still(root)? {
+            return outcome(faults);
+        }
         record.set_services("RESTART", &unasked);
         record.set_services("FAILED", &failed);
         record.write(root, &Accounts::read(root)?.ids(), SystemTime::now())?;
     }
+    outcome(faults)
+}
+
+fn outcome(faults: Vec<Fault>) -> Result<()> {
     if faults.is_empty() { Ok(()) } else { Err(Refusal { class: Class::Io, faults }) }
 }
 

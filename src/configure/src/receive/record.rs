@@ -69,6 +69,12 @@ impl Record {
         self.set(key, &names.join(","));
     }
 
+    /// Whether `root` has just this one: nobody has taken a delivery since it was put there.
+    pub fn is_still(&self, root: &Root) -> Result<bool> {
+        let found = Self::read(root)?;
+        Ok(found.now.iter().map(pair).eq(self.now.iter().map(pair)))
+    }
+
     /// Adds it to `plan`; the same record again is the same file.
     pub fn plan(&mut self, now: SystemTime, plan: &mut Plan) {
         let is_same = self.before.iter().map(pair).eq(self.now.iter().map(pair));

@@ -197,3 +197,44 @@ fn f10_l09_a_delivery_whose_writes_end_short_keeps_the_old_set() {
     assert!(calls(&node).is_empty(), "{:?}", calls(&node));
     states.check(&node, "short writes");
 }
+
+/// No row of the list of faults has the number L10; between many deliveries at once (L07) and one that is cut (L09) this is
+/// missing: a delivery while the one before is still being taken in.
+#[test]
+fn l10_two_receivers_of_one_delivery_end_as_one_would() {
+    let states = States::new();
+    let node = states.node.again();
+    std::thread::scope(|scope| {
+        for one in [0; 3].map(|_| scope.spawn(|| node.run(&RECEIVE))) {
+            let output = one.join().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+    });
+    let end = node.snapshot();
+    assert!(end == states.steps[3], "{:?}", end.difference(&states.steps[3]));
+    assert!(calls(&node).is_superset(&states.calls));
+}
+
+#[test]
+fn l10_a_delivery_while_the_services_of_the_one_before_restart_is_the_one_that_counts() {
+    let node = offered();
+    let path = |path: &str| node.at(path).display().to_string();
+    // the first restart that is asked for takes so long that all of the next delivery falls into it
+    let meanwhile = format!(
+        "#!/bin/sh\necho \"$@\" >>\"${{0%/*}}/calls\"\nmkdir \"${{0%/*}}/once\" 2>/dev/null || exit 0\n\
+         printf '# generation: 3\\nKUBE_API_PORT=8443\\n' >{}\n{} receive >&2\n",
+        path(DELIVERY),
+        node.words(&[]).join(" "),
+    );
+    node.write(&format!("{TOOLS}/systemctl"), &meanwhile, 0o755);
+    let output = node.run(&RECEIVE);
+    assert!(output.status.success(), "{output:?}");
+    let record = fs::read_to_string(node.at(RECORD)).unwrap();
+    assert!(record.contains("GENERATION='3'") && record.contains("RESTART=''"), "{record}");
+    let kubeconfig = fs::read_to_string(node.at("opt/kubelet/etc/kubeconfig")).unwrap();
+    assert!(kubeconfig.contains(":8443"), "{kubeconfig}");
+    // what came before stays refused
+    node.write(DELIVERY, "# generation: 2\nKUBE_API_PORT=7443\n", 0o600);
+    rested(&node);
+    assert_eq!(node.run(&RECEIVE).status.code(), Some(8));
+}
