@@ -5,6 +5,7 @@ use crate::errors::SHORT;
 use crate::node::{DELIVERY, Node, RECORD, TOOLS};
 use crate::snapshot::{Entry, Snapshot};
 use crate::strace::{Point, for_each, inject, trace};
+use configure::receive::table::PAIRS;
 use configure::root::Root;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -237,4 +238,19 @@ fn l10_a_delivery_while_the_services_of_the_one_before_restart_is_the_one_that_c
     node.write(DELIVERY, "# generation: 2\nKUBE_API_PORT=7443\n", 0o600);
     rested(&node);
     assert_eq!(node.run(&RECEIVE).status.code(), Some(8));
+}
+
+#[test]
+fn sixteen_mebibytes_are_enough_for_the_largest_delivery() {
+    const MOST: usize = 64 * 1024;
+    let node = offered();
+    // text outside of blocks is passed over
+    let full = |block: &str| format!("{block}{}\n", "x".repeat(MOST - block.len() - 1));
+    for name in PAIRS.iter().filter(|pair| pair.on_workers).map(|pair| pair.name) {
+        node.write(&format!("opt/nstance-agent/recv/{name}.crt"), &full(CERTIFICATE), 0o600);
+        node.write(&format!("opt/nstance-agent/keys/{name}.key"), &full(KEY), 0o600);
+    }
+    let output = node.run_in_shell("ulimit -v 16384 && exec \"$@\"", &RECEIVE);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(fs::metadata(node.at("opt/crt/kubelet.server.crt")).unwrap().len(), MOST as u64);
 }
