@@ -185,13 +185,14 @@ pub fn program() -> Result<PathBuf> {
     }
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let folder = workspace::target().join("image");
+    let flags: Vec<&str> = include_str!("../../src/configure/rustc-flags.txt").lines().collect();
     let (shell, cargo) = (xshell::Shell::new()?, workspace::cargo());
     shell.change_dir(workspace::root());
     xshell::cmd!(
         shell,
         "{cargo} build --quiet --locked --package configure --profile configure --target {target} --target-dir {folder}"
     )
-    .env("CARGO_ENCODED_RUSTFLAGS", "-Clinker=rust-lld\u{1f}-Clink-self-contained=yes")
+    .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
     .env_remove("RUSTFLAGS")
     .quiet()
     .run()?;

@@ -7,13 +7,16 @@ use tests::workspace;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 17] = [
+const TARGETS: [(&str, Target); 20] = [
     ("apt_sources", bake::fuzz::apt_sources),
     ("ar", bake::fuzz::ar),
+    ("configure_certificates", configure::fuzz::certificates),
     ("configure_delivery", configure::fuzz::delivery),
     ("configure_envfile", configure::fuzz::envfile),
     ("configure_install", configure::fuzz::install),
     ("configure_json", configure::fuzz::json),
+    ("configure_judge", configure::fuzz::judge),
+    ("configure_policy", configure::fuzz::policy),
     ("configure_user_data", configure::fuzz::user_data),
     ("deb822", bake::fuzz::deb822),
     ("decompress", bake::fuzz::decompress),

@@ -158,6 +158,47 @@ fn the_defaults_name_every_setting_with_its_default() -> Result<()> {
 }
 
 #[test]
+fn l06_the_policy_that_nodes_come_with_is_the_default_spelled_out() -> Result<()> {
+    use configure::keys::{Grant, KEYS};
+    use configure::policy::{Change, Policy, parse};
+    let recipe = recipe("knc")?;
+    let text = body(&recipe, "/opt/podplane/share/policy.toml")?;
+    let policy = parse(text.as_bytes(), "policy.toml").expect("a policy");
+    let classes: BTreeSet<&str> = Grant::ALL.into_iter().map(Grant::name).collect();
+    assert_eq!(policy.lines().map(|line| line.name).collect::<BTreeSet<_>>(), classes);
+    for key in KEYS.iter().filter(|key| key.is_live()) {
+        let change = |policy: &Policy| policy.of(key.name).map_or(Change::Live, |line| line.change);
+        assert_eq!(change(&policy), change(&Policy::default()), "{}", key.name);
+        // and the comment above a class names what is in it
+        let Some(grant) = key.grant else { continue };
+        let (above, _) = text.split_once(&format!("\n{} = ", grant.name())).expect("its line");
+        let comment =
+            above.rsplit("\n\n").next().unwrap_or_default().replace(['#', '\n', ',', '.', ':'], " ");
+        assert!(comment.split(' ').any(|word| word == key.name), "{} is not named: {comment}", key.name);
+    }
+    // what the comments show is right as well
+    let shown: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# KUBE_")).collect();
+    let shown: String = shown
+        .iter()
+        .filter(|line| line.ends_with(" = \"user-data\""))
+        .map(|line| format!("KUBE_{line}\n"))
+        .collect();
+    assert_eq!(parse(shown.as_bytes(), "policy.toml").map(|policy| policy.lines().count()), Ok(2), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn what_an_image_says_of_its_role_is_what_a_node_of_any_kind_understands() {
+    use bake::name::Role;
+    for (role, wanted) in [
+        (Role::Worker, configure::names::Role::Worker),
+        (Role::ControlPlane, configure::names::Role::ControlPlane),
+    ] {
+        assert_eq!(configure::install::role_of("own", Some(&role.to_string())), Some(wanted));
+    }
+}
+
+#[test]
 fn every_component_is_declared_for_both_architectures_and_the_other_way_round() -> Result<()> {
     for kind in KINDS {
         let recipe = recipe(kind)?;

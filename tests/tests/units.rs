@@ -236,6 +236,42 @@ fn every_service_waits_for_the_configuration_and_comes_back() -> Result<()> {
 }
 
 #[test]
+fn who_configures_may_write_where_a_directory_of_a_node_may_have_drifted() -> Result<()> {
+    let recipe = recipe("knc")?;
+    let units = units(&recipe)?;
+    for unit in ["podplane-configure.service", "nstance-recv-watch.service"] {
+        let writable: Vec<&str> = unit_file::values(&units[unit], "ReadWritePaths")
+            .iter()
+            .flat_map(|line| line.split(' '))
+            .map(|path| path.trim_start_matches('-'))
+            .collect();
+        let nodes = recipe.directories.iter().filter(|(_, directory)| directory.kind.as_str() != "base");
+        let paths: Vec<&str> = nodes.map(|(path, _)| path.as_str()).collect();
+        assert!(paths.contains(&"/var/log/pods") && paths.contains(&"/opt/key"), "{paths:?}");
+        for path in paths {
+            // its own mode, and its name in the directory above when it is gone
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            let within = |place: &str| {
+                writable.iter().any(|root| place == *root || place.starts_with(&format!("{root}/")))
+            };
+            assert!(within(path) && (within(above) || writable.contains(&path)), "{unit}: `{path}`");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn why_a_first_boot_fails_is_on_the_console() -> Result<()> {
+    let units = units(&recipe("knd")?)?;
+    for unit in ["podplane-configure.service", "podplane-detect.service"] {
+        assert_eq!(unit_file::values(&units[unit], "StandardError"), ["journal+console"], "{unit}");
+        // what went well is nobody's business there
+        assert!(unit_file::values(&units[unit], "StandardOutput").is_empty(), "{unit}");
+    }
+    Ok(())
+}
+
+#[test]
 fn every_service_runs_as_a_user_of_the_recipe_but_containerd_kubelet_and_who_configures() -> Result<()> {
     let root = [
         "containerd.service",

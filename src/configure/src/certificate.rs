@@ -78,6 +78,11 @@ pub fn of_private_key(bytes: &[u8]) -> Result<PublicKey, Rule> {
     key.ok_or("wanted a private key")
 }
 
+/// What fuzzers read as DER, without the PEM around it that they seldom get right: as each of what a block may be.
+pub(crate) fn of_der(der: &[u8]) -> [Option<PublicKey>; 5] {
+    [in_certificate(der), sequence(der).and_then(public), pkcs8(der), pkcs1(der), sec1(der, None)]
+}
+
 /// Certificate → TBSCertificate → SubjectPublicKeyInfo.
 fn in_certificate(der: &[u8]) -> Option<PublicKey> {
     let mut certificate = sequence(der)?;

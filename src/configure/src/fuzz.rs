@@ -4,7 +4,10 @@
 
 use crate::layers::{Layer, Layers};
 use crate::names::Role;
-use crate::{bootstrap, delivery, envfile, install, json, settings};
+use crate::plan::Plan;
+use crate::receive::judge::{Installed, judge as judged};
+use crate::receive::take::Taken;
+use crate::{bootstrap, certificate, delivery, envfile, install, json, policy, settings};
 
 /// An environment file: what is read is written and read again as the same, unless it cannot be written.
 pub fn envfile(bytes: &[u8]) {
@@ -60,5 +63,70 @@ pub fn json(bytes: &[u8]) {
 pub fn install(bytes: &[u8]) {
     if let Ok(image) = install::parse(bytes, None) {
         assert!(!image.pause.contains(['"', '\\', '\n']), "a name that would end the string that it is in");
+    }
+}
+
+/// Certificates, public keys and private keys, in PEM and without it: a file is not two of them at once.
+pub fn certificates(bytes: &[u8]) {
+    let is_certificate = certificate::of_certificate(bytes).is_ok();
+    let is_key = certificate::of_private_key(bytes).is_ok();
+    let are_public = certificate::of_public_keys(bytes).is_ok_and(|keys| !keys.is_empty());
+    assert!(!(is_certificate && is_key), "a private key would be where all may read");
+    assert!(!(are_public && is_key), "a private key would be where all may read");
+    assert!(!is_certificate || are_public, "each certificate has its public key");
+    let _ = certificate::of_der(bytes);
+}
+
+/// A delivered certificate, a key that was made, an installed certificate and its key, with a NUL between them: what comes
+/// out is a pair that works, or what was there.
+pub fn judge(bytes: &[u8]) {
+    const PATHS: [&str; 2] = ["/opt/crt/kubelet.client.crt", "/opt/key/kubelet/kubelet.client.key"];
+    let mut parts = bytes.splitn(4, |byte| *byte == 0);
+    let mut next = |name: &str| {
+        let part = parts.next().filter(|part| !part.is_empty());
+        part.map(|part| (name.to_owned(), part.to_vec())).into_iter().collect::<Installed>()
+    };
+    let taken =
+        Taken { recv: next("kubelet.client.crt"), keys: next("kubelet.client.key"), ..Taken::default() };
+    let mut installed = next(PATHS[0]);
+    installed.append(&mut next(PATHS[1]));
+    let works = |crt: &[u8], key: &[u8]| {
+        certificate::of_private_key(key)
+            .is_ok_and(|key| certificate::of_certificate(crt).is_ok_and(|crt| crt == key))
+    };
+    let whole = |files: &Installed| match PATHS.map(|path| files.get(path)) {
+        [Some(crt), Some(key)] => works(crt, key),
+        _ => false,
+    };
+    let mut plan = Plan::default();
+    let faults = judged(Role::Worker, &taken, &installed, &mut plan);
+    assert!(faults.iter().all(|fault| !fault.to_string().contains(char::is_control)), "a fault is one line");
+    if !faults.is_empty() {
+        return;
+    }
+    let mut after = installed.clone();
+    after.extend(plan.files.iter().map(|file| (file.path.clone(), file.bytes.clone())));
+    assert!(!whole(&installed) || whole(&after), "a pair that works is replaced by one that does not");
+    let is_placed = |path: &str| plan.files.iter().any(|file| file.path == path);
+    assert!(!is_placed(PATHS[1]) || whole(&after), "a key that does not belong to its certificate");
+}
+
+/// The image's policy: what is taken says the same when it is written again.
+pub fn policy(bytes: &[u8]) {
+    let text = |policy: &policy::Policy| {
+        let word = |change| if change == policy::Change::UserData { "user-data" } else { "live" };
+        let line = |line: &policy::Line| format!("{} = \"{}\"\n", line.name, word(line.change));
+        policy.lines().map(line).collect::<String>()
+    };
+    match policy::parse(bytes, "policy.toml") {
+        Ok(policy) => {
+            let once = text(&policy);
+            let again = policy::parse(once.as_bytes(), "policy.toml").unwrap_or_default();
+            assert_eq!(text(&again), once);
+        }
+        Err(faults) => {
+            let lines = |fault: &crate::refusal::Fault| fault.to_string().contains(char::is_control);
+            assert!(!faults.is_empty() && !faults.iter().any(lines), "a fault is one line");
+        }
     }
 }

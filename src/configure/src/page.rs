@@ -48,9 +48,9 @@ public keys have the group podplane. Other names are passed over.
 const POLICY: &str = "
 ## Policy
 
-An image's `/opt/podplane/share/policy.toml` says which settings no delivery may change. Without the file all live settings
-may. A line is `NAME = \"user-data\"` (fixed: only a new instance's user-data gives it) or `NAME = \"live\"`; a name is a class or
-one setting, whose own line counts before its class's:
+An image's `/opt/podplane/share/policy.toml` says which settings no delivery may change. The recipes bring one by which all
+live settings may, as they may without the file. A line is `NAME = \"user-data\"` (fixed: only a new instance's user-data
+gives it) or `NAME = \"live\"`; a name is a class or one setting, whose own line counts before its class's:
 
 ```toml
 # nobody gets root or becomes an administrator by a delivery

@@ -1,5 +1,6 @@
 //! `/opt/podplane/share/vmconfig-installed.json`: the pinned manifest that the image was made from, in Podplane's
-//! schema. With it there, and `vmconfig-manifest.json` absent, a node counts as installed.
+//! schema. With it there, and `vmconfig-manifest.json` absent, a node counts as installed. Beside it `role`, one word, by
+//! which nodes of a user's own kind know what they do: the manifest's schema has no place for it.
 //!
 //! Deliberately absent: the stock image and its boot entries, which this image stands in for, and Debian packages,
 //! which dpkg's database names.
@@ -18,5 +19,8 @@ pub(super) fn manifest(plan: &Plan) -> Result<Vec<Made>> {
     let mut manifest = resolved(plan);
     manifest.components.retain(|name, _| plan.components.iter().any(|component| component.name == *name));
     let text = manifest::print(&manifest);
-    Ok(vec![Made::file("/opt/podplane/share/vmconfig-installed.json", 0o644, text)?])
+    Ok(vec![
+        Made::file("/opt/podplane/share/role", 0o644, format!("{}\n", plan.role))?,
+        Made::file("/opt/podplane/share/vmconfig-installed.json", 0o644, text)?,
+    ])
 }

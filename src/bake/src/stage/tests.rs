@@ -302,6 +302,7 @@ fn a_node_says_what_it_was_made_from() {
     let json = text.strip_prefix("644 0:0 =").unwrap().strip_suffix(" by vmbake (manifest)").unwrap();
     let manifest = crate::manifest::parse("installed", json.as_bytes()).unwrap();
     assert_eq!(manifest.components.keys().map(Name::as_str).collect::<Vec<_>>(), ["tool"]);
+    assert_eq!(shown(&tree, "/opt/podplane/share/role"), "644 0:0 =worker\n by vmbake (manifest)");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub fn run(root: &Root) -> Result<()> {
     disarm(root).inspect_err(|_| std::thread::sleep(PACE))?;
     let image = crate::install::load(root)?;
     let lock = lock::take(root)?;
-    let mut record = Record::read(root);
+    let mut record = Record::read(root)?;
     let (settings, steps) = match deliver(root, &image, &mut record) {
         Ok(done) => done,
         Err(refusal) => return Err(once(root, refusal, record.get("DELIVERY"))?),
@@ -64,6 +64,11 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
     let mut faults = Vec::new();
     // before the first run is done there is nothing that could be changed
     let policy = if inputs.when == When::Later { crate::policy::load(root) } else { Ok(Policy::default()) };
+    let policy = match policy {
+        // a disk that cannot say is no doubt about the policy: the next run asks it again
+        Err(refusal) if refusal.class != Class::Input => return Err(refusal),
+        policy => policy,
+    };
     let merged = crate::receive::settings(image.role, &taken, &defaults, &inputs.layers, &policy, record);
     let merged = merged.unwrap_or_else(|found| {
         faults.extend(found);
@@ -128,7 +133,7 @@ fn once(root: &Root, refusal: Refusal, delivery: &str) -> Result<Refusal> {
     }
     let ids = Accounts::read(root)?.ids();
     let name = crate::sha512::name(&[delivery.as_bytes(), refusal.to_string().as_bytes()]);
-    let mut record = Record::read(root);
+    let mut record = Record::read(root)?;
     if record.get("REFUSED") == name {
         return Ok(Refusal { class: Class::Input, faults: Vec::new() });
     }
@@ -138,9 +143,9 @@ fn once(root: &Root, refusal: Refusal, delivery: &str) -> Result<Refusal> {
     Ok(refusal)
 }
 
-/// Restarts in order, one line a service; afterwards none of them waits for it.
+/// Restarts in order, one line a service; afterwards only those wait for it of which systemd could not be asked.
 fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) -> Result<()> {
-    let mut failed = BTreeSet::new();
+    let (mut failed, mut unasked) = (BTreeSet::new(), BTreeSet::new());
     let mut faults = Vec::new();
     for step in &steps.services {
         let unit = step.service.unit();
@@ -150,35 +155,66 @@ fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) 
             (false, true) => &["disable", "stop"],
             (false, false) => &[],
         };
-        let wrong: Vec<String> = words.iter().filter_map(|word| ask(&[word, unit])).collect();
-        if let Some(wrong) = wrong.into_iter().next() {
-            failed.insert(step.service);
-            faults.push(Fault::new(unit, wrong).hint(format!("`journalctl -b -u {unit}` says why")));
+        let wrong: Vec<Wrong> = words.iter().filter_map(|word| ask(&[word, unit]).err()).collect();
+        if let Some(first) = wrong.first() {
+            let hint = match first {
+                Wrong::Failed(_) => format!("`journalctl -b -u {unit}` says why"),
+                Wrong::Unasked(_) => "the next run of `configure receive` asks again".to_owned(),
+            };
+            faults.push(Fault::new(unit, first.rule()).hint(hint));
+            let unheard = wrong.iter().any(|one| matches!(one, Wrong::Unasked(_)));
+            if unheard { &mut unasked } else { &mut failed }.insert(step.service);
         } else if let Some(last) = words.last() {
             let done = if *last == "restart" { "restarted" } else { "stopped: the settings turn it off" };
             crate::console::say(&format!("{unit}: {done}\n"));
         }
     }
     if steps.hosts
-        && let Some(wrong) = ask(&["start", "--no-block", "hosts-refresh.service"])
+        && let Err(wrong) = ask(&["start", "--no-block", "hosts-refresh.service"])
     {
-        faults.push(Fault::new("hosts-refresh", wrong).hint("its timer starts it within five minutes"));
+        faults
+            .push(Fault::new("hosts-refresh", wrong.rule()).hint("its timer starts it within five minutes"));
     }
     if !steps.services.is_empty() {
         let _lock = lock::take(root)?;
-        record.set("RESTART", "");
+        // another delivery came meanwhile: it took over what waited, and writes down what became of it
+        if !record.is_still(root)? {
+            return outcome(faults);
+        }
+        record.set_services("RESTART", &unasked);
         record.set_services("FAILED", &failed);
         record.write(root, &Accounts::read(root)?.ids(), SystemTime::now())?;
     }
+    outcome(faults)
+}
+
+fn outcome(faults: Vec<Fault>) -> Result<()> {
     if faults.is_empty() { Ok(()) } else { Err(Refusal { class: Class::Io, faults }) }
 }
 
-/// Asks `systemctl`; what went wrong.
-fn ask(words: &[&str]) -> Option<String> {
+/// What went wrong when `systemctl` was asked.
+enum Wrong {
+    /// It said no: the service's own affair, which is told and not tried again.
+    Failed(String),
+    /// It could not be run at all.
+    Unasked(String),
+}
+
+impl Wrong {
+    fn rule(&self) -> &str {
+        let (Self::Failed(rule) | Self::Unasked(rule)) = self;
+        rule
+    }
+}
+
+/// Asks `systemctl`.
+fn ask(words: &[&str]) -> std::result::Result<(), Wrong> {
     let what = words.first().copied().unwrap_or_default();
     match systemctl(words) {
-        Ok(status) if status.success() => None,
-        Ok(status) => Some(format!("wanted `systemctl {what}` to succeed: it ended with {status}")),
-        Err(error) => Some(format!("cannot run systemctl: {error}")),
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            Err(Wrong::Failed(format!("wanted `systemctl {what}` to succeed: it ended with {status}")))
+        }
+        Err(error) => Err(Wrong::Unasked(format!("cannot run systemctl: {error}"))),
     }
 }

@@ -18,7 +18,7 @@
 use crate::accounts::Ids;
 use crate::layers::Layer;
 use crate::plan::Plan;
-use crate::refusal::Result;
+use crate::refusal::{Class, Result};
 use crate::root::Root;
 use crate::services::Service;
 use std::collections::BTreeSet;
@@ -34,11 +34,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// From `root`; one that cannot be read is as none: it holds nothing that a delivery does not bring again.
-    #[must_use]
-    pub fn read(root: &Root) -> Self {
-        let before = crate::bootstrap::layer(root, RECORD).ok().flatten().unwrap_or_default();
-        Self { now: before.clone(), before }
+    /// From `root`. One that is no record is as none: only root can have spoilt it, and a delivery makes a new one. A disk
+    /// that cannot say is another matter: restarts that wait and the number of the last delivery would be forgotten.
+    pub fn read(root: &Root) -> Result<Self> {
+        let before = match crate::bootstrap::layer(root, RECORD) {
+            Ok(before) => before.unwrap_or_default(),
+            Err(refusal) if refusal.class == Class::Input => Layer::default(),
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(Self { now: before.clone(), before })
     }
 
     /// The value of `key`, empty when it has none.
@@ -63,6 +67,12 @@ impl Record {
     pub fn set_services(&mut self, key: &str, services: &BTreeSet<Service>) {
         let names: Vec<&str> = services.iter().map(|service| service.unit()).collect();
         self.set(key, &names.join(","));
+    }
+
+    /// Whether `root` has just this one: nobody has taken a delivery since it was put there.
+    pub fn is_still(&self, root: &Root) -> Result<bool> {
+        let found = Self::read(root)?;
+        Ok(found.now.iter().map(pair).eq(self.now.iter().map(pair)))
     }
 
     /// Adds it to `plan`; the same record again is the same file.

@@ -1,19 +1,25 @@
 //! What every image gets: how big it is, how much memory it takes, whose code is in it.
 
-use crate::node::{Node, cargo, program};
+use crate::node::{Node, build, cargo};
 
-/// One file of at most a megabyte that needs no other.
+/// One file of at most a megabyte that needs no other, for each architecture; the compiler comes with both.
 #[test]
-fn the_program_is_small_and_static() {
-    let bytes = std::fs::read(program()).unwrap();
-    assert!(bytes.len() <= 1_000_000, "{} bytes", bytes.len());
-    assert_eq!(bytes[..5], *b"\x7fELF\x02");
-    let number = |at: usize, size: usize| -> usize {
-        bytes[at..at + size].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
-    };
-    // Elf64_Ehdr: e_phoff, e_phentsize, e_phnum; PT_INTERP is 3
-    let (start, size, count) = (number(32, 8), number(54, 2), number(56, 2));
-    assert!(count > 0 && (0..count).all(|at| number(start + at * size, 4) != 3), "wanted no interpreter");
+fn the_program_is_small_and_static_on_both_architectures() {
+    // e_machine and e_type of the ELF specification: EM_X86_64, ET_DYN: at another address each time; EM_AARCH64, ET_EXEC, as
+    // the compiler makes no other static program for it
+    for (arch, machine, kind) in [("x86_64", 62, 3), ("aarch64", 183, 2)] {
+        let bytes = std::fs::read(build(arch)).unwrap();
+        assert!(bytes.len() <= 1_000_000, "{arch}: {} bytes", bytes.len());
+        assert_eq!(bytes[..5], *b"\x7fELF\x02", "{arch}");
+        let number = |at: usize, size: usize| -> usize {
+            bytes[at..at + size].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+        };
+        assert_eq!((number(18, 2), number(16, 2)), (machine, kind), "{arch}");
+        // Elf64_Ehdr: e_phoff, e_phentsize, e_phnum; PT_INTERP is 3
+        let (start, size, count) = (number(32, 8), number(54, 2), number(56, 2));
+        let interpreter = |at: usize| number(start + at * size, 4) == 3;
+        assert!(count > 0 && !(0..count).any(interpreter), "{arch}: wanted no interpreter");
+    }
 }
 
 #[test]

@@ -6,6 +6,9 @@ use configure::root::Root;
 
 const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EROFS", "EDQUOT"];
 
+/// A shell that lets no file become longer than a kilobyte: a write is cut there, and the next one fails.
+pub(crate) const SHORT: &str = "trap '' XFSZ; ulimit -f 2; exec \"$@\"";
+
 /// Each change of the disk fails with each of `errors`, each time in a copy of `node`.
 fn check(node: &Node, command: &[&str], errors: &[&str]) {
     let undisturbed = node.again();
@@ -133,5 +136,18 @@ fn f10_a_disk_without_room_without_inodes_or_without_writing_keeps_the_old_set()
         let (code, said, difference) = on_a_small_disk(options, fill);
         assert!(code == 6 && said.contains(wanted), "{fill}: {code}: {said}");
         assert!(difference.is_empty(), "{fill}: {difference:?}");
+    }
+}
+
+#[test]
+fn f10_writes_that_end_short_keep_the_old_set() {
+    for node in [Node::fresh(), Node::merged()] {
+        let old = node.snapshot();
+        let output = node.run_in_shell(SHORT, &["configure"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(6) && said.contains("File too large"), "{said}");
+        let now = node.snapshot();
+        assert!(now.has_only_whole_files(&old, &old), "{:?}", now.difference(&old));
+        node.succeed(&["configure"]);
     }
 }

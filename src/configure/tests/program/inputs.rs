@@ -2,6 +2,7 @@
 
 use crate::node::{DELIVERY, DETECTED, MUTABLE, Node};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// Runs in a copy of `node` that `damage` was done to; it must be refused for `wanted`, and change nothing.
 fn refused(node: &Node, wanted: &str, damage: impl FnOnce(&Node)) {
@@ -89,4 +90,22 @@ fn f12_nobody_who_listens_is_no_reason_to_stop() {
     for script in ["exec \"$@\" >&- 2>&-", "exec \"$@\" >/dev/full 2>/dev/full"] {
         assert_eq!(broken.run_in_shell(script, &["configure"]).status.code(), Some(8), "{script}");
     }
+}
+
+#[test]
+fn directories_that_drifted_are_mended_wherever_they_are() {
+    let node = Node::booted();
+    let whole = node.snapshot();
+    for path in ["var/lib/kubelet", "var/log/containers", "var/lib/fluent-bit", "opt/key", "opt/zot/storage"]
+    {
+        fs::set_permissions(node.at(path), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    fs::remove_dir(node.at("var/log/pods")).unwrap();
+    if crate::node::is_root() {
+        std::os::unix::fs::chown(node.at("var/lib/kubelet"), Some(0), Some(0)).unwrap();
+    }
+    assert!(node.snapshot() != whole);
+    node.succeed(&["configure"]);
+    let now = node.snapshot();
+    assert!(now == whole, "{:?}", now.difference(&whole));
 }

@@ -10,6 +10,7 @@ mod inputs;
 mod killed;
 mod modes;
 mod node;
+mod received;
 mod shells;
 mod snapshot;
 mod strace;

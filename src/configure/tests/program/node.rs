@@ -13,6 +13,9 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 pub(crate) const MUTABLE: &str = "opt/podplane/etc/mutable.env";
 pub(crate) const DETECTED: &str = "opt/podplane/etc/detected.env";
 pub(crate) const DELIVERY: &str = "opt/nstance-agent/recv/mutable.env";
+pub(crate) const RECORD: &str = "opt/podplane/etc/received";
+/// Where a root may have a `systemctl` that only writes down what it is asked.
+pub(crate) const TOOLS: &str = "run/tools";
 
 const USERS: [(&str, u32); 11] = [
     ("root", 0),
@@ -147,7 +150,13 @@ impl Node {
     /// Runs it to its end.
     pub(crate) fn run(&self, command: &[&str]) -> Output {
         let words = self.words(command);
-        start(&words.iter().map(String::as_str).collect::<Vec<_>>())
+        self.start(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Starts `words`, with this root's own `systemctl` before the machine's.
+    pub(crate) fn start(&self, words: &[&str]) -> Output {
+        let machine = std::env::var("PATH").unwrap();
+        start_with_path(words, &format!("{}:{machine}", self.at(TOOLS).display()))
     }
 
     /// Runs it, and it must do what it is told.
@@ -161,7 +170,7 @@ impl Node {
         let words = self.words(command);
         let mut all = vec!["sh", "-c", script, "sh"];
         all.extend(words.iter().map(String::as_str));
-        start(&all)
+        self.start(&all)
     }
 }
 
@@ -169,38 +178,45 @@ impl Node {
 /// directory of its own.
 pub(crate) fn program() -> String {
     static PROGRAM: OnceLock<String> = OnceLock::new();
-    let build = || {
-        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-        let folder =
-            std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{ROOT}/target")) + "/image";
-        let words = "build --quiet --locked --package configure --profile configure --target-dir";
-        let mut words: Vec<&str> = words.split(' ').collect();
-        words.extend([folder.as_str(), "--target", &target]);
-        cargo(&words);
-        format!("{folder}/{target}/configure/configure")
-    };
+    let build = || build(std::env::consts::ARCH);
     PROGRAM.get_or_init(|| std::env::var("VMBAKE_CONFIGURE").unwrap_or_else(|_| build())).clone()
+}
+
+/// The program for `arch`, built as images get it.
+pub(crate) fn build(arch: &str) -> String {
+    let target = format!("{arch}-unknown-linux-musl");
+    let folder = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{ROOT}/target")) + "/image";
+    let words = "build --quiet --locked --package configure --profile configure --target-dir";
+    let mut words: Vec<&str> = words.split(' ').collect();
+    words.extend([folder.as_str(), "--target", &target]);
+    cargo(&words);
+    format!("{folder}/{target}/configure/configure")
 }
 
 /// What cargo says, in the workspace.
 #[expect(clippy::disallowed_methods, reason = "the package has no dependency to run programs with")]
 pub(crate) fn cargo(words: &[&str]) -> String {
-    let flags = "-Clinker=rust-lld\u{1f}-Clink-self-contained=yes";
+    let flags: Vec<&str> = include_str!("../../rustc-flags.txt").lines().collect();
     let mut command = Command::new(env!("CARGO"));
-    command.args(words).current_dir(ROOT).env("CARGO_ENCODED_RUSTFLAGS", flags).env_remove("RUSTFLAGS");
+    command.args(words).current_dir(ROOT);
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).env_remove("RUSTFLAGS");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Starts a program with neither input nor environment, and waits for it.
-#[expect(clippy::disallowed_methods, reason = "exit codes and signals of children are what is tested")]
 pub(crate) fn start(words: &[&str]) -> Output {
+    start_with_path(words, &std::env::var("PATH").unwrap())
+}
+
+#[expect(clippy::disallowed_methods, reason = "exit codes and signals of children are what is tested")]
+fn start_with_path(words: &[&str], path: &str) -> Output {
     let (program, arguments) = words.split_first().unwrap();
     Command::new(program)
         .args(arguments)
         .env_clear()
-        .env("PATH", std::env::var("PATH").unwrap())
+        .env("PATH", path)
         .env("LC_ALL", "C")
         .stdin(std::process::Stdio::null())
         .output()

@@ -1,5 +1,6 @@
 //! A tree as a value, and what it may be between two others.
 
+use crate::node::{RECORD, TOOLS};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
@@ -11,7 +12,7 @@ pub(crate) struct Entry {
     pub(crate) directory: bool,
     mode: u32,
     owner: (u32, u32),
-    content: String,
+    pub(crate) content: String,
 }
 
 /// Every name below a root.
@@ -100,17 +101,15 @@ fn walk(root: &Path, directory: &Path, out: &mut BTreeMap<String, Entry>) {
         let path = entry.unwrap().path();
         let metadata = path.symlink_metadata().unwrap();
         let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        // not of the node
+        if name == TOOLS {
+            continue;
+        }
         let content = if metadata.is_symlink() {
             fs::read_link(&path).unwrap().display().to_string()
         } else if metadata.is_file() {
             let text = String::from_utf8(fs::read(&path).unwrap()).unwrap();
-            // the time of the first run is the one thing that a clock decides
-            if name.ends_with("bootstrap.done") && text.starts_with("completed_at=2") && text.ends_with("Z\n")
-            {
-                "completed_at=T".to_owned()
-            } else {
-                text
-            }
+            without_times(&name, text)
         } else {
             String::new()
         };
@@ -131,7 +130,20 @@ fn walk(root: &Path, directory: &Path, out: &mut BTreeMap<String, Entry>) {
     }
 }
 
-/// Copies what is in `from` into `to`, with modes, owners and links.
+/// The times of the first run and of the last delivery are all that a clock decides.
+fn without_times(name: &str, text: String) -> String {
+    let is_time = |line: &str, start: &str, end: &str| line.starts_with(start) && line.ends_with(end);
+    if name.ends_with("bootstrap.done") && is_time(&text, "completed_at=2", "Z\n") {
+        return "completed_at=T".to_owned();
+    }
+    if name != RECORD {
+        return text;
+    }
+    let lines = text.lines().map(|line| if is_time(line, "AT='2", "Z'") { "AT=T" } else { line });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Copies what is in `from` into `to`, with modes, owners, times of files, and links.
 pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let source = entry.unwrap().path();
@@ -144,6 +156,9 @@ pub(crate) fn copy(from: &Path, to: &Path) {
             copy(&source, &target);
         } else {
             fs::write(&target, fs::read(&source).unwrap()).unwrap();
+            // a run waits when the last delivery was just now
+            let file = fs::File::options().write(true).open(&target).unwrap();
+            file.set_modified(metadata.modified().unwrap()).unwrap();
         }
         lchown(&target, Some(metadata.uid()), Some(metadata.gid())).unwrap();
         if !metadata.is_symlink() {

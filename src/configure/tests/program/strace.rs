@@ -1,6 +1,6 @@
 //! strace: which system calls a run makes, and what happens when one of them fails or is the last.
 
-use crate::node::{Node, start};
+use crate::node::Node;
 use std::collections::BTreeMap;
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,13 +33,17 @@ pub(crate) fn trace(node: &Node, command: &[&str]) -> Vec<Point> {
     let words = node.words(command);
     let mut all = vec!["strace", "-f", "-qq", "-s", "200", "-o", file.path().to_str().unwrap(), "--"];
     all.extend(words.iter().map(String::as_str));
-    let output = start(&all);
+    let output = node.start(&all);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut counts = BTreeMap::<String, usize>::new();
     let text = String::from_utf8_lossy(&std::fs::read(file.path()).unwrap()).into_owned();
+    // the first process is ours; what it starts counts its calls for itself
+    let own = text.split(' ').next().unwrap();
     let points: Vec<Point> = text
         .lines()
-        .map(|line| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' '))
+        .filter_map(|line| line.strip_prefix(own)?.strip_prefix(' '))
+        .map(str::trim_start)
+        .filter(|line| !line.starts_with("<..."))
         .filter_map(|line| {
             let (call, _) = line.split_once('(')?;
             let nth = counts.entry(call.to_owned()).and_modify(|count| *count += 1).or_insert(1);
@@ -58,7 +62,7 @@ pub(crate) fn inject(node: &Node, command: &[&str], point: &Point, what: &str) -
     let words = node.words(command);
     let mut all = vec!["strace", "-qq", "-o", "/dev/null", "-e", &only, "-e", &rule, "--"];
     all.extend(words.iter().map(String::as_str));
-    start(&all)
+    node.start(&all)
 }
 
 /// Does `each` for all `points`, on two processors.

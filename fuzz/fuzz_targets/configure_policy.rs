@@ -1,0 +1,4 @@
+//! `configure::fuzz::policy`: see there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| configure::fuzz::policy(bytes));
