@@ -186,8 +186,10 @@ pub fn apt(dir: &Path, arch: Arch) -> Result<Shell> {
 /// The packages `names` alone, without what they depend on, in apt's folder `dir`; their paths in the order of `names`.
 pub fn download(shell: &Shell, dir: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
     let archives = dir.join("archives");
-    shell.change_dir(&archives);
+    // apt does not list what lies in the folder that it is in
+    shell.change_dir(dir.join("empty"));
     let listed = cmd!(shell, "apt-get --quiet --quiet --print-uris download {names...}").quiet().read()?;
+    shell.change_dir(&archives);
     cmd!(shell, "apt-get --quiet --quiet download {names...}").quiet().ignore_stdout().run()?;
     // 'URI' NAME SIZE DIGEST, in no order that is promised
     let files: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').nth(1)).collect();

@@ -3,10 +3,12 @@
 //! ```text
 //! packages, by name ─────────┐
 //! components: .debs, files ──┼─ claims ─settle─► tree ─exclude─┐
-//! recipe: directories, files,┘                                 ├─ + accounts, effects, module indexes, initrd, units, caches, dpkg database, manifest ─► Tree
+//! recipe: directories, files,┘                                 ├─ + what the bake makes ─► Tree
 //! links, configure                                             │
 //! sysusers.d of all, base-passwd's masters ─► accounts ────────┘
 //! ```
+//! The bake makes: accounts, indexes of kernel modules, initrds, links of units, dpkg's database, the manifest.
+//!
 //! What a package or recipe wants is a claim on a path; `claim` says who has it. What the bake makes itself comes
 //! last and clashes with whatever is there: a recipe that wants its own `/etc/passwd` is told so. Times later than
 //! the plan's epoch become the epoch.
@@ -45,7 +47,8 @@ pub struct Inputs<'a> {
     pub packages: BTreeMap<Name, Package>,
     /// The components, by name.
     pub components: BTreeMap<Name, Unpacked>,
-    /// Reads a range of a blob whole; asked only for small files (conffiles, sysusers.d, units).
+    /// Reads a range of a blob whole; asked only for small files (conffiles, sysusers.d, units) and
+    /// kernel modules.
     pub read: &'a dyn Fn(&Stored) -> Result<Vec<u8>>,
     /// Where what is slow to find out is kept for the next bake.
     pub memory: &'a dyn Memory,

@@ -46,7 +46,9 @@ pub fn parse(text: &str) -> Result<Root, String> {
             Some(name) => Root::Name(name.replace('/', "!")),
             None if is_number(value) => Root::Number(value.to_owned()),
             None => {
-                return Err("wanted /dev/NAME, PARTUUID=, PARTLABEL=, UUID=, LABEL= or MAJOR:MINOR".to_owned());
+                return Err(
+                    "wanted /dev/NAME, PARTUUID=, PARTLABEL=, UUID=, LABEL= or MAJOR:MINOR".to_owned()
+                );
             }
         },
         _ => return Err(format!("`{tag}=` is not known")),

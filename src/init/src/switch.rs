@@ -4,7 +4,7 @@
 use crate::disks::Device;
 use crate::options;
 use crate::settings::Settings;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 use std::convert::Infallible;
@@ -78,9 +78,8 @@ fn is_program(path: &str) -> bool {
     let relative = path.trim_start_matches('/');
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     match rustix::fs::openat2(&root, relative, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-        // root may execute what anybody may; rustix refuses to ask access(2) of a descriptor
         Ok(file) => rustix::fs::fstat(&file).is_ok_and(|found| {
-            rustix::fs::FileType::from_raw_mode(found.st_mode).is_file() && found.st_mode & 0o111 != 0
+            FileType::from_raw_mode(found.st_mode).is_file() && found.st_mode & 0o111 != 0
         }),
         Err(_) => false,
     }

@@ -97,6 +97,10 @@ impl Running {
     pub(crate) fn wait_for(&mut self, wanted: &str) -> Result<()> {
         let until = Instant::now() + PATIENCE;
         while !self.text.contains(wanted) {
+            // a machine that stands still shows nothing more
+            for end in ["reboot: System halted", "Kernel panic"] {
+                ensure!(!self.text.contains(end), "`{end}` before `{wanted}`:\n{}", self.text);
+            }
             let left = until.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
                 Ok(some) => self.text.push_str(&String::from_utf8_lossy(&some)),

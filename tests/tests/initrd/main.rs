@@ -19,7 +19,7 @@ fn root_mount(console: &str) -> Result<(&str, &str, &str)> {
     found.with_context(|| format!("no root in\n{console}"))
 }
 
-fn loaded<'a>(console: &'a str) -> impl Iterator<Item = &'a str> {
+fn loaded(console: &str) -> impl Iterator<Item = &str> {
     console.lines().filter_map(|line| line.strip_prefix("/proc/modules: ")?.split(' ').next())
 }
 

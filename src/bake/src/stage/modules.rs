@@ -149,15 +149,10 @@ fn of_kernel(
         let cause = format!("modules need each other in a circle: {}", names.join(", "));
         refuse(Class::Archive, &directory, cause)
     })?;
-    let module =
-        |(((name, file, content), facts), needs): (((String, &str, &Content), Facts), Vec<usize>)| Module {
-            file: file.to_owned(),
-            name,
-            facts,
-            needs,
-            content: content.clone(),
-        };
-    let modules = chosen.into_iter().zip(facts).zip(needs).map(module).collect();
+    let mut modules = Vec::with_capacity(chosen.len());
+    for (((name, file, content), facts), needs) in chosen.into_iter().zip(facts).zip(needs) {
+        modules.push(Module { file: file.to_owned(), name, facts, needs, content: content.clone() });
+    }
     Ok(Modules {
         modules,
         builtin: text("modules.builtin")?,
