@@ -97,7 +97,7 @@ pub(crate) fn ext4<'t>(tree: &'t Tree, options: &Options) -> Result<Image<'t>> {
     let mut records = vec![resize::resize(&placed.geometry, placed.resize, epoch, &mut raw), journal];
     let places = std::mem::take(&mut placed.inodes);
     for ((inode, body), place) in inodes.iter().zip(bodies).zip(places) {
-        records.push(fields(inode, body, place, &seeds, &mut raw)?);
+        records.push(fields(inode, body, &place, &seeds, &mut raw)?);
     }
     tables(&placed.geometry, &records, &seeds, &mut raw);
     let directories: Vec<u32> =
@@ -131,7 +131,7 @@ fn time(path: &str, seconds: i64) -> Result<Time, Unfit> {
 fn fields(
     inode: &Inode<'_>,
     body: Body,
-    place: Place,
+    place: &Place,
     seeds: &Seeds,
     raw: &mut Raw,
 ) -> Result<Fields, Unfit> {

@@ -61,8 +61,9 @@ pub(super) fn crc32c(mut sum: u32, bytes: &[u8]) -> u32 {
 const fn tables() -> [[u32; 256]; 8] {
     let mut tables = [[0; 256]; 8];
     let mut byte = 0;
+    let mut value = 0;
     while byte < 256 {
-        let mut sum = byte as u32;
+        let mut sum = value;
         let mut bit = 0;
         while bit < 8 {
             sum = (sum >> 1) ^ if sum & 1 == 1 { POLYNOMIAL } else { 0 };
@@ -70,6 +71,7 @@ const fn tables() -> [[u32; 256]; 8] {
         }
         tables[0][byte] = sum;
         byte += 1;
+        value += 1;
     }
     let mut table = 1;
     while table < 8 {

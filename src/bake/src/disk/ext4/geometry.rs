@@ -58,7 +58,9 @@ pub(super) struct Geometry {
 impl Geometry {
     /// The shape of at least so many blocks that hold so many inodes, and grow to `grown` blocks.
     pub(super) fn new(least: u64, inodes: u64, grown: u64) -> Self {
-        let blocks = least.max(inodes.div_ceil(GROUP) * GROUP).next_multiple_of(UNIT);
+        // a group has no more inodes than blocks: as many groups as it takes, the last of any size
+        let groups = inodes.div_ceil(GROUP).saturating_sub(1);
+        let blocks = least.max(groups * GROUP + 1).next_multiple_of(UNIT);
         let shape = Self::of(blocks, inodes, grown);
         // a last group that has no room for what is its own is made larger
         let last = blocks % GROUP;

@@ -32,7 +32,8 @@ impl Raw {
             let joins = at / ALIGNED <= end.div_ceil(ALIGNED) && at / MOST == open.0 / MOST;
             if open.1.is_empty() || !joins {
                 close(&mut out, std::mem::take(&mut open));
-                open.0 = at / ALIGNED * ALIGNED;
+                // what is not written is not there: no block is copied when the segment grows
+                open = (at / ALIGNED * ALIGNED, Vec::with_capacity(index(MOST) * BLOCK));
             }
             open.1.resize(index(at - open.0) * BLOCK, 0);
             open.1.extend(bytes);
@@ -60,8 +61,9 @@ fn cut(runs: Vec<(u64, Vec<u8>)>) -> impl Iterator<Item = (u64, Vec<u8>)> {
     })
 }
 
-fn close<'t>(out: &mut Vec<Segment<'t>>, (at, bytes): (u64, Vec<u8>)) {
+fn close<'t>(out: &mut Vec<Segment<'t>>, (at, mut bytes): (u64, Vec<u8>)) {
     if !bytes.is_empty() {
+        bytes.shrink_to_fit();
         let chunk = Chunk { len: bytes.len() as u64, parts: vec![Part::Raw(bytes)] };
         out.push(Segment { offset: at * BLOCK as u64, chunk });
     }

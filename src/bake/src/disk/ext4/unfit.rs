@@ -25,7 +25,7 @@ pub(crate) enum Unfit {
     Target(String, usize),
     #[error("`{0}`: wanted a major number below 4096 and a minor number below 1048576, got {1}:{2}")]
     Device(String, u32, u32),
-    #[error("`{0}`: wanted a time from 1901 to 2446, got {1} seconds from 1970")]
+    #[error("`{0}`: wanted a time from 1901 to 2310, got {1} seconds from 1970")]
     Time(String, i64),
     #[error("`{0}`: wanted a file of less than 16 TiB, got {1} bytes")]
     Large(String, u64),

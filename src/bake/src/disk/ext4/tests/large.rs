@@ -3,6 +3,7 @@
 use super::{EPOCH, Volume, file, marked, options, reads_back, tree};
 use crate::disk::ext4::Options;
 use crate::tree::{Meta, Node, PIECE, Tree};
+use std::os::unix::fs::FileExt as _;
 
 fn meta() -> Meta {
     Meta::root(0o644, EPOCH)
@@ -19,8 +20,9 @@ fn index_of(volume: &Volume, directory: &str) -> String {
 
 #[test]
 fn a_directory_gets_an_index_when_it_outgrows_a_block() {
-    // 340 names of four bytes are just one block with the two of each directory
-    for (count, indexed) in [(338, false), (339, false), (340, true), (700, true), (3000, true)] {
+    // 4084 bytes: `.` and `..` and 338 names of twelve bytes each
+    for (count, indexed) in [(337, false), (338, false), (339, true), (340, true), (700, true), (3000, true)]
+    {
         let tree = crowd(count, |nth| format!("{nth:04}"));
         let volume = Volume::of(&tree, &options());
         volume.is_clean();
@@ -66,6 +68,18 @@ fn a_directory_of_seventy_thousand_directories_has_one_link() {
     assert!(said.contains("Links: 1 "), "{said}");
 }
 
+/// Demands that each piece of the marked file `/big` stands where its extents say.
+fn has_its_pieces(volume: &Volume, len: u64) {
+    let pieces = len.div_ceil(PIECE);
+    let commands: Vec<String> = (0..pieces).map(|nth| format!("bmap /big {}", nth * PIECE / 4096)).collect();
+    for (nth, said) in (0..).zip(volume.debugfs(&commands)) {
+        let block: u64 = said.trim().parse().unwrap();
+        let mut mark = [0; 8];
+        volume.file.read_exact_at(&mut mark, block * 4096).unwrap();
+        assert_eq!(u64::from_le_bytes(mark), nth);
+    }
+}
+
 #[test]
 fn a_file_over_4_gib_has_each_piece_in_its_place() {
     let len = (5 << 30) + 12_345;
@@ -77,12 +91,16 @@ fn a_file_over_4_gib_has_each_piece_in_its_place() {
     let volume = Volume::of(&tree, &options());
     volume.is_clean();
     reads_back(&tree, &volume);
-    let pieces = len.div_ceil(PIECE);
-    let commands: Vec<String> = (0..pieces).map(|nth| format!("bmap /big {}", nth * PIECE / 4096)).collect();
-    for (nth, said) in volume.debugfs(&commands).into_iter().enumerate() {
-        let block: u64 = said.trim().parse().unwrap();
-        let mut mark = [0; 8];
-        std::os::unix::fs::FileExt::read_exact_at(&volume.file, &mut mark, block * 4096).unwrap();
-        assert_eq!(u64::from_le_bytes(mark), nth as u64);
-    }
+    has_its_pieces(&volume, len);
+}
+
+#[test]
+fn a_file_of_190_gib_has_extents_of_three_levels() {
+    let len = 190 << 30;
+    let tree = tree([("/big".to_owned(), meta(), marked(len))]);
+    let volume = Volume::of(&tree, &options());
+    volume.is_clean();
+    has_its_pieces(&volume, len);
+    let said = volume.debugfs(&["dump_extents -n /big".to_owned()]).remove(0);
+    assert!(said.contains(" 0/ 2 ") && said.contains(" 1/ 2 "), "{said}");
 }

@@ -2,6 +2,7 @@
 
 use super::{Volume, file, options, origin, path, reads_back};
 use crate::disk::ext4::Options;
+use crate::name::ImagePath;
 use crate::tree::{Entry, Meta, Node, Tree};
 use proptest::prelude::*;
 
@@ -21,7 +22,7 @@ fn node() -> impl Strategy<Value = Node> {
 fn meta() -> impl Strategy<Value = Meta> {
     let name = prop_oneof!["user\\.[a-c]{1,3}", "trusted\\.[a-z]{1,30}", "security\\.[a-z]{1,9}"];
     let xattrs = proptest::collection::btree_map(name, proptest::collection::vec(any::<u8>(), 0..120), 0..5);
-    (0..0o10000_u16, any::<u32>(), any::<u32>(), -(1_i64 << 31)..(1_i64 << 34) - (1 << 31), xattrs)
+    (0..0o10000_u16, any::<u32>(), any::<u32>(), -(1_i64 << 31)..(3_i64 << 32) - (1 << 31), xattrs)
         .prop_map(|(mode, uid, gid, mtime, xattrs)| Meta { mode, uid, gid, mtime, xattrs })
 }
 
@@ -37,7 +38,7 @@ proptest! {
         for (at, meta, node) in entries {
             let at = path(&at);
             // what clashes with what is there, or lies below what is no directory, is left out
-            let above = std::iter::successors(at.parent(), |path| path.parent());
+            let above = std::iter::successors(at.parent(), ImagePath::parent);
             let fits = above.into_iter().all(|path| tree.get(&path).is_none_or(|entry| entry.node == Node::Directory));
             let names = match &node {
                 Node::Hardlink(target) => matches!(tree.get(target), Some(Entry { node: Node::File(_), .. })),
