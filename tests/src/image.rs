@@ -74,6 +74,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         components: vec![component],
         images: Vec::new(),
         configure: None,
+        init: None,
         ids: BTreeMap::new(),
         groups: BTreeMap::new(),
         users: BTreeMap::new(),

@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod image;
+pub mod kernel;
 pub mod outputs;
 pub mod recipes;
 pub mod run;

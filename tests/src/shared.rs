@@ -86,7 +86,8 @@ impl Shared {
             .args(["--kind", image.kind, "--arch", &image.arch.to_string()])
             .option("--lock", self.lock(image)?)
             .option("--manifest", self.manifest(image)?)
-            .option("--configure", self.configure(image.arch)?))
+            .option("--configure", self.configure(image.arch)?)
+            .option("--init", self.init(image.arch)?))
     }
 
     /// A bake of `image` from a store that has all of its inputs, or from mirrors.
@@ -143,9 +144,18 @@ impl Shared {
 
     /// `configure`, built for `arch` as the program builds it.
     pub fn configure(&self, arch: Arch) -> Result<PathBuf> {
-        let path = self.folder.join(format!("configure.{arch}"));
-        self.once(&format!("configure.{arch}"), || {
-            let run = self.run("configure").args(["--arch", &arch.to_string()]);
+        self.built("configure", arch)
+    }
+
+    /// `init`, likewise.
+    pub fn init(&self, arch: Arch) -> Result<PathBuf> {
+        self.built("init", arch)
+    }
+
+    fn built(&self, program: &str, arch: Arch) -> Result<PathBuf> {
+        let path = self.folder.join(format!("{program}.{arch}"));
+        self.once(&format!("{program}.{arch}"), || {
+            let run = self.run("program").args([program, "--arch", &arch.to_string()]);
             run.option("--output", &path).from_folder(workspace::root()).done().map(drop)
         })?;
         Ok(path)

@@ -159,8 +159,9 @@ fn unpacked(base: &Path) -> Result<PathBuf> {
     Ok(tree)
 }
 
-/// Downloads the packages with apt; their paths, sorted.
-fn packages(dir: &Path) -> Result<Vec<PathBuf>> {
+/// apt of its own below `dir`, for packages of Debian 13 for `arch`, with its lists up to date: `apt-get` and `apt-cache`
+/// of the shell work in it.
+pub fn apt(dir: &Path, arch: Arch) -> Result<Shell> {
     for part in [
         "etc/sources.list.d",
         "etc/preferences.d",
@@ -174,14 +175,37 @@ fn packages(dir: &Path) -> Result<Vec<PathBuf>> {
     fs::write(dir.join("dpkg/status"), "")?;
     fs::write(dir.join("etc/sources.list"), sources()?)?;
     let config = dir.join("apt.conf");
-    fs::write(&config, settings(dir)?)?;
-    let archives = dir.join("archives");
-    // apt does not list what it has already: asked with an empty cache, it lists all
-    let empty = format!("Dir::Cache::archives={}", dir.join("empty").display());
+    fs::write(&config, settings(dir, arch)?)?;
     let shell = Shell::new()?;
     shell.set_var("APT_CONFIG", &config);
     shell.set_var("LC_ALL", "C");
     cmd!(shell, "apt-get --quiet --quiet update").quiet().run().context("apt-get update for Debian 13")?;
+    Ok(shell)
+}
+
+/// The packages `names` alone, without what they depend on, in apt's folder `dir`; their paths in the order of `names`.
+pub fn download(shell: &Shell, dir: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
+    let archives = dir.join("archives");
+    // apt does not list what lies in the folder that it is in
+    shell.change_dir(dir.join("empty"));
+    let listed = cmd!(shell, "apt-get --quiet --quiet --print-uris download {names...}").quiet().read()?;
+    shell.change_dir(&archives);
+    cmd!(shell, "apt-get --quiet --quiet download {names...}").quiet().ignore_stdout().run()?;
+    // 'URI' NAME SIZE DIGEST, in no order that is promised
+    let files: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    let file = |name: &&str| {
+        let file = files.iter().find(|file| file.split('_').next() == Some(*name));
+        Ok(archives.join(file.with_context(|| format!("apt did not download `{name}`"))?))
+    };
+    names.iter().map(file).collect()
+}
+
+/// Downloads the packages with apt; their paths, sorted.
+fn packages(dir: &Path) -> Result<Vec<PathBuf>> {
+    let shell = apt(dir, host())?;
+    let archives = dir.join("archives");
+    // apt does not list what it has already: asked with an empty cache, it lists all
+    let empty = format!("Dir::Cache::archives={}", dir.join("empty").display());
     let whole = cmd!(
         shell,
         "apt-get --quiet --quiet -o {empty} --print-uris --yes --no-install-recommends install {WHOLE...}"
@@ -229,10 +253,15 @@ fn sources() -> Result<String> {
     Ok(SUITES.iter().map(|suite| line(suite)).collect())
 }
 
+/// This machine's architecture, or that of most.
+#[must_use]
+pub fn host() -> Arch {
+    if std::env::consts::ARCH == "aarch64" { Arch::Arm64 } else { Arch::Amd64 }
+}
+
 /// apt's settings: all that it keeps is below `dir`, proxies and the like are the machine's.
-fn settings(dir: &Path) -> Result<String> {
+fn settings(dir: &Path, arch: Arch) -> Result<String> {
     let dir = dir.to_str().context("a path that apt can be told")?;
-    let arch = if std::env::consts::ARCH == "aarch64" { Arch::Arm64 } else { Arch::Amd64 };
     Ok(format!(
         "Dir::Etc \"{dir}/etc\";\nDir::Etc::parts \"/etc/apt/apt.conf.d\";\nDir::State \"{dir}\";\n\
          Dir::State::status \"{dir}/dpkg/status\";\nDir::Cache \"{dir}\";\nDir::Cache::archives \"{dir}/archives\";\n\

@@ -54,7 +54,7 @@ fn d14_a_bake_that_has_everything_makes_no_connection_without_being_told() -> Re
 }
 
 #[test]
-fn building_configure_is_the_only_time_that_programs_are_started() -> Result<()> {
+fn building_programs_of_the_image_is_the_only_time_that_programs_are_started() -> Result<()> {
     let shared = Shared::get()?;
     let image = Image { kind: "knd", arch: Arch::Amd64 };
     let (store, scratch) = (shared.warm_store(image)?, shared.scratch()?);
@@ -74,7 +74,7 @@ fn building_configure_is_the_only_time_that_programs_are_started() -> Result<()>
     let toolchain = ["cargo", "rustc", "rustup", "rust-lld", "ld.lld", "gcc-ld", "cc", "vmbake"];
     for path in &started {
         let name = path.rsplit('/').next().unwrap_or(path);
-        // what a crate of `configure` asks of the compiler before it is built is a part of that build
+        // what a crate of such a program asks of the compiler before it is built is a part of that build
         if name == "build-script-build" && path.contains("/image/configure/build/") {
             continue;
         }
@@ -83,7 +83,7 @@ fn building_configure_is_the_only_time_that_programs_are_started() -> Result<()>
             "`{path}` was started, which is no part of the toolchain: {started:?}"
         );
     }
-    // built by the tests or by the bake itself, `configure` is the same, and so is all else
+    // built by the tests or by the bake itself, they are the same, and so is all else
     ensure!(whole(&output, &name)? == shared.reference(image)?);
     Ok(())
 }

@@ -40,10 +40,12 @@ fn check(shared: &Shared, folder: &Path, command: &str) -> Result<()> {
         ["cargo", "xtask", name, ..] if DEVELOPERS.contains(name) => {
             run(&shared.program(), &[name, "--help"]).done()?;
         }
-        ["cargo", "xtask", "bake", args @ ..] => {
-            // the copy has no sources to build it from
-            let configure = shared.configure(BASE.arch)?;
-            run(&shared.program(), &[&["bake"], args].concat()).option("--configure", configure).done()?;
+        ["cargo", "xtask", name @ ("bake" | "fetch" | "plan"), args @ ..] => {
+            // the copy has no sources to build them from
+            run(&shared.program(), &[&[*name], args].concat())
+                .option("--configure", shared.configure(BASE.arch)?)
+                .option("--init", shared.init(BASE.arch)?)
+                .done()?;
         }
         ["cargo", "xtask", args @ ..] => {
             run(&shared.program(), args).done()?;

@@ -46,6 +46,7 @@ fn a_component_that_is_declared_without_a_pin_is_named_when_a_bake_needs_it() ->
         .args(["--kind", "knd", "--arch", "amd64", "--provider", "aws"])
         .option("--lock", shared.lock(KND)?)
         .option("--configure", shared.configure(KND.arch)?)
+        .option("--init", shared.init(KND.arch)?)
         .option("--store", &store)
         .option("--output", &output);
     let ended = refused(&run, 2, &store, &output)?;

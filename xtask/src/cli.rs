@@ -1,7 +1,7 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, cases, configure, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why,
+    bake, bench, cases, configure, fetch, fuzz, inspect, lint, lock, plan, program, store, test, verify, why,
 };
 use clap::{Parser, Subcommand};
 
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Store(store::Args),
     /// Build the boot-time program alone, as it is in an image
     Configure(configure::Args),
+    /// Build one of the programs that run inside an image
+    Program(program::Args),
     /// Run recorded cases of the boot-time program and print which agree
     Cases(cases::Args),
     /// Run every test, after installing what they need
@@ -72,6 +74,7 @@ impl Command {
             Self::Verify(args) => verify::run(&args),
             Self::Store(args) => store::run(&args),
             Self::Configure(args) => configure::run(&args),
+            Self::Program(args) => program::run(&args),
             Self::Cases(args) => cases::run(&args),
             Self::Test(args) => test::run(&args),
             Self::Lint(args) => lint::run(&args),

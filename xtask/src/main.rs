@@ -2,10 +2,10 @@
 
 mod cli;
 mod commands;
-mod configure;
 mod console;
 mod pipeline;
 mod places;
+mod programs;
 mod progress;
 mod project;
 mod relock;

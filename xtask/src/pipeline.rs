@@ -90,6 +90,7 @@ pub(crate) fn tree(
         packages: packages.collect(),
         components: plan.components.iter().map(|component| component.name.clone()).zip(components).collect(),
         read: &|stored| read(store, stored),
+        memory: store,
     };
     let tree = stage::stage(plan, &inputs)?;
     show.step(&format!("laid out {} paths", tree.len()));

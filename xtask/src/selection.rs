@@ -1,5 +1,6 @@
 //! Which image is meant: the arguments that `plan`, `fetch` and `bake` share, and the plan that follows from them.
 
+use crate::programs::{self, Program};
 use crate::project::{self, Project};
 use anyhow::Context as _;
 use bake::lock::{Lock, Request};
@@ -32,6 +33,9 @@ pub(crate) struct Selection {
     /// A boot-time program that is already built, instead of building src/configure
     #[arg(long, value_name = "FILE")]
     pub(crate) configure: Option<PathBuf>,
+    /// The initrd's program, already built, instead of building src/init
+    #[arg(long, value_name = "FILE")]
+    pub(crate) init: Option<PathBuf>,
     /// The folder with image-recipes and manifests [default: the nearest one upwards]
     #[arg(long, value_name = "DIR")]
     pub(crate) project: Option<PathBuf>,
@@ -50,6 +54,8 @@ pub(crate) struct Inputs {
     pub(crate) policy: bake::policy::Policy,
     /// The boot-time program, where the recipe places it.
     pub(crate) configure: Option<Arc<[u8]>>,
+    /// The initrd's program, where the recipe has one.
+    pub(crate) init: Option<Arc<[u8]>>,
 }
 
 impl Selection {
@@ -60,14 +66,12 @@ impl Selection {
         let manifest = self.manifest.clone().unwrap_or_else(|| project.manifest_path(&self.kind, self.arch));
         let manifest = project::manifest(&manifest)?;
         let policy = project.policy()?;
-        let configure = match (&recipe.configure, &self.configure) {
-            (None, _) => None,
-            (Some(_), Some(path)) => {
-                Some(std::fs::read(path).with_context(|| path.display().to_string())?.into())
-            }
-            (Some(_), None) => Some(crate::configure::build(&project, self.arch)?),
+        let program = |is_wanted: bool, program, built: &Option<PathBuf>| {
+            is_wanted.then(|| programs::bytes(&project, program, self.arch, built.as_deref())).transpose()
         };
-        Ok(Inputs { project, recipe, manifest, policy, configure })
+        let configure = program(recipe.configure.is_some(), Program::Configure, &self.configure)?;
+        let init = program(recipe.initrd.is_some(), Program::Init, &self.init)?;
+        Ok(Inputs { project, recipe, manifest, policy, configure, init })
     }
 
     /// Where its lock is.
@@ -124,6 +128,7 @@ impl Selection {
             provider: self.provider,
             epoch: epoch.map(i64::from),
             configure: inputs.configure.clone(),
+            init: inputs.init.clone(),
         };
         Ok(bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices)?)
     }

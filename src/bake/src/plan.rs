@@ -27,6 +27,8 @@ pub use resolved::resolved;
 const FORMAT: u32 = 2;
 /// The zstd level of the tar.
 const LEVEL: i32 = 3;
+/// The zstd level of an initrd: most of it is compressed already, and the rest takes milliseconds at this one.
+const INITRD_LEVEL: i32 = 12;
 
 /// What a bake will do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,6 +61,8 @@ pub struct Plan {
     pub images: Vec<Image>,
     /// The boot-time program.
     pub configure: Option<PlannedConfigure>,
+    /// The program of the initrd.
+    pub init: Option<PlannedInit>,
     /// Fixed ids that packages' sysusers.d files leave open.
     pub ids: BTreeMap<String, u32>,
     /// Groups.
@@ -103,6 +107,24 @@ pub struct PlannedComponent {
 pub struct PlannedConfigure {
     /// Where it goes.
     pub install: recipe::Configure,
+    /// Its digest.
+    pub digest: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its bytes.
+    #[serde(skip)]
+    pub bytes: Arc<[u8]>,
+}
+
+/// The program that finds the root file system, and which modules are beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedInit {
+    /// Modules beyond the usual ones, each loaded when a device asks for it.
+    pub modules: Vec<String>,
+    /// Modules that are loaded in any case.
+    pub load: Vec<String>,
+    /// The zstd level of the initrd.
+    pub level: i32,
     /// Its digest.
     pub digest: Sha256,
     /// Its size in bytes.
@@ -182,6 +204,8 @@ pub struct Choices {
     pub epoch: Option<i64>,
     /// The boot-time program; needed where the recipe has a place for it.
     pub configure: Option<Arc<[u8]>>,
+    /// The program of the initrd; needed where the recipe has one.
+    pub init: Option<Arc<[u8]>>,
 }
 
 /// Decides what a bake does.
@@ -213,6 +237,7 @@ pub fn plan(
         components: components::chosen(recipe, manifest, policy, choices.provider)?,
         images: manifest.images.clone(),
         configure: configure(recipe, choices)?,
+        init: init(recipe, choices)?,
         ids: recipe.ids.clone(),
         groups: recipe.groups.clone(),
         users: recipe.users.clone(),
@@ -306,6 +331,23 @@ fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigu
         (Some(_), None) => Err(refuse("configure", "the recipe places it, and it was not built".to_owned())),
         (Some(install), Some(bytes)) => Ok(Some(PlannedConfigure {
             install: install.clone(),
+            digest: Sha256::of(bytes),
+            size: bytes.len() as u64,
+            bytes: Arc::clone(bytes),
+        })),
+    }
+}
+
+fn init(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedInit>> {
+    match (&recipe.initrd, &choices.init) {
+        (None, _) => Ok(None),
+        (Some(_), None) => {
+            Err(refuse("init", "the recipe has an initrd, and its program was not built".to_owned()))
+        }
+        (Some(initrd), Some(bytes)) => Ok(Some(PlannedInit {
+            modules: initrd.modules.iter().cloned().collect(),
+            load: initrd.load.iter().cloned().collect(),
+            level: INITRD_LEVEL,
             digest: Sha256::of(bytes),
             size: bytes.len() as u64,
             bytes: Arc::clone(bytes),

@@ -16,7 +16,7 @@ pub use layers::{Folder, RootfsFile, combine};
 pub use raw::{Raw, parse};
 
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A whole recipe, with all that it inherits.
@@ -60,6 +60,8 @@ pub struct Recipe {
     pub winners: BTreeMap<ImagePath, String>,
     /// Where the boot-time program goes, and the names that it also answers to.
     pub configure: Option<Configure>,
+    /// The initrd that is made for each kernel.
+    pub initrd: Option<Initrd>,
     /// How its disks are laid out.
     pub disk: Disk,
 }
@@ -189,6 +191,15 @@ pub struct Configure {
     pub access: Access,
     /// Links to it.
     pub links: Vec<ImagePath>,
+}
+
+/// What is in the initrd beyond what finds the usual disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Initrd {
+    /// Modules that are loaded when a device asks for them.
+    pub modules: BTreeSet<String>,
+    /// Modules that are loaded in any case.
+    pub load: BTreeSet<String>,
 }
 
 impl Recipe {

@@ -3,10 +3,12 @@
 //! ```text
 //! packages, by name ─────────┐
 //! components: .debs, files ──┼─ claims ─settle─► tree ─exclude─┐
-//! recipe: directories, files,┘                                 ├─ + accounts, units, dpkg database, manifest ─► Tree
+//! recipe: directories, files,┘                                 ├─ + what the bake makes ─► Tree
 //! links, configure                                             │
 //! sysusers.d of all, base-passwd's masters ─► accounts ────────┘
 //! ```
+//! The bake makes: accounts, indexes of kernel modules, initrds, links of units, dpkg's database, the manifest.
+//!
 //! What a package or recipe wants is a claim on a path; `claim` says who has it. What the bake makes itself comes
 //! last and clashes with whatever is there: a recipe that wants its own `/etc/passwd` is told so. Times later than
 //! the plan's epoch become the epoch.
@@ -19,15 +21,19 @@ mod components;
 mod control;
 mod dpkg;
 mod exclude;
+mod initrd;
 mod installed;
+mod modules;
 mod overlay;
 mod packages;
 mod units;
 
+use crate::digest::Sha256;
 use crate::lock::LockedPackage;
 use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::store::Store;
 use crate::tree::{ALIASES, Content, Entry, Meta, Node, Origin, Stored, Tree, TreeError};
 use crate::unpack::{Package, Unpacked};
 use std::collections::BTreeMap;
@@ -38,8 +44,41 @@ pub struct Inputs<'a> {
     pub packages: BTreeMap<Name, Package>,
     /// The components, by name.
     pub components: BTreeMap<Name, Unpacked>,
-    /// Reads a range of a blob whole; asked only for small files (conffiles, sysusers.d, units).
+    /// Reads a range of a blob whole; asked only for small files (conffiles, sysusers.d, units) and
+    /// kernel modules.
     pub read: &'a dyn Fn(&Stored) -> Result<Vec<u8>>,
+    /// Where what is slow to find out is kept for the next bake.
+    pub memory: &'a dyn Memory,
+}
+
+/// Keeps what was found out about inputs, under a digest of those inputs. What is not kept, or not there any more, is
+/// found out again: nothing depends on it but time.
+pub trait Memory {
+    /// What was kept for `key`; `sort` says what it is, and how it is written.
+    fn recall(&self, sort: &'static str, key: &Sha256) -> Option<Vec<u8>>;
+    /// Keeps `bytes`.
+    fn keep(&self, sort: &'static str, key: &Sha256, bytes: &[u8]);
+}
+
+/// The notes of a store.
+impl Memory for Store {
+    fn recall(&self, sort: &'static str, key: &Sha256) -> Option<Vec<u8>> {
+        self.note(sort, key)
+    }
+
+    fn keep(&self, sort: &'static str, key: &Sha256, bytes: &[u8]) {
+        // a store that is full or read-only stops no bake
+        let _ = self.put_note(sort, key, bytes);
+    }
+}
+
+/// No memory at all.
+impl Memory for () {
+    fn recall(&self, _: &'static str, _: &Sha256) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn keep(&self, _: &'static str, _: &Sha256, _: &[u8]) {}
 }
 
 /// Lays out the tree of the image that `plan` describes.
@@ -58,6 +97,12 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     check_aliases(&tree, &through)?;
     exclude::exclude(plan, &mut tree)?;
     put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
+    let kernels = modules::read(&tree, inputs.read, inputs.memory)?;
+    for kernel in &kernels {
+        put(&mut tree, plan, "kernel modules", kernel.files()?)?;
+    }
+    let initrds = initrd::files(plan, &tree, &kernels, inputs.read)?;
+    put(&mut tree, plan, "initrd", initrds)?;
     let units = units::links(plan, &tree, inputs.read)?;
     put(&mut tree, plan, "units", units)?;
     put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;

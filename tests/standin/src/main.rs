@@ -4,7 +4,7 @@
 //! program: each copy has bytes, and so a digest, of its own, and stays the ELF file that the linker made.
 //!
 //! Asked for its version it says so and ends; otherwise it prints how it was started, as one line of JSON, and stays
-//! up until a signal ends it, as a service does.
+//! up until a signal ends it, as a service does. As the first program of a machine it also shows that.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
@@ -25,9 +25,27 @@ fn main() {
         return;
     }
     println!("{}", started(&name, &version, &args));
+    if std::process::id() == 1 {
+        show_machine();
+    }
     loop {
         std::thread::park();
     }
+}
+
+/// As the first program of a machine: what is mounted, what the kernel was told, and what is in the root.
+fn show_machine() {
+    for file in ["/proc/mounts", "/proc/cmdline", "/proc/modules"] {
+        for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
+            println!("{file}: {line}");
+        }
+    }
+    let names = std::fs::read_dir("/").into_iter().flatten().filter_map(Result::ok);
+    let mut names: Vec<String> =
+        names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    println!("/: {}", names.join(" "));
+    println!("stand-in: that is all");
 }
 
 /// Its name and version. The array is read behind `black_box`, or the compiler would fold the padding into the code

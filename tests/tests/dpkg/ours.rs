@@ -75,7 +75,7 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
         )?;
         Ok(bytes)
     };
-    let tree = stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read })?;
+    let tree = stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read, memory: &store })?;
     Ok(Ours { debs: known, tree, store })
 }
 
@@ -99,6 +99,7 @@ fn plan(packages: Vec<LockedPackage>) -> Result<Plan> {
         components: Vec::new(),
         images: Vec::new(),
         configure: None,
+        init: None,
         ids: ids.collect(),
         groups: BTreeMap::new(),
         users: BTreeMap::new(),

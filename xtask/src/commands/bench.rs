@@ -10,6 +10,7 @@ mod measure;
 mod peers;
 mod table;
 
+use crate::programs::{self, Program};
 use crate::project::Project;
 use crate::{console, tools};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -132,7 +133,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Runs the bench of the boot-time program's own package with the program that images get.
 fn boot() -> Result<()> {
     ensure!(tools::is_there("strace"), "`strace` is missing; `apt-get install strace` brings it");
-    let program = crate::configure::program(&Project::find(None)?, crate::commands::cases::here()?)?;
+    let program =
+        programs::program(&Project::find(None)?, Program::Configure, crate::commands::cases::here()?)?;
     let (shell, cargo) = (tools::shell()?, tools::cargo());
     let bench = cmd!(shell, "{cargo} bench --quiet --locked --package configure --bench boot");
     Ok(bench.env("VMBAKE_CONFIGURE", program).quiet().run()?)
@@ -229,13 +231,9 @@ fn ours_hashed(inputs: &Inputs) -> Result<Sample> {
 
 /// The level of the plan, so that the floor compresses as much.
 fn level(shell: &Shell, inputs: &Inputs) -> Result<i32> {
-    let (program, lock, configure, arch) =
-        (&inputs.program, &inputs.lock_path, &inputs.configure, inputs::arch());
+    let (program, lock, built, arch) = (&inputs.program, &inputs.lock_path, inputs.built(), inputs::arch());
     let kind = inputs::KIND;
-    let plan = cmd!(
-        shell,
-        "{program} plan --kind {kind} --arch {arch} --lock {lock} --configure {configure} --json"
-    );
+    let plan = cmd!(shell, "{program} plan --kind {kind} --arch {arch} --lock {lock} {built...} --json");
     let plan: serde_json::Value = serde_json::from_str(&plan.quiet().read()?)?;
     let level = plan.pointer("/plan/compression/level").and_then(serde_json::Value::as_i64);
     Ok(i32::try_from(level.context("no `plan.compression.level` in the plan")?)?)

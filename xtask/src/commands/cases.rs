@@ -1,5 +1,6 @@
 //! `cases`: recorded cases of the boot-time program, run as root in a root of their own.
 
+use crate::programs::{self, Program};
 use crate::project::Project;
 use crate::tools;
 use anyhow::{Result, bail};
@@ -24,10 +25,10 @@ pub(crate) struct Args {
 /// Builds the program as it is in an image of this machine's architecture, and hands it to the runner of the tests.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let arch = here()?;
-    let program = crate::configure::program(&Project::find(None)?, arch)?;
+    let program = programs::program(&Project::find(None)?, Program::Configure, arch)?;
     let (shell, cargo) = (tools::shell()?, tools::cargo());
     cmd!(shell, "{cargo} build --quiet --release --locked --package tests --bin cases").run()?;
-    let runner = crate::configure::target().join("release/cases");
+    let runner = programs::target().join("release/cases");
     let mut words: Vec<OsString> = vec![runner.into(), program.into(), args.folder.clone().into()];
     words.extend(args.filter.iter().map(OsString::from));
     if !rustix::process::geteuid().is_root() {

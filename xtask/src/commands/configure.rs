@@ -1,8 +1,7 @@
 //! `configure`: the boot-time program alone, as it is in an image.
 
-use crate::console;
-use crate::project::Project;
-use anyhow::{Context as _, Result};
+use crate::programs::Program;
+use anyhow::Result;
 use bake::name::Arch;
 use std::path::PathBuf;
 
@@ -21,10 +20,5 @@ pub(crate) struct Args {
 
 /// Builds it.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let built = crate::configure::program(&Project::find(None)?, args.arch)?;
-    if let Some(output) = &args.output {
-        std::fs::copy(&built, output).with_context(|| format!("cannot write `{}`", output.display()))?;
-    }
-    console::line(args.output.as_ref().unwrap_or(&built).display());
-    Ok(())
+    super::program::build(Program::Configure, args.arch, args.output.as_deref())
 }

@@ -123,6 +123,9 @@ fn summary(report: &Report<'_>) {
     if let Some(configure) = &plan.configure {
         console::line(format!("configure   {} {}", configure.digest, size(configure.size)));
     }
+    if let Some(init) = &plan.init {
+        console::line(format!("init        {} {}", init.digest, size(init.size)));
+    }
     console::line(format!("files       {} of the recipes", plan.files.len()));
     let missing = report.missing.len();
     let inputs = plan.packages.len() + plan.components.len();

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test, with what they need: the release build of this program, and other programs.
 
+use crate::programs::{self, Program};
 use crate::project::Project;
 use crate::tools;
 use anyhow::{Context as _, Result};
@@ -23,7 +24,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (cargo, filter) = (tools::cargo(), &args.filter);
     // end-to-end tests run the program that is running now, not one that may be older
     let xtask = std::env::current_exe().context("cannot tell where this program is")?;
-    let configure = crate::configure::program(&Project::find(None)?, crate::commands::cases::here()?)?;
+    let configure =
+        programs::program(&Project::find(None)?, Program::Configure, crate::commands::cases::here()?)?;
     if filter.is_empty() {
         cmd!(shell, "{cargo} test --release --doc --workspace --locked --quiet").run()?;
     }

@@ -76,6 +76,7 @@ fn empty(kind: Kind) -> Recipe {
         keep: Vec::new(),
         winners: BTreeMap::new(),
         configure: None,
+        initrd: None,
         disk: super::Disk::default(),
     }
 }
@@ -120,6 +121,11 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     recipe.winners.extend(raw.winners.clone());
     if let Some(raw::Configure { path, access, links }) = raw.configure.clone() {
         recipe.configure = Some(Configure { path, access: access.0, links });
+    }
+    if let Some(raw::Initrd { modules, load }) = &raw.initrd {
+        let initrd = recipe.initrd.get_or_insert_default();
+        initrd.modules.extend(modules.iter().map(|module| module.0.clone()));
+        initrd.load.extend(load.iter().map(|module| module.0.clone()));
     }
     recipe.disk.lay(&raw.disk).map_err(|what| folder.refuse(what))?;
     Ok(())

@@ -38,6 +38,7 @@ pub struct Raw {
     #[serde(default)]
     pub(super) winners: BTreeMap<ImagePath, String>,
     pub(super) configure: Option<Configure>,
+    pub(super) initrd: Option<Initrd>,
     #[serde(default)]
     pub(super) disk: super::disk::Raw,
 }
@@ -129,6 +130,13 @@ pub(super) struct Configure {
     pub(super) links: Vec<ImagePath>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Initrd {
+    pub(super) modules: Vec<Module>,
+    pub(super) load: Vec<Module>,
+}
+
 /// `0755`: four octal digits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mode(pub(super) u16);
@@ -144,6 +152,10 @@ pub(super) struct Account(pub(super) String);
 /// The file name of a unit.
 #[derive(Debug, Clone)]
 pub(super) struct Unit(pub(super) String);
+
+/// The name of a kernel module.
+#[derive(Debug, Clone)]
+pub(super) struct Module(pub(super) String);
 
 /// A glob pattern of absolute paths.
 #[derive(Debug, Clone)]
@@ -220,6 +232,18 @@ impl<'de> Deserialize<'de> for Unit {
                 Ok(Self(text))
             }
             _ => Err(D::Error::custom(format!("`{text}` is no file name of a unit"))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Module {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        if (1..=55).contains(&text.len()) && text.bytes().all(plain) {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom(format!("`{text}` is no name of a kernel module, such as `dm_verity`")))
         }
     }
 }

@@ -84,6 +84,7 @@ impl Case {
             components: Vec::new(),
             images: Vec::new(),
             configure: None,
+            init: None,
             ids: BTreeMap::new(),
             groups: BTreeMap::new(),
             users: BTreeMap::new(),
@@ -133,6 +134,19 @@ impl Case {
         });
         self.plan.packages.sort_by(|a, b| a.name.cmp(&b.name));
         self.packages.insert(name.clone(), unpacked(name.as_str(), control, lines, files));
+        self
+    }
+
+    /// Adds a file of any bytes to a package, and the directories above it.
+    pub(super) fn bytes(&mut self, package: &str, at: &str, bytes: Vec<u8>) -> &mut Self {
+        if let Some(package) = self.packages.get_mut(&package.parse::<Name>().unwrap()) {
+            let mut above = members(&[&format!("{at}=")]);
+            above.pop();
+            above.retain(|one| package.members.iter().all(|known| known.path != one.path));
+            package.members.extend(above);
+            let node = Node::File(Content::Inline(bytes.into()));
+            package.members.push(Member { path: path(at), meta: Meta::root(0o644, EPOCH), node });
+        }
         self
     }
 
@@ -197,7 +211,7 @@ impl Case {
     pub(super) fn stage(&self) -> Result<Tree> {
         let read = |_: &Stored| unreachable!("all contents are inline");
         let (packages, components) = (self.packages.clone(), self.components.clone());
-        stage(&self.plan, &Inputs { packages, components, read: &read })
+        stage(&self.plan, &Inputs { packages, components, read: &read, memory: &() })
     }
 
     pub(super) fn refusal(&self) -> Refusal {

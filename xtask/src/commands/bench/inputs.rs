@@ -1,9 +1,11 @@
 //! What is measured with: the packages of today, and one of them changed.
 
-use crate::tools;
+use crate::programs::{self, Program};
+use crate::project::Project;
 use anyhow::{Context as _, Result};
 use bake::digest::{Digest, Sha256};
 use bake::lock::Lock;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ pub(crate) struct Inputs {
     pub(crate) pool: PathBuf,
     /// The boot-time program, built.
     pub(crate) configure: PathBuf,
+    /// The initrd's program, built.
+    pub(crate) init: PathBuf,
 }
 
 impl Inputs {
@@ -55,8 +59,11 @@ impl Inputs {
             )
             .run()?;
         }
-        let configure = configure(shell)?;
-        cmd!(shell, "{program} fetch --kind {KIND} --arch {arch} --lock {lock_path} --configure {configure} --store {fetched} --quiet")
+        // the building of programs is not what is measured
+        let project = Project::find(None)?;
+        let built = |one| programs::program(&project, one, arch.parse()?);
+        let (configure, init) = (built(Program::Configure)?, built(Program::Init)?);
+        cmd!(shell, "{program} fetch --kind {KIND} --arch {arch} --lock {lock_path} --configure {configure} --init {init} --store {fetched} --quiet")
             .ignore_stdout()
             .run()?;
         let lock = bake::lock::parse(&fs::read_to_string(&lock_path)?)?;
@@ -69,6 +76,7 @@ impl Inputs {
             debs: Vec::new(),
             pool: work.join("pool"),
             configure,
+            init,
             work,
         };
         inputs.lay_out()?;
@@ -102,9 +110,14 @@ impl Inputs {
 
     /// A bake with `lock`, into `output`.
     pub(crate) fn bake<'a>(&self, shell: &'a Shell, lock: &Path, store: &Path, output: &Path) -> Cmd<'a> {
-        let (program, configure, arch) = (&self.program, &self.configure, arch());
-        cmd!(shell, "{program} bake --kind {KIND} --arch {arch} --lock {lock} --configure {configure} --store {store} --output {output} --quiet")
+        let (program, built, arch) = (&self.program, self.built(), arch());
+        cmd!(shell, "{program} bake --kind {KIND} --arch {arch} --lock {lock} {built...} --store {store} --output {output} --quiet")
             .quiet()
+    }
+
+    /// The options that hand over the built programs.
+    pub(crate) fn built(&self) -> [&OsStr; 4] {
+        ["--configure".as_ref(), self.configure.as_os_str(), "--init".as_ref(), self.init.as_os_str()]
     }
 
     /// The names of the packages.
@@ -150,15 +163,6 @@ impl Inputs {
 /// This machine's architecture, as Debian calls it: other programs can only make images for that.
 pub(crate) fn arch() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
-}
-
-/// The boot-time program as a bake builds it: the building is not what is measured.
-fn configure(shell: &Shell) -> Result<PathBuf> {
-    let (cargo, target) = (tools::cargo(), tools::root().join("target/image"));
-    let triple = if arch() == "arm64" { "aarch64-unknown-linux-musl" } else { "x86_64-unknown-linux-musl" };
-    cmd!(shell, "{cargo} build --quiet --locked --package configure --profile configure --target {triple} --target-dir {target}")
-        .run()?;
-    Ok(target.join(triple).join("configure/configure"))
 }
 
 /// Where a store has a blob.

@@ -1,25 +1,52 @@
-//! Builds the boot-time program for the image's architecture.
+//! Builds the programs that run inside an image, for the image's architecture.
 //!
-//! It is built alone, with its own lock of features, in its own profile, and with every path of this machine
+//! Each is built alone, with its own choice of features, in a profile of their own, and with every path of this machine
 //! replaced, so that the same sources and the same toolchain give the same bytes anywhere.
 
 use crate::project::Project;
 use anyhow::Context as _;
 use bake::name::Arch;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use xshell::{Shell, cmd};
 
-/// The program's bytes, built when it is not up to date.
-pub(crate) fn build(project: &Project, arch: Arch) -> anyhow::Result<Arc<[u8]>> {
-    let path = program(project, arch)?;
+/// A program that runs inside an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Program {
+    /// What configures a node at boot.
+    Configure,
+    /// The first program of the initrd.
+    Init,
+}
+
+impl Program {
+    /// The package that it is built from, and the name of its file.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Configure => "configure",
+            Self::Init => "init",
+        }
+    }
+}
+
+/// The program's bytes: those of `built` where that is given, else built when it is not up to date.
+pub(crate) fn bytes(
+    project: &Project,
+    program: Program,
+    arch: Arch,
+    built: Option<&Path>,
+) -> anyhow::Result<Arc<[u8]>> {
+    let path = match built {
+        Some(path) => path.to_path_buf(),
+        None => self::program(project, program, arch)?,
+    };
     let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
     Ok(bytes.into())
 }
 
 /// Where the program is, built when it is not up to date.
-pub(crate) fn program(project: &Project, arch: Arch) -> anyhow::Result<PathBuf> {
-    let target = arch.musl_target();
+pub(crate) fn program(project: &Project, program: Program, arch: Arch) -> anyhow::Result<PathBuf> {
+    let (name, target) = (program.name(), arch.musl_target());
     let folder = target_folder(project);
     let shell = Shell::new()?;
     shell.change_dir(&project.root);
@@ -32,16 +59,16 @@ pub(crate) fn program(project: &Project, arch: Arch) -> anyhow::Result<PathBuf> 
         format!("--remap-path-prefix={}=/vmbake", project.root.display()),
     ]
     .join("\u{1f}");
-    cmd!(shell, "cargo build --quiet --locked --package configure --profile configure --target {target} --target-dir {folder}")
+    cmd!(shell, "cargo build --quiet --locked --package {name} --profile configure --target {target} --target-dir {folder}")
         .env("CARGO_ENCODED_RUSTFLAGS", flags)
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WRAPPER")
         .quiet()
         .run()
         .with_context(|| {
-            format!("cannot build `configure` for {target}; `rustup target add {target}` brings the target")
+            format!("cannot build `{name}` for {target}; `rustup target add {target}` brings the target")
         })?;
-    Ok(folder.join(target).join("configure/configure"))
+    Ok(folder.join(target).join("configure").join(name))
 }
 
 /// Cargo's target directory.

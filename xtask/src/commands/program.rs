@@ -1,0 +1,39 @@
+//! `program`: one of the programs that run inside an image, as it is there.
+
+use crate::console;
+use crate::programs::{self, Program};
+use crate::project::Project;
+use anyhow::{Context as _, Result};
+use bake::name::Arch;
+use std::path::{Path, PathBuf};
+
+/// Build one of the programs that run inside an image
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+`bake --configure FILE --init FILE` takes the results, for a machine that bakes but has no compiler. The same sources give the same bytes anywhere.")]
+pub(crate) struct Args {
+    /// Which one
+    #[arg(value_name = "configure|init")]
+    program: Program,
+    /// Architecture of the image
+    #[arg(long, default_value = "amd64")]
+    arch: Arch,
+    /// Where to put it; without this, where it was built is printed
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Builds it.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    build(args.program, args.arch, args.output.as_deref())
+}
+
+/// Builds `program` and puts it to `output`.
+pub(crate) fn build(program: Program, arch: Arch, output: Option<&Path>) -> Result<()> {
+    let built = programs::program(&Project::find(None)?, program, arch)?;
+    if let Some(output) = output {
+        std::fs::copy(&built, output).with_context(|| format!("cannot write `{}`", output.display()))?;
+    }
+    console::line(output.unwrap_or(&built).display());
+    Ok(())
+}
