@@ -164,8 +164,12 @@ fn r03_jobs_kept_segments_and_other_formats_do_not_show() {
         let emitted = write(&bench, "again", &DISKS, jobs, keep).unwrap();
         assert!(disks("again") == wanted, "{jobs} jobs");
         for (format, pieces) in &emitted.disks {
-            let all = jobs != 2 && !matches!(format, Format::Raw | Format::Vhd);
-            assert_eq!(pieces.kept, if all { pieces.count } else { 0 }, "{format}");
+            match format {
+                Format::Raw | Format::Vhd => assert_eq!(pieces.kept, 0, "{format}"),
+                // boot loader and kernel are on both partitions: even at first some are known
+                _ if jobs == 2 => assert!(pieces.kept < pieces.count / 2, "{format} {pieces:?}"),
+                _ => assert_eq!(pieces.kept, pieces.count, "{format}"),
+            }
         }
     }
     for format in [Format::Qcow2, Format::Gce] {
