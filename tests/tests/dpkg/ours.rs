@@ -112,6 +112,7 @@ fn plan(packages: Vec<LockedPackage>) -> Result<Plan> {
         keep: Vec::new(),
         winners: BTreeMap::new(),
         compression: Compression { level: 3 },
+        disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), bake::name::Arch::Amd64),
     })
 }
 
