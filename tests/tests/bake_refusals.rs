@@ -55,6 +55,15 @@ fn a_component_that_is_declared_without_a_pin_is_named_when_a_bake_needs_it() ->
 }
 
 #[test]
+fn an_unknown_format_is_answered_with_all_that_there_are() -> Result<()> {
+    let shared = Shared::get()?;
+    let ended = shared.run("bake").args(["--kind", "base", "--format", "raw,iso"]).end()?;
+    let all = "`iso` is no format: wanted `tar.zst`, `raw`, `qcow2`, `vhd`, `vmdk`, `gce`";
+    ensure!(ended.code == Some(2) && ended.stderr.contains(all), "{ended}");
+    Ok(())
+}
+
+#[test]
 fn a_component_of_one_cloud_is_in_the_image_for_that_cloud() -> Result<()> {
     let shared = Shared::get()?;
     let scratch = shared.scratch()?;

@@ -63,10 +63,10 @@ pub struct Recipe {
     pub effects: crate::effects::Effects,
     /// Where the boot-time program goes, and the names that it also answers to.
     pub configure: Option<Configure>,
-    /// How its disks are laid out.
-    pub disk: Disk,
     /// The initrd that is made for each kernel.
     pub initrd: Option<Initrd>,
+    /// How its disks are laid out.
+    pub disk: Disk,
 }
 
 /// Who asks for a package.

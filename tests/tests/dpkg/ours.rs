@@ -133,6 +133,7 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
         winners: BTreeMap::new(),
         effects: BTreeMap::new(),
         compression: Compression { level: 3 },
+        disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), bake::name::Arch::Amd64),
     })
 }
 

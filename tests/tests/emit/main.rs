@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod damage;
+mod disks;
 mod failures;
 mod readers;
 mod same_bytes;

@@ -12,6 +12,7 @@ use std::io;
 /// Bytes of a block.
 pub(crate) const BLOCK: usize = 64 << 10;
 const PLAIN: u32 = 1 << 31;
+const ZEROS: [u8; BLOCK] = [0; BLOCK];
 const _: () = assert!(BLOCK as u64 == ALIGN);
 
 /// What became of a block.
@@ -41,7 +42,7 @@ pub(crate) fn encode(
             filled.resize(BLOCK, 0);
             &filled
         };
-        let length = if block.iter().all(|&byte| byte == 0) {
+        let length = if *block == ZEROS {
             0
         } else if let Some(smaller) = pack(block)? {
             packed.extend_from_slice(&smaller);

@@ -179,6 +179,3 @@ fn file<'t>(tree: &'t Tree, path: &ImagePath) -> Option<(&'t ImagePath, &'t crat
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests;

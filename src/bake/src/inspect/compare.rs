@@ -1,7 +1,7 @@
 //! A disk compared with its record, byte by byte: each extent by its digest, and what is in none must be zero.
 
 use super::Damage;
-use super::disk::{DiskError, Runs};
+use super::disk::{DiskError, Runs, is_zero};
 use crate::digest::Sha256;
 use crate::disk::record::{Extent, Record};
 use sha2::Digest as _;
@@ -73,8 +73,8 @@ impl Walk<'_> {
             let (now, rest) = bytes.split_at(len);
             if inside {
                 self.hasher.update(now);
-            } else if let Some(place) = now.iter().position(|&byte| byte != 0) {
-                let at = self.at + place as u64;
+            } else if !is_zero(now) {
+                let at = self.at + now.iter().take_while(|&&byte| byte == 0).count() as u64;
                 let what = format!("{}byte {at} is of nothing, and is not zero", partition(self.record, at));
                 return Err(Damage { entry: None, what });
             }

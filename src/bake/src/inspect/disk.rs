@@ -20,6 +20,7 @@ use std::path::Path;
 const MOST: u64 = 16 << 40;
 /// How much of a plain disk is read at once.
 const STEP: usize = 1 << 20;
+const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// An image that is not of the form that `emit` writes.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,11 @@ pub(super) fn open(path: &Path, format: Format) -> Result<std::result::Result<Bo
     })
 }
 
+/// Whether there is nothing but zeros; compared with zeros, as that is how a processor does it fast.
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(ZEROS.len()).all(|chunk| chunk == &ZEROS[..chunk.len()])
+}
+
 /// The partitions that its first sectors name.
 pub(super) fn about(runs: &mut dyn Runs) -> std::result::Result<Disk, DiskError> {
     let mut first = Vec::new();
@@ -114,7 +120,7 @@ impl Runs for Sectors {
             self.file.read_exact_at(out, at)?;
             self.at += len;
             // the first run has the partition table; holes are most of the rest
-            if at == 0 || out.iter().any(|&byte| byte != 0) {
+            if at == 0 || !is_zero(out) {
                 return Ok(Some(at));
             }
         }

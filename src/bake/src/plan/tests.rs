@@ -132,3 +132,23 @@ fn what_was_resolved_is_a_manifest_that_reads_back() {
     assert_eq!(again, resolved(&plan));
     assert!(text.contains("https://snapshot.debian.org/archive/debian/20260912T075541Z/pool/main/b/bash/"));
 }
+
+#[test]
+fn a_disk_has_a_partition_for_firmware_and_last_the_root_that_grows() {
+    let text = "[recipe]\n[disk]\nreserve = \"1 GiB\"\ncmdline = [\"quiet\"]\n";
+    let disk = made(text, "", None).unwrap().disk;
+    let about: Vec<_> = disk.partitions.iter().map(|one| (one.name.as_str(), one.holds, one.grows)).collect();
+    assert_eq!(about, [("esp", Holds::Boot, false), ("root", Holds::Tree, true)]);
+    assert_eq!((disk.partitions[0].least, disk.partitions[1].reserve), (64 << 20, 1 << 30));
+    assert_eq!(disk.cmdline, "rw console=tty0 console=ttyS0,115200 quiet");
+    let arm = Disk::of(&recipe::Disk::default(), Arch::Arm64);
+    assert_eq!(arm.cmdline, "rw console=tty0 console=ttyAMA0,115200");
+}
+
+#[test]
+fn what_a_disk_is_decides_the_name_of_the_image() {
+    let plain = made("[recipe]\n", "", None).unwrap().digest();
+    for line in ["reserve = \"257 MiB\"", "size = \"2 GiB\"", "cmdline = [\"a\"]", "compression = \"zlib\""] {
+        assert_ne!(made(&format!("[recipe]\n[disk]\n{line}\n"), "", None).unwrap().digest(), plain, "{line}");
+    }
+}

@@ -77,8 +77,8 @@ fn empty(kind: Kind) -> Recipe {
         winners: BTreeMap::new(),
         effects: BTreeMap::new(),
         configure: None,
-        disk: super::Disk::default(),
         initrd: None,
+        disk: super::Disk::default(),
     }
 }
 
@@ -127,12 +127,12 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     if let Some(raw::Configure { path, access, links }) = raw.configure.clone() {
         recipe.configure = Some(Configure { path, access: access.0, links });
     }
-    recipe.disk.lay(&raw.disk).map_err(|what| folder.refuse(what))?;
     if let Some(raw::Initrd { modules, load }) = &raw.initrd {
         let initrd = recipe.initrd.get_or_insert_default();
         initrd.modules.extend(modules.iter().map(|module| module.0.clone()));
         initrd.load.extend(load.iter().map(|module| module.0.clone()));
     }
+    recipe.disk.lay(&raw.disk).map_err(|what| folder.refuse(what))?;
     Ok(())
 }
 

@@ -41,9 +41,9 @@ pub struct Raw {
     #[serde(default)]
     pub(super) effects: Effects,
     pub(super) configure: Option<Configure>,
+    pub(super) initrd: Option<Initrd>,
     #[serde(default)]
     pub(super) disk: super::disk::Raw,
-    pub(super) initrd: Option<Initrd>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
