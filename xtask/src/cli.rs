@@ -1,7 +1,7 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, cases, configure, fetch, fuzz, inspect, lint, lock, plan, store, test, verify, why,
+    bake, bench, cases, configure, fetch, fuzz, inspect, lint, lock, plan, seed, store, test, verify, why,
 };
 use clap::{Parser, Subcommand};
 
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Why(why::Args),
     /// Check an artifact against its list of files, byte by byte
     Verify(verify::Args),
+    /// Make the volume that tells an instance who it is at first boot
+    Seed(seed::Args),
     /// Check or clear the store
     Store(store::Args),
     /// Build the boot-time program alone, as it is in an image
@@ -70,6 +72,7 @@ impl Command {
             Self::Inspect(args) => inspect::run(&args),
             Self::Why(args) => why::run(&args),
             Self::Verify(args) => verify::run(&args),
+            Self::Seed(args) => seed::run(&args),
             Self::Store(args) => store::run(&args),
             Self::Configure(args) => configure::run(&args),
             Self::Cases(args) => cases::run(&args),
