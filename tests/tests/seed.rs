@@ -78,7 +78,7 @@ fn a_seed_that_a_node_would_refuse_is_made_with_warnings() -> Result<()> {
     fs::write(scratch.path().join("given.env"), "PROVIDER_KIND=moon\n")?;
     ensure!(seed(&shared, scratch.path(), &[])?.stderr.is_empty());
     let said = seed(&shared, scratch.path(), &["--kind", "knd"])?.stderr;
-    ensure!(said.contains("PROVIDER_KIND") && said.contains("CLUSTER_ID"), "{said}");
+    ensure!(said.contains("PROVIDER_KIND") && said.contains("NSTANCE_SERVER_AGENT_ADDR"), "{said}");
     ensure!(scratch.path().join("seed.iso").is_file());
     Ok(())
 }
