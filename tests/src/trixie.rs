@@ -84,6 +84,17 @@ impl Tree {
 
     /// Runs the tree's own systemd-analyze about the tree.
     pub fn analyze(&self, verb: &str, args: &[&str]) -> Result<Output> {
+        let root = format!("--root={}", self.path().display());
+        self.run("systemd-analyze", &[&[verb, "--no-pager"], args, &[&root]].concat())
+    }
+
+    /// Has the tree's own udevadm look at one file of rules.
+    pub fn verify_rules(&self, path: &str) -> Result<Output> {
+        self.run("udevadm", &["verify", "--no-summary", &self.place(path).display().to_string()])
+    }
+
+    /// Runs a program of the tree.
+    fn run(&self, program: &str, args: &[&str]) -> Result<Output> {
         let (triplet, loader) = match std::env::consts::ARCH {
             "aarch64" => ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
             _ => ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
@@ -92,14 +103,9 @@ impl Tree {
         let mut path = libraries.clone().into_os_string();
         path.push(":");
         path.push(libraries.join("systemd"));
-        let mut root = std::ffi::OsString::from("--root=");
-        root.push(self.path());
-        let (shell, loader, program) =
-            (Shell::new()?, libraries.join(loader), self.place("/usr/bin/systemd-analyze"));
-        let call = cmd!(
-            shell,
-            "{loader} --library-path {path} --argv0 systemd-analyze {program} {verb} --no-pager {args...} {root}"
-        );
+        let (shell, loader) = (Shell::new()?, libraries.join(loader));
+        let file = self.place(&format!("/usr/bin/{program}"));
+        let call = cmd!(shell, "{loader} --library-path {path} --argv0 {program} {file} {args...}");
         Ok(call.env_clear().quiet().ignore_status().output()?)
     }
 

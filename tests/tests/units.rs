@@ -126,6 +126,26 @@ fn g08_what_is_wrong_with_a_unit_is_noticed() -> Result<()> {
 }
 
 #[test]
+fn g08_every_udev_rule_verifies_without_a_warning() -> Result<()> {
+    let recipe = recipe("knc")?;
+    let tree = tree(&recipe)?;
+    let paths = recipe.files.keys().map(|(path, _)| path.as_str());
+    let rules: Vec<&str> = paths.filter(|path| path.starts_with("/etc/udev/rules.d/")).collect();
+    assert_eq!(rules.len(), 1, "{rules:?}");
+    let verified = |path: &str| -> Result<(bool, String)> {
+        let output = tree.verify_rules(path)?;
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        Ok((output.status.success(), said))
+    };
+    for path in rules {
+        assert_eq!(verified(path)?, (true, String::new()), "{path}");
+    }
+    tree.write("/etc/udev/rules.d/1.rules", b"SUBSYSTEM==\"block\", SYMLINKS+=\"x\"\n")?;
+    assert!(!verified("/etc/udev/rules.d/1.rules")?.0, "a rule that means nothing was not noticed");
+    Ok(())
+}
+
+#[test]
 fn n04_every_service_is_at_or_under_its_ceiling() -> Result<()> {
     let recipe = recipe("knc")?;
     let services: BTreeSet<String> =

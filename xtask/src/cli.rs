@@ -1,7 +1,8 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, boot, cases, configure, fetch, fuzz, inspect, lint, lock, plan, program, store, test, verify, why,
+    bake, bench, boot, cases, configure, fetch, fuzz, inspect, lint, lock, plan, program, seed, store, test, verify,
+    why,
 };
 use clap::{Parser, Subcommand};
 
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Why(why::Args),
     /// Check an artifact against its list of files, byte by byte
     Verify(verify::Args),
+    /// Make the volume that tells an instance who it is at first boot
+    Seed(seed::Args),
     /// Check or clear the store
     Store(store::Args),
     /// Build the boot-time program alone, as it is in an image
@@ -75,6 +78,7 @@ impl Command {
             Self::Inspect(args) => inspect::run(&args),
             Self::Why(args) => why::run(&args),
             Self::Verify(args) => verify::run(&args),
+            Self::Seed(args) => seed::run(&args),
             Self::Store(args) => store::run(&args),
             Self::Configure(args) => configure::run(&args),
             Self::Program(args) => program::run(&args),

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod policy;
 pub mod recipe;
 pub mod refusal;
+pub mod seed;
 pub mod sources;
 pub mod stage;
 pub mod store;

@@ -40,7 +40,7 @@ pub fn run(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<()> {
 }
 
 /// Every fault of all files, under the names that they were given by.
-fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Vec<Fault>> {
+pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Vec<Fault>> {
     let role = role_of(kind, role)
         .ok_or_else(|| super::usage("wanted `--kind knd`, `--kind knc`, or another with `--role`"))?;
     let mut faults: Vec<Fault> = Vec::new();

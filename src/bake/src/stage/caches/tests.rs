@@ -85,3 +85,25 @@ fn broken_links_of_libraries_go_and_others_stay() {
         shown(&tree, "/etc/ld.so.cache").contains("ldconfig (Debian GLIBC 1.0) stable release version 1.0")
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 64, ..Default::default() })]
+
+    #[test]
+    fn g04_no_source_makes_a_panic(
+        hardware in "(([a-e]{0,3}[*:]?|  ?[A-C]{0,2}=?[a-c]{0,3}|#|[\\PC]{0,4})\n){0,40}",
+        messages in "((-- 0{31}[0-3]( [a-c]{0,3})?|[A-C]: x||;|[\\PC]{0,4})\n){0,40}",
+        libraries in "((include )?/?(etc|usr|lib|[*{\\[?]|\\PC)?[/a.*]{0,6} ?#?\n){0,10}",
+    ) {
+        let lines = [
+            format!("/usr/lib/udev/hwdb.d/1.hwdb={hardware}"),
+            format!("/usr/lib/systemd/catalog/x.fr.catalog={messages}"),
+            format!("/etc/ld.so.conf={libraries}"),
+        ];
+        for line in &lines {
+            if let Err(refusal) = case(&[line]).stage() {
+                proptest::prop_assert_eq!(refusal.class, Class::Archive);
+            }
+        }
+    }
+}

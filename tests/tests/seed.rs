@@ -1,0 +1,94 @@
+//! `seed` makes a volume that other readers of ISO 9660 read, that is the same each time, and that nobody else can read.
+
+use anyhow::{Context as _, Result, ensure};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use tests::run::Ended;
+use tests::shared::Shared;
+use xshell::{Shell, cmd};
+
+const TOKEN: &str = "eyJh.eyJz.c2ln\n";
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDx \"a\": b@c";
+
+fn seed(shared: &Shared, folder: &Path, more: &[&str]) -> Result<Ended> {
+    let (user_data, output) = (folder.join("given.env"), folder.join("seed.iso"));
+    shared.run("seed").option("--user-data", user_data).option("--output", output).args(more).done()
+}
+
+#[test]
+fn a_seed_is_read_by_others_and_is_the_same_each_time() -> Result<()> {
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    let (folder, shell) = (scratch.path(), Shell::new()?);
+    for (name, text) in [("given.env", "CLUSTER_ID=c\n"), ("nonce", TOKEN), ("ca", "PEM\n"), ("key", KEY)] {
+        fs::write(folder.join(name), text)?;
+    }
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (nonce, ca, key) = (path("nonce"), path("ca"), path("key"));
+    let words = ["--nonce", &nonce, "--ca", &ca, "--ssh-key", &key, "--hostname", "node-1"];
+    let image = folder.join("seed.iso");
+    // one that was there and that all could read
+    fs::write(&image, "old")?;
+    let said = seed(&shared, folder, &words)?;
+    ensure!(said.stderr.is_empty(), "{said}");
+    let first = fs::read(&image)?;
+    ensure!(fs::metadata(&image)?.permissions().mode() & 0o7777 == 0o600, "others can read it");
+    seed(&shared, folder, &words)?;
+    ensure!(fs::read(&image)? == first, "the same inputs give another seed");
+
+    let label = cmd!(shell, "blkid --probe --output value --match-tag LABEL {image}").quiet().read()?;
+    ensure!(label == "cidata", "label {label}");
+    let to = folder.join("read");
+    cmd!(shell, "xorriso -osirrox on -indev {image} -extract / {to}").quiet().ignore_stderr().run()?;
+    let mut names: Vec<String> = shell.read_dir(&to)?.iter().map(|path| name_of(path)).collect();
+    names.sort_unstable();
+    ensure!(names == ["ca.crt", "meta-data", "nonce.jwt", "user-data", "user-data.env"], "{names:?}");
+    for name in &names {
+        let mode = fs::metadata(to.join(name))?.permissions().mode();
+        ensure!(mode & 0o7777 == 0o400, "{name}: {mode:o}");
+    }
+    let text = |name: &str| fs::read_to_string(to.join(name));
+    ensure!(
+        text("user-data.env")? == "CLUSTER_ID=c\n"
+            && text("nonce.jwt")? == TOKEN
+            && text("ca.crt")? == "PEM\n"
+    );
+    let config = text("user-data")?;
+    let config: serde_json::Value =
+        serde_yaml_ng::from_str(config.strip_prefix("#cloud-config\n").context("its kind")?)?;
+    ensure!(config == serde_json::json!({ "ssh_authorized_keys": [KEY] }), "{config}");
+    let id = instance(&text("meta-data")?)?;
+    // other content is another instance, so that cloud-init does its first boot again
+    fs::write(folder.join("given.env"), "CLUSTER_ID=d\n")?;
+    seed(&shared, folder, &words)?;
+    fs::remove_dir_all(&to)?;
+    cmd!(shell, "xorriso -osirrox on -indev {image} -extract / {to}").quiet().ignore_stderr().run()?;
+    ensure!(instance(&fs::read_to_string(to.join("meta-data"))?)? != id, "two instances with one id");
+    Ok(())
+}
+
+#[test]
+fn a_seed_that_a_node_would_refuse_is_made_with_warnings() -> Result<()> {
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    fs::write(scratch.path().join("given.env"), "CLUSTER_ID=s3cr3t value\n")?;
+    let said = seed(&shared, scratch.path(), &[])?.stderr;
+    ensure!(said.starts_with("warning: ") && !said.contains("s3cr3t"), "{said}");
+    fs::write(scratch.path().join("given.env"), "PROVIDER_KIND=moon\n")?;
+    ensure!(seed(&shared, scratch.path(), &[])?.stderr.is_empty());
+    let said = seed(&shared, scratch.path(), &["--kind", "knd"])?.stderr;
+    ensure!(said.contains("PROVIDER_KIND") && said.contains("NSTANCE_SERVER_AGENT_ADDR"), "{said}");
+    ensure!(scratch.path().join("seed.iso").is_file());
+    Ok(())
+}
+
+fn instance(meta_data: &str) -> Result<String> {
+    let meta: serde_json::Value = serde_yaml_ng::from_str(meta_data)?;
+    ensure!(meta["local-hostname"] == "node-1", "{meta}");
+    Ok(meta["instance-id"].as_str().context("an instance's id")?.to_owned())
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
