@@ -97,7 +97,7 @@ fn names(root: &Path, file: &str) -> Result<Names> {
 
 /// A number that Debian fixes; others depend on the order of installation.
 fn number(id: &str) -> &str {
-    if id.parse::<u32>().is_ok_and(|id| id < 100 || id >= 65534) { id } else { "any" }
+    if id.parse::<u32>().is_ok_and(|id| !(100..65534).contains(&id)) { id } else { "any" }
 }
 
 fn passwd(text: &str, groups: &Names) -> Vec<(String, String)> {
