@@ -19,6 +19,7 @@ pub use program::{Arch, Program};
 
 use crate::workspace;
 use anyhow::{Context as _, Result, bail, ensure};
+pub use fluent_bit::POSTINST;
 use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::fs;

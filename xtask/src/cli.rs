@@ -1,7 +1,7 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, boot, cases, configure, fetch, fuzz, inspect, lint, lock, plan, program, seed, store, test, verify,
+    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, plan, program, seed, store, test, verify,
     why,
 };
 use clap::{Parser, Subcommand};
@@ -50,8 +50,6 @@ pub(crate) enum Command {
     Seed(seed::Args),
     /// Check or clear the store
     Store(store::Args),
-    /// Build the boot-time program alone, as it is in an image
-    Configure(configure::Args),
     /// Build one of the programs that run inside an image
     Program(program::Args),
     /// Run recorded cases of the boot-time program and print which agree
@@ -80,7 +78,6 @@ impl Command {
             Self::Verify(args) => verify::run(&args),
             Self::Seed(args) => seed::run(&args),
             Self::Store(args) => store::run(&args),
-            Self::Configure(args) => configure::run(&args),
             Self::Program(args) => program::run(&args),
             Self::Cases(args) => cases::run(&args),
             Self::Test(args) => test::run(&args),

@@ -4,7 +4,6 @@ pub(crate) mod bake;
 pub(crate) mod bench;
 pub(crate) mod boot;
 pub(crate) mod cases;
-pub(crate) mod configure;
 pub(crate) mod fetch;
 pub(crate) mod fuzz;
 pub(crate) mod inspect;

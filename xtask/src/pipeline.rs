@@ -94,7 +94,13 @@ pub(crate) fn tree(
     // staging refuses them as well; here there are texts to compare them with
     let of_packages =
         packages.iter().flat_map(|(name, package)| unreviewed(&plan.effects, name, &package.control));
-    review::check(project, &of_packages.collect::<Vec<_>>(), Stage::Stage, None)?;
+    let mut unknown: Vec<Unreviewed> = of_packages.collect();
+    for (component, unpacked) in plan.components.iter().zip(&components) {
+        if let Unpacked::Package(package) = unpacked {
+            unknown.extend(unreviewed(&plan.effects, &component.name, &package.control));
+        }
+    }
+    review::check(project, &unknown, Stage::Stage, None)?;
     let inputs = Inputs {
         packages,
         components: plan.components.iter().map(|component| component.name.clone()).zip(components).collect(),

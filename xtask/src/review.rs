@@ -29,7 +29,8 @@ pub(crate) fn check(
         console::note(format!("--- {was}"));
         console::note(format!("+++ {} of {} {}", script.script, script.package, script.text.digest));
         for line in unified(&old, &new).lines() {
-            console::note(shown(line));
+            // tabs are a script's indentation, and no danger to a terminal
+            console::note(line.split('\t').map(shown).collect::<Vec<_>>().join("\t"));
         }
         if let Some(folder) = folder {
             save(folder, script)?;

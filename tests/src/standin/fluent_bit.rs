@@ -21,7 +21,8 @@ const UNIT: &str = "[Unit]\nDescription=Fluent Bit (stand-in)\nAfter=network.tar
      EnvironmentFile=-/etc/default/fluent-bit\nExecStart=/opt/fluent-bit/bin/fluent-bit -c /etc/fluent-bit/fluent-bit.conf\n\
      Restart=always\n\n[Install]\nWantedBy=multi-user.target\n";
 
-const POSTINST: &str = "#!/bin/sh\nset -e\n# a stand-in's script leaves a mark where it is run, which it must not be\n\
+/// Its one script with an effect.
+pub const POSTINST: &str = "#!/bin/sh\nset -e\n# a stand-in's script leaves a mark where it is run, which it must not be\n\
      if [ \"$1\" = configure ]; then\n    : >\"${DPKG_ROOT:-}/fluent-bit-postinst-was-run\"\n    ldconfig\nfi\n";
 
 const PRERM: &str = "#!/bin/sh\nset -e\nexit 0\n";

@@ -152,3 +152,26 @@ fn what_a_disk_is_decides_the_name_of_the_image() {
         assert_ne!(made(&format!("[recipe]\n[disk]\n{line}\n"), "", None).unwrap().digest(), plain, "{line}");
     }
 }
+
+#[test]
+fn effects_are_those_of_its_packages_and_the_recipes_own_word_is_taken() {
+    let entry =
+        |name: &str, why: &str| format!("[{name}]\neffects = [{{ do = \"nothing\", why = \"{why}\" }}]\n");
+    let known = [entry("bash", "known"), entry("zsh", "known"), entry("runc", "known")].concat();
+    let effects = crate::effects::parse("effects.toml", &known).unwrap();
+    let choices = Choices { provider: None, epoch: None, configure: None, init: None, effects };
+    let made = |text: &str| {
+        plan(&recipe(text), &manifest("base", &runc()), &lock(), &Policy::default(), &choices).unwrap()
+    };
+    let why = |plan: &Plan| -> Vec<String> {
+        let first = |known: &crate::effects::Known| known.effects[0].to_string();
+        plan.effects.iter().map(|(name, known)| format!("{name} {}", first(known))).collect()
+    };
+    assert_eq!(why(&made(RUNC)), ["bash nothing: known", "runc nothing: known"]);
+    let own = format!("{RUNC}\n[effects.bash]\neffects = [{{ do = \"nothing\", why = \"own\" }}]\n");
+    assert_eq!(why(&made(&own)), ["bash nothing: own", "runc nothing: known"]);
+    assert_ne!(made(RUNC).digest(), made(&own).digest());
+    // a review alone changes no image
+    let read = format!("{own}reviewed.postinst = [\"{}\"]\n", Sha256::of(b""));
+    assert_eq!(made(&read).digest(), made(&own).digest());
+}

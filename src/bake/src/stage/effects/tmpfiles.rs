@@ -65,7 +65,7 @@ fn one(draft: &mut Draft<'_>, line: &str) -> Result<()> {
     }
     let path: ImagePath = path.parse().map_err(|error| refuse(Class::Archive, STEP, error))?;
     let elsewhere = |top: &&str| image_path(top).is_ok_and(|top| path != top && path.is_within(&top));
-    if ELSEWHERE.iter().any(|top| elsewhere(top)) {
+    if ELSEWHERE.iter().any(elsewhere) {
         return Ok(());
     }
     match letter {

@@ -1,0 +1,292 @@
+//! A bake is what Debian's own maintainer scripts leave: the tree of each kind against a real system that mmdebstrap has
+//! made of exactly the locked packages, path by path.
+//!
+//! ```text
+//! lock ─► .debs of the store ─► an archive of just these ─mmdebstrap, root─► a configured system ─┐
+//! lock ─► `bake`, without what [files] exclude leaves out ─► tar.zst ─tar, root─► our system ─────┴─ compared
+//! ```
+//! Type, mode, owner by name, extended attributes, content and target of every path have to agree, but for what a recipe
+//! or a component says itself, and for the list in `effects/differences.toml`, each with its reason. A reason that explains
+//! nothing any more is a failure, too. Databases (accounts, dpkg's status) are compared entry by entry. That needs root,
+//! here only.
+
+mod effects {
+    pub(crate) mod differences;
+    pub(crate) mod listing;
+    pub(crate) mod real;
+}
+
+use anyhow::{Context as _, Result, ensure};
+use effects::{differences, listing, real};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tests::recipes::KINDS;
+use tests::run::{Run, is_root};
+use tests::shared::{BASE, Image, Shared};
+use tests::standin::Arch;
+use xshell::{Shell, cmd};
+
+/// What a path is: see `listing`.
+pub(crate) type Listing = BTreeMap<String, String>;
+
+#[test]
+fn base_is_what_the_real_scripts_leave() -> Result<()> {
+    compare(&[BASE])
+}
+
+#[test]
+fn knd_and_knc_are_what_the_real_scripts_leave() -> Result<()> {
+    // their Debian packages are the same: one real system stands for both
+    compare(&[image("knd"), image("knc")])
+}
+
+fn image(kind: &'static str) -> Image {
+    Image { kind, arch: Arch::Amd64 }
+}
+
+fn compare(images: &[Image]) -> Result<()> {
+    ensure!(is_root()?, "needs root: to configure a real system, and to lay out owners");
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    let mut reference: Option<(BTreeSet<String>, Listing)> = None;
+    for image in images {
+        let lock = shared.locked(*image)?;
+        let packages: BTreeSet<String> =
+            lock.packages.iter().map(|package| package.sha256.to_string()).collect();
+        let known = match reference.take() {
+            Some(known) if known.0 == packages => known,
+            _ => {
+                let folder = scratch.path().join(format!("real-{}", image.kind));
+                let root = real::system(&shared.pool(*image)?, &lock, &folder)?;
+                let listing = listing::of(&root)?;
+                fs::remove_dir_all(&folder)?;
+                (packages, listing)
+            }
+        };
+        let (ours, origins) = ours(&shared, *image, &scratch.path().join(image.kind))?;
+        let recipe = tests::recipes::recipe(image.kind)?;
+        let accounts = recipe.users.keys().chain(recipe.groups.keys()).cloned().collect();
+        let wrong = differences::unexplained(image.kind, &known.1, &ours, &origins, &accounts)?;
+        ensure!(wrong.is_empty(), "{}: {} paths differ:\n{}", image.kind, wrong.len(), wrong.join("\n"));
+        ensure!(ours.len() > 10_000, "{} paths", ours.len());
+        reference = Some(known);
+    }
+    Ok(())
+}
+
+/// Our tree of `image` with all that packages bring, laid out by tar, and the origins of its paths.
+fn ours(
+    shared: &Shared,
+    image: Image,
+    folder: &Path,
+) -> Result<(Listing, BTreeMap<String, serde_json::Value>)> {
+    let (project, output, root) = (folder.join("project"), folder.join("dist"), folder.join("root"));
+    fs::create_dir_all(&root)?;
+    shared.copy_project(&project)?;
+    for kind in KINDS {
+        let path = project.join(format!("image-recipes/{kind}/recipe.toml"));
+        fs::write(&path, without_exclude(&fs::read_to_string(&path)?)?)?;
+    }
+    Run::new(&shared.program(), &project, ["bake", "--kind", image.kind])
+        .args(["--arch", &image.arch.to_string()])
+        .option("--lock", shared.lock(image)?)
+        .option("--manifest", shared.manifest(image)?)
+        .option("--configure", shared.configure(image.arch)?)
+        .option("--mirror", shared.mirror(image.arch)?)
+        .option("--store", shared.warm_store(image)?)
+        .option("--output", &output)
+        .done()?;
+    let artifact = output.join(format!("{}.tar.zst", image.name()));
+    let shell = Shell::new()?;
+    let unpack = cmd!(
+        shell,
+        "tar --extract --zstd --file {artifact} --directory {root} --same-owner --same-permissions"
+    );
+    unpack.arg("--xattrs").arg("--xattrs-include=*").arg("--numeric-owner").quiet().run()?;
+    let listed = files(&output.join(format!("{}.files.json", image.name())))?;
+    let origins = listed.into_iter().map(|(path, mut entry)| (path, entry["origins"].take())).collect();
+    let listing = listing::of(&root)?;
+    fs::remove_dir_all(folder)?;
+    Ok((listing, origins))
+}
+
+/// A recipe that leaves nothing out.
+fn without_exclude(recipe: &str) -> Result<String> {
+    let Some((head, rest)) = recipe.split_once("\nexclude = [") else { return Ok(recipe.to_owned()) };
+    let (_, tail) = rest.split_once("\n]\n").context("the end of [files] exclude")?;
+    Ok(format!("{head}\n{tail}"))
+}
+
+/// The list of files of an artifact: path → what it is.
+fn files(path: &Path) -> Result<BTreeMap<String, serde_json::Value>> {
+    let mut list: serde_json::Value = serde_json::from_slice(&fs::read(path)?)?;
+    let paths = list["paths"].take();
+    let paths = paths.as_array().context("paths")?;
+    paths
+        .iter()
+        .map(|entry| Ok((entry["path"].as_str().context("path")?.to_owned(), entry.clone())))
+        .collect()
+}
+
+/// The lists of files of each kind, as it is baked.
+fn baked(shared: &Shared, kind: &'static str) -> Result<BTreeMap<String, serde_json::Value>> {
+    let image = image(kind);
+    files(&shared.reference_folder(image)?.join(format!("{}.files.json", image.name())))
+}
+
+/// What belongs to one machine, or to the one that baked, is in no image.
+#[test]
+fn g06_nothing_of_one_machine_is_in_an_image() -> Result<()> {
+    /// Below these there are directories, and links, only.
+    const EMPTY: [&str; 10] =
+        ["/dev/", "/home/", "/media/", "/mnt/", "/proc/", "/run/", "/srv/", "/sys/", "/tmp/", "/var/cache/"];
+    const ABSENT: [&str; 16] = [
+        "/etc/group-",
+        "/etc/gshadow-",
+        "/etc/passwd-",
+        "/etc/shadow-",
+        "/etc/.pwd.lock",
+        "/etc/apt/sources.list",
+        "/etc/fstab",
+        "/root/.bash_history",
+        "/var/lib/dhcpcd/duid",
+        "/var/lib/dpkg/status-old",
+        "/var/lib/systemd/random-seed",
+        "/var/lib/systemd/credential.secret",
+        "/var/lib/cloud",
+        "/var/lib/apt/extended_states",
+        "/var/lib/systemd/timesync/clock",
+        "/usr/sbin/policy-rc.d",
+    ];
+    let shared = Shared::get()?;
+    for kind in KINDS {
+        let files = baked(&shared, kind)?;
+        let get = |path: &str| files.get(path).map(|entry| (entry["type"].as_str(), entry["size"].as_u64()));
+        assert_eq!(get("/etc/machine-id"), Some((Some("file"), Some(0))), "{kind}");
+        for link in ["/etc/resolv.conf", "/var/lib/dbus/machine-id"] {
+            assert_eq!(get(link).and_then(|(sort, _)| sort), Some("symlink"), "{kind}: {link}");
+        }
+        for absent in ABSENT {
+            assert_eq!(get(absent), None, "{kind}: {absent}");
+        }
+        for (path, entry) in &files {
+            let is_file = entry["type"] == "file" || entry["type"] == "hardlink";
+            let below = |top: &&str| path.starts_with(*top);
+            let log = path.starts_with("/var/log/") && entry["size"].as_u64() != Some(0);
+            let lists = path.starts_with("/var/lib/apt/lists/");
+            let key = path.starts_with("/etc/ssh/ssh_host_")
+                || path.ends_with("_history")
+                || path.ends_with(".pyc");
+            let wrong = is_file && (EMPTY.iter().any(below) || log || lists || key);
+            assert!(!wrong, "{kind}: `{path}` is in the image");
+        }
+    }
+    Ok(())
+}
+
+/// Whatever gives more rights than root:root 0755 is on a list that is reviewed when it changes.
+#[test]
+fn g07_what_gives_rights_is_on_the_committed_list() -> Result<()> {
+    let shared = Shared::get()?;
+    for kind in KINDS {
+        let mut found = String::new();
+        for (path, entry) in baked(&shared, kind)? {
+            let mode = u32::from_str_radix(entry["mode"].as_str().context("mode")?, 8)?;
+            let (uid, gid) = (entry["uid"].as_u64().context("uid")?, entry["gid"].as_u64().context("gid")?);
+            let writable = entry["type"] != "symlink" && mode & 0o022 != 0;
+            let capable = entry.get("xattrs").is_some();
+            if mode & 0o7000 != 0 || writable || uid != 0 || gid != 0 || capable {
+                let xattrs = entry.get("xattrs").map_or_else(String::new, |xattrs| format!(" {xattrs}"));
+                found += &format!("{mode:04o} {uid}:{gid} {path}{xattrs}\n");
+            }
+        }
+        let list = list(kind);
+        if std::env::var_os("VMBAKE_ACCEPT").is_some() {
+            fs::write(&list, &found)?;
+        }
+        let wanted = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+        let (found, wanted): (BTreeSet<&str>, BTreeSet<&str>) =
+            (found.lines().collect(), wanted.lines().collect());
+        let new: Vec<_> = found.difference(&wanted).collect();
+        let gone: Vec<_> = wanted.difference(&found).collect();
+        ensure!(
+            new.is_empty() && gone.is_empty(),
+            "{kind}: not on `{}`: {new:#?}\nno longer there: {gone:#?}\nVMBAKE_ACCEPT=1 writes it",
+            list.display()
+        );
+    }
+    Ok(())
+}
+
+fn list(kind: &str) -> PathBuf {
+    tests::workspace::root().join(format!("tests/tests/effects/rights.{kind}.txt"))
+}
+
+/// The texts are there to show differences, and for whoever doubts a review.
+#[test]
+fn every_reviewed_script_has_its_text() -> Result<()> {
+    let manifests = tests::workspace::root().join("manifests");
+    let effects = bake::effects::parse("effects.toml", &fs::read_to_string(manifests.join("effects.toml"))?)?;
+    let mut wanted = BTreeSet::new();
+    for (package, known) in &effects {
+        for (script, digests) in &known.reviewed {
+            for digest in digests {
+                let path = manifests.join(format!("effects/{package}/{script}-{}", &digest.hex()[..12]));
+                let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+                // a normal form stays as it is
+                ensure!(bake::effects::normal(package, &bytes).digest == *digest, "`{}`", path.display());
+                wanted.insert(path);
+            }
+        }
+    }
+    for folder in fs::read_dir(manifests.join("effects"))? {
+        for file in fs::read_dir(folder?.path())? {
+            let path = file?.path();
+            ensure!(wanted.contains(&path), "`{}` is no text of a reviewed script", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_unreviewed_script_stops_lock_and_bake_and_is_shown() -> Result<()> {
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    let project = scratch.path().join("project");
+    shared.copy_project(&project)?;
+    let path = project.join("manifests/effects.toml");
+    let mut effects = bake::effects::parse("effects.toml", &fs::read_to_string(&path)?)?;
+    let known = effects.remove(&"mawk".parse()?).context("mawk")?;
+    let digest = known.reviewed["postinst"][0];
+    // as if another text had been reviewed
+    let other =
+        fs::read_to_string(project.join(format!("manifests/effects/mawk/postinst-{}", &digest.hex()[..12])))?
+            .replace("awk 5", "awk 7");
+    let reviewed = bake::digest::Sha256::of(other.as_bytes());
+    fs::write(project.join(format!("manifests/effects/mawk/postinst-{}", &reviewed.hex()[..12])), other)?;
+    fs::write(&path, fs::read_to_string(&path)?.replace(&digest.to_string(), &reviewed.to_string()))?;
+    let (lock, new) = (scratch.path().join("lock.toml"), scratch.path().join("new"));
+    let store = shared.warm_store(BASE)?;
+    let run = |command: &str| {
+        Run::new(&shared.program(), &project, [command, "--kind", "base", "--arch", "amd64"])
+            .option("--store", &store)
+    };
+    let locked = run("lock").option("--output", &lock).option("--unreviewed", &new).refused(5)?;
+    let baked = run("bake").option("--lock", shared.lock(BASE)?).option("--manifest", shared.manifest(BASE)?);
+    let baked = baked.option("--output", scratch.path().join("dist")).refused(5)?;
+    for ended in [&locked, &baked] {
+        for wanted in [
+            format!("the postinst of package `mawk` has changed, got {digest}"),
+            "/usr/bin/mawk 5 \\\n".to_owned(),
+            format!("manifests/effects/mawk/postinst-{}", &reviewed.hex()[..12]),
+            "hint: read each; then add its digest".to_owned(),
+        ] {
+            ensure!(ended.stderr.contains(&wanted), "wanted `{wanted}` in:\n{}", ended.stderr);
+        }
+    }
+    ensure!(!lock.exists(), "a lock was written");
+    let saved = fs::read(new.join(format!("mawk/postinst-{}", &digest.hex()[..12])))?;
+    ensure!(bake::effects::normal(&"mawk".parse()?, &saved).digest == digest, "the text is another");
+    Ok(())
+}
