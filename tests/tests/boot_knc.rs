@@ -71,7 +71,10 @@ fn deliver(guest: &mut Guest, settings: &str, certificates: bool) -> Result<()> 
             files.push((format!("/opt/nstance-agent/keys/{name}.key"), "0640", &key));
         }
         files.push((format!("{RECV}/service-accounts.key"), "0600", &key));
-        files.extend(["ca.pub", "service-accounts.pub"].map(|name| (format!("{RECV}/{name}"), "0600", public.as_str())));
+        files.extend(
+            ["ca.pub", "service-accounts.pub"]
+                .map(|name| (format!("{RECV}/{name}"), "0600", public.as_str())),
+        );
     }
     files.push((format!("{RECV}/mutable.env"), "0600", settings));
     files.push((format!("{RECV}/write-files.last"), "0600", "now"));
@@ -96,9 +99,14 @@ fn all_up(guest: &mut Guest) -> Result<()> {
 /// Which start of each service runs: it changes with a restart.
 fn invocations(guest: &mut Guest) -> Result<BTreeMap<String, String>> {
     let names: Vec<String> = SERVICES.iter().map(|(name, _)| format!("{name}.service")).collect();
-    let text = guest.sh(&format!("systemctl show --property=Id --property=InvocationID {}", names.join(" ")))?;
+    let text =
+        guest.sh(&format!("systemctl show --property=Id --property=InvocationID {}", names.join(" ")))?;
     let value = |block: &str, key: &str| {
-        block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().to_owned()
+        block
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            .unwrap_or_default()
+            .to_owned()
     };
     Ok(text.split("\n\n").map(|block| (value(block, "Id"), value(block, "InvocationID"))).collect())
 }
@@ -106,18 +114,27 @@ fn invocations(guest: &mut Guest) -> Result<BTreeMap<String, String>> {
 /// What a service says on its port, or, where it has none, has said in the journal.
 fn said(guest: &mut Guest, name: &str, port: Option<u16>) -> Result<Value> {
     let text = match port {
-        Some(port) => guest.sh(&format!("exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && head -n 1 <&3'"))?,
-        None => guest.sh(&format!("journalctl --no-pager --output=cat --unit={name} | grep '^{{' | tail -n 1"))?,
+        Some(port) => {
+            guest.sh(&format!("exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && head -n 1 <&3'"))?
+        }
+        None => {
+            guest.sh(&format!("journalctl --no-pager --output=cat --unit={name} | grep '^{{' | tail -n 1"))?
+        }
     };
     serde_json::from_str(text.trim()).with_context(|| format!("{name} said `{text}`"))
 }
 
 #[test]
-fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps_its_users_apart() -> Result<()> {
+fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps_its_users_apart()
+-> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let (mut guest, _server) = configured(&shared, scratch.path())?;
     guest.until("systemctl is-active --quiet nstance-agent.service")?;
-    assert_eq!(guest.answer("systemctl is-active kube-apiserver.service")?.output, "inactive\n", "no certificate yet");
+    assert_eq!(
+        guest.answer("systemctl is-active kube-apiserver.service")?.output,
+        "inactive\n",
+        "no certificate yet"
+    );
 
     deliver(&mut guest, "KUBE_LOG_LEVEL='2'\n", true)?;
     all_up(&mut guest)?;
@@ -138,7 +155,11 @@ fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps
     guest.until("! systemctl is-active --quiet nstance-recv-watch.service")?;
     all_up(&mut guest)?;
     let after = invocations(&mut guest)?;
-    let restarted: Vec<&str> = before.iter().filter(|(name, id)| after.get(*name) != Some(*id)).map(|(name, _)| name.as_str()).collect();
+    let restarted: Vec<&str> = before
+        .iter()
+        .filter(|(name, id)| after.get(*name) != Some(*id))
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(restarted, ["kube-apiserver.service", "kube-controller-manager.service"]);
 
     guest.reboot()?;
@@ -164,7 +185,8 @@ fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps
 
 /// The level that every file agrees on.
 fn level(guest: &mut Guest) -> Result<String> {
-    let files = "/opt/podplane/etc/mutable.env /opt/env/kube-apiserver.env /opt/env/kube-controller-manager.env";
+    let files =
+        "/opt/podplane/etc/mutable.env /opt/env/kube-apiserver.env /opt/env/kube-controller-manager.env";
     let text = guest.sh(&format!("grep -h ^KUBE_LOG_LEVEL= {files} | tr -d \"'\\\"\" | cut -d = -f 2"))?;
     let levels: Vec<&str> = text.lines().collect();
     ensure!(levels.len() == 3 && levels.iter().all(|level| *level == levels[0]), "half a set: {levels:?}");
@@ -174,10 +196,13 @@ fn level(guest: &mut Guest) -> Result<String> {
 /// Services that need others were started after them.
 fn in_order(guest: &mut Guest) -> Result<()> {
     let mut began = |name: &str| -> Result<u64> {
-        let show = format!("systemctl show --property=ExecMainStartTimestampMonotonic --value {name}.service");
+        let show =
+            format!("systemctl show --property=ExecMainStartTimestampMonotonic --value {name}.service");
         Ok(guest.sh(&show)?.trim().parse()?)
     };
-    for (first, second) in [("netsy", "kube-apiserver"), ("containerd", "kubelet"), ("kube-apiserver", "kubelet")] {
+    for (first, second) in
+        [("netsy", "kube-apiserver"), ("containerd", "kubelet"), ("kube-apiserver", "kubelet")]
+    {
         let (one, other) = (began(first)?, began(second)?);
         ensure!(one <= other, "{second} was started at {other} µs, before {first} at {one} µs");
     }
