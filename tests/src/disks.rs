@@ -11,17 +11,22 @@ use xshell::{Shell, cmd};
 /// A root file system, as a file of its own in `room`.
 pub fn root(disk: &Image, room: &Path) -> Result<PathBuf> {
     let partitions = disk.partitions()?;
-    let root = partitions.iter().find(|partition| partition.root_of().is_some()).context("no root partition")?;
+    let root =
+        partitions.iter().find(|partition| partition.root_of().is_some()).context("no root partition")?;
     let (shell, from, format) = (Shell::new()?, &disk.path, disk.format.driver());
     let whole = tempfile::Builder::new().prefix("disk-").suffix(".raw").tempfile_in(room)?.into_temp_path();
     let to = whole.to_path_buf();
     cmd!(shell, "qemu-img convert -f {format} -O raw {from} {to}").quiet().run()?;
-    let path = tempfile::Builder::new().prefix("root-").suffix(".ext4").tempfile_in(room)?.into_temp_path().keep()?;
-    let (block, at) = (1u64 << 20, root.offset);
-    ensure!(at % block == 0 && root.size % block == 0, "a partition is not aligned to 1 MiB");
-    let (skip, count) = ((at / block).to_string(), (root.size / block).to_string());
-    cmd!(shell, "dd if={to} of={path}")
-        .args([format!("bs={block}"), format!("skip={skip}"), format!("count={count}"), "conv=sparse".into(), "status=none".into()])
+    let path = tempfile::Builder::new()
+        .prefix("root-")
+        .suffix(".ext4")
+        .tempfile_in(room)?
+        .into_temp_path()
+        .keep()?;
+    // a partition that has grown ends where the disk does
+    let (skip, count) = (root.offset.to_string(), root.size.to_string());
+    cmd!(shell, "dd if={to} of={path} bs=1M iflag=skip_bytes,count_bytes skip={skip} count={count}")
+        .args(["conv=sparse", "status=none"])
         .quiet()
         .run()?;
     // what is not written by dd must be there as zeros

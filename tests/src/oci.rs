@@ -29,7 +29,8 @@ pub fn archive(name: &str, architecture: &str, program: &[u8]) -> Result<Vec<u8>
     let kind = "application/vnd.oci.image.manifest.v1+json";
     let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]});
     let mut manifest: Value = add(kind, serde_json::to_vec(&manifest)?);
-    manifest["annotations"] = json!({"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name});
+    manifest["annotations"] =
+        json!({"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name});
     let index = json!({"schemaVersion": 2, "manifests": [manifest]});
     let mut archive = tar::Builder::new(Vec::new());
     append(&mut archive, "oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#)?;

@@ -32,7 +32,9 @@ const OWN: [&str; 7] = [
 
 fn is_among(path: &str, patterns: impl IntoIterator<Item = &'static str>) -> bool {
     patterns.into_iter().any(|pattern| match (pattern.strip_suffix("/**"), pattern.split_once('*')) {
-        (Some(below), _) => path == below || path.strip_prefix(below).is_some_and(|rest| rest.starts_with('/')),
+        (Some(below), _) => {
+            path == below || path.strip_prefix(below).is_some_and(|rest| rest.starts_with('/'))
+        }
         (None, Some((before, behind))) => {
             let rest = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
             rest.is_some_and(|middle| !middle.contains('/'))
@@ -48,7 +50,8 @@ fn differences(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>)
 }
 
 #[test]
-fn i06_a_machine_without_a_network_boots_by_firmware_with_no_failed_unit_and_runs_a_container() -> Result<()> {
+fn i06_a_machine_without_a_network_boots_by_firmware_with_no_failed_unit_and_runs_a_container() -> Result<()>
+{
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let room = scratch.path();
     let (program, archive) = (Program::build(BASE.arch)?.stamped("probe", "1.0")?, room.join("image.tar"));
@@ -79,7 +82,8 @@ fn i06_a_machine_without_a_network_boots_by_firmware_with_no_failed_unit_and_run
 }
 
 #[test]
-fn g06_two_clones_differ_in_what_makes_a_machine_itself_and_a_first_boot_writes_only_what_is_declared() -> Result<()> {
+fn g06_two_clones_differ_in_what_makes_a_machine_itself_and_a_first_boot_writes_only_what_is_declared()
+-> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let room = scratch.path();
     let image = shared.disk(BASE, "qcow2")?;

@@ -28,17 +28,24 @@ fn a_boot_by_direct_kernel_meets_its_expectations_and_shows_where_its_time_went(
     let room = scratch.path();
     let (log, svg, budget) = (room.join("console"), room.join("boot.svg"), room.join("budget.json"));
     fs::write(&budget, r#"{"milestones": {"multi-user": 1}}"#)?;
-    let run = shared.run("boot").args([shared.disk(BASE, "raw")?]).option("--log", &log).option("--timeline", &svg);
-    let run = run.option("--budget", &budget).args(["--direct", "--json", "--no-network", "--timeout", "400"]);
-    let run = run
-        .args(["--expect", "system running", "--expect", "unit containerd.service active"])
-        .args(["--expect", "run ctr version", "--expect", "console login:"]);
+    let run =
+        shared.run("boot").args([shared.disk(BASE, "raw")?]).option("--log", &log).option("--timeline", &svg);
+    let run =
+        run.option("--budget", &budget).args(["--direct", "--json", "--no-network", "--timeout", "400"]);
+    let run = run.args(["--expect", "system running", "--expect", "unit containerd.service active"]).args([
+        "--expect",
+        "run ctr version",
+        "--expect",
+        "console login:",
+    ]);
     // nobody boots in a millisecond: the budget, and only that, is not kept
     let ended = run.end()?;
     assert_eq!(ended.code, Some(1), "{ended}");
     assert!(ended.stderr.contains("over budget: multi-user after"), "{ended}");
     let report: Value = serde_json::from_str(&ended.stdout)?;
-    let met = report["expectations"].as_array().map_or(0, |all| all.iter().filter(|one| one["seconds"].is_number()).count());
+    let met = report["expectations"]
+        .as_array()
+        .map_or(0, |all| all.iter().filter(|one| one["seconds"].is_number()).count());
     assert_eq!(met, 4, "{report:#}");
     assert_eq!(report["timeline"]["failed"], serde_json::json!([]));
     let milestone = |name: &str| report["timeline"]["milestones"][name].as_f64().unwrap_or(f64::NAN);

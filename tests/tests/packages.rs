@@ -23,12 +23,17 @@ fn calls(apt: &str, requirements: &str) -> Result<(Option<i32>, Vec<String>)> {
     stub(at, "dpkg-query", "case \"$*\" in *qemu-utils) echo installed ;; *) exit 1 ;; esac")?;
     fs::write(at.join("requirements"), requirements)?;
     fs::write(at.join("os-release"), "VERSION_CODENAME=bookworm\n")?;
-    let run = Run::new(&workspace::root().join(".ci/packages"), at, [at.join("requirements"), at.join("os-release")]);
+    let run = Run::new(
+        &workspace::root().join(".ci/packages"),
+        at,
+        [at.join("requirements"), at.join("os-release")],
+    );
     let ended = run.env("PATH", format!("{}:/usr/bin:/bin", at.display())).end()?;
     Ok((ended.code, fs::read_to_string(log).unwrap_or_default().lines().map(str::to_owned).collect()))
 }
 
-const REQUIREMENTS: &str = "# package, how it is known\nbash bash # there\nqemu-system-x86 no-such-program\nother /no/such/file\n";
+const REQUIREMENTS: &str =
+    "# package, how it is known\nbash bash # there\nqemu-system-x86 no-such-program\nother /no/such/file\n";
 const PLAIN: &str = "-q install --yes --no-install-recommends qemu-system-x86 other";
 
 #[test]

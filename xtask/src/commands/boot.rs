@@ -88,7 +88,11 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let asks = args.timeline.is_some() || args.budget.is_some() || args.expect.iter().any(Expectation::asks);
-    ensure_usage(args, !(asks && args.no_shell), "expectations of units and a timeline need the shell that --no-shell leaves out")?;
+    ensure_usage(
+        args,
+        !(asks && args.no_shell),
+        "expectations of units and a timeline need the shell that --no-shell leaves out",
+    )?;
     let budget = args.budget.as_deref().map(timeline::Budget::load).transpose()?;
     let watched = asks || !args.expect.is_empty();
     let dir = tempfile::Builder::new().prefix("vmbake-boot-").tempdir()?;
@@ -111,7 +115,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         _ => Vec::new(),
     };
     let report = report::Report::new(&args.artifact, &machine, watched, timeline, over, seconds);
-    if args.json { console::json(&report)? } else { report.print() }
+    if args.json {
+        console::json(&report)?
+    } else {
+        report.print()
+    }
     report.verdict()
 }
 
@@ -164,7 +172,8 @@ fn machine(args: &Args, dir: &Path) -> Result<(Machine, &'static str)> {
 
 fn credentials(args: &Args) -> Result<BTreeMap<String, Vec<u8>>> {
     let one = |text: &String| {
-        let (name, path) = text.split_once('=').with_context(|| format!("wanted `NAME=FILE`, got `{text}`"))?;
+        let (name, path) =
+            text.split_once('=').with_context(|| format!("wanted `NAME=FILE`, got `{text}`"))?;
         Ok((name.to_owned(), fs::read(path).with_context(|| path.to_owned())?))
     };
     args.credential.iter().map(one).collect()
@@ -194,7 +203,9 @@ fn watch(args: &Args, mut running: Running, asks: bool) -> Result<(Watched, Opti
     let watched = expect::wait(&mut running, &args.expect, asks, deadline)?;
     let timeline = match watched.booted {
         // a minute more: the boot was in time
-        Some(booted) if asks => Some(Timeline::take(&mut running, booted, deadline + Duration::from_secs(60))?),
+        Some(booted) if asks => {
+            Some(Timeline::take(&mut running, booted, deadline + Duration::from_secs(60))?)
+        }
         _ => None,
     };
     let seconds = running.began().elapsed().as_secs_f64();
@@ -204,7 +215,8 @@ fn watch(args: &Args, mut running: Running, asks: bool) -> Result<(Watched, Opti
 
 fn usage(args: &Args, error: impl Into<anyhow::Error>) -> anyhow::Error {
     let cause: anyhow::Error = error.into();
-    Refusal::new(Class::Usage, args.artifact.display().to_string(), Stage::Inspect, format!("{cause:#}")).into()
+    Refusal::new(Class::Usage, args.artifact.display().to_string(), Stage::Inspect, format!("{cause:#}"))
+        .into()
 }
 
 fn ensure_usage(args: &Args, holds: bool, otherwise: &'static str) -> Result<()> {

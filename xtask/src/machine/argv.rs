@@ -35,7 +35,11 @@ pub(crate) fn accel(accel: Accel) -> &'static str {
 }
 
 /// The arguments. `credentials` are files with one SMBIOS string each, `socket` is where we wait for the shell's port.
-pub(crate) fn arguments(machine: &Machine, credentials: &[std::path::PathBuf], socket: &Path) -> Vec<OsString> {
+pub(crate) fn arguments(
+    machine: &Machine,
+    credentials: &[std::path::PathBuf],
+    socket: &Path,
+) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     let mut add = |option: &str, value: OsString| words.extend([OsString::from(option), value]);
     let (board, cpu) = match machine.arch {

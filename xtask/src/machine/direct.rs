@@ -70,7 +70,8 @@ mod tests {
     fn what_is_missing_is_named() {
         let dir = tempfile::tempdir().unwrap();
         for (entry, wanted) in [("title only\n", "names no kernel"), ("linux /gone\n", "`/gone`")] {
-            let error = extract(&volume(&[("loader/entries/d.conf", entry.as_bytes())]), dir.path()).unwrap_err();
+            let error =
+                extract(&volume(&[("loader/entries/d.conf", entry.as_bytes())]), dir.path()).unwrap_err();
             assert!(format!("{error:#}").contains(wanted), "{error:#}");
         }
     }

@@ -32,7 +32,11 @@ pub(crate) fn chosen<'n>(loader: &str, names: &[&'n str]) -> Option<&'n str> {
     names.sort_by_key(|name| version(name));
     let pattern = lines(loader).filter(|(key, _)| *key == "default").last().map(|(_, value)| value);
     let wanted = pattern.and_then(|pattern| {
-        names.iter().rev().find(|name| matches(pattern, name) || matches(&format!("{pattern}.conf"), name)).copied()
+        names
+            .iter()
+            .rev()
+            .find(|name| matches(pattern, name) || matches(&format!("{pattern}.conf"), name))
+            .copied()
     });
     wanted.or_else(|| names.last().copied())
 }
@@ -81,7 +85,8 @@ mod tests {
 
     #[test]
     fn an_entry_has_a_kernel_and_all_its_options() {
-        let text = "# made\ntitle Debian\nlinux\t/k\ninitrd /a\ninitrd  /b \noptions root=X ro\noptions quiet\n";
+        let text =
+            "# made\ntitle Debian\nlinux\t/k\ninitrd /a\ninitrd  /b \noptions root=X ro\noptions quiet\n";
         let entry = parse(text).unwrap();
         assert_eq!((entry.linux.as_str(), entry.options.as_str()), ("/k", "root=X ro quiet"));
         assert_eq!(entry.initrd, ["/a", "/b"]);

@@ -185,8 +185,14 @@ pub(crate) mod tests {
         }
         let shell = Shell::new().unwrap();
         shell.change_dir(&tree);
-        cmd!(shell, "mkfs.fat -F 32 {image}").env("PATH", "/usr/sbin:/usr/bin:/bin").quiet().ignore_stdout().run().unwrap();
-        let tops: Vec<_> = std::fs::read_dir(&tree).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        cmd!(shell, "mkfs.fat -F 32 {image}")
+            .env("PATH", "/usr/sbin:/usr/bin:/bin")
+            .quiet()
+            .ignore_stdout()
+            .run()
+            .unwrap();
+        let tops: Vec<_> =
+            std::fs::read_dir(&tree).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         cmd!(shell, "mcopy -s -i {image} {tops...} ::").quiet().run().unwrap();
         std::fs::read(image).unwrap()
     }

@@ -60,7 +60,8 @@ impl Partition {
 
 /// The partitions of a disk that begins with these bytes.
 pub fn partitions(head: &[u8]) -> Result<Vec<Partition>, Error> {
-    let header = slice(head, SECTOR, 92).filter(|header| header.starts_with(b"EFI PART")).ok_or(Error::None)?;
+    let header =
+        slice(head, SECTOR, 92).filter(|header| header.starts_with(b"EFI PART")).ok_or(Error::None)?;
     if u32_at(header, 12) != Some(92) {
         return Err(Error::Number("header size"));
     }
@@ -82,7 +83,10 @@ pub fn partitions(head: &[u8]) -> Result<Vec<Partition>, Error> {
         return Err(Error::Checksum("entries"));
     }
     let (filled, unused) = (entries.chunks_exact(128).enumerate(), [0; 16]);
-    filled.filter(|(_, entry)| !entry.starts_with(&unused)).map(|(index, entry)| partition(index, entry)).collect()
+    filled
+        .filter(|(_, entry)| !entry.starts_with(&unused))
+        .map(|(index, entry)| partition(index, entry))
+        .collect()
 }
 
 fn partition(index: usize, entry: &[u8]) -> Result<Partition, Error> {

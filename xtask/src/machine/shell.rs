@@ -129,7 +129,9 @@ mod tests {
         let (requests, answers) = (dir.path().join("requests"), dir.path().join("answers"));
         let mut file = std::fs::File::create(&requests).unwrap();
         for (number, script) in
-            ["echo a; echo b >&2; exit 3", "printf 'no newline'", "cat; printf '\\377'", "true"].iter().enumerate()
+            ["echo a; echo b >&2; exit 3", "printf 'no newline'", "cat; printf '\\377'", "true"]
+                .iter()
+                .enumerate()
         {
             file.write_all(request(number as u64, script).as_bytes()).unwrap();
         }
@@ -142,19 +144,28 @@ mod tests {
         cmd!(shell, "sh -c {script}").quiet().run().unwrap();
         let said: Vec<Said> =
             std::fs::read_to_string(answers).unwrap().lines().map(|line| parse(line).unwrap()).collect();
-        let answer = |number, code, output: &str| Said::Answer(number, Answer { code, output: output.into() });
+        let answer =
+            |number, code, output: &str| Said::Answer(number, Answer { code, output: output.into() });
         assert!(matches!(&said[0], Said::Ready(id) if id.len() == 36), "{said:?}");
-        assert_eq!(said[1..], [
-            answer(0, 3, "a\nb\n"),
-            answer(1, 0, "no newline"),
-            answer(2, 0, "\u{fffd}"),
-            answer(3, 0, ""),
-        ]);
+        assert_eq!(
+            said[1..],
+            [answer(0, 3, "a\nb\n"), answer(1, 0, "no newline"), answer(2, 0, "\u{fffd}"), answer(3, 0, ""),]
+        );
     }
 
     #[test]
     fn a_line_that_is_none_of_the_shells_is_refused() {
-        for line in ["", "ready", "ready a b", "answer", "answer 1", "answer x MAo=", "answer 1 !!", "answer 1 MA==", "x y"] {
+        for line in [
+            "",
+            "ready",
+            "ready a b",
+            "answer",
+            "answer 1",
+            "answer x MAo=",
+            "answer 1 !!",
+            "answer 1 MA==",
+            "x y",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -203,10 +203,13 @@ mod tests {
 
     #[test]
     fn expectations_are_read_and_written_alike() {
-        for text in ["unit containerd.service active", "console login:", "run ctr version", "system running"] {
+        for text in ["unit containerd.service active", "console login:", "run ctr version", "system running"]
+        {
             assert_eq!(text.parse::<Expectation>().unwrap().to_string(), text);
         }
-        for wrong in ["", "unit", "unit a", "unit containerd active", "console", "run ", "system a b", "port 22"] {
+        for wrong in
+            ["", "unit", "unit a", "unit containerd active", "console", "run ", "system a b", "port 22"]
+        {
             assert!(wrong.parse::<Expectation>().is_err(), "{wrong}");
         }
     }

@@ -88,7 +88,9 @@ impl Report {
         for met in &self.expectations {
             console::line(match (met.seconds, &met.got) {
                 (Some(seconds), _) => format!("met     {:>7.1} s  {}", seconds, met.expectation),
-                (None, Some(got)) => format!("not met            {}: got `{}`", met.expectation, first_line(got)),
+                (None, Some(got)) => {
+                    format!("not met            {}: got `{}`", met.expectation, first_line(got))
+                }
                 (None, None) => format!("not met            {}", met.expectation),
             });
         }

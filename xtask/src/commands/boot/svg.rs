@@ -61,7 +61,8 @@ pub(crate) fn draw(timeline: &Timeline) -> String {
 /// Lines of time, and what they say.
 fn axis(out: &mut String, begin: f64, end: f64, x: &impl Fn(f64) -> f64, bottom: f64) {
     let span = end - begin;
-    let step = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0].into_iter().find(|step| span / step <= 14.0);
+    let step =
+        [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0].into_iter().find(|step| span / step <= 14.0);
     let step = step.unwrap_or(200.0);
     let mut time = (begin / step).ceil() * step;
     while time <= end {

@@ -100,7 +100,9 @@ impl Timeline {
         for block in part("units").split("\n\n") {
             timeline.unit(&properties(block));
         }
-        timeline.units.sort_by(|one, other| one.began.total_cmp(&other.began).then_with(|| one.unit.cmp(&other.unit)));
+        timeline
+            .units
+            .sort_by(|one, other| one.began.total_cmp(&other.began).then_with(|| one.unit.cmp(&other.unit)));
         timeline.milestones();
         Ok(timeline)
     }
@@ -278,20 +280,30 @@ ActiveEnterTimestampMonotonic=8000000
     fn times_are_those_that_systemd_tells() {
         let timeline = Timeline::parse(TEXT, 15.0).unwrap();
         let phases = timeline.phases();
-        assert_eq!(phases, [
-            ("firmware", -5.0, -1.0),
-            ("loader", -1.0, 0.0),
-            ("kernel", 0.0, 2.5),
-            ("initrd", 2.5, 3.0),
-            ("user space", 3.0, 9.0),
-        ]);
+        assert_eq!(
+            phases,
+            [
+                ("firmware", -5.0, -1.0),
+                ("loader", -1.0, 0.0),
+                ("kernel", 0.0, 2.5),
+                ("initrd", 2.5, 3.0),
+                ("user space", 3.0, 9.0),
+            ]
+        );
         let names: Vec<&str> = timeline.notable().map(|span| span.unit.as_str()).collect();
-        assert_eq!(names, ["once.service", "podplane-configure.service", "containerd.service", "multi-user.target"]);
+        assert_eq!(
+            names,
+            ["once.service", "podplane-configure.service", "containerd.service", "multi-user.target"]
+        );
         assert_eq!(timeline.milestones["containerd"], 7.5);
         assert_eq!(timeline.milestones["multi-user"], 8.0);
         assert!(timeline.input_was_refused());
         assert_eq!(timeline.failed, ["podplane-configure.service"]);
-        assert!(timeline.table().contains(&"    6.00    1.50    containerd.service".to_owned()), "{:?}", timeline.table());
+        assert!(
+            timeline.table().contains(&"    6.00    1.50    containerd.service".to_owned()),
+            "{:?}",
+            timeline.table()
+        );
         assert!(Timeline::parse("@manager\n@units\n", 1.0).is_err());
     }
 
@@ -300,7 +312,10 @@ ActiveEnterTimestampMonotonic=8000000
         let timeline = Timeline::parse(TEXT, 15.0).unwrap();
         let budget = |text: &str| serde_json::from_str::<Budget>(text).unwrap().exceeded(&timeline);
         assert!(budget(r#"{"milestones": {"multi-user": 8000, "finished": 9000}}"#).is_empty());
-        assert_eq!(budget(r#"{"milestones": {"multi-user": 7000}}"#), ["multi-user after 8.00 s, wanted 7.00 s at most"]);
+        assert_eq!(
+            budget(r#"{"milestones": {"multi-user": 7000}}"#),
+            ["multi-user after 8.00 s, wanted 7.00 s at most"]
+        );
         assert!(budget(r#"{"factor": 1.2, "milestones": {"multi-user": 7000}}"#).is_empty());
         assert_eq!(budget(r#"{"milestones": {"network": 1}}"#).len(), 1);
         assert!(serde_json::from_str::<Budget>(r#"{"milestone": {}}"#).is_err());
