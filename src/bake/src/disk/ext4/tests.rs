@@ -15,7 +15,6 @@ use std::sync::Arc;
 mod entries;
 mod large;
 mod limits;
-mod mounted;
 mod property;
 mod sizes;
 
