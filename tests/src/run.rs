@@ -26,6 +26,7 @@ pub struct Run {
     ordinary: bool,
     umask: Option<&'static str>,
     trace: Option<PathBuf>,
+    under: Vec<OsString>,
 }
 
 /// What a run ended with.
@@ -54,6 +55,7 @@ impl Run {
             ordinary: false,
             umask: None,
             trace: None,
+            under: Vec::new(),
         }
     }
 
@@ -107,6 +109,13 @@ impl Run {
         self
     }
 
+    /// Under another program, which starts it in the end: `setarch -R`, `sh -c 'exec "$@"' sh`.
+    #[must_use]
+    pub fn under<I: IntoIterator<Item: Into<OsString>>>(mut self, words: I) -> Self {
+        self.under.extend(words.into_iter().map(Into::into));
+        self
+    }
+
     /// Runs it to its end.
     pub fn end(&self) -> Result<Ended> {
         let output = self.command()?.output().with_context(|| format!("cannot start {self}"))?;
@@ -155,7 +164,7 @@ impl Run {
 
     /// The whole command line with its wrappers.
     fn words(&self) -> Result<Vec<OsString>> {
-        let mut words: Vec<OsString> = Vec::new();
+        let mut words = self.under.clone();
         if let Some(path) = &self.trace {
             words.extend(["strace", "-f", "--seccomp-bpf", "-qq", "-s", "256", "-e"].map(Into::into));
             words.extend([crate::trace::FILTER, "-o"].map(Into::into));

@@ -46,6 +46,9 @@ pub struct Image {
 /// The plain container host for x86-64.
 pub const BASE: Image = Image { kind: "base", arch: Arch::Amd64 };
 
+/// Every format of artifacts, as `--format` takes them.
+pub const ALL_FORMATS: &str = "tar.zst,raw,qcow2,vhd,vmdk,gce";
+
 impl Image {
     /// `base.debian-13.amd64`.
     #[must_use]
@@ -117,6 +120,17 @@ impl Shared {
         copy_project(&self.project(), to)
     }
 
+    /// Another checkout, from which the programs of an image can be built.
+    pub fn copy_checkout(&self, to: &Path) -> Result<()> {
+        self.copy_project(to)?;
+        let shell = Shell::new()?;
+        for part in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "src", "xtask", "tests"] {
+            let from = workspace::root().join(part);
+            cmd!(shell, "cp --recursive {from} {to}").quiet().run()?;
+        }
+        Ok(())
+    }
+
     /// A mirror of stand-ins.
     pub fn mirror(&self, arch: Arch) -> Result<PathBuf> {
         let step = format!("mirror.{arch}");
@@ -141,7 +155,8 @@ impl Shared {
         let (path, new) = (folder.join("lock.toml"), folder.join("unreviewed"));
         self.once(&format!("lock.{}", image.name()), || {
             let run = self.run("lock").args(["--kind", image.kind, "--arch", &image.arch.to_string()]);
-            let run = run.option("--store", self.store()).option("--output", &path).option("--unreviewed", &new);
+            let run =
+                run.option("--store", self.store()).option("--output", &path).option("--unreviewed", &new);
             if run.end()?.code == Some(0) {
                 return Ok(());
             }
@@ -247,6 +262,15 @@ impl Shared {
         self.once(&format!("reference.{}", image.name()), || {
             self.cold_store(image, &store)?;
             self.bake(image, &store, &output)?.done().map(drop)
+        })?;
+        whole(&output, &image.name())
+    }
+
+    /// What a bake of `image` in every format gives.
+    pub fn reference_of_all(&self, image: Image) -> Result<Outputs> {
+        let (store, output) = (self.warm_store(image)?, self.image_folder(image)?.join("dist.all"));
+        self.once(&format!("reference.all.{}", image.name()), || {
+            self.bake(image, &store, &output)?.option("--format", ALL_FORMATS).done().map(drop)
         })?;
         whole(&output, &image.name())
     }

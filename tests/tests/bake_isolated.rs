@@ -6,7 +6,6 @@ use tests::run::Run;
 use tests::shared::{BASE, Image, Shared};
 use tests::standin::Arch;
 use tests::trace::Trace;
-use tests::workspace;
 
 /// Proxies that nobody should ask: nothing listens on the discard port.
 fn hostile_proxies(run: Run) -> Run {
@@ -59,7 +58,8 @@ fn building_programs_of_the_image_is_the_only_time_that_programs_are_started() -
     let image = Image { kind: "knd", arch: Arch::Amd64 };
     let (store, scratch) = (shared.warm_store(image)?, shared.scratch()?);
     let (output, trace) = (scratch.path().join("out"), scratch.path().join("trace"));
-    let name = image.name();
+    let (name, checkout) = (image.name(), scratch.path().join("checkout"));
+    shared.copy_checkout(&checkout)?;
     let run = shared
         .run("bake")
         .args(["--kind", image.kind, "--arch", "amd64", "--offline"])
@@ -67,7 +67,7 @@ fn building_programs_of_the_image_is_the_only_time_that_programs_are_started() -
         .option("--manifest", shared.manifest(image)?)
         .option("--store", store)
         .option("--output", &output);
-    run.from_folder(workspace::root()).traced_to(&trace).done()?;
+    run.from_folder(&checkout).traced_to(&trace).done()?;
     let trace = Trace::load(&trace)?;
     let started = trace.started_programs();
     ensure!(started.iter().any(|path| path.ends_with("/cargo")), "cargo was not started: {started:?}");
@@ -83,7 +83,7 @@ fn building_programs_of_the_image_is_the_only_time_that_programs_are_started() -
             "`{path}` was started, which is no part of the toolchain: {started:?}"
         );
     }
-    // built by the tests or by the bake itself, they are the same, and so is all else
+    // built for the tests or by the bake itself, in this folder or in another, they are the same, and so is all else
     ensure!(whole(&output, &name)? == shared.reference(image)?);
     Ok(())
 }

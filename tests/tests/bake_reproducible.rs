@@ -1,10 +1,13 @@
 //! Same inputs, same bytes: every bake gives what the first one of this run gave, whatever its surroundings.
+//!
+//! The variations are those of reprotest(1): each alone, so that a difference has a name, and then all at once for every
+//! format.
 
 use anyhow::{Result, ensure};
 use std::path::Path;
 use tests::outputs::whole;
-use tests::run::{Run, give_to_ordinary_user};
-use tests::shared::{BASE, Image, Shared};
+use tests::run::{Run, give_to_ordinary_user, is_root};
+use tests::shared::{ALL_FORMATS, BASE, Image, Shared};
 use tests::standin::Arch;
 
 /// Bakes `image` from a store that has just its inputs, in the way that `surroundings` says, and compares.
@@ -96,4 +99,72 @@ fn a_source_date_epoch_changes_the_bytes_the_same_way_each_time() -> Result<()> 
     }
     ensure!(results[0] == results[1] && results[0] != reference);
     Ok(())
+}
+
+/// Bakes `base` in every format from a store that has just its inputs, in the way that `surroundings` says, and compares.
+fn check_all_formats(surroundings: impl FnOnce(Run, &Path) -> Result<Run>) -> Result<()> {
+    let shared = Shared::get()?;
+    let wanted = shared.reference_of_all(BASE)?;
+    let scratch = shared.scratch()?;
+    let (store, output) = (scratch.path().join("store"), scratch.path().join("elsewhere/out"));
+    shared.cold_store(BASE, &store)?;
+    let run = shared.bake(BASE, &store, &output)?.args(["--format", ALL_FORMATS, "--offline"]);
+    surroundings(run, scratch.path())?.done()?;
+    let got = whole(&output, &BASE.name())?;
+    ensure!(got == wanted, "wanted {wanted:#?}, got {got:#?}");
+    Ok(())
+}
+
+/// A new namespace of this sort, by somebody who may be no root.
+fn unshare(sort: &str) -> Result<Vec<&str>> {
+    let mut words = vec!["unshare", sort];
+    if !is_root()? {
+        words.extend(["--user", "--map-root-user"]);
+    }
+    Ok(words)
+}
+
+/// aslr, build_path, domain_host, environment, exec_path, home, kernel, locales, num_cpus, time, timezone, umask and
+/// user_group; fileordering is below.
+#[test]
+fn r01_all_variations_of_reprotest_at_once_give_the_same_bytes_of_every_format() -> Result<()> {
+    let (arch, cpu) = (std::env::consts::ARCH, "0");
+    let names = "echo i-capture-the-hostname >/proc/sys/kernel/hostname && echo i-capture-the-domain \
+                 >/proc/sys/kernel/domainname && exec \"$@\"";
+    check_all_formats(|run, scratch| {
+        let (project, home) = (scratch.join("build-experiment-1"), scratch.join("home/of/another"));
+        Shared::get()?.copy_project(&project)?;
+        std::fs::create_dir_all(&home)?;
+        give_to_ordinary_user(scratch)?;
+        let path = std::env::var("PATH")? + ":/i_capture_the_path";
+        let run = run.under(unshare("--uts")?).under(["sh", "-c", names, "sh"]);
+        let run =
+            run.under(["setarch", arch, "--addr-no-randomize", "--uname-2.6", "taskset", "--cpu-list", cpu]);
+        let run = run.under(["faketime", "+399days+7hours+13minutes"]);
+        let run =
+            run.from_folder(&project).as_ordinary_user().umask("0002").env("HOME", home).env("PATH", path);
+        let run = run.env("CAPTURE_ENVIRONMENT", "i_capture_the_environment").env("TZ", "GMT-14");
+        Ok(run.env("LANG", "et_EE.UTF-8").env("LC_ALL", "et_EE.UTF-8").env("LANGUAGE", "et_EE:fr"))
+    })
+}
+
+/// The store is on an overlay, temporary files in memory, and the project where names are listed in another order each
+/// time. Its file system is a process of this namespace, and ends when it is unmounted.
+#[test]
+fn r02_other_file_systems_and_another_order_of_names_give_the_same_bytes_of_every_format() -> Result<()> {
+    check_all_formats(|run, scratch| {
+        for folder in ["upper", "work", "memory", "project", "shuffled"] {
+            std::fs::create_dir(scratch.join(folder))?;
+        }
+        Shared::get()?.copy_project(&scratch.join("project"))?;
+        let mounts = format!(
+            "set -e; cd '{}'; mount -t tmpfs tmpfs memory; \
+             mount -t overlay overlay -o lowerdir=store,upperdir=upper,workdir=work store; \
+             disorderfs --quiet --multi-user=no --shuffle-dirents=yes --reverse-dirents=no --pad-blocks=7 project shuffled; \
+             cd shuffled; set +e; \"$@\"; code=$?; cd ..; umount shuffled; exit $code",
+            scratch.display()
+        );
+        let run = run.under(unshare("--mount")?).under(["sh", "-c", &mounts, "sh"]);
+        Ok(run.env("TMPDIR", scratch.join("memory")))
+    })
 }

@@ -111,7 +111,8 @@ fn manifest_and_recipe_must_name_the_same_components() {
 
 #[test]
 fn kinds_and_architectures_must_agree() {
-    let choices = Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
+    let choices =
+        Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
     let wrong = plan(&recipe("[recipe]\n"), &manifest("knd", ""), &lock(), &Policy::default(), &choices);
     assert!(wrong.unwrap_err().to_string().contains("kind, wanted `base`, got `knd`"));
 }
@@ -119,7 +120,8 @@ fn kinds_and_architectures_must_agree() {
 #[test]
 fn m10_the_policy_is_asked_of_every_component() {
     let policy = crate::policy::parse("p", "[floor.runc]\nversion = \"1.4\"\nreason = \"CVE\"\n").unwrap();
-    let choices = Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
+    let choices =
+        Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
     let refusal = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices).unwrap_err();
     assert!(refusal.to_string().contains("below policy floor"));
 }

@@ -15,9 +15,10 @@ fn program() -> Vec<u8> {
 
 #[test]
 fn a_large_library_is_read_by_pieces() {
-    let bytes = program();
+    // bytes behind the end of a program do not change what it is; with them there are pieces that nobody has to ask for
+    let mut bytes = program();
+    bytes.resize(bytes.len() + 3 * usize::try_from(PIECE).unwrap(), 0);
     let len = bytes.len() as u64;
-    assert!(len > 2 * PIECE, "the tests' program has {len} bytes only");
     let pieces: Vec<Sha256> = bytes.chunks(usize::try_from(PIECE).unwrap()).map(Sha256::of).collect();
     let stored = Stored { blob: Sha256::of(b""), offset: 7, len, digest: Sha256::of(&bytes), pieces };
     let asked = RefCell::new(Vec::new());

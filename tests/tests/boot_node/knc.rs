@@ -1,8 +1,7 @@
-//! `knc` in a machine with stand-ins for upstream's programs: a first boot as today's clusters make it, deliveries, a
-//! reboot, a power cut during a delivery, and who may read what.
+//! A control-plane node: a first boot as today's clusters make it, deliveries, a reboot, power cuts, who may read what.
 
+use super::{AGENT, Expected, all_up, all_well, deliver, fixture};
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use tests::guest::{Guest, Setup};
@@ -11,29 +10,33 @@ use tests::standin::Arch;
 use tests::workspace;
 
 const KNC: Image = Image { kind: "knc", arch: Arch::Amd64 };
-const RECV: &str = "/opt/nstance-agent/recv";
-/// The services of a node that has all it needs, and the port of the node on which each answers.
-const SERVICES: [(&str, Option<u16>); 8] = [
-    ("containerd", None),
-    ("nstance-agent", None),
-    ("kubelet", Some(10250)),
-    ("zot", Some(5000)),
-    ("netsy", Some(2378)),
-    ("kube-apiserver", Some(6443)),
-    ("kube-controller-manager", Some(10257)),
-    ("kube-scheduler", Some(10259)),
+const SERVICES: [Expected; 8] = [
+    ("containerd", None, "root"),
+    ("nstance-agent", None, "nstance-agent"),
+    ("kubelet", Some(10250), "root"),
+    ("zot", Some(5000), "zot"),
+    ("netsy", Some(2378), "netsy"),
+    ("kube-apiserver", Some(6443), "kube-apiserver"),
+    ("kube-controller-manager", Some(10257), "kube-controller-manager"),
+    ("kube-scheduler", Some(10259), "kube-scheduler"),
 ];
-/// What the agent delivers, and what it has made itself.
-const CERTIFICATES: &str = "ca containerd.client front-proxy.client kube-apiserver.client kube-apiserver.server \
-    kubelet.client kubelet.server netsy.client netsy.server registry.server kube-controller-manager.client \
-    kube-scheduler.client";
+/// What the agent delivers a certificate for.
+const CERTIFICATES: [&str; 12] = [
+    "ca",
+    "containerd.client",
+    "front-proxy.client",
+    "kube-apiserver.client",
+    "kube-apiserver.server",
+    "kubelet.client",
+    "kubelet.server",
+    "netsy.client",
+    "netsy.server",
+    "registry.server",
+    "kube-controller-manager.client",
+    "kube-scheduler.client",
+];
 /// Who may read which file of settings and keys; the columns are users.
 const MATRIX: &str = "tests/fixtures/boot/read-matrix.txt";
-
-fn fixture(name: &str) -> Result<String> {
-    let path = workspace::root().join("tests/fixtures/certificates").join(name);
-    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
-}
 
 /// A guest that was booted and configured the way today's user-data scripts do it. The listener is the server that it
 /// has to reach: QEMU's network has this machine's loopback at 10.0.2.2.
@@ -49,11 +52,10 @@ fn configured(shared: &Shared, room: &std::path::Path) -> Result<(Guest, TcpList
          PROVIDER_INSTANCE_TYPE='small'\nNSTANCE_SERVER_REGISTRATION_ADDR='{address}'\n\
          NSTANCE_SERVER_AGENT_ADDR='{address}'\n"
     );
-    let owner = "nstance-agent:nstance-agent";
     guest.write(&[
         ("/opt/podplane/etc/user-data.env", "0600", "root:root", user_data.as_bytes()),
-        ("/opt/nstance-agent/identity/ca.crt", "0600", owner, fixture("p256.crt")?.as_bytes()),
-        ("/opt/nstance-agent/identity/nonce.jwt", "0600", owner, b"nonce"),
+        ("/opt/nstance-agent/identity/ca.crt", "0600", AGENT, fixture("p256.crt")?.as_bytes()),
+        ("/opt/nstance-agent/identity/nonce.jwt", "0600", AGENT, b"nonce"),
     ])?;
     for script in ["install", "configure", "restart"] {
         guest.sh(&format!("/opt/podplane/bin/{script}.sh"))?;
@@ -61,44 +63,9 @@ fn configured(shared: &Shared, room: &std::path::Path) -> Result<(Guest, TcpList
     Ok((guest, server))
 }
 
-/// Delivers files as the agent does, the trigger last.
-fn deliver(guest: &mut Guest, settings: &str, certificates: bool) -> Result<()> {
-    let (certificate, key, public) = (fixture("p256.crt")?, fixture("p256.key")?, fixture("p256.pub")?);
-    let mut files: Vec<(String, &str, &str)> = Vec::new();
-    if certificates {
-        for name in CERTIFICATES.split_whitespace() {
-            files.push((format!("{RECV}/{name}.crt"), "0600", &certificate));
-            files.push((format!("/opt/nstance-agent/keys/{name}.key"), "0640", &key));
-        }
-        files.push((format!("{RECV}/service-accounts.key"), "0600", &key));
-        files.extend(
-            ["ca.pub", "service-accounts.pub"]
-                .map(|name| (format!("{RECV}/{name}"), "0600", public.as_str())),
-        );
-    }
-    files.push((format!("{RECV}/mutable.env"), "0600", settings));
-    files.push((format!("{RECV}/write-files.last"), "0600", "now"));
-    let owner = "nstance-agent:nstance-agent";
-    let files: Vec<_> =
-        files.iter().map(|(path, mode, text)| (path.as_str(), *mode, owner, text.as_bytes())).collect();
-    guest.write(&files)
-}
-
-/// Waits for all services.
-fn all_up(guest: &mut Guest) -> Result<()> {
-    for (name, _) in SERVICES {
-        let state = guest.until(&format!("systemctl is-active --quiet {name}.service"));
-        state.with_context(|| {
-            let said = guest.answer(&format!("systemctl status --no-pager --lines=30 {name}.service"));
-            format!("{name} is not up: {said:?}")
-        })?;
-    }
-    Ok(())
-}
-
 /// Which start of each service runs: it changes with a restart.
 fn invocations(guest: &mut Guest) -> Result<BTreeMap<String, String>> {
-    let names: Vec<String> = SERVICES.iter().map(|(name, _)| format!("{name}.service")).collect();
+    let names: Vec<String> = SERVICES.iter().map(|(name, ..)| format!("{name}.service")).collect();
     let text =
         guest.sh(&format!("systemctl show --property=Id --property=InvocationID {}", names.join(" ")))?;
     let value = |block: &str, key: &str| {
@@ -109,19 +76,6 @@ fn invocations(guest: &mut Guest) -> Result<BTreeMap<String, String>> {
             .to_owned()
     };
     Ok(text.split("\n\n").map(|block| (value(block, "Id"), value(block, "InvocationID"))).collect())
-}
-
-/// What a service says on its port, or, where it has none, has said in the journal.
-fn said(guest: &mut Guest, name: &str, port: Option<u16>) -> Result<Value> {
-    let text = match port {
-        Some(port) => {
-            guest.sh(&format!("exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && head -n 1 <&3'"))?
-        }
-        None => {
-            guest.sh(&format!("journalctl --no-pager --output=cat --unit={name} | grep '^{{' | tail -n 1"))?
-        }
-    };
-    serde_json::from_str(text.trim()).with_context(|| format!("{name} said `{text}`"))
 }
 
 #[test]
@@ -136,24 +90,18 @@ fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps
         "no certificate yet"
     );
 
-    deliver(&mut guest, "KUBE_LOG_LEVEL='2'\n", true)?;
-    all_up(&mut guest)?;
-    for (name, port) in SERVICES {
-        let said = said(&mut guest, name, port)?;
-        ensure!(said["name"] == name && said["unreadable"] == serde_json::json!([]), "{said}");
-        let user = if matches!(name, "kubelet" | "containerd") { "root" } else { name };
-        let uid: u32 = guest.sh(&format!("id -u {user}"))?.trim().parse()?;
-        ensure!(said["uid"] == uid, "{name} runs as {}, wanted {user}, {uid}", said["uid"]);
-    }
+    deliver(&mut guest, "KUBE_LOG_LEVEL='2'\n", &CERTIFICATES)?;
+    all_up(&mut guest, &SERVICES)?;
+    all_well(&mut guest, &SERVICES)?;
     in_order(&mut guest)?;
     n01_only_what_is_its_own(&mut guest)?;
 
     // a change of one setting restarts those that read it, and no other
     let before = invocations(&mut guest)?;
-    deliver(&mut guest, "KUBE_LOG_LEVEL='4'\n", false)?;
+    deliver(&mut guest, "KUBE_LOG_LEVEL='4'\n", &[])?;
     guest.until("grep -q 'KUBE_LOG_LEVEL=.*4' /opt/env/kube-apiserver.env && test ! -e /opt/nstance-agent/recv/write-files.last")?;
     guest.until("! systemctl is-active --quiet nstance-recv-watch.service")?;
-    all_up(&mut guest)?;
+    all_up(&mut guest, &SERVICES)?;
     let after = invocations(&mut guest)?;
     let restarted: Vec<&str> = before
         .iter()
@@ -164,18 +112,18 @@ fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps
 
     guest.reboot()?;
     guest.well_booted()?;
-    all_up(&mut guest)?;
+    all_up(&mut guest, &SERVICES)?;
     assert_eq!(level(&mut guest)?, "4");
 
     // the power goes off at three moments of a delivery: what comes back is one of the two sets, and whole
     for (pause, new) in [("0", "5"), ("0.3", "6"), ("1.5", "7")] {
         let old = level(&mut guest)?;
-        deliver(&mut guest, &format!("KUBE_LOG_LEVEL='{new}'\n"), false)?;
+        deliver(&mut guest, &format!("KUBE_LOG_LEVEL='{new}'\n"), &[])?;
         guest.sh(&format!("sleep {pause}"))?;
         guest.cut()?;
         guest.start()?;
         guest.well_booted()?;
-        all_up(&mut guest)?;
+        all_up(&mut guest, &SERVICES)?;
         guest.until("! systemctl is-active --quiet nstance-recv-watch.service")?;
         let now = level(&mut guest)?;
         ensure!(now == old || now == new, "level {now}, wanted {old} or {new}");
