@@ -1,13 +1,15 @@
 //! A small image with every sort of entry, for tests of what reads and writes artifacts.
 
 use bake::digest::Sha256;
+use bake::effects::{self, Effects, Known};
 use bake::lock::{LockedPackage, LockedSuite};
 use bake::manifest::{Form, Pin};
-use bake::name::{Arch, Role};
+use bake::name::{Arch, Name, Role};
 use bake::plan::{Compression, Plan, PlannedComponent};
 use bake::recipe;
 use bake::store::Store;
 use bake::tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
+use bake::unpack::Package;
 use bake::{Refusal, Result};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -230,4 +232,16 @@ pub fn with_hint<T>(result: Result<T>) -> anyhow::Result<T> {
         let hint = refusal.hint.as_deref().unwrap_or("none").to_owned();
         anyhow::anyhow!("{refusal}\nhint: {hint}")
     })
+}
+
+/// Every script of these packages taken as read, and none with an effect: for tests of what staging does besides.
+#[must_use]
+pub fn without_effects(packages: &BTreeMap<Name, Package>) -> Effects {
+    let known = |name: &Name, package: &Package| {
+        let scripts = package.control.iter().filter(|file| effects::SCRIPTS.contains(&file.name.as_str()));
+        let reviewed =
+            scripts.map(|file| (file.name.clone(), vec![effects::normal(name, &file.bytes).digest]));
+        Known { reviewed: reviewed.collect(), effects: Vec::new() }
+    };
+    packages.iter().map(|(name, package)| (effects::key(name), known(name, package))).collect()
 }

@@ -178,7 +178,9 @@ pub fn staged(store: &Store, debs: &[PathBuf], arch: Arch, init: &[u8]) -> Resul
         size: init.len() as u64,
         bytes: init.into(),
     };
-    let plan = Plan { arch, packages: locked, components: Vec::new(), init: Some(init), ..image::plan()? };
+    let effects = image::without_effects(&packages);
+    let plan =
+        Plan { arch, packages: locked, components: Vec::new(), init: Some(init), effects, ..image::plan()? };
     let read = |stored: &Stored| read(store, stored);
     Ok(stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read, memory: store })?)
 }

@@ -96,6 +96,12 @@ const DIFFERENCES: &[Difference] = &[
         who: Who::Ours,
         why: "made by the postinst of systemd",
     },
+    Difference {
+        path: "/usr/lib/modules/*",
+        who: Who::Ours,
+        why: "depmod's indexes, made by the postinst of the kernel; compared by themselves",
+    },
+    Difference { path: "/vmlinuz*", who: Who::Ours, why: "made by the postinst of the kernel" },
     Difference { path: "/var/log/dpkg.log", who: Who::Dpkg, why: "what dpkg did and when" },
 ];
 

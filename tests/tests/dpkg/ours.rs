@@ -4,9 +4,8 @@ use crate::Listing;
 use anyhow::{Context as _, Result};
 use bake::deb822;
 use bake::digest::{Digest, Sha256};
-use bake::effects::{self, Known};
 use bake::lock::LockedPackage;
-use bake::name::{Arch, Name, Role};
+use bake::name::{Arch, Role};
 use bake::plan::{Compression, Plan};
 use bake::stage::{Inputs, stage};
 use bake::store::Store;
@@ -69,9 +68,8 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
     }
     locked.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plan = plan(locked, arch(&known)?)?;
-    // dpkg unpacks here and runs no postinst: every script is taken as read, and none has an effect
-    plan.effects =
-        packages.iter().map(|(name, package)| (effects::key(name), read_by_nobody(name, package))).collect();
+    // dpkg unpacks here and runs no postinst
+    plan.effects = tests::image::without_effects(&packages);
     let read = |stored: &Stored| {
         let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
         store.open_blob(&Digest::Sha256(stored.blob))?.read_exact_at(&mut bytes, stored.offset).map_err(
@@ -81,12 +79,6 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
     };
     let tree = stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read, memory: &store })?;
     Ok(Ours { debs: known, tree, store })
-}
-
-fn read_by_nobody(name: &Name, package: &unpack::Package) -> Known {
-    let scripts = package.control.iter().filter(|file| effects::SCRIPTS.contains(&file.name.as_str()));
-    let reviewed = scripts.map(|file| (file.name.clone(), vec![effects::normal(name, &file.bytes).digest]));
-    Known { reviewed: reviewed.collect(), effects: Vec::new() }
 }
 
 /// The machine that the packages are for.

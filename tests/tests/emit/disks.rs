@@ -384,14 +384,36 @@ fn used(directory: &Path) -> u64 {
     entries.map(|path| if path.is_dir() { used(&path) } else { blocks(&path) }).sum()
 }
 
-/// The call that writes a format, and some of its times: those of a stream come after those of the records.
-const WRITERS: [(&str, &str, [usize; 3]); 5] = [
-    ("raw", "pwrite64", [1, 3, 4]),
-    ("qcow2", "pwrite64", [1, 3, 4]),
-    ("vhd", "pwrite64", [1, 3, 4]),
-    ("vmdk", "write", [2, 7, 9]),
-    ("gce", "write", [2, 7, 9]),
-];
+/// The call that writes each format.
+const WRITERS: [(&str, &str); 5] =
+    [("raw", "pwrite64"), ("qcow2", "pwrite64"), ("vhd", "pwrite64"), ("vmdk", "write"), ("gce", "write")];
+
+/// The first, one in the middle, and the last of the numbers at which `call` is one on the output in each thread that comes
+/// so far: strace counts for each thread, and the sample writes to its store, too.
+fn times(place: &Path, format: &str, call: &str) -> [usize; 3] {
+    let shell = Shell::new().unwrap();
+    let (store, output, trace) = (place.join("store"), place.join("out"), place.join("trace"));
+    cmd!(
+        shell,
+        "strace -f -y -s 0 -o {trace} -e trace={call} {SAMPLE} small {store} {output} 1 no-keep {format}"
+    )
+    .quiet()
+    .run()
+    .unwrap();
+    std::fs::remove_dir_all(&output).unwrap();
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let mut threads: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
+    for (thread, line) in text.lines().filter_map(|line| line.split_once(' ')) {
+        if line.trim_start().starts_with(&format!("{call}(")) {
+            threads.entry(thread).or_default().push(line.contains(output.to_str().unwrap()));
+        }
+    }
+    let most = threads.values().map(Vec::len).max().unwrap();
+    let on_output = |nth: &usize| threads.values().filter_map(|calls| calls.get(nth - 1)).all(|is| *is);
+    let found: Vec<usize> = (1..=most).filter(on_output).collect();
+    assert!(found.len() >= 3, "{format}: {found:?} of {threads:?}");
+    [found[0], found[found.len() / 2], found[found.len() - 1]]
+}
 
 fn disturbed(place: &Path, format: &str, inject: &str) -> (bool, String) {
     let shell = Shell::new().unwrap();
@@ -417,8 +439,9 @@ fn undisturbed(place: &Path, format: &str) -> BTreeMap<String, bake::digest::Sha
 #[test]
 fn i01_a_full_disk_leaves_nothing_and_says_what_is_needed() {
     let place = tempfile::tempdir().unwrap();
-    for (format, call, times) in WRITERS {
+    for (format, call) in WRITERS {
         undisturbed(place.path(), format);
+        let times = times(place.path(), format, call);
         for (nth, error) in times.into_iter().zip(["ENOSPC", "EDQUOT", "EIO"]) {
             let (well, said) =
                 disturbed(place.path(), format, &format!("inject={call}:error={error}:when={nth}"));
@@ -439,8 +462,9 @@ fn i03_a_bake_killed_while_it_writes_a_disk_is_made_good_by_the_next() {
     let place = tempfile::tempdir().unwrap();
     let (store, output) = (place.path().join("store"), place.path().join("out"));
     let shell = Shell::new().unwrap();
-    for (format, call, times) in WRITERS {
+    for (format, call) in WRITERS {
         let wanted = undisturbed(place.path(), format);
+        let times = times(place.path(), format, call);
         for (call, nth) in [(call, times[0]), (call, times[2]), ("renameat", 3), ("fsync", 2)] {
             let (well, said) =
                 disturbed(place.path(), format, &format!("inject={call}:signal=SIGKILL:when={nth}"));

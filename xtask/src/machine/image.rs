@@ -97,23 +97,26 @@ impl Image {
         gpt::partitions(&head).with_context(|| format!("`{}`", self.path.display()))
     }
 
-    /// `length` bytes of the disk from `offset`; fewer where the disk ends.
+    /// `length` bytes of the disk from `offset`, a multiple of 512; where the disk ends before that, fewer or an error.
     pub fn range(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
         ensure!(length <= MOST, "{length} bytes of a disk are more than are read at once");
         if self.format == Format::Raw {
             return read(&File::open(&self.path)?, offset, length);
         }
-        let dir = tempfile::tempdir()?;
-        let (from, to, format, shell) =
-            (&self.path, dir.path().join("range"), self.format.driver(), Shell::new()?);
-        // dd counts in blocks: the largest that both numbers are multiples of
-        let block = 1u64 << (offset | length | (1 << 20)).trailing_zeros();
-        let (skip, count) = ((offset / block).to_string(), (length / block).to_string());
-        let (mut source, mut target) = (std::ffi::OsString::from("if="), std::ffi::OsString::from("of="));
-        source.push(from);
-        target.push(&to);
-        cmd!(shell, "qemu-img dd -f {format} -O raw {source} {target} skip={skip} count={count}")
-            .arg(format!("bs={block}"))
+        let (dir, shell) = (tempfile::tempdir()?, Shell::new()?);
+        let to = dir.path().join("range");
+        // a window of whole sectors on the disk: `qemu-img dd` counts from another place in each version
+        let window = serde_json::json!({
+            "driver": "raw",
+            "offset": offset,
+            "size": length.next_multiple_of(512),
+            "file": {
+                "driver": self.format.driver(),
+                "file": { "driver": "file", "filename": self.path.to_str().context("a path in UTF-8")? },
+            },
+        });
+        cmd!(shell, "qemu-img convert -O raw")
+            .args([format!("json:{window}").into(), to.clone().into_os_string()])
             .quiet()
             .run()
             .context(NEEDED)?;

@@ -104,7 +104,7 @@ mod tests {
         // the ground, five phases, four units
         assert_eq!(text.matches("<rect").count(), 10, "{text}");
         assert!(text.contains("containerd.service (1.50 s)") && text.contains("firmware (4.00 s)"));
-        for place in text.split("x=\"").skip(1) {
+        for place in text.split(" x=\"").skip(1) {
             let x: f64 = place.split('"').next().unwrap().parse().unwrap();
             assert!((0.0..=1216.0).contains(&x), "{x}");
         }
