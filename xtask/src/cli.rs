@@ -1,8 +1,7 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, plan, program, seed, store, test, verify,
-    why,
+    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, plan, program, seed, store, test, verify, why,
 };
 use clap::{Parser, Subcommand};
 

@@ -168,9 +168,9 @@ fn entrants(ours: &Ours, peer: &Peer, work: &Path, port: u16) -> Result<Vec<Entr
     fs::create_dir_all(&from)?;
     let kernel = machine::kernel(&disk, &from)?;
     ensure!(fs::read(&kernel.kernel)? == fs::read(&peer.kernel.kernel)?, "the peer has another kernel");
-    let user_data = user_data(port);
+    let told = told(port)?;
     let volume = work.join("seed.iso");
-    fs::write(&volume, seed(&user_data)?)?;
+    fs::write(&volume, seed(&told)?)?;
     // the words of our loader's entry, with the peer's root
     let words = kernel.cmdline.split_whitespace().map(|word| match word.split_once('=') {
         Some(("root", _)) => format!("root={}", peer::ROOT),
@@ -181,10 +181,9 @@ fn entrants(ours: &Ours, peer: &Peer, work: &Path, port: u16) -> Result<Vec<Entr
     let without = "test -s /opt/podplane/bootstrap.done && ! test -e /run/cloud-init/result.json";
     let cloud =
         "grep -q DataSourceNoCloud /run/cloud-init/result.json && test -s /opt/podplane/etc/user-data.env";
-    let credentials = BTreeMap::from([
-        ("podplane.user-data".to_owned(), user_data.into_bytes()),
-        ("ssh.authorized_keys.root".to_owned(), KEY.as_bytes().to_vec()),
-    ]);
+    let key = [("ssh.authorized_keys.root", KEY.to_owned())];
+    let credentials = told.iter().map(|Told { credential, text, .. }| (*credential, text.clone())).chain(key);
+    let credentials = credentials.map(|(name, text)| (name.to_owned(), text.into_bytes())).collect();
     let entrant = |what, disk: &Image, kernel: &Kernel, by| Entrant {
         what,
         disk: disk.clone(),
@@ -202,22 +201,42 @@ fn entrants(ours: &Ours, peer: &Peer, work: &Path, port: u16) -> Result<Vec<Entr
     ])
 }
 
-/// Who a node is.
+/// A part of what a node is told: the credential that it comes by, the file that it becomes, and the text.
+struct Told {
+    credential: &'static str,
+    file: &'static str,
+    text: String,
+}
+
+/// Who a node is, and what its agent would register with.
+fn told(port: u16) -> Result<[Told; 3]> {
+    let certificate = tools::root().join("tests/fixtures/certificates/p256.crt");
+    let ca = fs::read_to_string(&certificate).with_context(|| certificate.display().to_string())?;
+    let told = |credential, file, text| Told { credential, file, text };
+    Ok([
+        told("podplane.user-data", "/opt/podplane/etc/user-data.env", user_data(port)),
+        told("podplane.nonce", "/opt/nstance-agent/identity/nonce.jwt", "bm8.b25l.a25vd3M".to_owned()),
+        told("podplane.ca", "/opt/nstance-agent/identity/ca.crt", ca),
+    ])
+}
+
 fn user_data(port: u16) -> String {
     format!(
-        "INSTANCE_ID='bench-1'\nCLUSTER_ID='bench'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
+        "INSTANCE_ID='bench-1'\nINSTANCE_PROVIDER_ID='bench-1'\nCLUSTER_ID='bench'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
          PROVIDER_INSTANCE_TYPE='small'\nNSTANCE_SERVER_REGISTRATION_ADDR='10.0.2.2:{port}'\n\
          NSTANCE_SERVER_AGENT_ADDR='10.0.2.2:{port}'\nREGISTRY_ENABLED='false'\nTELEMETRY_ENABLED='false'\n"
     )
 }
 
-/// The NoCloud volume: a key for Debian's first user, a name, and the settings as a file, as user-data of today has them.
-/// Without a locale to be made, for which cloud-init would ask an archive for a package.
-fn seed(user_data: &str) -> Result<Vec<u8>> {
+/// The NoCloud volume: a key for Debian's first user, and all else as files, as user-data of today has it. Without a
+/// locale to be made, for which cloud-init would ask an archive for a package.
+fn seed(told: &[Told]) -> Result<Vec<u8>> {
+    let file = |told: &Told| json!({"path": told.file, "permissions": "0600", "content": told.text});
+    let files: Vec<serde_json::Value> = told.iter().map(file).collect();
     let config = json!({
         "ssh_authorized_keys": [KEY],
         "locale": false,
-        "write_files": [{"path": "/opt/podplane/etc/user-data.env", "permissions": "0600", "content": user_data}],
+        "write_files": files,
     });
     let files = BTreeMap::from([
         ("user-data".to_owned(), format!("#cloud-config\n{config}\n").into_bytes()),

@@ -1,8 +1,8 @@
 //! The machine that is ours: `base` with what makes it a node.
 //!
-//! It is `knd` without what is not Debian's: no upstream components, no packages for them, Debian's containerd in the
-//! place of upstream's, and configured before it as upstream's is. All units, users and settings are those of `knd`;
-//! services whose programs are absent are passed over, as on a node before its agent has registered.
+//! It is `knd` without what is not Debian's: no upstream components, no packages for them, no agent that would register
+//! it, and Debian's containerd in the place of upstream's, configured before it starts as upstream's is. All other units,
+//! users and settings are those of `knd`; services that wait for certificates are passed over, as on a node's first boot.
 
 use crate::commands::bench::inputs::arch;
 use crate::programs::{self, Program};
@@ -16,8 +16,12 @@ use xshell::{Shell, cmd};
 
 /// The kind that it is in its own project.
 pub(super) const KIND: &str = "bench";
-/// Files of `knd` that are about upstream's containerd.
-const CONTAINERD: [&str; 2] = ["etc/systemd/system/containerd.service", "etc/containerd/config.toml"];
+/// Files of `knd` that are about upstream's containerd, which Debian's package has its own of, and about the agent.
+const LEFT_OUT: [&str; 3] = [
+    "etc/systemd/system/containerd.service",
+    "etc/containerd/config.toml",
+    "etc/systemd/system/nstance-agent.service",
+];
 
 /// Ours, baked.
 pub(super) struct Ours {
@@ -73,20 +77,12 @@ fn project(shell: &Shell, here: &Project, folder: &Path) -> Result<Project> {
     fs::rename(&knd, &ours)?;
     let recipe = ours.join("recipe.toml");
     fs::write(&recipe, debian_only(&fs::read_to_string(&recipe)?))?;
-    for file in CONTAINERD {
+    for file in LEFT_OUT {
         fs::remove_file(ours.join("rootfs").join(file)).with_context(|| file.to_owned())?;
     }
-    for (path, text) in [
-        (CONTAINERD[1], "version = 2\n"),
-        (
-            "etc/systemd/system/containerd.service.d/10-configured.conf",
-            "[Unit]\nRequires=podplane-configure.service\nAfter=podplane-configure.service\n",
-        ),
-    ] {
-        let path = ours.join("rootfs").join(path);
-        fs::create_dir_all(path.parent().context("a file is in a directory")?)?;
-        fs::write(path, text)?;
-    }
+    let drop_in = ours.join("rootfs/etc/systemd/system/containerd.service.d/10-configured.conf");
+    fs::create_dir_all(drop_in.parent().context("a file is in a directory")?)?;
+    fs::write(drop_in, "[Unit]\nRequires=podplane-configure.service\nAfter=podplane-configure.service\n")?;
     let (arch, manifests) = (arch(), folder.join("manifests"));
     let text = fs::read_to_string(manifests.join(format!("knd.debian-13.{arch}.json")))?;
     let mut manifest: serde_json::Value = serde_json::from_str(&text)?;
@@ -102,14 +98,14 @@ fn project(shell: &Shell, here: &Project, folder: &Path) -> Result<Project> {
     Project::find(Some(folder))
 }
 
-/// A recipe without its tables of packages and components.
+/// A recipe without its tables of packages and components, and without the agent's unit.
 fn debian_only(recipe: &str) -> String {
     let (mut text, mut left_out) = (String::new(), false);
     for line in recipe.lines() {
         if line.starts_with('[') {
             left_out = line.starts_with("[packages]") || line.starts_with("[components.");
         }
-        if !left_out {
+        if !left_out && line.trim() != "\"nstance-agent.service\"," {
             text.push_str(line);
             text.push('\n');
         }
