@@ -6,7 +6,7 @@ use crate::project::Project;
 use crate::review;
 use bake::debian::resolve::{self, Limits};
 use bake::fetch::{self, Archives};
-use bake::lock::Lock;
+use bake::lock::{Lock, Request};
 use bake::name::{Arch, Kind};
 use bake::plan::package_wants;
 use bake::recipe::Recipe;
@@ -39,22 +39,34 @@ pub(crate) fn resolve(
     threads: usize,
     show: &Show,
 ) -> bake::Result<Lock> {
-    let mut sources = bake::sources::load(&project.root.join("manifests"))?;
-    if let Some(days) = task.max_age {
-        sources.accept_age(days);
-    }
-    let request = recipe.request(task.arch);
-    let archive = Archives::new(store, options, show);
-    let now = jiff::Timestamp::now();
-    let asked = resolve::Task { kind: task.kind, request: &request, now, previous: task.previous };
-    let lock = resolve::resolve(&asked, &sources, &archive, &Limits::default())?;
-    show.step(&format!("resolved {} packages for {} on {}", lock.packages.len(), task.kind, task.arch));
-    let wants = package_wants(&lock.packages, &lock.suites);
-    pipeline::fetch(store, &wants, options, show)?;
+    let lock = packages(task, &recipe.request(task.arch), project, store, options, show)?;
     let mut effects = project.effects()?;
     effects.extend(recipe.effects.clone());
     let (lock, unreviewed) = pipeline::with_scripts(lock, &effects, store, threads)?;
     review::check(project, &unreviewed, Stage::Resolve, task.unreviewed)?;
+    Ok(lock)
+}
+
+/// Resolves what `request` asks for, and brings the packages into the store; nothing is known of their scripts.
+pub(crate) fn packages(
+    task: &Task<'_>,
+    request: &Request,
+    project: &Project,
+    store: &Store,
+    options: &fetch::Options,
+    show: &Show,
+) -> bake::Result<Lock> {
+    let mut sources = bake::sources::load(&project.root.join("manifests"))?;
+    if let Some(days) = task.max_age {
+        sources.accept_age(days);
+    }
+    let archive = Archives::new(store, options, show);
+    let now = jiff::Timestamp::now();
+    let asked = resolve::Task { kind: task.kind, request, now, previous: task.previous };
+    let lock = resolve::resolve(&asked, &sources, &archive, &Limits::default())?;
+    show.step(&format!("resolved {} packages for {} on {}", lock.packages.len(), task.kind, task.arch));
+    let wants = package_wants(&lock.packages, &lock.suites);
+    pipeline::fetch(store, &wants, options, show)?;
     Ok(lock)
 }
 

@@ -1,9 +1,9 @@
 //! `boot`: a machine from a disk image, in QEMU, and what became of it.
 
-mod expect;
+pub(crate) mod expect;
 mod report;
 mod svg;
-mod timeline;
+pub(crate) mod timeline;
 
 use crate::console;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -116,9 +116,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let report = report::Report::new(&args.artifact, &machine, watched, timeline, over, seconds);
     if args.json {
-        console::json(&report)?
+        console::json(&report)?;
     } else {
-        report.print()
+        report.print();
     }
     report.verdict()
 }

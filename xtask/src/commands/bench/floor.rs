@@ -1,6 +1,8 @@
 //! The floor: what decompression, digests and compression of the same bytes cost with the plain libraries, on all
 //! cores, without reading a tar archive, checking anything, or writing an image.
 
+pub(crate) mod writing;
+
 use anyhow::{Context as _, Result, bail};
 use rayon::prelude::*;
 use sha2::Digest as _;
@@ -31,6 +33,19 @@ pub(crate) fn whole(debs: &[PathBuf], level: i32) -> Result<Volume> {
             zstd::bulk::compress(chunk, level)?;
             Ok(())
         })?;
+        Ok(Volume { packed: bytes.len() as u64, unpacked: tar.len() as u64 })
+    })
+}
+
+/// Reads, hashes and decompresses every package, and hashes what comes out: what a disk image needs before it is written.
+pub(crate) fn unpacked(debs: &[PathBuf]) -> Result<Volume> {
+    over(debs, |deb| {
+        let bytes = fs::read(deb)?;
+        let _ = sha2::Sha256::digest(&bytes);
+        let tar = decompressed(deb, &bytes)?;
+        tar.par_chunks(CHUNK).for_each(|chunk| {
+            let _ = sha2::Sha256::digest(chunk);
+        });
         Ok(Volume { packed: bytes.len() as u64, unpacked: tar.len() as u64 })
     })
 }

@@ -42,6 +42,15 @@ pub(crate) struct Inputs {
     pub(crate) init: PathBuf,
 }
 
+/// What the plan compresses with.
+#[derive(Debug, Clone)]
+pub(crate) struct Choices {
+    /// The level of zstd.
+    pub(crate) level: i32,
+    /// What clusters of qcow2 are compressed with: `zstd`, `zlib` or `none`.
+    pub(crate) clusters: String,
+}
+
 impl Inputs {
     /// Resolves and fetches the packages, or those of the lock that is named, and lays them out for other programs.
     pub(crate) fn prepare(work: PathBuf, lock: Option<&Path>, shell: &Shell) -> Result<Self> {
@@ -79,7 +88,8 @@ impl Inputs {
             init,
             work,
         };
-        inputs.lay_out()?;
+        let pool = inputs.fresh("pool")?;
+        inputs.debs = lay_out(&fetched, &inputs.lock, &pool)?;
         inputs.change(shell)?;
         Ok(inputs)
     }
@@ -115,6 +125,24 @@ impl Inputs {
             .quiet()
     }
 
+    /// A bake of the lock that differs in one package, which is fetched from the mirror that has it.
+    pub(crate) fn bake_changed<'a>(&self, shell: &'a Shell, store: &Path, output: &Path) -> Cmd<'a> {
+        let mirror = &self.changed_mirror;
+        let run = self.bake(shell, &self.changed_lock, store, output);
+        run.arg("--debian-mirror").arg(mirror).arg("--debian-security-mirror").arg(mirror)
+    }
+
+    /// What the plan compresses with, so that others compress as much.
+    pub(crate) fn choices(&self, shell: &Shell) -> Result<Choices> {
+        let (program, lock, built, arch) = (&self.program, &self.lock_path, self.built(), arch());
+        let plan = cmd!(shell, "{program} plan --kind {KIND} --arch {arch} --lock {lock} {built...} --json");
+        let plan: serde_json::Value = serde_json::from_str(&plan.quiet().read()?)?;
+        let at = |place: &str| plan.pointer(place).with_context(|| format!("no `{place}` in the plan"));
+        let level = at("/plan/compression/level")?.as_i64().context("a level is a number")?;
+        let clusters = at("/plan/disk/compression")?.as_str().context("a compression has a name")?;
+        Ok(Choices { level: i32::try_from(level)?, clusters: clusters.to_owned() })
+    }
+
     /// The options that hand over the built programs.
     pub(crate) fn built(&self) -> [&OsStr; 4] {
         ["--configure".as_ref(), self.configure.as_os_str(), "--init".as_ref(), self.init.as_os_str()]
@@ -123,17 +151,6 @@ impl Inputs {
     /// The names of the packages.
     pub(crate) fn names(&self) -> Vec<String> {
         self.lock.packages.iter().map(|package| package.name.to_string()).collect()
-    }
-
-    fn lay_out(&mut self) -> Result<()> {
-        let pool = self.fresh("pool")?;
-        fs::create_dir_all(&pool)?;
-        for package in &self.lock.packages {
-            let deb = pool.join(format!("{}.deb", package.name));
-            fs::copy(self.work.join("fetched").join(blob(&package.sha256.into())), &deb)?;
-            self.debs.push(deb);
-        }
-        Ok(())
     }
 
     /// Makes another version of one package, as an update would: every file of it differs.
@@ -158,6 +175,17 @@ impl Inputs {
         fs::write(&self.changed_lock, bake::lock::print(&lock))?;
         Ok(())
     }
+}
+
+/// Copies the packages of `lock` out of a store into a new folder, under their names; where they are, in their order.
+pub(crate) fn lay_out(store: &Path, lock: &Lock, pool: &Path) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(pool)?;
+    let one = |package: &bake::lock::LockedPackage| {
+        let deb = pool.join(format!("{}.deb", package.name));
+        fs::copy(store.join(blob(&package.sha256.into())), &deb).with_context(|| package.name.to_string())?;
+        Ok(deb)
+    };
+    lock.packages.iter().map(one).collect()
 }
 
 /// This machine's architecture, as Debian calls it: other programs can only make images for that.

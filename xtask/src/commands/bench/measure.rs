@@ -21,6 +21,14 @@ pub(crate) struct Sample {
     pub(crate) peak: Option<u64>,
 }
 
+impl Sample {
+    /// This and then another: the sum of their times, and the higher peak where both are known.
+    pub(crate) fn then(self, next: Self) -> Self {
+        let peak = self.peak.zip(next.peak).map(|(one, other)| one.max(other));
+        Self { wall: self.wall + next.wall, cpu: self.cpu + next.cpu, peak }
+    }
+}
+
 /// Runs a program to its good end.
 pub(crate) fn program(command: impl Into<Command>) -> Result<Sample> {
     let mut command = command.into();

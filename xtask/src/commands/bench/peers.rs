@@ -46,6 +46,59 @@ pub(crate) fn mmdebstrap(
     Ok(Sample { peak: None, ..sample })
 }
 
+/// mmdebstrap, from the same repository to a directory, which needs root: whoever makes a file system of it reads its owners.
+/// It is told to wait for no disk, though a bake does.
+pub(crate) fn system(
+    shell: &Shell,
+    repository: &Path,
+    names: &[String],
+    arch: &str,
+    folder: &Path,
+) -> Result<Sample> {
+    let include = format!("--include={}", names.join(","));
+    let source = format!("deb [trusted=yes] copy://{} ./", repository.display());
+    let arch = format!("--architectures={arch}");
+    let run = cmd!(shell, "mmdebstrap {SYSTEM...} {arch} {include} trixie {folder} {source}");
+    let sample = measure::program(run.quiet()).context("mmdebstrap")?;
+    Ok(Sample { peak: None, ..sample })
+}
+
+/// How mmdebstrap makes a system.
+pub(crate) const SYSTEM: [&str; 4] =
+    ["--variant=essential", "--mode=root", "--dpkgopt=force-unsafe-io", "--skip=check/qemu"];
+/// How mke2fs makes a file system of a directory.
+pub(crate) const FILE_SYSTEM: [&str; 11] = [
+    "-q",
+    "-F",
+    "-t",
+    "ext4",
+    "-L",
+    "root",
+    "-m",
+    "0",
+    "-E",
+    "root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0",
+    "-d",
+];
+/// How qemu-img converts it: compressed, on several threads, out of order, which is its fastest way.
+pub(crate) const CONVERT: [&str; 7] = ["-f", "raw", "-O", "qcow2", "-c", "-W", "-o"];
+
+/// `mke2fs -d` of a directory into a sparse file of `size` bytes: the file system alone, without partitions.
+pub(crate) fn file_system(shell: &Shell, folder: &Path, output: &Path, size: u64) -> Result<Sample> {
+    fs::File::create(output)?.set_len(size)?;
+    let run = cmd!(shell, "mke2fs {FILE_SYSTEM...} {folder} {output}");
+    // it is not on every user's path
+    let path = std::env::var("PATH").unwrap_or_default();
+    measure::program(run.quiet().env("PATH", format!("{path}:/usr/sbin:/sbin"))).context("mke2fs")
+}
+
+/// `qemu-img convert` of a raw disk to qcow2, compressed by `how`.
+pub(crate) fn converted(shell: &Shell, from: &Path, to: &Path, how: &str) -> Result<Sample> {
+    let how = format!("compression_type={how}");
+    let run = cmd!(shell, "qemu-img convert {CONVERT...} {how} {from} {to}");
+    measure::program(run.quiet()).context("qemu-img")
+}
+
 /// `dpkg-deb --extract` of every package into one directory, so many at a time.
 pub(crate) fn dpkg_deb(shell: &Shell, debs: &[PathBuf], at_once: usize, folder: &Path) -> Result<Sample> {
     fs::create_dir_all(folder)?;

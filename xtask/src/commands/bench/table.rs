@@ -1,6 +1,7 @@
 //! The figures as rows, with their ratios and the goals that they are held to.
 
 use super::measure::Sample;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 /// What was measured, over all runs.
@@ -113,6 +114,11 @@ impl Ratio {
     }
 }
 
+/// The row of what was measured under this name.
+pub(crate) fn row<'r>(rows: &'r [Row], what: &str) -> Result<&'r Row> {
+    rows.iter().find(|row| row.what == what).with_context(|| format!("`{what}` was not measured"))
+}
+
 /// All of it as lines of text.
 pub(crate) fn print(rows: &[Row], ratios: &[Ratio]) -> String {
     let head = format!(
@@ -120,12 +126,17 @@ pub(crate) fn print(rows: &[Row], ratios: &[Ratio]) -> String {
         "", "median s", "min s", "max s", "cpu s", "peak MiB", "MB/s"
     );
     let rows = rows.iter().map(Row::print);
-    let lines = [head].into_iter().chain(rows).chain([String::new()]).chain(ratios.iter().map(Ratio::print));
-    lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let lines: Vec<String> = [head].into_iter().chain(rows).map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n\n" + &print_ratios(ratios)
+}
+
+/// The ratios alone.
+pub(crate) fn print_ratios(ratios: &[Ratio]) -> String {
+    ratios.iter().map(|ratio| ratio.print().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// The middle one of sorted values, or the mean of the two in the middle.
-fn median(sorted: &[f64]) -> f64 {
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     match (sorted.get(middle), sorted.len() % 2) {
         (None, _) => 0.0,
