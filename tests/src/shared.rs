@@ -185,7 +185,6 @@ impl Shared {
                 let (kind, _) = file.split_once('-').context("SCRIPT-DIGEST")?;
                 // it was saved in its normal form, which is what is reviewed
                 let digest = bake::digest::Sha256::of(&fs::read(script.path())?);
-                eprintln!("{kind} of {name} is new in the archive, and not reviewed: {digest}");
                 text = reviewed(&text, &name, kind, &digest.to_string());
                 fs::copy(script.path(), texts.join(&file))?;
             }

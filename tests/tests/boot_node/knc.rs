@@ -1,6 +1,6 @@
 //! A control-plane node: a first boot as today's clusters make it, deliveries, a reboot, power cuts, who may read what.
 
-use super::{AGENT, Expected, all_up, all_well, deliver, fixture};
+use super::{AGENT, Expected, NONCE, all_up, all_well, deliver, fixture};
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -48,14 +48,14 @@ fn configured(shared: &Shared, room: &std::path::Path) -> Result<(Guest, TcpList
     guest.start()?;
     guest.well_booted()?;
     let user_data = format!(
-        "INSTANCE_ID='knc-1'\nCLUSTER_ID='test'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
+        "INSTANCE_ID='knc-1'\nINSTANCE_PROVIDER_ID='i-1'\nCLUSTER_ID='test'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
          PROVIDER_INSTANCE_TYPE='small'\nNSTANCE_SERVER_REGISTRATION_ADDR='{address}'\n\
          NSTANCE_SERVER_AGENT_ADDR='{address}'\n"
     );
     guest.write(&[
         ("/opt/podplane/etc/user-data.env", "0600", "root:root", user_data.as_bytes()),
         ("/opt/nstance-agent/identity/ca.crt", "0600", AGENT, fixture("p256.crt")?.as_bytes()),
-        ("/opt/nstance-agent/identity/nonce.jwt", "0600", AGENT, b"nonce"),
+        ("/opt/nstance-agent/identity/nonce.jwt", "0600", AGENT, NONCE.as_bytes()),
     ])?;
     for script in ["install", "configure", "restart"] {
         guest.sh(&format!("/opt/podplane/bin/{script}.sh"))?;

@@ -1,6 +1,6 @@
 //! A worker: what it is told comes from a seed, by either way, or not at all.
 
-use super::{Expected, all_up, all_well, deliver, fixture};
+use super::{Expected, NONCE, all_up, all_well, deliver, fixture};
 use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -35,10 +35,9 @@ fn told(guest: &mut Guest, user_data: &str) -> Result<()> {
     let got = guest.sh(&format!(
         "stat -c '%a %U:%G' /opt/podplane/etc/user-data.env {identity}/ca.crt {identity}/nonce.jwt && cat {identity}/nonce.jwt"
     ))?;
-    ensure!(
-        got == "600 root:root\n600 nstance-agent:nstance-agent\n600 nstance-agent:nstance-agent\nnonce",
-        "the seed's files are {got}"
-    );
+    let wanted =
+        format!("600 root:root\n600 nstance-agent:nstance-agent\n600 nstance-agent:nstance-agent\n{NONCE}");
+    ensure!(got == wanted, "the seed's files are {got}");
     Ok(())
 }
 
@@ -57,7 +56,7 @@ fn a_worker_takes_a_seed_from_a_volume_and_its_services_follow_a_delivery() -> R
     let server = TcpListener::bind("127.0.0.1:0")?;
     let (told_of, seed) = (user_data(server.local_addr()?.port()), room.join("seed.iso"));
     let files =
-        [("user-data.env", told_of.clone()), ("nonce.jwt", "nonce".into()), ("ca.crt", fixture("p256.crt")?)];
+        [("user-data.env", told_of.clone()), ("nonce.jwt", NONCE.into()), ("ca.crt", fixture("p256.crt")?)];
     for (name, text) in &files {
         std::fs::write(room.join(name), text)?;
     }
@@ -82,10 +81,11 @@ fn a_worker_takes_a_seed_from_credentials_and_without_one_says_so_and_starts_not
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let (room, image) = (scratch.path(), shared.disk(KND, "qcow2")?);
     let server = TcpListener::bind("127.0.0.1:0")?;
-    let told_of = user_data(server.local_addr()?.port());
+    // no volume, so no cloud-init that knows the instance's id
+    let told_of = user_data(server.local_addr()?.port()) + "INSTANCE_PROVIDER_ID='i-2'\n";
     let credentials = BTreeMap::from([
         ("podplane.user-data".to_owned(), told_of.clone().into_bytes()),
-        ("podplane.nonce".to_owned(), b"nonce".to_vec()),
+        ("podplane.nonce".to_owned(), NONCE.into()),
         ("podplane.ca".to_owned(), fixture("p256.crt")?.into_bytes()),
     ]);
     let setup = Setup { direct: true, network: true, credentials, ..Setup::default() };

@@ -10,6 +10,8 @@ use tests::workspace;
 
 const RECV: &str = "/opt/nstance-agent/recv";
 const AGENT: &str = "nstance-agent:nstance-agent";
+/// A token in shape.
+const NONCE: &str = "eyJhbGciOiJub25lIn0.fake.nonce";
 
 /// A service of a node that has all it needs, the port of the node on which it answers, and its user.
 type Expected = (&'static str, Option<u16>, &'static str);

@@ -67,9 +67,9 @@ fn partition(raw: &Path, number: usize) -> PathBuf {
 }
 
 fn content(bench: &Bench, path: &str) -> Vec<u8> {
-    let Node::File(content) = &bench.tree.get(&path.parse().unwrap()).unwrap().node else {
-        panic!("no file")
-    };
+    let node = &bench.tree.get(&path.parse().unwrap()).unwrap().node;
+    assert!(matches!(node, Node::File(_)), "{path} is no file");
+    let Node::File(content) = node else { return Vec::new() };
     match content {
         Content::Inline(bytes) => bytes.to_vec(),
         Content::Stored(stored) => {

@@ -12,7 +12,7 @@ use std::io;
 /// Bytes of a block.
 pub(crate) const BLOCK: usize = 64 << 10;
 const PLAIN: u32 = 1 << 31;
-const ZEROS: [u8; BLOCK] = [0; BLOCK];
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
 const _: () = assert!(BLOCK as u64 == ALIGN);
 
 /// What became of a block.

@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn checksums_of_pieces_join_to_that_of_the_whole() {
-        let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+        let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(n) >> 7).to_le_bytes()[0]).collect();
         for cut in [0, 512, 4096, 65_536, 99_840] {
             let mut stream = Stream { sum: 0, len: 0 };
             for part in [&bytes[..cut], &bytes[cut..99_840]] {

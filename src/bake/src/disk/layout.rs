@@ -162,7 +162,7 @@ fn check(image: &Image<'_>) -> Result<()> {
 }
 
 fn raw<'t>(offset: u64, bytes: Vec<u8>) -> Segment<'t> {
-    debug_assert!(bytes.len() as u64 % SECTOR == 0);
+    debug_assert!((bytes.len() as u64).is_multiple_of(SECTOR));
     Segment { offset, chunk: Chunk { len: bytes.len() as u64, parts: vec![Part::Raw(bytes)] } }
 }
 

@@ -9,7 +9,7 @@ use crate::emit::Part;
 use crate::refusal::Result;
 use sha2::Digest as _;
 
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Writes `image` and what stands behind it; `done` is told of each byte of the image that is written.
 pub(crate) fn write(

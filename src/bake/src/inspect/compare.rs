@@ -6,7 +6,7 @@ use crate::digest::Sha256;
 use crate::disk::record::{Extent, Record};
 use sha2::Digest as _;
 
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Compares `runs` with `record`.
 pub(super) fn compare(runs: &mut dyn Runs, record: &Record) -> Result<(), Damage> {

@@ -20,7 +20,7 @@ use std::path::Path;
 const MOST: u64 = 16 << 40;
 /// How much of a plain disk is read at once.
 const STEP: usize = 1 << 20;
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// An image that is not of the form that `emit` writes.
 #[derive(Debug, thiserror::Error)]

@@ -44,10 +44,12 @@ impl Stamp {
         let at = jiff::tz::Offset::UTC.to_datetime(within);
         let number = |value: i16| u16::try_from(value).unwrap_or(0);
         Self {
-            time: number(at.hour().into()) << 11
-                | number(at.minute().into()) << 5
-                | number(at.second().into()) / 2,
-            date: number(at.year() - 1980) << 9 | number(at.month().into()) << 5 | number(at.day().into()),
+            time: (number(at.hour().into()) << 11)
+                | (number(at.minute().into()) << 5)
+                | (number(at.second().into()) / 2),
+            date: (number(at.year() - 1980) << 9)
+                | (number(at.month().into()) << 5)
+                | number(at.day().into()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::io::{BufReader, Read};
 const SECTOR: u64 = 512;
 const GRAIN: usize = 64 << 10;
 /// The most bytes of a compressed grain, and the most sectors of a table.
-const MOST_GRAIN: u32 = 2 * 64 << 10;
+const MOST_GRAIN: u32 = 128 << 10;
 const MOST_TABLE: u64 = 1 << 20;
 
 struct Image<R> {
