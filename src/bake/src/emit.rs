@@ -15,7 +15,7 @@ mod contents;
 mod files;
 mod frames;
 pub mod index;
-pub(crate) mod layout;
+mod layout;
 mod ordered;
 pub mod output;
 mod part;

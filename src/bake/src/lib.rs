@@ -14,7 +14,6 @@ pub mod archive;
 pub mod deb822;
 pub mod debian;
 pub mod digest;
-pub(crate) mod disk;
 pub mod emit;
 pub mod fetch;
 #[doc(hidden)]
