@@ -2,7 +2,7 @@
 //!
 //! What groups have stands first (`geometry`); the rest follows from front to back in what is left: the resize inode's
 //! block, directories, links and attributes, the journal, then the segments of contents, each whole and from the
-//! start of [`ALIGN`](crate::disk::ALIGN) bytes, and last the blocks of long extent trees. The size is the least that
+//! start of [`ALIGN`] bytes, and last the blocks of long extent trees. The size is the least that
 //! holds all this and the free blocks that are wanted: it is found by trying, as each group more takes blocks itself.
 
 use super::bytes::index;
