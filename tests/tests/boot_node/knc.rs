@@ -49,7 +49,7 @@ fn configured(shared: &Shared, room: &std::path::Path) -> Result<(Guest, TcpList
     guest.well_booted()?;
     let user_data = format!(
         "INSTANCE_ID='knc-1'\nINSTANCE_PROVIDER_ID='i-1'\nNETSY_BUCKET='state'\nCLUSTER_ID='test'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
-         PROVIDER_INSTANCE_TYPE='small'\nNSTANCE_SERVER_REGISTRATION_ADDR='{address}'\n\
+         PROVIDER_INSTANCE_TYPE='small'\nREGISTRY_HOSTNAME='registry.test'\nREGISTRY_BUCKET='images'\nNSTANCE_SERVER_REGISTRATION_ADDR='{address}'\n\
          NSTANCE_SERVER_AGENT_ADDR='{address}'\n"
     );
     guest.write(&[

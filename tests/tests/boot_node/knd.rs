@@ -23,7 +23,7 @@ const CERTIFICATES: [&str; 5] =
 fn user_data(port: u16) -> String {
     format!(
         "INSTANCE_ID='knd-1'\nCLUSTER_ID='test'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
-         PROVIDER_INSTANCE_TYPE='small'\nNSTANCE_SERVER_REGISTRATION_ADDR='10.0.2.2:{port}'\n\
+         PROVIDER_INSTANCE_TYPE='small'\nREGISTRY_HOSTNAME='registry.test'\nREGISTRY_BUCKET='images'\nNSTANCE_SERVER_REGISTRATION_ADDR='10.0.2.2:{port}'\n\
          NSTANCE_SERVER_AGENT_ADDR='10.0.2.2:{port}'\n"
     )
 }

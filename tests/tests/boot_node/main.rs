@@ -22,14 +22,14 @@ fn fixture(name: &str) -> Result<String> {
     std::fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
-/// Delivers settings as the agent does, the trigger last; with them certificates by name, each with the key that the agent
-/// has made, and, where there are any, the cluster's own keys.
+/// Delivers settings as the agent does, the trigger last; with them certificates by name, each after the key that the agent
+/// had made for it, and, where there are any, the cluster's own keys.
 fn deliver(guest: &mut Guest, settings: &str, certificates: &[&str]) -> Result<()> {
     let (certificate, key, public) = (fixture("p256.crt")?, fixture("p256.key")?, fixture("p256.pub")?);
     let mut files: Vec<(String, &str, &str)> = Vec::new();
     for name in certificates {
-        files.push((format!("{RECV}/{name}.crt"), "0600", &certificate));
         files.push((format!("/opt/nstance-agent/keys/{name}.key"), "0640", &key));
+        files.push((format!("{RECV}/{name}.crt"), "0600", &certificate));
     }
     if !certificates.is_empty() {
         files.push((format!("{RECV}/service-accounts.key"), "0600", &key));
