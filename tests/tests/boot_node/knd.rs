@@ -94,7 +94,7 @@ fn a_worker_takes_a_seed_from_credentials_and_without_one_says_so_and_starts_not
     guest.until("systemctl is-active --quiet nstance-agent.service")?;
     guest.off()?;
 
-    let mut guest = started(&image, room, &Setup { direct: true, ..Setup::default() })?;
+    let mut guest = started(&image, room, &Setup { direct: true, network: true, ..Setup::default() })?;
     for (name, ..) in SERVICES {
         let state = guest.answer(&format!("systemctl is-active {name}.service"))?.output;
         ensure!(state == "inactive\n", "{name} is {state}");
