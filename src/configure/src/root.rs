@@ -3,18 +3,24 @@
 //! Reading follows links as if that directory were `/` (`RESOLVE_IN_ROOT`, openat2(2)): `/etc/hosts` may be a link.
 //! Directories that something is written in are opened without following any link at all, since service users own
 //! some of them and may plant one.
+//!
+//! Where systemd keeps a unit from making set-user-id files it forbids openat2, as a filter cannot see the mode that is
+//! asked for (systemd.exec(5), `RestrictSUIDSGID=`). The older call does the same then: part by part where no link may be
+//! followed, and as it is where the root is `/` itself. Any other root is not read without openat2.
 
 use crate::refusal::{Fault, Refusal, Result};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
 /// An open root directory.
 pub struct Root {
     fd: OwnedFd,
+    /// Whether it is `/` itself.
+    whole: bool,
 }
 
 impl Root {
@@ -23,20 +29,14 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| Refusal::io(path.display().to_string(), "open it", &error.into()))?;
-        Ok(Self { fd })
+        Ok(Self { fd, whole: path == Path::new("/") })
     }
 
     /// The content of the plain file `path`, when there is one; at most `limit` bytes.
     pub fn read(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
         // non-blocking: a FIFO in the place of a file must not hang the boot
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = match rustix::fs::openat2(
-            &self.fd,
-            relative(path),
-            flags,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT,
-        ) {
+        let file = match self.found(path, flags) {
             Ok(file) => file,
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(error) => return Err(Refusal::io(path, "open it", &error.into())),
@@ -65,7 +65,11 @@ impl Root {
     pub fn directory(&self, path: &str) -> Result<Option<OwnedFd>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        match rustix::fs::openat2(&self.fd, relative(path), flags, Mode::empty(), resolve) {
+        let opened = match rustix::fs::openat2(&self.fd, relative(path), flags, Mode::empty(), resolve) {
+            Err(Errno::NOSYS) => walked(&self.fd, relative(path), flags),
+            opened => opened,
+        };
+        match opened {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => {
@@ -104,13 +108,7 @@ impl Root {
     pub fn size_and_time(&self, path: &str) -> Result<Option<(u64, SystemTime)>> {
         let wrong = |error: Errno| Refusal::io(path, "look at it", &error.into());
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let fd = match rustix::fs::openat2(
-            &self.fd,
-            relative(path),
-            flags,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT,
-        ) {
+        let fd = match self.found(path, flags) {
             Ok(fd) => fd,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
             Err(error) => return Err(wrong(error)),
@@ -128,12 +126,37 @@ impl Root {
     /// Whether there is anything at `path`, links not followed.
     pub fn exists(&self, path: &str) -> Result<bool> {
         let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        match rustix::fs::openat2(&self.fd, relative(path), flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+        match self.found(path, flags) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
             Err(error) => Err(Refusal::io(path, "look at it", &error.into())),
         }
     }
+
+    /// What is at `path`, links followed within the root.
+    fn found(&self, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        let path = relative(path);
+        match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Err(Errno::NOSYS) if self.whole => rustix::fs::openat(&self.fd, path, flags, Mode::empty()),
+            opened => opened,
+        }
+    }
+}
+
+/// The directory `path` below `root`, part by part, no link followed and never upwards.
+fn walked(root: &OwnedFd, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+    let open =
+        |above: &OwnedFd, part: &str, flags| rustix::fs::openat(above.as_fd(), part, flags, Mode::empty());
+    let through = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let (above, last) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut at = open(root, ".", through)?;
+    for part in above.split('/').filter(|part| !part.is_empty()) {
+        if part == ".." {
+            return Err(Errno::XDEV);
+        }
+        at = open(&at, part, through)?;
+    }
+    if last == ".." { Err(Errno::XDEV) } else { open(&at, last, flags) }
 }
 
 /// All of the plain file `fd`, at most `limit` bytes; `path` is for the fault.
@@ -166,5 +189,53 @@ fn relative(path: &str) -> &str {
     match path.trim_start_matches('/') {
         "" => ".",
         rest => rest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_walk_finds_what_openat2_finds_and_follows_no_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| folder.path().join(path);
+        fs::create_dir_all(at("a/b/c")).expect("directories");
+        fs::write(at("a/file"), "").expect("a file");
+        symlink("b", at("a/link")).expect("a link");
+        symlink("/", at("top")).expect("a link");
+        let root = Root::open(folder.path()).expect("a root");
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let inode = |opened: std::result::Result<OwnedFd, Errno>| match opened {
+            Ok(fd) => Ok(rustix::fs::fstat(fd).expect("a directory").st_ino),
+            // which of the two says that there is no directory matters to nobody
+            Err(Errno::LOOP) => Err(Errno::NOTDIR),
+            Err(error) => Err(error),
+        };
+        for path in [
+            "/",
+            "/a",
+            "/a/b",
+            "/a/b/c",
+            "/a/b/",
+            "/a/file",
+            "/a/file/x",
+            "/a/link",
+            "/a/link/c",
+            "/top",
+            "/top/etc",
+            "/none",
+            "/none/x",
+        ] {
+            let path = relative(path);
+            let one = rustix::fs::openat2(&root.fd, path, flags, Mode::empty(), resolve);
+            assert_eq!(inode(one), inode(walked(&root.fd, path.trim_end_matches('/'), flags)), "{path}");
+        }
+        for path in ["..", "a/..", "a/../.."] {
+            assert!(walked(&root.fd, path, flags).is_err(), "{path}");
+        }
     }
 }
