@@ -5,7 +5,8 @@
 //!   │ differs
 //! stage: /opt/podplane/etc/.staging/0, 1, 2 …   exact owner and mode, content, fsync; nobody else can enter
 //! commit: the journal gets its name              the one point of no return; fsync of the directory
-//! put: rename each into place, remove what goes  fsync of every directory; then the journal goes
+//! put: rename each into place, or a copy where that is another mount; remove what goes
+//!      fsync of every directory; then the journal goes
 //! ```
 //!
 //! A crash before the commit leaves the whole old set, and staging that [`recover`] clears away; one after it leaves a

@@ -1,13 +1,14 @@
 //! Putting a committed set into place, now or after a crash.
 
 use super::io;
-use super::stage::{JOURNAL, Staged, Step, parse};
+use super::stage::{JOURNAL, Staged, Step, parse, write};
 use crate::names::STAGING;
 use crate::refusal::{Fault, Result};
 use crate::root::{Root, split};
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 
 /// Rolls a committed set forward, or clears away one that never was; under the lock, before anything else is read.
@@ -21,8 +22,21 @@ pub fn recover(root: &Root) -> Result<bool> {
     let steps = parse(&text).ok_or_else(|| {
         Fault::new(STAGING, "wanted a whole journal").hint("remove the directory, and run configure again")
     })?;
+    for step in &steps {
+        let Step::Put(_, path) = step else { continue };
+        // what came to its end between a copy and its name; whoever rolls this forward may need no copy
+        let (above, name) = split(path);
+        if let Some(directory) = root.directory(above)? {
+            remove(&directory, &unfinished(name), path)?;
+        }
+    }
     put(root, &Staged { directory, steps })?;
     Ok(true)
+}
+
+/// The name of a copy until it is whole.
+fn unfinished(name: &str) -> String {
+    format!(".{name}.new")
 }
 
 /// Renames and removes. Each step can be taken again: a staged file that is gone has been put already.
@@ -49,8 +63,26 @@ pub(super) fn put(root: &Root, staged: &Staged) -> Result<()> {
 fn rename(staged: &Staged, at: usize, directory: &OwnedFd, name: &str, path: &str) -> Result<()> {
     match rustix::fs::renameat(&staged.directory, at.to_string(), directory, name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::XDEV) => carry(staged, at, directory, name, path),
         Err(error) => Err(io(path, "put it into place", error)),
     }
+}
+
+/// Puts a copy into place, by way of a name beside it: each of a unit's `ReadWritePaths=` is a mount of its own, and
+/// nothing can be renamed from one mount to another, even of one file system. The staged file stays until the set is
+/// complete, so that this step can be taken again too; what a crash leaves of the copy is used up then.
+fn carry(staged: &Staged, at: usize, directory: &OwnedFd, name: &str, path: &str) -> Result<()> {
+    let wrong = |error| io(path, "put it into place", error);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(&staged.directory, at.to_string(), flags, Mode::empty()).map_err(wrong)?;
+    let stat = rustix::fs::fstat(&fd).map_err(wrong)?;
+    let mut bytes = Vec::new();
+    std::fs::File::from(fd)
+        .read_to_end(&mut bytes)
+        .map_err(|error| wrong(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    let unfinished = unfinished(name);
+    write(directory, &unfinished, &bytes, Some((stat.st_uid, stat.st_gid, stat.st_mode & 0o7777)), path)?;
+    rustix::fs::renameat(directory, &unfinished, directory, name).map_err(wrong)
 }
 
 fn remove(directory: &OwnedFd, name: &str, path: &str) -> Result<()> {

@@ -69,6 +69,13 @@ fn a_live_update_that_is_killed_at_any_system_call_leaves_the_old_set_or_the_new
 }
 
 #[test]
+fn between_mounts_an_update_that_is_killed_leaves_the_old_set_or_the_new_one() {
+    let chosen = |_: usize, point: &Point| point.changes_the_disk().then_some("KILL");
+    check(&Node::merged().between_mounts(), &["configure"], chosen);
+    check(&Node::fresh().between_mounts(), &["configure"], chosen);
+}
+
+#[test]
 fn a_run_that_rolls_a_killed_one_forward_may_be_killed_as_well() {
     // the first rename into place is behind the commit
     let node = Node::merged();

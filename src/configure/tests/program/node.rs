@@ -17,6 +17,10 @@ pub(crate) const RECORD: &str = "opt/podplane/etc/received";
 /// Where a root may have a `systemctl` that only writes down what it is asked.
 pub(crate) const TOOLS: &str = "run/tools";
 
+/// Mounts directories of `$0` over themselves, then starts what comes behind.
+const MOUNTS: &str =
+    "for at in etc opt home var/lib var/log; do mount --bind $0/$at $0/$at || exit 99; done; exec \"$@\"";
+
 const USERS: [(&str, u32); 11] = [
     ("root", 0),
     ("adm", 4),
@@ -46,7 +50,11 @@ pub(crate) const DELIVERED: &str = "REGISTRY_HOSTNAME=registry.example.com\nREGI
     SSH_AUTHORIZED_KEYS=\nTELEMETRY_OTLP_ENDPOINT=https://logs.example.com:4318\n";
 
 /// A root, removed at the end.
-pub(crate) struct Node(TempDir);
+pub(crate) struct Node {
+    folder: TempDir,
+    /// Whether each directory that units may write in is a mount of its own, as `ReadWritePaths=` makes it.
+    mounts: bool,
+}
 
 impl Node {
     /// Baked, with user-data and facts, and drifted a little: first boot is about to happen.
@@ -109,20 +117,26 @@ impl Node {
     pub(crate) fn empty() -> Self {
         let memory = Path::new("/dev/shm");
         let node = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let node = Self(node.unwrap());
+        let node = Self { folder: node.unwrap(), mounts: false };
         fs::set_permissions(node.path(), Permissions::from_mode(0o755)).unwrap();
         node
     }
 
     /// The same once more.
     pub(crate) fn again(&self) -> Self {
-        let node = Self::empty();
+        let node = Self { mounts: self.mounts, ..Self::empty() };
         snapshot::copy(self.path(), node.path());
         node
     }
 
+    /// The same where nothing can be renamed out of one of these directories into another.
+    pub(crate) fn between_mounts(mut self) -> Self {
+        self.mounts = true;
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 
     pub(crate) fn at(&self, path: &str) -> PathBuf {
@@ -142,7 +156,12 @@ impl Node {
 
     /// The program's command line in this root.
     pub(crate) fn words(&self, command: &[&str]) -> Vec<String> {
-        let mut words = vec![program(), "--root".to_owned(), self.path().display().to_string()];
+        let mut words = Vec::new();
+        if self.mounts {
+            words.extend(["unshare", "--mount", "sh", "-c", MOUNTS].map(str::to_owned));
+            words.push(self.path().display().to_string());
+        }
+        words.extend([program(), "--root".to_owned(), self.path().display().to_string()]);
         words.extend(command.iter().map(|&word| word.to_owned()));
         words
     }

@@ -67,20 +67,17 @@ impl Snapshot {
         (now == before || now == after) && self.directories_are_between(old, new)
     }
 
-    /// Whether each file is as in `old` or as in `new`; whatever is in the staging directory is nobody's.
+    /// Whether each file is as in `old` or as in `new`; whatever is in the staging directory is nobody's, and so is what is
+    /// on its way to its name.
     pub(crate) fn has_only_whole_files(&self, old: &Self, new: &Self) -> bool {
         self.files()
             .iter()
-            .filter(|(path, _)| !path.starts_with("opt/podplane/etc/.staging"))
+            .filter(|(path, _)| !path.starts_with("opt/podplane/etc/.staging") && !own_way(path))
             .all(|(path, entry)| [old, new].iter().any(|tree| tree.0.get(*path) == Some(entry)))
     }
 
     /// Each directory is as before or as after, with owner and mode each for itself; one that is new starts with 0700.
     fn directories_are_between(&self, old: &Self, new: &Self) -> bool {
-        // one that is on its way to its name is nobody's yet, and the next run uses it
-        let own_way = |path: &str| {
-            path.rsplit('/').next().is_some_and(|name| name.starts_with('.') && name.ends_with(".new"))
-        };
         self.0.iter().filter(|(path, entry)| entry.directory && !own_way(path)).all(|(path, entry)| {
             let of = [old.0.get(path), new.0.get(path)];
             let known = || of.iter().flatten().filter(|one| one.directory);
@@ -90,6 +87,11 @@ impl Snapshot {
             known().next().is_some() && modes && owners
         })
     }
+}
+
+/// On its way to its name: nobody's yet, and the next run uses it.
+fn own_way(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.starts_with('.') && name.ends_with(".new"))
 }
 
 fn own_ids() -> (u32, u32) {
