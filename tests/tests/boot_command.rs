@@ -32,6 +32,7 @@ fn a_boot_by_direct_kernel_meets_its_expectations_and_shows_where_its_time_went(
         shared.run("boot").args([shared.disk(BASE, "raw")?]).option("--log", &log).option("--timeline", &svg);
     let run =
         run.option("--budget", &budget).args(["--direct", "--json", "--no-network", "--timeout", "400"]);
+    let run = run.args(["--accel", "tcg"]);
     let run = run.args(["--expect", "system running", "--expect", "unit containerd.service active"]).args([
         "--expect",
         "run ctr version",

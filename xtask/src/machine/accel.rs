@@ -1,8 +1,8 @@
 //! Who executes the guest's instructions: the processor itself where that was seen to work, else QEMU's translator.
 //!
 //! That `/dev/kvm` is there says little: on machines that are virtual themselves it can be opened and even runs a few
-//! instructions, and then hangs at the first interrupt or mapping of a ROM. So the firmware is run for once, up to
-//! the point where it looks for a disk.
+//! instructions, and then hangs at the first interrupt or mapping of a ROM; some hang at one start and not at the next. So
+//! the firmware is run a few times, each up to the point where it looks for a disk.
 
 use crate::argv;
 use anyhow::{Context as _, Result};
@@ -13,7 +13,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 use xshell::{Shell, cmd};
 
-/// How long the trial may take; where KVM works it takes a fifth of a second.
+/// How many trials in a row have to succeed.
+const TRIALS: usize = 5;
+/// How long each may take; where KVM works it takes a fifth of a second.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// What SeaBIOS says on its debug port when it has found its devices and looks for a disk.
 const REACHED: &str = "No bootable device";
@@ -37,7 +39,7 @@ pub fn choose(arch: Arch) -> Result<(Accel, &'static str)> {
         return Ok((Accel::Tcg, "`/dev/kvm` cannot be opened"));
     }
     let works = match arch {
-        Arch::Amd64 => trial(Accel::Kvm, PATIENCE)?,
+        Arch::Amd64 => all_succeed(TRIALS, || trial(Accel::Kvm, PATIENCE))?,
         // firmware for arm64 says nothing before a disk is found, so there is no trial, and so no KVM
         Arch::Arm64 => return Ok((Accel::Tcg, "there is no trial of KVM for arm64")),
     };
@@ -46,6 +48,16 @@ pub fn choose(arch: Arch) -> Result<(Accel, &'static str)> {
     } else {
         (Accel::Tcg, "a trial of KVM did not get to its end")
     })
+}
+
+/// Whether each of `count` trials succeeds; the first that does not is the last.
+fn all_succeed(count: usize, mut trial: impl FnMut() -> Result<bool>) -> Result<bool> {
+    for _ in 0..count {
+        if !trial()? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether SeaBIOS gets as far as looking for a disk.
@@ -98,6 +110,14 @@ mod tests {
         let began = std::time::Instant::now();
         assert!(!trial(Accel::Tcg, Duration::ZERO).unwrap());
         assert!(began.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn one_trial_that_fails_is_enough() {
+        let mut results = [true, true, false, true].into_iter();
+        assert!(!all_succeed(4, || Ok(results.next().unwrap())).unwrap());
+        assert_eq!(results.next(), Some(true), "no further one was made");
+        assert!(all_succeed(3, || Ok(true)).unwrap());
     }
 
     #[test]
