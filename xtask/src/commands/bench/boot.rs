@@ -11,9 +11,9 @@
 
 mod ours;
 mod peer;
+mod report;
 
 use super::disk::Size;
-use super::table::{self, Ratio};
 use crate::commands::boot::expect;
 use crate::commands::boot::timeline::Timeline;
 use crate::places::PlaceArgs;
@@ -23,7 +23,7 @@ use bake::name::Arch;
 use machine::{Accel, Disk, Format, Image, Kernel, Machine, Start, Terminal};
 use ours::Ours;
 use peer::Peer;
-use serde::Serialize;
+use report::{Entry, Report};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -88,30 +88,6 @@ struct Boot {
     failed: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Report {
-    accelerator: Accel,
-    why: &'static str,
-    memory_mib: u32,
-    cpus: u8,
-    runs: u32,
-    /// `+` for packages that only the peer has.
-    peer_packages: Vec<String>,
-    sizes: Vec<Size>,
-    boots: Vec<Entry>,
-    ratios: Vec<Ratio>,
-}
-
-/// The boots of one machine.
-#[derive(Serialize)]
-struct Entry {
-    what: &'static str,
-    /// Seconds from the start of the kernel: the median, the shortest and the longest.
-    seconds: BTreeMap<&'static str, [f64; 3]>,
-    /// Units that failed in any boot.
-    failed: Vec<String>,
-}
-
 /// Runs it.
 pub(crate) fn run(args: &Args) -> Result<()> {
     super::needs(&[
@@ -146,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     let boots: Vec<Entry> =
-        entrants.iter().filter_map(|one| Some(entry(one.what, boots.get(one.what)?))).collect();
+        entrants.iter().filter_map(|one| Some(Entry::of(one.what, boots.get(one.what)?))).collect();
     let report = Report {
         accelerator,
         why,
@@ -155,10 +131,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         runs: args.runs,
         peer_packages: peer.packages,
         sizes: sizes(&entrants)?,
-        ratios: ratios(&boots)?,
+        ratios: report::ratios(&boots)?,
         boots,
     };
-    if args.json { console::json(&report) } else { print(&report) }
+    if args.json {
+        return console::json(&report);
+    }
+    report.print();
+    Ok(())
 }
 
 /// The machines, in the order in which they take turns.
@@ -309,19 +289,6 @@ fn points(timeline: &Timeline, unit: &str) -> Result<Boot> {
     Ok(Boot { points, failed: timeline.failed.clone() })
 }
 
-fn entry(what: &'static str, boots: &[Boot]) -> Entry {
-    let seconds = POINTS.iter().filter_map(|point| {
-        let mut all: Vec<f64> = boots.iter().filter_map(|boot| boot.points.get(point).copied()).collect();
-        all.sort_unstable_by(f64::total_cmp);
-        Some((*point, [table::median(&all), *all.first()?, *all.last()?]))
-    });
-    let seconds = seconds.collect();
-    let mut failed: Vec<String> = boots.iter().flat_map(|boot| boot.failed.clone()).collect();
-    failed.sort_unstable();
-    failed.dedup();
-    Entry { what, seconds, failed }
-}
-
 /// Disks and initrds.
 fn sizes(entrants: &[Entrant]) -> Result<Vec<Size>> {
     let mut sizes = Vec::new();
@@ -334,44 +301,6 @@ fn sizes(entrants: &[Entrant]) -> Result<Vec<Size>> {
         }
     }
     Ok(sizes)
-}
-
-/// The ratio that there is a goal for, and those that say where the time goes.
-fn ratios(boots: &[Entry]) -> Result<Vec<Ratio>> {
-    let median = |what: &str, point: &str| {
-        let entry = boots.iter().find(|entry| entry.what == what);
-        let median = entry.and_then(|entry| entry.seconds.get(point)).map(|[median, ..]| *median);
-        median.with_context(|| format!("`{point}` of `{what}` was not measured"))
-    };
-    let ratio = |point: &str, what: &str| Ok::<_, anyhow::Error>(median(PEER, point)? / median(what, point)?);
-    Ok(vec![
-        Ratio::at_least("peer / ours by credentials: configured", ratio("configured", CREDENTIALS)?, 3.0),
-        Ratio::only("peer / ours by cloud-init: configured", ratio("configured", CLOUD_INIT)?),
-        Ratio::only("peer / ours by credentials: multi-user", ratio("multi-user", CREDENTIALS)?),
-        Ratio::only("peer / ours by cloud-init: multi-user", ratio("multi-user", CLOUD_INIT)?),
-        Ratio::only("peer / ours by credentials: user space", ratio("user space", CREDENTIALS)?),
-    ])
-}
-
-fn print(report: &Report) -> Result<()> {
-    let Report { accelerator, why, memory_mib, cpus, runs, .. } = report;
-    console::line(format!("{accelerator:?} ({why}), {memory_mib} MiB, {cpus} processors, {runs} rounds"));
-    console::line(format!("packages of the peer: ours, {}", report.peer_packages.join(" ")));
-    report.sizes.iter().for_each(|size| console::line(size.print()));
-    let head: String = POINTS.iter().map(|point| format!(" {point:>20}")).collect();
-    console::line(format!("\n{:<22}{head}", "s since the kernel began"));
-    for entry in &report.boots {
-        let points = POINTS.iter().map(|point| match entry.seconds.get(point) {
-            Some([median, least, most]) => format!(" {:>20}", format!("{median:.1} ({least:.1}–{most:.1})")),
-            None => format!(" {:>20}", "-"),
-        });
-        console::line(format!("{:<22}{}", entry.what, points.collect::<String>()));
-        if !entry.failed.is_empty() {
-            console::line(format!("{:<22} failed: {}", "", entry.failed.join(" ")));
-        }
-    }
-    console::line(format!("\n{}", table::print_ratios(&report.ratios)));
-    Ok(())
 }
 
 #[cfg(test)]
@@ -402,21 +331,5 @@ mod tests {
     fn a_machine_that_nobody_has_configured_has_no_figures() {
         assert!(points(&timeline(&[]), "podplane-configure.service").is_err());
         assert!(points(&timeline(&["cloud-final.service"]), "cloud-final.service").is_err());
-    }
-
-    #[test]
-    fn the_goal_is_about_the_medians() {
-        let boot = |seconds| Boot {
-            points: POINTS.iter().map(|point| (*point, seconds)).collect(),
-            failed: Vec::new(),
-        };
-        let boots = [
-            entry(CREDENTIALS, &[boot(30.0), boot(10.0), boot(9.0)]),
-            entry(PEER, &[boot(29.0), boot(31.0)]),
-            entry(CLOUD_INIT, &[boot(20.0)]),
-        ];
-        let ratios = ratios(&boots).unwrap();
-        assert_eq!((ratios[0].value, ratios[0].reached), (3.0, Some(true)));
-        assert_eq!(ratios[1].value, 1.5);
     }
 }

@@ -281,6 +281,9 @@ fn ratios(rows: &[Row]) -> Result<Vec<Ratio>> {
     let ratio = |one: &str, other: &str| -> Result<f64> {
         Ok(table::row(rows, one)?.seconds / table::row(rows, other)?.seconds)
     };
+    let cpu = |one: &str, other: &str| -> Result<f64> {
+        Ok(table::row(rows, one)?.cpu_seconds / table::row(rows, other)?.cpu_seconds)
+    };
     let peak = |what: &str| table::row(rows, what)?.peak_mib.context("the memory of a bake was not measured");
     Ok(vec![
         Ratio::at_least("peer / cold bake, raw", ratio(PEER_RAW, RAW)?, 6.0),
@@ -295,5 +298,10 @@ fn ratios(rows: &[Row]) -> Result<Vec<Ratio>> {
         ),
         Ratio::at_most("peak memory of a cold bake to raw, MiB", peak(RAW)?, 512.0),
         Ratio::at_most("peak memory of a cold bake to qcow2, MiB", peak(QCOW2)?, 512.0),
+        // what other work on the machine changes least
+        Ratio::only("processor time, peer / cold bake, raw", cpu(PEER_RAW, RAW)?),
+        Ratio::only("processor time, peer / cold bake, qcow2", cpu(PEER_QCOW2, QCOW2)?),
+        Ratio::only("processor time, cold bake / plain libraries, raw", cpu(RAW, FLOOR_RAW)?),
+        Ratio::only("processor time, cold bake / plain libraries, qcow2", cpu(QCOW2, FLOOR_QCOW2)?),
     ])
 }
