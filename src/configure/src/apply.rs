@@ -76,11 +76,8 @@ pub fn replace(root: &Root, file: &PlannedFile, ids: &Ids) -> Result<bool> {
     let changes = lookup::look(root, &plan, ids)?;
     let Some((file, uid, gid)) = changes.files.first() else { return Ok(false) };
     let (directory, name) = root.parent(&file.path)?;
-    let unfinished = format!(".{name}.new");
-    stage::write(&directory, &unfinished, &file.bytes, Some((*uid, *gid, file.mode)), &file.path)?;
-    rustix::fs::renameat(&directory, &unfinished, &directory, name)
-        .and_then(|()| rustix::fs::fsync(&directory))
-        .map_err(|error| io(&file.path, "put it into place", error))?;
+    stage::write_beside(&directory, name, &file.bytes, (*uid, *gid, file.mode), &file.path)?;
+    rustix::fs::fsync(&directory).map_err(|error| io(&file.path, "put it into place", error))?;
     Ok(true)
 }
 

@@ -1,7 +1,7 @@
 //! Putting a committed set into place, now or after a crash.
 
 use super::io;
-use super::stage::{JOURNAL, Staged, Step, parse, write};
+use super::stage::{JOURNAL, Staged, Step, parse, unfinished, write_beside};
 use crate::names::STAGING;
 use crate::refusal::{Fault, Result};
 use crate::root::{Root, split};
@@ -32,11 +32,6 @@ pub fn recover(root: &Root) -> Result<bool> {
     }
     put(root, &Staged { directory, steps })?;
     Ok(true)
-}
-
-/// The name of a copy until it is whole.
-fn unfinished(name: &str) -> String {
-    format!(".{name}.new")
 }
 
 /// Renames and removes. Each step can be taken again: a staged file that is gone has been put already.
@@ -80,9 +75,7 @@ fn carry(staged: &Staged, at: usize, directory: &OwnedFd, name: &str, path: &str
     std::fs::File::from(fd)
         .read_to_end(&mut bytes)
         .map_err(|error| wrong(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-    let unfinished = unfinished(name);
-    write(directory, &unfinished, &bytes, Some((stat.st_uid, stat.st_gid, stat.st_mode & 0o7777)), path)?;
-    rustix::fs::renameat(directory, &unfinished, directory, name).map_err(wrong)
+    write_beside(directory, name, &bytes, (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777), path)
 }
 
 fn remove(directory: &OwnedFd, name: &str, path: &str) -> Result<()> {

@@ -110,6 +110,26 @@ pub(super) fn write(
         .map_err(|error| io(path, "write it", Errno::from_io_error(&error).unwrap_or(Errno::IO)))
 }
 
+/// Puts a file under its name by way of one beside it, which is used up by the next call where a crash leaves it. Durable
+/// when the directory is.
+pub(super) fn write_beside(
+    directory: &OwnedFd,
+    name: &str,
+    bytes: &[u8],
+    access: (u32, u32, u32),
+    path: &str,
+) -> Result<()> {
+    let unfinished = unfinished(name);
+    write(directory, &unfinished, bytes, Some(access), path)?;
+    rustix::fs::renameat(directory, &unfinished, directory, name)
+        .map_err(|error| io(path, "put it into place", error))
+}
+
+/// The name of such a file until it is whole.
+pub(super) fn unfinished(name: &str) -> String {
+    format!(".{name}.new")
+}
+
 /// The journal's text: one step a line; paths are checked to have no line break.
 fn text(steps: &[Step]) -> Result<String> {
     let mut out = String::new();

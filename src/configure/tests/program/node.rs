@@ -53,7 +53,7 @@ pub(crate) const DELIVERED: &str = "REGISTRY_HOSTNAME=registry.example.com\nREGI
 pub(crate) struct Node {
     folder: TempDir,
     /// Whether each directory that units may write in is a mount of its own, as `ReadWritePaths=` makes it.
-    mounts: bool,
+    pub(crate) mounts: bool,
 }
 
 impl Node {

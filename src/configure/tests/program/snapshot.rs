@@ -67,12 +67,17 @@ impl Snapshot {
         (now == before || now == after) && self.directories_are_between(old, new)
     }
 
-    /// Whether each file is as in `old` or as in `new`; whatever is in the staging directory is nobody's, and so is what is
-    /// on its way to its name.
+    /// Without the copies of files that are on their way to their names: between mounts only.
+    pub(crate) fn without_copies(mut self) -> Self {
+        self.0.retain(|path, entry| entry.directory || !own_way(path));
+        self
+    }
+
+    /// Whether each file is as in `old` or as in `new`; whatever is in the staging directory is nobody's.
     pub(crate) fn has_only_whole_files(&self, old: &Self, new: &Self) -> bool {
         self.files()
             .iter()
-            .filter(|(path, _)| !path.starts_with("opt/podplane/etc/.staging") && !own_way(path))
+            .filter(|(path, _)| !path.starts_with("opt/podplane/etc/.staging"))
             .all(|(path, entry)| [old, new].iter().any(|tree| tree.0.get(*path) == Some(entry)))
     }
 
