@@ -2,7 +2,7 @@
 
 use super::configure::prepare;
 use super::lock;
-use super::restart::{is_on, systemctl};
+use super::restart::{is_on, is_there, systemctl};
 use crate::accounts::Accounts;
 use crate::apply;
 use crate::bootstrap::{self, layer};
@@ -152,8 +152,8 @@ fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) 
         let words: &[&str] = match (is_on(step.service, settings), step.turned) {
             (true, true) => &["enable", "restart"],
             (true, false) => &["restart"],
-            (false, true) => &["disable", "stop"],
-            (false, false) => &[],
+            (false, true) if is_there(root, step.service)? => &["disable", "stop"],
+            (false, _) => &[],
         };
         let wrong: Vec<Wrong> = words.iter().filter_map(|word| ask(&[word, unit]).err()).collect();
         if let Some(first) = wrong.first() {

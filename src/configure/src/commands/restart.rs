@@ -7,6 +7,7 @@ use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
 use crate::settings::{Settings, When};
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 /// Runs it.
@@ -22,12 +23,24 @@ pub fn run(root: &Root) -> Result<()> {
         }
         crate::settings::check(&inputs.layers, &image, inputs.when).map_err(Refusal::input)?
     };
-    carry_out(&commands(&settings))
+    let mut absent = BTreeSet::new();
+    for service in Service::ALL {
+        if !is_there(root, service)? {
+            absent.insert(service);
+        }
+    }
+    carry_out(&commands(&settings, &absent))
 }
 
-/// What `systemctl` is asked, in order.
+/// Whether the image has the service's unit. An image for one provider lacks those of others (`kube2iam`), and `systemctl`
+/// fails to switch off what is not there. One that is wanted is asked for all the same: that it is missing has to be seen.
+pub(super) fn is_there(root: &Root, service: Service) -> Result<bool> {
+    root.exists(&format!("/etc/systemd/system/{}.service", service.unit()))
+}
+
+/// What `systemctl` is asked, in order, in an image that lacks the units of `absent`.
 #[must_use]
-pub fn commands(settings: &Settings) -> Vec<Vec<&'static str>> {
+pub fn commands(settings: &Settings, absent: &BTreeSet<Service>) -> Vec<Vec<&'static str>> {
     let mut out = vec![vec!["daemon-reload"], vec!["enable", "nstance-recv-watch.service"]];
     for unit in ["nstance-recv-watch.path", "hosts-refresh.timer"] {
         out.extend([vec!["enable", unit], vec!["start", unit]]);
@@ -35,6 +48,7 @@ pub fn commands(settings: &Settings) -> Vec<Vec<&'static str>> {
     for service in Service::ALL.into_iter().filter(|service| service.is_of(settings.role)) {
         let unit = service.unit();
         out.extend(match (is_on(service, settings), waits_for_certificates(service)) {
+            (false, _) if absent.contains(&service) => vec![],
             (false, _) => vec![vec!["disable", unit], vec!["stop", unit]],
             (true, false) => vec![vec!["enable", unit], vec!["restart", unit]],
             (true, true) => vec![vec!["enable", unit]],
