@@ -165,7 +165,7 @@ fn n01_only_what_is_its_own(guest: &mut Guest) -> Result<()> {
     let script = format!(
         "for file in $(find /opt/env /opt/key /opt/crt /opt/pub /opt/podplane/etc /opt/nstance-agent /opt/zot/etc \
          /opt/netsy/etc -type f | sort); do line=$file; for user in {users}; do \
-         setpriv --reuid $user --regid $user --init-groups test -r $file && line=\"$line $user\"; done; echo $line; done"
+         setpriv --reuid $user --regid $(id -g $user) --init-groups test -r $file && line=\"$line $user\"; done; echo $line; done"
     );
     let got = guest.sh(&script)?;
     let path = workspace::root().join(MATRIX);
