@@ -8,6 +8,7 @@ use tests::run::Ended;
 use tests::shared::Shared;
 use xshell::{Shell, cmd};
 
+const CA: &str = include_str!("../fixtures/certificates/p256.crt");
 const TOKEN: &str = "eyJh.eyJz.c2ln\n";
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDx \"a\": b@c";
 
@@ -21,7 +22,7 @@ fn a_seed_is_read_by_others_and_is_the_same_each_time() -> Result<()> {
     let shared = Shared::get()?;
     let scratch = shared.scratch()?;
     let (folder, shell) = (scratch.path(), Shell::new()?);
-    for (name, text) in [("given.env", "CLUSTER_ID=c\n"), ("nonce", TOKEN), ("ca", "PEM\n"), ("key", KEY)] {
+    for (name, text) in [("given.env", "CLUSTER_ID=c\n"), ("nonce", TOKEN), ("ca", CA), ("key", KEY)] {
         fs::write(folder.join(name), text)?;
     }
     let path = |name: &str| folder.join(name).display().to_string();
@@ -52,7 +53,7 @@ fn a_seed_is_read_by_others_and_is_the_same_each_time() -> Result<()> {
     ensure!(
         text("user-data.env")? == "CLUSTER_ID=c\n"
             && text("nonce.jwt")? == TOKEN
-            && text("ca.crt")? == "PEM\n"
+            && text("ca.crt")? == CA
     );
     let config = text("user-data")?;
     let config: serde_json::Value =
@@ -79,6 +80,15 @@ fn a_seed_that_a_node_would_refuse_is_made_with_warnings() -> Result<()> {
     ensure!(seed(&shared, scratch.path(), &[])?.stderr.is_empty());
     let said = seed(&shared, scratch.path(), &["--kind", "knd"])?.stderr;
     ensure!(said.contains("PROVIDER_KIND") && said.contains("NSTANCE_SERVER_AGENT_ADDR"), "{said}");
+    // the token and the authority, as the node judges them
+    for (name, text) in [("nonce", "s3cr3t"), ("ca", "s3cr3t")] {
+        fs::write(scratch.path().join(name), text)?;
+    }
+    let path = |name: &str| scratch.path().join(name).to_string_lossy().into_owned();
+    let said = seed(&shared, scratch.path(), &["--nonce", &path("nonce"), "--ca", &path("ca")])?.stderr;
+    ensure!(said.lines().filter(|line| line.starts_with("warning: ")).count() == 2, "{said}");
+    ensure!(said.contains("wanted a JSON Web Token") && said.contains("/ca: "), "{said}");
+    ensure!(!said.contains("s3cr3t"), "{said}");
     ensure!(scratch.path().join("seed.iso").is_file());
     Ok(())
 }

@@ -47,18 +47,23 @@ pub(crate) struct Args {
 
 /// Makes it. What looks wrong is a warning: the node has the last word, and tests want wrong seeds too.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    for warning in warnings(args)? {
-        console::note(format!("warning: {warning}"));
-    }
+    let mut warnings = settings(args)?;
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for (name, path) in [
         ("user-data.env", Some(&args.user_data)),
         ("nonce.jwt", args.nonce.as_ref()),
         ("ca.crt", args.ca.as_ref()),
     ] {
-        if let Some(path) = path {
-            files.insert(name.to_owned(), read(path)?);
+        let Some(path) = path else { continue };
+        let bytes = read(path)?;
+        if name != "user-data.env" {
+            let faults = configure::commands::seed::check(name, &path.to_string_lossy(), &bytes);
+            warnings.extend(faults.err().into_iter().flatten().map(|fault| fault.to_string()));
         }
+        files.insert(name.to_owned(), bytes);
+    }
+    for warning in warnings {
+        console::note(format!("warning: {warning}"));
     }
     files.insert("user-data".to_owned(), cloud_config(&args.ssh_key)?.into_bytes());
     let meta_data = match &args.meta_data {
@@ -73,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// What a node would say of the settings, as far as that can be told.
-fn warnings(args: &Args) -> Result<Vec<String>> {
+fn settings(args: &Args) -> Result<Vec<String>> {
     let Some(kind) = &args.kind else {
         let parsed = configure::bootstrap::parse_user_data(&read(&args.user_data)?);
         return Ok(parsed.err().into_iter().flatten().map(|fault| fault.to_string()).collect());

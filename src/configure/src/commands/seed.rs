@@ -99,20 +99,26 @@ fn taken(root: &Root, place: impl Fn(Part) -> String) -> Result<Plan> {
             plan.notes.push(format!("no {from}: nstance-agent needs it to register"));
             continue;
         };
-        let wrong = |rule: &str| vec![Fault::new(from.as_str(), rule)];
-        let checked = match name {
-            "user-data.env" => parse_user_data(&bytes).map(drop),
-            "nonce.jwt" => {
-                is_token(&bytes).ok_or_else(|| wrong("wanted a JSON Web Token: three parts of base64url"))
-            }
-            _ => certificates(&bytes).map_err(wrong),
-        };
-        faults
-            .extend(checked.err().into_iter().flatten().map(|fault| Fault { place: from.clone(), ..fault }));
+        faults.extend(check(name, &from, &bytes).err().into_iter().flatten());
         let to = if to.starts_with('/') { to.to_owned() } else { format!("{IDENTITY}/{to}") };
         plan.file(&to, 0o600, owner, bytes, None);
     }
     if faults.is_empty() { Ok(plan) } else { Err(Refusal::input(faults)) }
+}
+
+/// Checks a part of a seed: its name in a volume, what faults are to call its place, its bytes.
+pub fn check(name: &str, place: &str, bytes: &[u8]) -> std::result::Result<(), Vec<Fault>> {
+    let wrong = |rule: &str| vec![Fault::new(place, rule)];
+    let found = match name {
+        "user-data.env" => parse_user_data(bytes).map(drop),
+        "nonce.jwt" => {
+            is_token(bytes).ok_or_else(|| wrong("wanted a JSON Web Token: three parts of base64url"))
+        }
+        _ => certificates(bytes).map_err(wrong),
+    };
+    found.map_err(|faults| {
+        faults.into_iter().map(|fault| Fault { place: place.to_owned(), ..fault }).collect()
+    })
 }
 
 fn is_token(bytes: &[u8]) -> Option<()> {
