@@ -51,9 +51,7 @@ fn a_seed_is_read_by_others_and_is_the_same_each_time() -> Result<()> {
     }
     let text = |name: &str| fs::read_to_string(to.join(name));
     ensure!(
-        text("user-data.env")? == "CLUSTER_ID=c\n"
-            && text("nonce.jwt")? == TOKEN
-            && text("ca.crt")? == CA
+        text("user-data.env")? == "CLUSTER_ID=c\n" && text("nonce.jwt")? == TOKEN && text("ca.crt")? == CA
     );
     let config = text("user-data")?;
     let config: serde_json::Value =
