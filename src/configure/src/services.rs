@@ -72,7 +72,7 @@ impl Service {
                 "/opt/crt/registry.server.crt",
                 "/opt/key/registry/registry.server.key",
             ],
-            Self::Containerd => &[],
+            Self::Containerd => &["/opt/podplane/etc/user-data.env"],
             Self::NstanceAgent => &["/opt/env/nstance-agent.env", "/opt/nstance-agent/identity/ca.crt"],
             Self::Netsy => &[
                 "/opt/env/netsy.env",
