@@ -7,7 +7,7 @@ use tests::workspace;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 20] = [
+const TARGETS: [(&str, Target); 21] = [
     ("apt_sources", bake::fuzz::apt_sources),
     ("ar", bake::fuzz::ar),
     ("configure_certificates", configure::fuzz::certificates),
@@ -23,6 +23,7 @@ const TARGETS: [(&str, Target); 20] = [
     ("elf", bake::fuzz::elf),
     ("index", bake::fuzz::index),
     ("inrelease", bake::fuzz::inrelease),
+    ("kernel_module", bake::fuzz::kernel_module),
     ("lock", bake::fuzz::lock),
     ("manifest", bake::fuzz::manifest),
     ("package", bake::fuzz::package),

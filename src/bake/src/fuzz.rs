@@ -9,7 +9,7 @@ use crate::archive::{ar, deb, elf};
 use crate::fetch::apt_sources;
 use crate::name::{Arch, ImagePath};
 use crate::tree::merged;
-use crate::{deb822, debian, lock, manifest, recipe};
+use crate::{deb822, debian, lock, manifest, recipe, stage};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
@@ -60,6 +60,12 @@ pub fn elf(bytes: &[u8]) {
         let strict = elf::check(Cursor::new(bytes), arch, true).is_ok();
         assert!(!strict || elf::check(Cursor::new(bytes), arch, false).is_ok());
     }
+}
+
+/// A kernel module, of which the indexes of modules and the initrd's table are made: lines and words of text.
+pub fn kernel_module(bytes: &[u8]) {
+    let Some(said) = stage::module_says(bytes) else { return };
+    assert!(said.iter().all(|text| text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control())));
 }
 
 /// Fields of Debian's control files: no name twice, none empty.

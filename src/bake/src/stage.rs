@@ -213,5 +213,12 @@ fn refuse(
     Refusal::new(class, artifact, Stage::Stage, cause)
 }
 
+/// All that a kernel module says of itself, for the fuzzer.
+pub(crate) fn module_says(bytes: &[u8]) -> Option<Vec<String>> {
+    let modules::facts::Facts { aliases, softdeps, weakdeps, exports, needs } =
+        modules::facts::of(bytes).ok()?;
+    Some([aliases, softdeps, weakdeps, exports, needs].concat())
+}
+
 #[cfg(test)]
 mod tests;
