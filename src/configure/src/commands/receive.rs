@@ -2,7 +2,7 @@
 
 use super::configure::prepare;
 use super::lock;
-use super::restart::{is_on, is_there, systemctl};
+use super::restart::{is_needless, is_on, systemctl};
 use crate::accounts::Accounts;
 use crate::apply;
 use crate::bootstrap::{self, layer};
@@ -152,10 +152,10 @@ fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) 
         let words: &[&str] = match (is_on(step.service, settings), step.turned) {
             (true, true) => &["enable", "restart"],
             (true, false) => &["restart"],
-            (false, true) if is_there(root, step.service)? => &["disable", "stop"],
-            (false, _) => &[],
+            (false, true) => &["disable", "stop"],
+            (false, false) => &[],
         };
-        let wrong: Vec<Wrong> = words.iter().filter_map(|word| ask(&[word, unit]).err()).collect();
+        let wrong: Vec<Wrong> = words.iter().filter_map(|word| ask(root, &[word, unit]).err()).collect();
         if let Some(first) = wrong.first() {
             let hint = match first {
                 Wrong::Failed(_) => format!("`journalctl -b -u {unit}` says why"),
@@ -170,7 +170,7 @@ fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) 
         }
     }
     if steps.hosts
-        && let Err(wrong) = ask(&["start", "--no-block", "hosts-refresh.service"])
+        && let Err(wrong) = ask(root, &["start", "--no-block", "hosts-refresh.service"])
     {
         faults
             .push(Fault::new("hosts-refresh", wrong.rule()).hint("its timer starts it within five minutes"));
@@ -208,10 +208,12 @@ impl Wrong {
 }
 
 /// Asks `systemctl`.
-fn ask(words: &[&str]) -> std::result::Result<(), Wrong> {
+fn ask(root: &Root, words: &[&str]) -> std::result::Result<(), Wrong> {
     let what = words.first().copied().unwrap_or_default();
-    match systemctl(words) {
-        Ok(status) if status.success() => Ok(()),
+    // where that cannot be told the request matters
+    let needless = is_needless(root, words).unwrap_or(false);
+    match systemctl(words, needless) {
+        Ok(status) if status.success() || needless => Ok(()),
         Ok(status) => {
             Err(Wrong::Failed(format!("wanted `systemctl {what}` to succeed: it ended with {status}")))
         }

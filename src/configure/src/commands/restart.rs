@@ -7,7 +7,6 @@ use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
 use crate::settings::{Settings, When};
-use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 /// Runs it.
@@ -23,24 +22,22 @@ pub fn run(root: &Root) -> Result<()> {
         }
         crate::settings::check(&inputs.layers, &image, inputs.when).map_err(Refusal::input)?
     };
-    let mut absent = BTreeSet::new();
-    for service in Service::ALL {
-        if !is_there(root, service)? {
-            absent.insert(service);
-        }
+    carry_out(root, &commands(&settings))
+}
+
+/// Whether these words switch off a unit that the image lacks: one for one provider lacks those of others (`kube2iam`). It
+/// is asked for all the same, as the unit may stand elsewhere, but that systemd knows none is no fault. One that is wanted
+/// and missing is.
+pub(super) fn is_needless(root: &Root, words: &[&str]) -> Result<bool> {
+    match words {
+        ["disable" | "stop", unit] => Ok(!root.exists(&format!("/etc/systemd/system/{unit}.service"))?),
+        _ => Ok(false),
     }
-    carry_out(&commands(&settings, &absent))
 }
 
-/// Whether the image has the service's unit. An image for one provider lacks those of others (`kube2iam`), and `systemctl`
-/// fails to switch off what is not there. One that is wanted is asked for all the same: that it is missing has to be seen.
-pub(super) fn is_there(root: &Root, service: Service) -> Result<bool> {
-    root.exists(&format!("/etc/systemd/system/{}.service", service.unit()))
-}
-
-/// What `systemctl` is asked, in order, in an image that lacks the units of `absent`.
+/// What `systemctl` is asked, in order.
 #[must_use]
-pub fn commands(settings: &Settings, absent: &BTreeSet<Service>) -> Vec<Vec<&'static str>> {
+pub fn commands(settings: &Settings) -> Vec<Vec<&'static str>> {
     let mut out = vec![vec!["daemon-reload"], vec!["enable", "nstance-recv-watch.service"]];
     for unit in ["nstance-recv-watch.path", "hosts-refresh.timer"] {
         out.extend([vec!["enable", unit], vec!["start", unit]]);
@@ -48,7 +45,6 @@ pub fn commands(settings: &Settings, absent: &BTreeSet<Service>) -> Vec<Vec<&'st
     for service in Service::ALL.into_iter().filter(|service| service.is_of(settings.role)) {
         let unit = service.unit();
         out.extend(match (is_on(service, settings), waits_for_certificates(service)) {
-            (false, _) if absent.contains(&service) => vec![],
             (false, _) => vec![vec!["disable", unit], vec!["stop", unit]],
             (true, false) => vec![vec!["enable", unit], vec!["restart", unit]],
             (true, true) => vec![vec!["enable", unit]],
@@ -74,12 +70,13 @@ fn waits_for_certificates(service: Service) -> bool {
 }
 
 /// Asks `systemctl` each of `commands`; all that failed are told at the end. Without a reload nothing else is asked.
-pub fn carry_out(commands: &[Vec<&'static str>]) -> Result<()> {
+pub fn carry_out(root: &Root, commands: &[Vec<&'static str>]) -> Result<()> {
     let mut faults = Vec::new();
     for words in commands {
         let what = format!("systemctl {}", words.join(" "));
-        let wrong = match systemctl(words) {
-            Ok(status) if status.success() => None,
+        let needless = is_needless(root, words)?;
+        let wrong = match systemctl(words, needless) {
+            Ok(status) if status.success() || needless => None,
             Ok(status) => Some(format!("it ended with {status}")),
             Err(error) => Some(format!("it cannot be run: {error}")),
         };
@@ -97,12 +94,15 @@ pub fn carry_out(commands: &[Vec<&'static str>]) -> Result<()> {
     if faults.is_empty() { Ok(()) } else { Err(Refusal { class: Class::Io, faults }) }
 }
 
-/// The door to the only other program there is.
-pub(super) fn systemctl(words: &[&str]) -> std::io::Result<std::process::ExitStatus> {
+/// The door to the only other program there is. What it says of a `needless` request is not told.
+pub(super) fn systemctl(words: &[&str], needless: bool) -> std::io::Result<std::process::ExitStatus> {
     #[expect(
         clippy::disallowed_methods,
         reason = "one program with fixed words; nothing else belongs into the image"
     )]
     let mut command = Command::new("systemctl");
+    if needless {
+        command.stderr(Stdio::null());
+    }
     command.args(words).stdin(Stdio::null()).status()
 }
