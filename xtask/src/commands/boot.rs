@@ -166,6 +166,7 @@ fn machine(args: &Args, dir: &Path) -> Result<(Machine, &'static str)> {
         network: (!args.no_network).then(|| args.forward.clone()),
         credentials: credentials(args)?,
         shell: !args.no_shell,
+        restarts: true,
     };
     Ok((machine, why))
 }

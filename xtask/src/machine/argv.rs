@@ -99,7 +99,9 @@ pub(crate) fn arguments(
     for file in credentials {
         add("-smbios", with_path("type=11,path=", file, ""));
     }
-    ["-nodefaults", "-no-user-config"].map(OsString::from).into_iter().chain(words).collect()
+    let once = (!machine.restarts).then(|| OsString::from("-no-reboot"));
+    let general = ["-nodefaults", "-no-user-config"].map(OsString::from).into_iter().chain(once);
+    general.chain(words).collect()
 }
 
 /// Firmware in the board's flash memory.
@@ -152,6 +154,7 @@ mod tests {
             network: Some(vec![Forward { here: 2222, guest: 22 }]),
             credentials: [].into(),
             shell: true,
+            restarts: true,
         }
     }
 
@@ -177,7 +180,7 @@ mod tests {
         ] {
             assert!(text.contains(wanted), "no `{wanted}` in {text}");
         }
-        assert!(!text.contains("-kernel"));
+        assert!(!text.contains("-kernel") && !text.contains("-no-reboot"));
     }
 
     #[test]
@@ -185,8 +188,9 @@ mod tests {
         let kernel =
             Kernel { kernel: "/k".into(), initrd: Some("/i".into()), cmdline: "root=/dev/vda2 ro".into() };
         let mut machine = machine(Arch::Amd64, Start::Direct(kernel, None));
-        (machine.network, machine.shell) = (None, false);
+        (machine.network, machine.shell, machine.restarts) = (None, false, false);
         let text = text(&machine);
+        assert!(text.contains("-no-reboot"), "{text}");
         assert!(text.contains("-kernel /k -initrd /i -append root=/dev/vda2 ro"), "{text}");
         // QEMU refuses a place that is taken, and 0 is the kernel's
         assert!(text.contains("drive=disk0,bootindex=1"), "{text}");

@@ -57,6 +57,8 @@ pub struct Machine {
     pub credentials: BTreeMap<String, Vec<u8>>,
     /// Whether there is a shell for us inside.
     pub shell: bool,
+    /// Whether a reset starts it again; else it goes off.
+    pub restarts: bool,
 }
 
 /// How a machine starts.

@@ -242,6 +242,7 @@ fn boot(entrant: &Entrant, arch: Arch, (accel, cpus): (Accel, u8), args: &Args, 
         network: Some(Vec::new()),
         credentials: entrant.credentials.clone(),
         shell: true,
+        restarts: true,
     };
     let kept = |ending: &str| {
         let name = format!("{}.{round}.{ending}", entrant.what.replace([' ', ','], "-"));
