@@ -77,7 +77,7 @@ impl Guest {
             bail!("the machine is on");
         }
         let running = self.machine.start(tempfile::tempdir()?, Terminal::default())?;
-        self.running.insert(running).ready(None, within(LIMIT))
+        self.running.insert(running).ready(within(LIMIT))
     }
 
     /// Waits until systemd has nothing left to start: `running`, or `degraded` where a unit failed.
@@ -125,8 +125,8 @@ impl Guest {
     }
 
     /// Lets it start again, in order, and waits for the shell of the next boot. The reset ends QEMU, and a new one has the
-    /// same disk and the same firmware's variables: in one that translates, firmware was seen to hang after a reset, as
-    /// it stands where code of the kernel stood (QEMU 7.2).
+    /// same disk and the same firmware's variables: in one that translates, firmware was seen to hang after a reset
+    /// (QEMU 7.2).
     pub fn reboot(&mut self) -> Result<()> {
         self.end("systemctl reboot")?;
         self.start()

@@ -44,9 +44,9 @@ pub(crate) fn arguments(
     let mut add = |option: &str, value: OsString| words.extend([OsString::from(option), value]);
     let (board, cpu) = match machine.arch {
         // What translated guests do without (seen with QEMU 7.2). `cx16`: one died of flags in disorder behind a
-        // cmpxchg16b. `la57`, page tables of five levels: text came out wrong in whole boots, and firmware ran wild
-        // after a reset. `erms`, `fsrm`: a kernel that is told of them clears its pages a byte at a time, and a boot
-        // takes a sixth longer. `svm`: udev loads a hypervisor for nothing, and likewise drivers for the board's SATA.
+        // cmpxchg16b. `la57`, page tables of five levels: without `svm`, text came out wrong in every boot. `erms`,
+        // `fsrm`: a kernel that is told of them clears its pages a byte at a time, and a boot takes a sixth longer.
+        // `svm`: udev loads a hypervisor for nothing. Nobody needs the board's SATA, whose drivers udev loads likewise.
         Arch::Amd64 => ("q35,sata=off", "max,-cx16,-la57,-erms,-fsrm,-svm"),
         // `max` has address sizes that the firmware of Debian 12 does not know
         Arch::Arm64 => ("virt,gic-version=3", "neoverse-n1"),

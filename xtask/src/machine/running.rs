@@ -128,12 +128,6 @@ impl Running {
         &self.console
     }
 
-    /// The id of the boot whose shell was the last to be there.
-    #[must_use]
-    pub fn boot(&self) -> Option<&str> {
-        self.ready.as_deref()
-    }
-
     /// The next thing that happens before `deadline`; `None` where nothing does.
     pub fn next(&mut self, deadline: Instant) -> Result<Option<Event>> {
         loop {
@@ -177,9 +171,9 @@ impl Running {
         Ok(self.requests)
     }
 
-    /// Waits for the shell of a boot that is not `not`.
-    pub fn ready(&mut self, not: Option<&str>, deadline: Instant) -> Result<()> {
-        while self.ready.is_none() || self.ready.as_deref() == not {
+    /// Waits for the shell.
+    pub fn ready(&mut self, deadline: Instant) -> Result<()> {
+        while self.ready.is_none() {
             match self.next(deadline)? {
                 Some(Event::Ended) => bail!("the machine went off\n{}", self.tail()),
                 None => bail!("no shell in the machine in time\n{}", self.tail()),
@@ -191,7 +185,7 @@ impl Running {
 
     /// Runs a script in the machine and waits for its end.
     pub fn run(&mut self, script: &str, deadline: Instant) -> Result<Answer> {
-        self.ready(None, deadline)?;
+        self.ready(deadline)?;
         let wanted = self.send(script)?;
         loop {
             match self.next(deadline)? {

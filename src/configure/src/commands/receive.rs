@@ -2,7 +2,7 @@
 
 use super::configure::prepare;
 use super::lock;
-use super::restart::{is_needless, is_on, systemctl};
+use super::restart::{No, is_on, systemctl};
 use crate::accounts::Accounts;
 use crate::apply;
 use crate::bootstrap::{self, layer};
@@ -210,13 +210,10 @@ impl Wrong {
 /// Asks `systemctl`.
 fn ask(root: &Root, words: &[&str]) -> std::result::Result<(), Wrong> {
     let what = words.first().copied().unwrap_or_default();
-    // where that cannot be told the request matters
-    let needless = is_needless(root, words).unwrap_or(false);
-    match systemctl(words, needless) {
-        Ok(status) if status.success() || needless => Ok(()),
-        Ok(status) => {
-            Err(Wrong::Failed(format!("wanted `systemctl {what}` to succeed: it ended with {status}")))
+    systemctl(root, words).map_err(|no| match no {
+        No::Ended(status) => {
+            Wrong::Failed(format!("wanted `systemctl {what}` to succeed: it ended with {status}"))
         }
-        Err(error) => Err(Wrong::Unasked(format!("cannot run systemctl: {error}"))),
-    }
+        No::Unasked(error) => Wrong::Unasked(format!("cannot run systemctl: {error}")),
+    })
 }

@@ -7,7 +7,7 @@ use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
 use crate::settings::{Settings, When};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// Runs it.
 pub fn run(root: &Root) -> Result<()> {
@@ -28,7 +28,7 @@ pub fn run(root: &Root) -> Result<()> {
 /// Whether these words switch off a unit that the image lacks: one for one provider lacks those of others (`kube2iam`). It
 /// is asked for all the same, as the unit may stand elsewhere, but that systemd knows none is no fault. One that is wanted
 /// and missing is.
-pub(super) fn is_needless(root: &Root, words: &[&str]) -> Result<bool> {
+fn is_needless(root: &Root, words: &[&str]) -> Result<bool> {
     match words {
         ["disable" | "stop", unit] => Ok(!root.exists(&format!("/etc/systemd/system/{unit}.service"))?),
         _ => Ok(false),
@@ -74,11 +74,10 @@ pub fn carry_out(root: &Root, commands: &[Vec<&'static str>]) -> Result<()> {
     let mut faults = Vec::new();
     for words in commands {
         let what = format!("systemctl {}", words.join(" "));
-        let needless = is_needless(root, words)?;
-        let wrong = match systemctl(words, needless) {
-            Ok(status) if status.success() || needless => None,
-            Ok(status) => Some(format!("it ended with {status}")),
-            Err(error) => Some(format!("it cannot be run: {error}")),
+        let wrong = match systemctl(root, words) {
+            Ok(()) => None,
+            Err(No::Ended(status)) => Some(format!("it ended with {status}")),
+            Err(No::Unasked(error)) => Some(format!("it cannot be run: {error}")),
         };
         if let Some(wrong) = wrong {
             let unit = words.last().copied().unwrap_or_default();
@@ -94,8 +93,18 @@ pub fn carry_out(root: &Root, commands: &[Vec<&'static str>]) -> Result<()> {
     if faults.is_empty() { Ok(()) } else { Err(Refusal { class: Class::Io, faults }) }
 }
 
-/// The door to the only other program there is. What it says of a `needless` request is not told.
-pub(super) fn systemctl(words: &[&str], needless: bool) -> std::io::Result<std::process::ExitStatus> {
+/// How `systemctl` did not do what it was asked.
+pub(super) enum No {
+    /// It said no.
+    Ended(ExitStatus),
+    /// It could not be run at all.
+    Unasked(std::io::Error),
+}
+
+/// The door to the only other program there is. A no to a needless request is none, and what it says of it is not told.
+pub(super) fn systemctl(root: &Root, words: &[&str]) -> std::result::Result<(), No> {
+    // where that cannot be told the request matters
+    let needless = is_needless(root, words).unwrap_or(false);
     #[expect(
         clippy::disallowed_methods,
         reason = "one program with fixed words; nothing else belongs into the image"
@@ -104,5 +113,9 @@ pub(super) fn systemctl(words: &[&str], needless: bool) -> std::io::Result<std::
     if needless {
         command.stderr(Stdio::null());
     }
-    command.args(words).stdin(Stdio::null()).status()
+    match command.args(words).stdin(Stdio::null()).status() {
+        Ok(status) if status.success() || needless => Ok(()),
+        Ok(status) => Err(No::Ended(status)),
+        Err(error) => Err(No::Unasked(error)),
+    }
 }
