@@ -162,6 +162,26 @@ approved-by = "a. reviewer"
     }
 
     #[test]
+    fn m10_a_denied_digest_is_refused_under_any_version_and_another_digest_is_not() {
+        for digest in [
+            Digest::from(crate::digest::Sha256([7; 32])),
+            format!("sha512:{}", "7".repeat(128)).parse().unwrap(),
+        ] {
+            let text = format!("[[deny]]\nname = \"zot\"\ndigest = \"{digest}\"\nreason = \"swapped\"\n");
+            let policy = parse("policy.toml", &text).unwrap();
+            let check = |name: &str, digest: &Digest, floors| {
+                policy.check(&name.parse().unwrap(), "1", digest, floors)
+            };
+            for floors in [true, false] {
+                let error = check("zot", &digest, floors).unwrap_err().to_string();
+                assert!(error.contains("deny list: swapped"), "{error}");
+                assert!(check("zot", &crate::digest::Sha256([8; 32]).into(), floors).is_ok());
+                assert!(check("runc", &digest, floors).is_ok());
+            }
+        }
+    }
+
+    #[test]
     fn a_denial_of_nothing_is_refused() {
         assert!(parse("policy.toml", "[[deny]]\nname = \"zot\"\nreason = \"x\"\n").is_err());
     }

@@ -197,23 +197,80 @@ mod tests {
         assert_eq!(read(&table.first[..17_000]), None);
     }
 
-    /// sfdisk and sgdisk are the judges; the whole disk is checked with them by the tests of the formats.
-    #[test]
-    fn i06_sfdisk_finds_both_copies_whole() {
+    /// A disk of 16 MiB with the table at both ends.
+    fn disk() -> Vec<u8> {
         let size = 16 << 20;
         let table = gpt(Uuid::derived("disk", &crate::digest::Sha256([3; 32])), size, &entries());
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("disk");
         let mut disk = vec![0; usize::try_from(size).unwrap()];
         disk[..table.first.len()].copy_from_slice(&table.first);
         let at = disk.len() - table.last.len();
         disk[at..].copy_from_slice(&table.last);
+        disk
+    }
+
+    /// What sfdisk and sgdisk object to. Both exit with 0 when they find a bad copy, as they would repair it from the
+    /// good one, so what they print decides.
+    fn objections(disk: &[u8]) -> Vec<String> {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("disk");
         std::fs::write(&path, disk).unwrap();
-        for (program, option) in [("sfdisk", "--verify"), ("sgdisk", "-v")] {
+        let mut found = Vec::new();
+        for (program, option, good) in
+            [("sfdisk", "--verify", "No errors detected"), ("sgdisk", "-v", "No problems found")]
+        {
             let run = std::process::Command::new(program).arg(option).arg(&path).output().unwrap();
             let said = String::from_utf8_lossy(&[run.stdout, run.stderr].concat()).into_owned();
-            let fine = said.contains("No errors detected") || said.contains("No problems found");
-            assert!(run.status.success() && fine, "{program}: {said}");
+            let rest = said.replace(good, "").to_lowercase();
+            let bad = ["error", "corrupt", "caution", "warning", "problem", "invalid"];
+            if !run.status.success() || !said.contains(good) || bad.iter().any(|word| rest.contains(word)) {
+                found.push(format!("{program}: {said}"));
+            }
+        }
+        found
+    }
+
+    /// The whole disk is checked with them by the tests of the formats.
+    #[test]
+    fn i06_sfdisk_and_sgdisk_find_both_copies_whole() {
+        assert_eq!(objections(&disk()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_bad_copy_is_told_from_what_the_checkers_print() {
+        let end = disk().len();
+        // own checksum, its own place and the checksum of the entries, of the first header and of the last
+        for header in [512, end - 512] {
+            for at in [16, 24, 88] {
+                let mut disk = disk();
+                disk[header + at] ^= 1;
+                assert_eq!(objections(&disk).len(), 2, "{header} {at}");
+            }
+        }
+        // an entry in the last copy
+        let mut disk = disk();
+        disk[end - 33 * 512] ^= 1;
+        assert_eq!(objections(&disk).len(), 2);
+    }
+
+    #[test]
+    fn each_header_names_itself_the_other_and_its_own_entries() {
+        let disk = disk();
+        let last = (disk.len() / 512 - 1) as u64;
+        for (own, other, entries) in [(1, last, 2), (last, 1, last - 32)] {
+            let at = usize::try_from(own).unwrap() * 512;
+            let header = &disk[at..at + 512];
+            let number = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap());
+            let sum = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap());
+            assert_eq!(
+                (&header[..8], number(24), number(32), number(72)),
+                (&b"EFI PART"[..], own, other, entries)
+            );
+            let mut unsummed = header[..92].to_vec();
+            unsummed[16..20].fill(0);
+            assert_eq!(sum(16), crc32(&unsummed), "{own}");
+            let from = usize::try_from(entries).unwrap() * 512;
+            assert_eq!(sum(88), crc32(&disk[from..from + 128 * 128]), "{own}");
+            assert_eq!(disk[from..from + 128 * 128], disk[1024..1024 + 128 * 128], "{own}");
         }
     }
 }

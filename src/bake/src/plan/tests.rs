@@ -127,6 +127,36 @@ fn m10_the_policy_is_asked_of_every_component() {
 }
 
 #[test]
+fn m10_the_policy_is_asked_of_every_debian_package() {
+    let choices =
+        Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
+    let asked = |policy: &str| {
+        let policy = crate::policy::parse("p", policy).unwrap();
+        plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices)
+    };
+    let digest = Sha256([3; 32]);
+    let by_version = "[[deny]]\nname = \"bash\"\nversion = \"5.2.37-2\"\nreason = \"runs what it reads\"\n";
+    let by_digest =
+        format!("[[deny]]\nname = \"bash\"\ndigest = \"{digest}\"\nreason = \"runs what it reads\"\n");
+    for policy in [by_version, &by_digest] {
+        let refusal = asked(policy).unwrap_err();
+        assert_eq!((refusal.class, refusal.artifact.as_str()), (Class::Usage, "bash"));
+        assert!(refusal.to_string().contains("deny list: runs what it reads"), "{refusal}");
+        let reviewed =
+            "[[override]]\nname = \"bash\"\nversion = \"5.2.37-2\"\nreason = \"x\"\napproved-by = \"y\"\n";
+        asked(&format!("{policy}{reviewed}")).unwrap();
+    }
+    // neither another version nor other bytes; and Debian's versions have no floor
+    for policy in [
+        by_version.replace("-2", "-3"),
+        by_digest.replace("03", "04"),
+        "[floor.bash]\nversion = \"9\"\nreason = \"x\"\n".to_owned(),
+    ] {
+        asked(&policy).unwrap();
+    }
+}
+
+#[test]
 fn what_was_resolved_is_a_manifest_that_reads_back() {
     let plan = made(RUNC, &runc(), None).unwrap();
     let text = manifest::print(&resolved(&plan));

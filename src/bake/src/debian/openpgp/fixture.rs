@@ -153,6 +153,13 @@ impl Key {
         config.sign(key, &Password::empty(), text.as_bytes()).unwrap()
     }
 
+    /// A signature of another type than `Text`, over just these bytes.
+    pub(crate) fn sign_bytes(&self, typ: SignatureType, bytes: &[u8], days: u32) -> Signature {
+        let key = &self.secret.secret_subkeys[0].key;
+        let config = config(key, typ, HashAlgorithm::Sha256, MADE + days * DAY, vec![]);
+        config.sign(key, &Password::empty(), bytes).unwrap()
+    }
+
     /// A signature by the primary key itself.
     pub(crate) fn sign_primary(&self, text: &str, days: u32) -> Signature {
         let key = &self.secret.primary_key;

@@ -192,3 +192,23 @@ fn a_block_that_is_not_just_signatures_is_refused() {
         assert!(verdict(&text, &trusted, 3).is_err(), "{case}");
     }
 }
+
+/// A cleartext message is signed as text. A signature over the same bytes as a document of another kind was made for
+/// another purpose, and is not believed although it verifies.
+#[test]
+fn s01_a_signature_of_another_type_over_the_same_bytes_is_refused() {
+    let key = Key::ed25519(1);
+    let trusted = [key.certificate(Binding::default())];
+    let hashed = TEXT.replace('\n', "\r\n");
+    let binary = key.sign_bytes(SignatureType::Binary, hashed.as_bytes(), 1);
+    // it is a good signature of these bytes: its type alone is wrong
+    let public = key.secret.secret_subkeys[0].key.public_key();
+    binary.verify(public, hashed.as_bytes()).unwrap();
+    for signatures in [vec![binary.clone()], vec![key.sign(TEXT, 1), binary]] {
+        let error = verdict(&message(TEXT, &signatures), &trusted, 3).unwrap_err();
+        assert!(error.ends_with("the text is not what was signed"), "{error}");
+    }
+    // signed in the same way as text it is believed
+    let text = key.sign_bytes(SignatureType::Text, hashed.as_bytes(), 1);
+    assert_eq!(verdict(&message(TEXT, &[text]), &trusted, 3), Ok(vec![key.primary()]));
+}

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+mod copies;
 mod entries;
+mod hashed;
 mod large;
 mod limits;
 mod property;
@@ -111,6 +113,8 @@ impl Volume {
             "{text}\n{}",
             String::from_utf8_lossy(&out.stderr)
         );
+        // it says nothing of the copies, which it would restore
+        assert_eq!(copies::faults(&self.file), Vec::<String>::new());
     }
 
     /// The answers of `debugfs`, one for each command.

@@ -38,8 +38,53 @@ fn run(program: &str, args: &[&str]) -> (bool, Vec<u8>) {
 fn check(path: &Path) -> String {
     let (well, said) = run("fsck.fat", &["-n", "-v", path.to_str().unwrap()]);
     let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(well, "{said}");
+    assert!(well && is_whole(&said), "{said}");
     said
+}
+
+/// Whether fsck.fat found nothing: it exits with 0 where a copy of the boot sector differs, so what it prints decides.
+fn is_whole(said: &str) -> bool {
+    !["differ", "Not automatically", "rong", "ad ", "not ", "irty", "orrupt"]
+        .iter()
+        .any(|bad| said.contains(bad))
+}
+
+/// Demands that each part of a volume that is there twice is there twice alike.
+fn copies_are_alike(volume: &[u8]) {
+    let short = |at: usize| usize::from(u16::from_le_bytes([volume[at], volume[at + 1]]));
+    let long =
+        |at: usize| usize::try_from(u32::from_le_bytes(volume[at..at + 4].try_into().unwrap())).unwrap();
+    // where the boot sector says that its copy is; that of the free space is one sector on
+    let copy = short(50) * 512;
+    assert_eq!((short(48), copy), (1, 6 * 512));
+    assert!(
+        volume[..1024] == volume[copy..copy + 1024],
+        "boot sector and free space differ from their copies"
+    );
+    assert_eq!((&volume[510..512], &volume[512..516]), (&[0x55, 0xaa][..], &b"RRaA"[..]));
+    let (first, len) = (short(14) * 512, long(36) * 512);
+    assert_eq!(volume[16], 2);
+    assert!(volume[first..first + len] == volume[first + len..first + 2 * len], "the two tables differ");
+    assert_ne!(volume[first..first + 8], [0; 8]);
+}
+
+#[test]
+fn a_bad_copy_is_told_from_what_the_checker_prints() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("esp");
+    let files = || Files::from([("loader/loader.conf".to_owned(), Source::Bytes(b"timeout 0\n".to_vec()))]);
+    let good = volume(files(), 34 << 20);
+    copies_are_alike(&good);
+    // the name in the copy of the boot sector; its signature; an entry of the second table
+    let second = (128 + usize::try_from(u32::from_le_bytes(good[36..40].try_into().unwrap())).unwrap()) * 512;
+    for at in [6 * 512 + 3, 6 * 512 + 510, second + 8] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(&path, bad).unwrap();
+        let (well, said) = run("fsck.fat", &["-n", "-v", path.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(!well || !is_whole(&said), "{at}: {said}");
+    }
 }
 
 #[test]
@@ -59,7 +104,9 @@ fn i06_other_programs_find_it_whole_and_read_every_file() {
         for number in 0..200 {
             files.insert(format!("many/a file of a long name, number {number}"), Source::Bytes(vec![number]));
         }
-        std::fs::write(&path, volume(files, size)).unwrap();
+        let volume = volume(files, size);
+        copies_are_alike(&volume);
+        std::fs::write(&path, volume).unwrap();
         let said = check(&path);
         assert!(said.contains("205 files") || said.contains("files, "), "{said}");
         let shown = path.to_str().unwrap();

@@ -122,7 +122,11 @@ fn the_lowest_name_of_a_file_is_the_file() {
         assert_eq!(lines(&tree(given).finish().unwrap()), wanted);
     }
     for given in [&["/a~/b"][..], &["/a~/b", "/b~/a"], &["/a~/d", "/d"]] {
-        assert!(matches!(tree(given).finish(), Err(TreeError::Hardlink { .. })), "{given:?}");
+        let error = tree(given).finish().unwrap_err();
+        assert!(matches!(error, TreeError::Hardlink { .. }), "{given:?}");
+        let target = given[0].split_once('~').unwrap().1;
+        let said = error.to_string();
+        assert!(said.contains("`/a`") && said.contains(&format!("`{target}`")), "{given:?}: {said}");
     }
 }
 
