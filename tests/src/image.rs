@@ -59,6 +59,8 @@ pub fn plan() -> anyhow::Result<Plan> {
             providers: Vec::new(),
             files: Vec::new(),
             r#static: true,
+            optional: false,
+            units: Vec::new(),
         },
     };
     Ok(Plan {
@@ -74,6 +76,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         suites: vec![suite],
         packages: vec![package("bash", &["recipe"])?, package("libc6", &["bash"])?],
         components: vec![component],
+        remarks: Vec::new(),
         images: Vec::new(),
         configure: None,
         init: None,

@@ -22,10 +22,10 @@ pub fn outputs(folder: &Path) -> Result<Outputs> {
 }
 
 /// Reads the output folder of a bake of `image` (`base.debian-13.amd64`), which must be whole and hold nothing else:
-/// the artifact, its manifest and list of files, and `SHA256SUMS` with the right digest of each.
+/// the artifact, its record and list of files, and `SHA256SUMS` with the right digest of each.
 pub fn whole(folder: &Path, image: &str) -> Result<Outputs> {
     let found = outputs(folder)?;
-    for suffix in ["tar.zst", "manifest.json", "files.json"] {
+    for suffix in ["tar.zst", "record.json", "files.json"] {
         ensure!(
             found.contains_key(&format!("{image}.{suffix}")),
             "no `{image}.{suffix}` in {:?}",
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn a_folder_is_whole_only_with_every_file_listed_with_its_digest() {
         let dir = tempfile::tempdir().unwrap();
-        let names = ["a.tar.zst", "a.manifest.json", "a.files.json"];
+        let names = ["a.tar.zst", "a.record.json", "a.files.json"];
         let mut sums = String::new();
         for name in names {
             fs::write(dir.path().join(name), name).unwrap();

@@ -41,8 +41,12 @@ pub fn write_mirror(dir: &Path, arch: Arch, layout: Layout) -> Result<()> {
         let place = manifest.display();
         let mut value: Value =
             serde_json::from_slice(&fs::read(&manifest)?).with_context(|| format!("`{place}` is no JSON"))?;
-        fill(&mut value, dir, &program, layout).with_context(|| format!("in `{place}`"))?;
         let name = manifest.file_name().context("a manifest has a name")?;
+        if name != format!("base.debian-13.{arch}.json").as_str() {
+            // upstream's own manifests do not have it: here it is, so that images with it are met in tests
+            value["vmconfig"]["dependencies"]["kube2iam"] = layout::kube2iam(arch);
+        }
+        fill(&mut value, dir, &program, layout).with_context(|| format!("in `{place}`"))?;
         let mut text = serde_json::to_string_pretty(&value)?;
         text.push('\n');
         write(&dir.join("manifests").join(name), text.as_bytes())?;
@@ -73,13 +77,9 @@ fn fill(manifest: &mut Value, dir: &Path, program: &Program, layout: Layout) -> 
         .and_then(Value::as_object_mut)
         .context("no `vmconfig.dependencies`")?;
     for (name, entry) in dependencies {
-        let version = text(entry, "version")?;
-        let mut url = text(entry, "url")?;
+        let (version, url) = (text(entry, "version")?, text(entry, "url")?);
         if url.is_empty() {
-            // declared without a pin: a stand-in can be had all the same where upstream's naming is known
-            let Some(known) = layout::unpinned_url(name, &version, program.arch) else { continue };
-            url = known;
-            entry["url"] = json!(url);
+            continue; // declared without a pin
         }
         let bytes = layout::pack(name, &version, program)?;
         // the algorithm stays, so that both kinds of digest are met in tests

@@ -2,12 +2,14 @@
 
 use anyhow::{Context as _, Result, ensure};
 use bake::name::Kind;
+use serde_json::json;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tests::outputs::{outputs, whole};
 use tests::run::{Ended, Run};
 use tests::shared::{BASE, Image, Shared, blob};
 use tests::standin::Arch;
+use tests::workspace;
 use xshell::{Shell, cmd};
 
 const KND: Image = Image { kind: "knd", arch: Arch::Amd64 };
@@ -36,21 +38,111 @@ fn refused(run: &Run, code: i32, store: &Path, output: &Path) -> Result<Ended> {
     Ok(ended)
 }
 
+/// The committed manifest of knc with what `change` does to it, in a file.
+fn changed(folder: &Path, change: impl FnOnce(&mut serde_json::Value)) -> Result<PathBuf> {
+    let bytes = fs::read(workspace::root().join("manifests/knc.debian-13.amd64.json"))?;
+    let mut manifest: serde_json::Value = serde_json::from_slice(&bytes)?;
+    change(&mut manifest["vmconfig"]);
+    let path = folder.join("changed.json");
+    fs::write(&path, serde_json::to_vec_pretty(&manifest)?)?;
+    Ok(path)
+}
+
+/// A plan of knc for aws, from the committed pins or from `manifest`.
+fn plan_for_aws(shared: &Shared, manifest: Option<&Path>) -> Result<Run> {
+    let image = Image { kind: "knc", arch: Arch::Amd64 };
+    let run = shared.run("plan").args(["--kind", "knc", "--arch", "amd64", "--provider", "aws"]);
+    let run = manifest.into_iter().fold(run, |run, path| run.option("--manifest", path));
+    Ok(run
+        .option("--lock", shared.lock(image)?)
+        .option("--configure", shared.configure(image.arch)?)
+        .option("--init", shared.init(image.arch)?))
+}
+
 #[test]
-fn a_component_that_is_declared_without_a_pin_is_named_when_a_bake_needs_it() -> Result<()> {
+fn a_plan_for_aws_without_a_pin_of_kube2iam_leaves_it_out_and_says_so() -> Result<()> {
+    let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
+    let ended = plan_for_aws(&shared, None)?.done()?;
+    ensure!(ended.stdout.contains("kube2iam: left out, the manifest does not have it"), "{ended}");
+    // a version without a pin is none either
+    let declared = changed(scratch.path(), |vmconfig| {
+        vmconfig["dependencies"]["kube2iam"] =
+            json!({"version": "0.15.0", "url": "", "type": "tar.gz", "digest": "", "size": 0});
+    })?;
+    let ended = plan_for_aws(&shared, Some(&declared))?.done()?;
+    ensure!(ended.stdout.contains("kube2iam: left out, the manifest declares 0.15.0"), "{ended}");
+    // and nothing of it is in the image
+    let plan: serde_json::Value =
+        serde_json::from_str(&plan_for_aws(&shared, None)?.args(["--json"]).done()?.stdout)?;
+    let plan = &plan["plan"];
+    ensure!(plan["enable"].get("kube2iam.service").is_none() && plan["enable"].get("zot.service").is_some());
+    let files: Vec<&str> =
+        plan["files"].as_array().context("files")?.iter().filter_map(|file| file["path"].as_str()).collect();
+    ensure!(files.contains(&"/etc/systemd/system/zot.service"), "{files:?}");
+    ensure!(!files.contains(&"/etc/systemd/system/kube2iam.service"), "{files:?}");
+    Ok(())
+}
+
+#[test]
+fn a_manifest_is_read_as_upstream_publishes_it_and_its_debs_are_taken_from_the_lock() -> Result<()> {
+    let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
+    let deb = |version: &str, path: &str| {
+        json!({
+            "version": version,
+            "url": format!("https://deb.debian.org/debian/pool/main/{path}_{version}_amd64.deb"),
+            "type": "deb",
+            "digest": format!("sha256:{}", "ab".repeat(32)),
+            "size": 1,
+            "cached": true,
+        })
+    };
+    let published = |libpq5: &str| {
+        changed(scratch.path(), |vmconfig| {
+            let all = &mut vmconfig["dependencies"];
+            all["libpq5"] = deb(libpq5, "p/postgresql-17/libpq5");
+            // upstream leaves the epoch out: Debian's version is 1:4.17.4-2
+            all["libsubid5"] = deb("4.17.4-2", "s/shadow/libsubid5");
+            all["uidmap"] = deb("4.17.4-2", "s/shadow/uidmap");
+            all["runc"]["cached"] = json!(true);
+            vmconfig["os"]["image"]["cached"] = json!(true);
+            vmconfig["images"][0]["cached"] = json!(false);
+        })
+    };
+    let ended = plan_for_aws(&shared, Some(&published("17.9-0+deb13u1")?))?.done()?;
+    for said in [
+        "libpq5 17.9-0+deb13u1: taken from the lock, which has 17.",
+        "uidmap 4.17.4-2: taken from the lock, which has 1:4.17.4-2",
+    ] {
+        ensure!(ended.stdout.contains(said), "expected `{said}`\n{ended}");
+    }
+    // a version that the lock does not have yet is never replaced by an older one
+    let ended = plan_for_aws(&shared, Some(&published("99-1")?))?.refused(2)?;
+    ensure!(
+        ended.stderr.contains("error: libpq5: plan: version in the lock, expected `99-1` or later"),
+        "{ended}"
+    );
+    ensure!(ended.stderr.contains("hint: `cargo xtask lock`"), "{ended}");
+    Ok(())
+}
+
+#[test]
+fn an_override_of_the_policy_is_told_by_plan_by_bake_and_by_the_record() -> Result<()> {
     let shared = Shared::get()?;
+    let line = "containerd 2.3.1: let through by an override in manifests/policy.toml (";
+    let ended = shared.about("plan", KND)?.done()?;
+    ensure!(ended.stdout.contains(line) && ended.stdout.contains("CVE-2026-53488"), "{ended}");
     let scratch = shared.scratch()?;
-    let (store, output) = (scratch.path().join("store"), scratch.path().join("out"));
-    let run = shared
-        .run("bake")
-        .args(["--kind", "knd", "--arch", "amd64", "--provider", "aws"])
-        .option("--lock", shared.lock(KND)?)
-        .option("--configure", shared.configure(KND.arch)?)
-        .option("--init", shared.init(KND.arch)?)
-        .option("--store", &store)
-        .option("--output", &output);
-    let ended = refused(&run, 2, &store, &output)?;
-    ensure!(ended.stderr.contains("kube2iam") && ended.stderr.contains("pin"), "{ended}");
+    let bake = shared.bake(KND, &shared.warm_store(KND)?, scratch.path())?;
+    let ended = bake.clone().args(["--quiet"]).done()?;
+    ensure!(ended.stderr.contains(&format!("note: {line}")), "{ended}");
+    let report: serde_json::Value = serde_json::from_str(&bake.args(["--json"]).done()?.stdout)?;
+    let record = fs::read(scratch.path().join(format!("{}.record.json", KND.name())))?;
+    let record: serde_json::Value = serde_json::from_slice(&record)?;
+    for remarks in [&report["remarks"], &record["remarks"]] {
+        let remark = remarks.as_array().context("remarks")?.first().context("a remark")?;
+        ensure!(remark["remark"] == "overridden" && remark["name"] == "containerd", "{remark}");
+        ensure!(remark["approved_by"].is_string() && remark["reason"].is_string(), "{remark}");
+    }
     Ok(())
 }
 

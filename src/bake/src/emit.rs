@@ -4,7 +4,7 @@
 //! Tree ─layout─► chunks ─frames─► <name>.tar.zst        each chunk one zstd frame, in parallel, in order
 //!  ├─────────────files──────────► <name>.files.json     each path with its owner
 //!  └──disk──► Image ─► <name>.raw, .qcow2, …            and <name>.disk.json, with what stands where
-//! Plan ─────────resolved────────► <name>.manifest.json  what went in, in the schema of manifests and no more
+//! Plan ─────────resolved────────► <name>.record.json    what went in, and what was decided about it
 //!                                 SHA256SUMS            last of all
 //! ```
 //! One pass, streaming: memory does not grow with the image. The bytes of each output are a function of tree, plan and
@@ -107,8 +107,8 @@ pub fn emit(
     let artifacts: Vec<String> = formats.iter().map(|format| format!("{name}.{}", format.suffix())).collect();
     // all names are taken before there is any work
     let mut parts = artifacts.iter().map(|artifact| directory.begin(artifact)).collect::<Result<Vec<_>>>()?;
-    let mut records = vec![directory.begin(&format!("{name}.manifest.json"))?];
-    records::manifest(&mut records[0], plan, tree, disk.as_ref())?;
+    let mut records = vec![directory.begin(&format!("{name}.record.json"))?];
+    records::record(&mut records[0], plan, tree, disk.as_ref())?;
     let mut list = directory.begin(&format!("{name}.files.json"))?;
     records::files(&mut list, plan, &artifacts, tree, &layout.at)?;
     records.push(list);

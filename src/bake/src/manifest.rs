@@ -1,6 +1,7 @@
 //! The manifest: one exact input per name.
 //!
-//! The schema is Podplane's (`vmconfig.{version, kind, os, dependencies, images}`), read and written unchanged.
+//! The schema is Podplane's (`vmconfig.{version, kind, os, dependencies, images}`), read as it is published and as
+//! `podplane deps download` writes it again (with `cached`, which is read and not kept), and written without additions.
 //! `raw` has its shape, which refuses unknown and repeated keys; the checked type here cannot be wrong. Checks run
 //! while the text is read, so that every refusal has its line and column.
 //!
@@ -92,7 +93,7 @@ pub enum Form {
 
 /// A container image.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "raw::ImageText")]
 pub struct Image {
     /// `registry.k8s.io/pause:3.10.2`.
     pub image: String,
@@ -101,12 +102,22 @@ pub struct Image {
     /// Its size in bytes.
     pub size: u64,
     /// `linux/amd64`.
-    pub platform: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     /// The digest of the index that lists it.
-    pub index: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<Digest>,
 }
 
 impl Entry {
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        match self {
+            Self::Pinned(Pin { version, .. }) | Self::Unpinned { version, .. } => version,
+        }
+    }
+
     /// Only for these clouds; all when empty.
     #[must_use]
     pub fn providers(&self) -> &[Provider] {
@@ -139,10 +150,16 @@ pub fn parse(artifact: &str, text: &[u8]) -> Result<Manifest> {
     Ok(file.checked())
 }
 
+impl serde::Serialize for Manifest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        raw::File::of(self).serialize(serializer)
+    }
+}
+
 /// The manifest as text, in the order and indentation of the published ones.
 #[must_use]
 pub fn print(manifest: &Manifest) -> String {
-    let mut text = serde_json::to_string_pretty(&raw::File::of(manifest)).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(manifest).unwrap_or_default();
     text.push('\n');
     text
 }

@@ -5,9 +5,11 @@
 
 mod components;
 mod disk;
+mod remarks;
 mod resolved;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use crate::digest::{Digest, Sha256};
 use crate::effects::{self, Effects};
@@ -22,10 +24,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use disk::{Disk, Holds, Partition, PartitionType};
+pub use remarks::Remark;
 pub use resolved::resolved;
 
 /// The version of the plan's shape and of how it is executed. A change that changes bytes raises it.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The zstd level of the tar.
 const LEVEL: i32 = 3;
 /// The zstd level of an initrd: most of it is compressed already, and the rest takes milliseconds at this one.
@@ -58,6 +61,8 @@ pub struct Plan {
     pub packages: Vec<LockedPackage>,
     /// Upstream components, sorted by name.
     pub components: Vec<PlannedComponent>,
+    /// What was decided about packages and components beyond taking them as they are pinned.
+    pub remarks: Vec<Remark>,
     /// Container images that belong to the image.
     pub images: Vec<Image>,
     /// The boot-time program.
@@ -224,9 +229,14 @@ pub fn plan(
     agree(recipe, manifest, lock)?;
     let newest = lock.suites.iter().map(|suite| suite.date).max();
     let newest = newest.ok_or_else(|| refuse("lock", "it names no suite".to_owned()))?;
-    for package in &lock.packages {
-        policy.check(&package.name, &package.version, &package.sha256.into(), false)?;
+    let mut remarks = Vec::new();
+    for LockedPackage { name, version, sha256, .. } in &lock.packages {
+        let overridden = policy.check(name, version, &(*sha256).into(), false)?;
+        remarks.extend(overridden.map(|line| Remark::overridden(name, version, line)));
     }
+    let (components, of_components) = components::chosen(recipe, manifest, lock, policy, choices.provider)?;
+    remarks.extend(of_components);
+    let units = units::of(recipe, &components);
     Ok(Plan {
         format: FORMAT,
         kind: recipe.kind.clone(),
@@ -239,7 +249,8 @@ pub fn plan(
         epoch: choices.epoch.unwrap_or(newest.as_second()),
         suites: lock.suites.clone(),
         packages: lock.packages.clone(),
-        components: components::chosen(recipe, manifest, policy, choices.provider)?,
+        components,
+        remarks,
         images: manifest.images.clone(),
         configure: configure(recipe, choices)?,
         init: init(recipe, choices)?,
@@ -248,8 +259,8 @@ pub fn plan(
         users: recipe.users.clone(),
         directories: recipe.directories.clone(),
         links: recipe.links.clone(),
-        files: files(recipe, choices.provider),
-        enable: recipe.enable.clone(),
+        files: files(recipe, choices.provider, &units.absent),
+        enable: units.enable,
         mask: recipe.mask.clone(),
         exclude: recipe.exclude.clone(),
         keep: recipe.keep.clone(),
@@ -372,12 +383,13 @@ fn init(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedInit>> {
     }
 }
 
-/// The recipes' files for `provider`; one that is for just this cloud replaces one for any.
-fn files(recipe: &Recipe, provider: Option<Provider>) -> Vec<PlannedFile> {
+/// The recipes' files for `provider` without those of `absent` units; one that is for just this cloud replaces one for
+/// any.
+fn files(recipe: &Recipe, provider: Option<Provider>, absent: &BTreeSet<ImagePath>) -> Vec<PlannedFile> {
     let mut chosen: BTreeMap<&ImagePath, &recipe::File> = BTreeMap::new();
     for ((path, of), file) in &recipe.files {
         // the map has `None` before any cloud for the same path
-        if of.is_none() || *of == provider {
+        if (of.is_none() || *of == provider) && !absent.contains(path) {
             chosen.insert(path, file);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `manifests/policy.toml`: `[floor.<component>]` sets the lowest version of an upstream component, `[[deny]]` names
 //! an input by digest or by name and version, and an `[[override]]` lets one exact version through, with its reason
-//! and who approved it: a line that is reviewed like code. Debian's own packages have no floors: Debian mends a
+//! and who approved it: a line that is reviewed like code. Debian's own packages have no floors: Debian fixes a
 //! version without changing its upstream number.
 
 use crate::debian::version::Version;
@@ -30,7 +30,7 @@ pub struct Policy {
 pub struct Floor {
     /// The version, in the order of Debian's versions, which is that of plain dotted numbers.
     pub version: String,
-    /// Why: the fault that it mends.
+    /// Why: the fault that is fixed in it.
     pub reason: String,
 }
 
@@ -79,32 +79,45 @@ pub fn parse(artifact: &str, text: &str) -> Result<Policy> {
     Ok(policy)
 }
 
+/// A version that the policy refuses and a reviewed line lets through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overridden<'p> {
+    /// Why it is refused without that line.
+    pub refused: String,
+    /// The line.
+    pub line: &'p Override,
+}
+
 impl Policy {
     /// Refuses the input `name` of this version and digest where the policy does; `floors` is false for Debian's
-    /// packages.
-    pub fn check(&self, name: &Name, got: &str, digest: &Digest, floors: bool) -> Result<()> {
-        if self.r#override.iter().any(|line| line.name == *name && line.version == got) {
-            return Ok(());
+    /// packages. Where only an override lets it through, says so: whoever asks has to tell it on.
+    pub fn check(
+        &self,
+        name: &Name,
+        found: &str,
+        digest: &Digest,
+        floors: bool,
+    ) -> Result<Option<Overridden<'_>>> {
+        let Some(refused) = self.refuses(name, found, digest, floors) else { return Ok(None) };
+        match self.r#override.iter().find(|line| line.name == *name && line.version == found) {
+            Some(line) => Ok(Some(Overridden { refused, line })),
+            None => Err(Refusal::new(Class::Usage, name.as_str(), Stage::Plan, refused)
+                .hint("pin another version, or have an [[override]] reviewed in manifests/policy.toml")),
         }
-        let refuse = |what: String| {
-            Refusal::new(Class::Usage, name.as_str(), Stage::Plan, what)
-                .hint("pin another version, or have an [[override]] reviewed in manifests/policy.toml")
-        };
+    }
+
+    /// Why it is refused, overrides aside.
+    fn refuses(&self, name: &Name, found: &str, digest: &Digest, floors: bool) -> Option<String> {
         for deny in self.deny.iter().filter(|deny| deny.name == *name) {
-            let by_version = deny.version.as_deref() == Some(got);
+            let by_version = deny.version.as_deref() == Some(found);
             if by_version || deny.digest.as_ref() == Some(digest) {
-                return Err(refuse(format!("version `{got}` is on the deny list: {}", deny.reason)));
+                return Some(format!("version `{found}` is on the deny list: {}", deny.reason));
             }
         }
-        let Some(floor) = self.floor.get(name).filter(|_| floors) else { return Ok(()) };
-        if version(got) < version(&floor.version) {
-            let wanted = &floor.version;
-            return Err(refuse(format!(
-                "below policy floor, wanted {wanted} or later, got {got}: {}",
-                floor.reason
-            )));
-        }
-        Ok(())
+        let floor = self.floor.get(name).filter(|_| floors)?;
+        let is_below = version(found) < version(&floor.version);
+        let Floor { version, reason } = floor;
+        is_below.then(|| format!("below policy floor, expected {version} or later, found {found}: {reason}"))
     }
 }
 
@@ -130,7 +143,7 @@ reason = "loses data"
 [[override]]
 name = "runc"
 version = "1.2.8"
-reason = "has the mend"
+reason = "has the fix"
 approved-by = "a. reviewer"
 "#;
 
@@ -145,7 +158,7 @@ approved-by = "a. reviewer"
             check("runc", "1.3.2", true)
                 .unwrap_err()
                 .to_string()
-                .contains("below policy floor, wanted 1.3.3")
+                .contains("below policy floor, expected 1.3.3")
         );
         assert!(check("runc", "latest", true).is_err());
         assert!(check("runc", "not a version", true).is_err());
@@ -159,6 +172,14 @@ approved-by = "a. reviewer"
         ] {
             assert!(check(name, version, floors).is_ok(), "{name} {version}");
         }
+        // what an override lets through is told, with what it overrides; a line that overrides nothing is not
+        let told = check("runc", "1.2.8", true).unwrap().unwrap();
+        assert!(told.refused.starts_with("below policy floor, expected 1.3.3 or later, found 1.2.8"));
+        assert_eq!(
+            (told.line.reason.as_str(), told.line.approved_by.as_str()),
+            ("has the fix", "a. reviewer")
+        );
+        assert_eq!(check("runc", "1.2.8", false).unwrap(), None);
     }
 
     #[test]

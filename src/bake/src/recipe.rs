@@ -89,6 +89,10 @@ pub struct Component {
     pub files: Vec<Install>,
     /// Whether its programs must be static.
     pub r#static: bool,
+    /// Whether it is left out where the manifest does not pin it.
+    pub optional: bool,
+    /// Its units in `/etc/systemd/system`: in the image, and enabled, when it is.
+    pub units: Vec<String>,
 }
 
 /// One file of a component.

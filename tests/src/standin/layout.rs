@@ -7,6 +7,7 @@ use super::archive::{Entry, tar_gz};
 use super::fluent_bit;
 use super::program::{Arch, Program};
 use anyhow::{Result, bail};
+use serde_json::{Value, json};
 
 /// The programs of the CNI plugins' archive, release 1.9.
 const CNI_PLUGINS: [&str; 18] = [
@@ -50,12 +51,18 @@ pub(super) fn pack(name: &str, version: &str, program: &Program) -> Result<Vec<u
     }
 }
 
-/// Where a component that is declared without a pin would be published, where that is known.
-pub(super) fn unpinned_url(name: &str, version: &str, arch: Arch) -> Option<String> {
-    (name == "kube2iam").then(|| {
-        format!(
-            "https://github.com/podplane/kube2iam-binaries/releases/download/v{version}/kube2iam_{version}_linux_{arch}.tar.gz"
-        )
+/// kube2iam as a manifest would pin it, where it is published; its digest and size are to be filled in.
+pub(super) fn kube2iam(arch: Arch) -> Value {
+    const VERSION: &str = "0.15.0";
+    json!({
+        "version": VERSION,
+        "url": format!(
+            "https://github.com/podplane/kube2iam-binaries/releases/download/{VERSION}/kube2iam_{VERSION}_linux_{arch}.tar.gz"
+        ),
+        "type": "tar.gz",
+        "digest": "sha512:",
+        "size": 0,
+        "providers": ["aws"],
     })
 }
 

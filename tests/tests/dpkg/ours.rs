@@ -109,6 +109,7 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
         suites: Vec::new(),
         packages,
         components: Vec::new(),
+        remarks: Vec::new(),
         images: Vec::new(),
         configure: None,
         init: None,

@@ -1,6 +1,6 @@
 //! What is not what its digest says is found: in the store while emitting, and in an artifact afterwards.
 
-use super::{ARTIFACT, Bench, FILES, MANIFEST, SUMS, listing, options};
+use super::{ARTIFACT, Bench, FILES, RECORD, SUMS, listing, options};
 use bake::Class;
 use bake::emit::Corrupt;
 use bake::inspect::{self, Damage, verify};
@@ -125,7 +125,7 @@ fn i04_a_changed_bit_is_found_with_its_file_and_entry() {
         assert!(at == window || damage.entry.is_some() == (at < index), "{at}: {error}");
         std::fs::write(&artifact, &good).unwrap();
     }
-    for name in [FILES, MANIFEST] {
+    for name in [FILES, RECORD] {
         flip(&output.join(name), 200, 0);
         let error = verify(&artifact).unwrap_err();
         assert!(error.artifact.ends_with(name) && error.class == Class::Verification, "{error}");

@@ -1,6 +1,6 @@
 //! Outputs appear whole or not at all, whatever fails and whenever it is killed.
 
-use super::{ARTIFACT, Bench, FILES, MANIFEST, SUMS, listing};
+use super::{ARTIFACT, Bench, FILES, RECORD, SUMS, listing};
 use bake::Class;
 use bake::digest::Sha256;
 use std::collections::BTreeMap;
@@ -152,12 +152,12 @@ fn i02_a_link_is_replaced_and_not_followed() {
     let (output, victim) = (bench.path("out"), bench.path("victim"));
     std::fs::create_dir(&output).unwrap();
     std::fs::write(&victim, "not yours").unwrap();
-    for name in [ARTIFACT, FILES, MANIFEST, SUMS] {
+    for name in [ARTIFACT, FILES, RECORD, SUMS] {
         symlink(&victim, output.join(name)).unwrap();
     }
     bench.emit("out").unwrap();
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "not yours");
-    for name in [ARTIFACT, FILES, MANIFEST, SUMS] {
+    for name in [ARTIFACT, FILES, RECORD, SUMS] {
         assert!(std::fs::symlink_metadata(output.join(name)).unwrap().is_file(), "{name}");
     }
 }
@@ -165,7 +165,7 @@ fn i02_a_link_is_replaced_and_not_followed() {
 #[test]
 fn i02_a_directory_at_an_output_is_refused_before_any_work() {
     let bench = Bench::new();
-    for name in [ARTIFACT, FILES, MANIFEST, SUMS] {
+    for name in [ARTIFACT, FILES, RECORD, SUMS] {
         let output = bench.path(&format!("out-{name}"));
         std::fs::create_dir_all(output.join(name)).unwrap();
         let error = bench.emit(output.to_str().unwrap()).unwrap_err();

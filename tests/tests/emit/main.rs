@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 const ARTIFACT: &str = "base.debian-13.amd64.tar.zst";
 const FILES: &str = "base.debian-13.amd64.files.json";
-const MANIFEST: &str = "base.debian-13.amd64.manifest.json";
+const RECORD: &str = "base.debian-13.amd64.record.json";
 const SUMS: &str = "SHA256SUMS";
 
 /// A store, the sample tree in it, and a place for outputs.

@@ -12,7 +12,8 @@ use bake::digest::Sha256;
 use bake::emit::{self, Corrupt, Emitted, Format};
 use bake::fetch::{self, Fetched};
 use bake::lock::Lock;
-use bake::plan::Plan;
+use bake::plan::{Plan, Remark};
+use bake::refusal::shown;
 use bake::store::Store;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ struct Report {
     name: String,
     plan: Sha256,
     paths: usize,
+    /// What was decided about the inputs beyond taking them as they are pinned.
+    remarks: Vec<Remark>,
     /// The lock that was made for this bake.
     lock: Option<PathBuf>,
     files: Vec<Made>,
@@ -78,6 +81,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let options = args.places.options(args.selection.way_out())?;
     let store = args.store.open()?;
     let (plan, fetched, fresh) = planned(args, &inputs, &store, &options, &show)?;
+    for remark in &plan.remarks {
+        console::note(format!("note: {}", shown(&remark.to_string())));
+    }
     let output = std::path::absolute(&args.output).context("the output directory")?;
     let (paths, emitted) = made(args, &plan, &inputs.project, &store, &fetched, &output, &show)?;
     let lock = fresh.map(|lock| relock::write_beside(&output, &plan.name(), &lock)).transpose()?;
@@ -85,8 +91,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let files = files
         .map(|file| Made { path: args.output.join(file.name), size: file.size, sha256: file.sha256 })
         .collect();
-    let report =
-        Report { name: plan.name(), plan: plan.digest(), paths, lock, files, seconds: show.seconds() };
+    let (name, digest, remarks) = (plan.name(), plan.digest(), plan.remarks);
+    let report = Report { name, plan: digest, paths, remarks, lock, files, seconds: show.seconds() };
     if args.show.json {
         return console::json(&report);
     }

@@ -130,6 +130,9 @@ fn summary(report: &Report<'_>) {
     for component in &plan.components {
         console::line(format!("            {} {}", component.name, component.pin.version));
     }
+    for remark in &plan.remarks {
+        console::line(format!("remark      {}", shown(&remark.to_string())));
+    }
     if let Some(configure) = &plan.configure {
         console::line(format!("configure   {} {}", configure.digest, size(configure.size)));
     }

@@ -13,8 +13,8 @@
 //! ```
 //! One line a path, in the order of the archive. It answers `why` far from the machine of the bake, so the packages
 //! with what asked for them and the components with their pins stand in it, too. Together with the contents it says
-//! every bit of the tar: `inspect::verify` makes each header from its line again and compares. What only this project
-//! knows is here, so that `<name>.manifest.json` stays in the schema that others read.
+//! every bit of the tar: `inspect::verify` makes each header from its line again and compares. What was
+//! decided about the inputs is in `<name>.record.json`.
 
 use super::pax::Shape;
 use crate::digest::{Digest, Sha256};

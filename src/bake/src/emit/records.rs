@@ -1,30 +1,59 @@
-//! What stands beside artifacts: the manifest, the list of files, the record of the disk.
+//! What stands beside artifacts: the record of what went in, the list of files, the record of the disk.
 
 use super::{Line, Part, files};
+use crate::digest::Sha256;
 use crate::disk::{self, Disk};
-use crate::manifest::{self, Boot, BootFile};
+use crate::manifest::{Boot, BootFile, Manifest};
 use crate::name::ImagePath;
-use crate::plan::{Plan, resolved};
+use crate::plan::{Plan, Remark, resolved};
 use crate::refusal::Result;
 use crate::tree::{Node, Tree};
+use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 
-/// Writes what went in, in the schema of manifests; with a disk, how that is started without firmware.
-///
-/// Where the image will be published is not known here, so `os.image` is for whoever publishes it to add.
-pub(super) fn manifest(part: &mut Part<'_>, plan: &Plan, tree: &Tree, disk: Option<&Disk<'_>>) -> Result<()> {
+/// The version of the record's form.
+const FORMAT: u32 = 1;
+
+/// The record of an image.
+#[derive(Serialize)]
+struct Record<'a> {
+    format: u32,
+    name: &'a str,
+    /// The digest of the plan.
+    plan: Sha256,
+    /// What was decided about the inputs beyond taking them as they are pinned.
+    remarks: &'a [Remark],
+    /// `vmconfig`: what went in, in the schema of manifests.
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+}
+
+/// Writes what went in, every package and component with its digest; with a disk, how that is started without firmware.
+pub(super) fn record(part: &mut Part<'_>, plan: &Plan, tree: &Tree, disk: Option<&Disk<'_>>) -> Result<()> {
     let mut resolved = resolved(plan);
-    resolved.boot = disk.and_then(|disk| {
-        let file = |path: &ImagePath| {
-            let Node::File(content) = &tree.get(path)?.node else { return None };
-            let digest = content.digest().into();
-            Some(BootFile { partition: disk.boot.partition, path: path.to_string(), digest })
-        };
-        let (kernel, initrd) = (file(&disk.boot.kernel)?, file(&disk.boot.initrd)?);
-        Some(Boot { cmdline: disk.boot.cmdline.clone(), kernel, initrd })
-    });
-    let text = manifest::print(&resolved);
-    written(part, |out| out.write_all(text.as_bytes()))
+    resolved.boot = disk.and_then(|disk| boot(tree, disk));
+    let record = Record {
+        format: FORMAT,
+        name: &plan.name(),
+        plan: plan.digest(),
+        remarks: &plan.remarks,
+        manifest: &resolved,
+    };
+    written(part, |out| {
+        serde_json::to_writer_pretty(&mut *out, &record)?;
+        out.write_all(b"\n")
+    })
+}
+
+/// How `disk` is started without firmware.
+fn boot(tree: &Tree, disk: &Disk<'_>) -> Option<Boot> {
+    let file = |path: &ImagePath| {
+        let Node::File(content) = &tree.get(path)?.node else { return None };
+        let digest = content.digest().into();
+        Some(BootFile { partition: disk.boot.partition, path: path.to_string(), digest })
+    };
+    let (kernel, initrd) = (file(&disk.boot.kernel)?, file(&disk.boot.initrd)?);
+    Some(Boot { cmdline: disk.boot.cmdline.clone(), kernel, initrd })
 }
 
 /// Writes each path with its owner; `at` is where its content stands in the tar stream.

@@ -65,9 +65,9 @@ pub fn verify(path: &Path) -> Result<Verified> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let format = Format::of_name(&name).map_or(Format::TarZst, |(_, format)| format);
     let records: &[&str] = if format.is_disk() {
-        &["files.json", "disk.json", "manifest.json"]
+        &["files.json", "disk.json", "record.json"]
     } else {
-        &["files.json", "manifest.json"]
+        &["files.json", "record.json"]
     };
     for end in records {
         let beside = beside(path, end);

@@ -27,7 +27,9 @@ struct Vmconfig {
     version: String,
     kind: Kind,
     os: Os,
+    #[serde(deserialize_with = "or_nothing")]
     dependencies: Dependencies,
+    #[serde(default, deserialize_with = "or_nothing")]
     images: Vec<Image>,
 }
 
@@ -39,19 +41,17 @@ struct Os {
     arch: Arch,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     image: Option<StockImage>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "boot")]
     boot: Option<Boot>,
 }
 
 /// A stock disk image.
 #[derive(Debug, Clone, PartialEq, Eq, De, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "StockText")]
 pub struct StockImage {
     /// Its version.
-    #[serde(deserialize_with = "version")]
     pub version: String,
     /// Where it is published.
-    #[serde(deserialize_with = "url")]
     pub url: String,
     /// What it is.
     pub r#type: Form,
@@ -61,9 +61,37 @@ pub struct StockImage {
     pub size: u64,
 }
 
-/// How a disk image is started without firmware.
-#[derive(Debug, Clone, PartialEq, Eq, De, Serialize)]
+/// A stock disk image as it is written.
+#[derive(De)]
 #[serde(deny_unknown_fields)]
+struct StockText {
+    #[serde(deserialize_with = "version")]
+    version: String,
+    url: String,
+    r#type: Form,
+    digest: Digest,
+    size: u64,
+    #[serde(default, rename = "cached")]
+    _cached: bool,
+}
+
+/// A container image as it is written.
+#[derive(De)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImageText {
+    image: String,
+    digest: Digest,
+    size: u64,
+    #[serde(default)]
+    platform: Option<String>,
+    #[serde(default)]
+    index: Option<Digest>,
+    #[serde(default, rename = "cached")]
+    _cached: bool,
+}
+
+/// How a disk image is started without firmware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Boot {
     /// The kernel's command line.
     pub cmdline: String,
@@ -74,8 +102,7 @@ pub struct Boot {
 }
 
 /// A file in a partition of a disk image.
-#[derive(Debug, Clone, PartialEq, Eq, De, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BootFile {
     /// The partition's number, from 1.
     pub partition: u32,
@@ -85,7 +112,25 @@ pub struct BootFile {
     pub digest: Digest,
 }
 
+/// `os.boot` as it is written; a program that writes a manifest again leaves what it does not know empty.
+#[derive(De)]
+#[serde(deny_unknown_fields)]
+struct BootText {
+    cmdline: String,
+    kernel: BootFileText,
+    initrd: BootFileText,
+}
+
+#[derive(De)]
+#[serde(deny_unknown_fields)]
+struct BootFileText {
+    partition: u32,
+    path: String,
+    digest: String,
+}
+
 /// The dependencies, each name once.
+#[derive(Default)]
 struct Dependencies(BTreeMap<Name, Entry>);
 
 /// A dependency as it is written; an unreleased one has no url, no digest and size 0.
@@ -100,6 +145,10 @@ struct Dependency {
     size: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     providers: Vec<Provider>,
+    /// Whether the file is in the cache of a machine on which `podplane deps download` was run: it says nothing of the
+    /// file, here and below, and is not kept.
+    #[serde(default, rename = "cached", skip_serializing)]
+    _cached: bool,
 }
 
 impl File {
@@ -119,7 +168,7 @@ impl File {
 
 impl Dependency {
     fn checked(self) -> Result<Entry, String> {
-        let Self { version, url, r#type: form, digest, size, mut providers } = self;
+        let Self { version, url, r#type: form, digest, size, mut providers, _cached: _ } = self;
         providers.sort_unstable();
         if providers.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err("a provider is named twice".to_owned());
@@ -129,21 +178,60 @@ impl Dependency {
         }
         let digest = digest.parse::<Digest>().map_err(|error| error.to_string())?;
         check_url(&url)?;
-        if !(1..=MOST_SIZE).contains(&size) {
-            return Err(format!("size, wanted 1 to {MOST_SIZE} bytes, got {size}"));
-        }
+        check_size(size)?;
         Ok(Entry::Pinned(Pin { version, url, form, digest, size, providers }))
     }
 
     fn of(entry: &Entry) -> Self {
         match entry.clone() {
             Entry::Pinned(Pin { version, url, form, digest, size, providers }) => {
-                Self { version, url, r#type: form, digest: digest.to_string(), size, providers }
+                let digest = digest.to_string();
+                Self { version, url, r#type: form, digest, size, providers, _cached: false }
             }
             Entry::Unpinned { version, form, providers } => {
-                Self { version, url: String::new(), r#type: form, digest: String::new(), size: 0, providers }
+                let (url, digest) = (String::new(), String::new());
+                Self { version, url, r#type: form, digest, size: 0, providers, _cached: false }
             }
         }
+    }
+}
+
+impl TryFrom<StockText> for StockImage {
+    type Error = String;
+
+    fn try_from(text: StockText) -> Result<Self, String> {
+        let StockText { version, url, r#type, digest, size, _cached: _ } = text;
+        if r#type != Form::Qcow2 {
+            return Err("os.image: type, expected `qcow2`".to_owned());
+        }
+        check_url(&url)?;
+        check_size(size)?;
+        Ok(Self { version, url, r#type, digest, size })
+    }
+}
+
+impl TryFrom<ImageText> for Image {
+    type Error = String;
+
+    fn try_from(text: ImageText) -> Result<Self, String> {
+        let ImageText { image, digest, size, platform, index, _cached: _ } = text;
+        if !(1..=512).contains(&image.len()) || !image.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("`{image}` is no name of a container image"));
+        }
+        check_size(size).map_err(|why| format!("image `{image}`: {why}"))?;
+        Ok(Self { image, digest, size, platform, index })
+    }
+}
+
+impl BootFileText {
+    /// The file; none where one of its parts is empty.
+    fn checked(self) -> Result<Option<BootFile>, String> {
+        let Self { partition, path, digest } = self;
+        if partition == 0 || path.is_empty() || digest.is_empty() {
+            return Ok(None);
+        }
+        let digest = digest.parse::<Digest>().map_err(|error| format!("os.boot: `{path}`: {error}"))?;
+        Ok(Some(BootFile { partition, path, digest }))
     }
 }
 
@@ -182,6 +270,33 @@ impl Serialize for Dependencies {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, entry)| (name, Dependency::of(entry))))
     }
+}
+
+/// `os.boot`; none where one of its parts is empty, as whoever starts a machine then starts it by firmware.
+fn boot<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Boot>, D::Error> {
+    let Some(BootText { cmdline, kernel, initrd }) = Option::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let kernel = kernel.checked().map_err(D::Error::custom)?;
+    let initrd = initrd.checked().map_err(D::Error::custom)?;
+    Ok(match (kernel, initrd) {
+        (Some(kernel), Some(initrd)) if !cmdline.is_empty() => Some(Boot { cmdline, kernel, initrd }),
+        _ => None,
+    })
+}
+
+/// What some writers have as `null` is nothing.
+fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn check_size(size: u64) -> Result<(), String> {
+    if (1..=MOST_SIZE).contains(&size) {
+        return Ok(());
+    }
+    Err(format!("size, expected 1 to {MOST_SIZE} bytes, found {size}"))
 }
 
 /// Upstream publishes over HTTPS under a name, without a password, and the file has a plain name. Messages never
@@ -224,11 +339,5 @@ fn os_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
     if text != "debian-13" {
         return Err(D::Error::custom(format!("os, wanted `debian-13`, got `{text}`")));
     }
-    Ok(text)
-}
-
-fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    check_url(&text).map_err(D::Error::custom)?;
     Ok(text)
 }

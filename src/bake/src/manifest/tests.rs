@@ -33,6 +33,70 @@ fn a_manifest_is_written_as_it_was_read() {
     assert_eq!(parse("again", print(&manifest).as_bytes()).unwrap(), manifest);
 }
 
+/// A manifest as `podplane deps download` writes it again: it says what is cached, and leaves empty what it lacks.
+const WRITTEN_AGAIN: &str = r#"{"vmconfig": {"version": "1", "kind": "knd",
+"os": {"name": "debian-13", "arch": "amd64",
+  "image": {"version": "20260512-2476", "url": "https://example.org/a.qcow2", "type": "qcow2", "digest": "sha256:DIGEST", "size": 1, "cached": true},
+  "boot": {"cmdline": "", "kernel": {"partition": 0, "path": "", "digest": ""}, "initrd": {"partition": 0, "path": "", "digest": ""}}},
+"dependencies": {"runc": {"version": "1.0", "url": "https://example.org/a/runc", "type": "binary", "digest": "sha256:DIGEST", "size": 10, "cached": true}},
+"images": [{"image": "registry.k8s.io/pause:3.10.2", "digest": "sha256:DIGEST", "size": 3, "cached": true}]}}"#;
+
+fn written_again(replace: (&str, &str)) -> String {
+    WRITTEN_AGAIN.replace("DIGEST", &"ab".repeat(32)).replace(replace.0, replace.1)
+}
+
+#[test]
+fn a_manifest_is_read_as_it_is_published_and_as_the_cli_writes_it_again() {
+    let manifest = parse("knd.json", written_again(("", "")).as_bytes()).unwrap();
+    assert_eq!((manifest.components.len(), manifest.images.len(), &manifest.boot), (1, 1, &None));
+    assert_eq!(manifest.stock.as_ref().unwrap().version, "20260512-2476");
+    // what is cached on some machine says nothing of the files, and is not kept
+    let text = print(&manifest);
+    assert!(!text.contains("cached"), "{text}");
+    assert_eq!(parse("again", text.as_bytes()).unwrap(), manifest);
+    let without = written_again((", \"cached\": true", ""));
+    assert_eq!(parse("knd.json", without.as_bytes()).unwrap(), manifest);
+    for nothing in ["", ", \"images\": null"] {
+        let text = with("").replace(", \"images\": []", nothing);
+        assert!(parse("knd.json", text.as_bytes()).unwrap().images.is_empty());
+    }
+}
+
+#[test]
+fn boot_counts_only_when_it_is_whole() {
+    let file = |path: &str| {
+        format!(r#"{{"partition": 1, "path": "{path}", "digest": "sha256:{}"}}"#, "cd".repeat(32))
+    };
+    let whole = format!(r#""boot": {{"cmdline": "ro", "kernel": {}, "initrd": {}}}"#, file("/k"), file("/i"));
+    let boot = |boot: &str| {
+        let text = with("").replace("\"arch\": \"amd64\"", &format!("\"arch\": \"amd64\", {boot}"));
+        parse("knd.json", text.as_bytes()).map(|manifest| manifest.boot).map_err(|error| error.to_string())
+    };
+    assert_eq!(boot(&whole).unwrap().unwrap().initrd.path, "/i");
+    for (from, to) in [("\"ro\"", "\"\""), ("\"partition\": 1", "\"partition\": 0"), ("/k", "")] {
+        let text = whole.replacen(from, to, 1);
+        assert_eq!(boot(&text), Ok(None), "{text}");
+    }
+    assert_eq!(boot(&whole.replace(&format!("sha256:{}", "cd".repeat(32)), "")), Ok(None));
+    let wrong = boot(&whole.replacen("sha256:cd", "sha256:", 1)).unwrap_err();
+    assert!(wrong.contains("os.boot: `/k`: digest must be"), "{wrong}");
+}
+
+#[test]
+fn stock_image_and_container_images_are_checked() {
+    for (from, to, said) in [
+        ("\"type\": \"qcow2\"", "\"type\": \"deb\"", "os.image: type, expected `qcow2`"),
+        ("https://example.org/a.qcow2", "http://example.org/a.qcow2", "scheme, wanted `https`"),
+        ("\"size\": 1,", "\"size\": 0,", "size, expected 1 to"),
+        ("\"size\": 3", "\"size\": 0", "image `registry.k8s.io/pause:3.10.2`: size, expected 1 to"),
+        ("registry.k8s.io/pause:3.10.2", "a b", "is no name of a container image"),
+        ("\"cached\": true", "\"cached\": 1", "expected a boolean"),
+    ] {
+        let message = refusal(&written_again((from, to)));
+        assert!(message.contains(said) && message.contains("line "), "{message}");
+    }
+}
+
 #[test]
 fn an_unreleased_entry_is_declared_but_not_pinned() {
     let stub = r#""vmconfig": {"version": "dev", "url": "", "type": "tar.gz", "digest": "", "size": 0}"#;
@@ -115,6 +179,7 @@ fn m09_what_is_too_large_or_too_deep_is_refused() {
 #[test]
 fn a_size_of_nothing_is_refused() {
     assert!(
-        refusal(&with(&entry("runc", ("\"size\": 10", "\"size\": 0")))).contains("`runc`: size, wanted 1 to")
+        refusal(&with(&entry("runc", ("\"size\": 10", "\"size\": 0"))))
+            .contains("`runc`: size, expected 1 to")
     );
 }

@@ -1,62 +1,101 @@
 //! Which components of the manifest an image gets.
 
-use super::{PlannedComponent, refuse};
+use super::{PlannedComponent, Remark, refuse};
+use crate::debian::version::Version;
+use crate::lock::{Lock, LockedPackage};
 use crate::manifest::{Entry, Form, Manifest, Pin};
 use crate::name::{Name, Provider};
 use crate::policy::Policy;
 use crate::recipe::{Component, Recipe};
 use crate::refusal::Result;
+use std::cmp::Ordering;
 
-/// The components of `recipe` for `provider`, by name, each with its pin; all of them must be pinned, and all that
-/// the manifest pins must have a place in the recipe.
+/// The components of `recipe` for `provider`, by name, each with its pin, and what was decided about them beyond that.
+///
+/// All of them must be pinned but the optional ones, and all that the manifest pins must have a place in the recipe or,
+/// for a Debian package, be in the lock.
 pub(super) fn chosen(
     recipe: &Recipe,
     manifest: &Manifest,
+    lock: &Lock,
     policy: &Policy,
     provider: Option<Provider>,
-) -> Result<Vec<PlannedComponent>> {
-    let mut chosen = Vec::new();
-    for (name, component) in &recipe.components {
-        let Some(entry) = manifest.components.get(name) else {
-            let what =
-                format!("the recipe of `{}` places it, and the manifest does not have it", component.kind);
-            return Err(refuse(name.as_str(), what));
-        };
-        if !(is_for(&component.providers, provider) && is_for(entry.providers(), provider)) {
+) -> Result<(Vec<PlannedComponent>, Vec<Remark>)> {
+    let (mut chosen, mut remarks) = (Vec::new(), Vec::new());
+    for (name, component) in recipe.components.iter().filter(|(_, one)| is_for(&one.providers, provider)) {
+        let entry = manifest.components.get(name);
+        if !entry.is_none_or(|entry| is_for(entry.providers(), provider)) {
             continue;
         }
-        let pin = pinned(name, entry)?;
-        policy.check(name, &pin.version, &pin.digest, true)?;
+        let pin = match entry {
+            Some(Entry::Pinned(pin)) => pin,
+            None | Some(Entry::Unpinned { .. }) if component.optional => {
+                let declared = entry.map(|entry| entry.version().to_owned());
+                remarks.push(Remark::LeftOut { name: name.clone(), declared });
+                continue;
+            }
+            Some(Entry::Unpinned { version, .. }) => {
+                let what = format!("version `{version}` is declared without url, digest and size");
+                return Err(refuse(name.as_str(), what)
+                    .hint("fill them in in the manifest, from what upstream publishes and signs"));
+            }
+            None => {
+                let kind = &component.kind;
+                let what = format!("the recipe of `{kind}` places it, and the manifest does not have it");
+                return Err(refuse(name.as_str(), what));
+            }
+        };
+        let overridden = policy.check(name, &pin.version, &pin.digest, true)?;
+        remarks.extend(overridden.map(|line| Remark::overridden(name, &pin.version, line)));
         fits(name, component, pin)?;
         chosen.push(PlannedComponent { name: name.clone(), pin: pin.clone(), install: component.clone() });
     }
     for (name, entry) in &manifest.components {
-        if matches!(entry, Entry::Pinned(_)) && !recipe.components.contains_key(name) {
-            return Err(refuse(
-                name.as_str(),
-                "the manifest pins it, and no recipe says where it goes".to_owned(),
-            ));
+        if let Entry::Pinned(pin) = entry
+            && !recipe.components.contains_key(name)
+        {
+            remarks.push(from_lock(name, pin, lock)?);
         }
     }
-    Ok(chosen)
+    Ok((chosen, remarks))
+}
+
+/// A pin that has no place in the recipe has to be a Debian package that the lock has at that version or newer: the lock
+/// knows who signed for it, and what it depends on.
+fn from_lock(name: &Name, pin: &Pin, lock: &Lock) -> Result<Remark> {
+    let Pin { version: pinned, form, .. } = pin;
+    if *form != Form::Deb {
+        return Err(refuse(
+            name.as_str(),
+            "the manifest pins it, and no recipe says where it goes".to_owned(),
+        ));
+    }
+    let Some(locked) = lock.packages.iter().find(|package| package.name == *name) else {
+        let what =
+            format!("the manifest pins version `{pinned}` of this package, and the lock does not have it");
+        let hint = format!("add `{name}` to [packages] install of the recipe, and lock again");
+        return Err(refuse(name.as_str(), what).hint(hint));
+    };
+    let LockedPackage { version: locked, .. } = locked;
+    if order(locked, pinned).is_none_or(Ordering::is_lt) {
+        let what = format!("version in the lock, expected `{pinned}` or later, found `{locked}`");
+        let hint = "`cargo xtask lock` takes what the archive has now";
+        return Err(refuse(name.as_str(), what).hint(hint));
+    }
+    Ok(Remark::FromLock { name: name.clone(), pinned: pinned.clone(), locked: locked.clone() })
+}
+
+/// How the version of a locked package compares with that of a pin; none where one is no version. Upstream's manifests leave
+/// epochs out, as names of files do: where the pin has none, that of the lock does not count.
+fn order(locked: &str, pinned: &str) -> Option<Ordering> {
+    let without_epoch = locked.split_once(':').map_or(locked, |(_, rest)| rest);
+    let locked = if pinned.contains(':') { locked } else { without_epoch };
+    Some(Version::parse(locked).ok()?.cmp(&Version::parse(pinned).ok()?))
 }
 
 /// An entry for no cloud in particular is for all; one for some clouds is left out of an image for any.
 fn is_for(providers: &[Provider], provider: Option<Provider>) -> bool {
     providers.is_empty() || provider.is_some_and(|provider| providers.contains(&provider))
-}
-
-fn pinned<'a>(name: &Name, entry: &'a Entry) -> Result<&'a Pin> {
-    match entry {
-        Entry::Pinned(pin) => Ok(pin),
-        Entry::Unpinned { version, .. } => {
-            let what =
-                format!("version `{version}` is declared but not pinned: url, digest and size are not known");
-            Err(refuse(name.as_str(), what).hint(
-                "fill in its url, digest and size in the manifest, from what upstream publishes and signs",
-            ))
-        }
-    }
 }
 
 /// A .deb is unpacked as a package and has no files of its own; a binary is one file; a disk image is no component.

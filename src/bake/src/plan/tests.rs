@@ -92,11 +92,71 @@ fn a_component_for_one_cloud_is_taken_just_there_and_must_be_pinned_there() {
     assert_eq!(made(BOTH, &both, None).unwrap().components.len(), 1);
     assert_eq!(made(BOTH, &both, Some(Provider::Google)).unwrap().components.len(), 1);
     let refusal = made(BOTH, &both, Some(Provider::Aws)).unwrap_err();
-    assert!(
-        refusal.to_string().contains("kube2iam: plan: version `0.13.0` is declared but not pinned"),
-        "{refusal}"
-    );
+    let said = "kube2iam: plan: version `0.13.0` is declared without url, digest and size";
+    assert!(refusal.to_string().contains(said), "{refusal}");
     assert!(refusal.hint.is_some());
+}
+
+#[test]
+fn an_optional_component_without_a_pin_is_left_out_with_its_units_and_that_is_said() {
+    let optional = format!("{BOTH}optional = true\nunits = [\"kube2iam.service\"]\nproviders = [\"aws\"]\n");
+    let remarks = |dependencies: &str, provider| {
+        let plan = made(&optional, dependencies, provider).unwrap();
+        assert_eq!(plan.components.len(), 1);
+        assert!(plan.enable.is_empty());
+        plan.remarks.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let declared = format!("{}, {KUBE2IAM}", runc());
+    assert_eq!(
+        remarks(&declared, Some(Provider::Aws)),
+        ["kube2iam: left out, the manifest declares 0.13.0 without url, digest and size"]
+    );
+    assert_eq!(remarks(&runc(), Some(Provider::Aws)), ["kube2iam: left out, the manifest does not have it"]);
+    // where it has no place anyway there is nothing to say
+    assert_eq!(remarks(&declared, Some(Provider::Google)), Vec::<String>::new());
+    assert_eq!(remarks(&runc(), None), Vec::<String>::new());
+    let pinned = format!("{}, {}", runc(), runc().replace("runc", "kube2iam").replace("binary", "tar.gz"));
+    let plan = made(&optional, &pinned, Some(Provider::Aws)).unwrap();
+    assert_eq!((plan.components.len(), plan.enable.len(), plan.remarks.len()), (2, 1, 0));
+}
+
+#[test]
+fn a_deb_of_the_manifest_is_taken_from_the_lock_at_its_version_or_a_newer_one() {
+    let deb = |version: &str| {
+        let pin = runc().replace("runc.amd64", "bash_1_amd64.deb").replace("binary", "deb");
+        pin.replace("\"runc\"", "\"bash\"").replace("1.3.3", version)
+    };
+    // the lock has 5.2.37-2
+    for version in ["5.2.37-2", "5.2.9-1", "5.2.37-2~bpo1"] {
+        let plan = made("[recipe]\n", &deb(version), None).unwrap();
+        let said = format!("bash {version}: taken from the lock, which has 5.2.37-2");
+        assert_eq!(plan.remarks.iter().map(ToString::to_string).collect::<Vec<_>>(), [said]);
+        assert!(plan.components.is_empty());
+    }
+    for version in ["5.2.37-3", "1:0.1-1", "5.2.37-2+b1", "x"] {
+        let refusal = made("[recipe]\n", &deb(version), None).unwrap_err();
+        let said = format!("version in the lock, expected `{version}` or later, found `5.2.37-2`");
+        assert!(refusal.to_string().contains(&said), "{refusal}");
+        assert!(refusal.hint.is_some());
+    }
+    let refusal = made("[recipe]\n", &deb("1").replace("\"bash\"", "\"zsh\""), None).unwrap_err();
+    assert!(refusal.to_string().contains("the lock does not have it"), "{refusal}");
+    assert!(refusal.hint.unwrap().contains("add `zsh` to [packages] install"));
+}
+
+#[test]
+fn an_epoch_that_upstream_leaves_out_does_not_count() {
+    let mut lock = lock();
+    lock.packages[0].version = "1:4.17.4-2".to_owned();
+    let pin = runc().replace("\"runc\"", "\"bash\"").replace("binary", "deb").replace("1.3.3", "VERSION");
+    let choices =
+        Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
+    let plan = |version: &str| {
+        let manifest = manifest("base", &pin.replace("VERSION", version));
+        plan(&recipe("[recipe]\n"), &manifest, &lock, &Policy::default(), &choices)
+    };
+    assert!(plan("4.17.4-2").is_ok() && plan("1:4.17.4-2").is_ok() && plan("0:9-1").is_ok());
+    assert!(plan("4.17.5-1").is_err() && plan("2:1-1").is_err());
 }
 
 #[test]
@@ -124,6 +184,17 @@ fn m10_the_policy_is_asked_of_every_component() {
         Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
     let refusal = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices).unwrap_err();
     assert!(refusal.to_string().contains("below policy floor"));
+    let line =
+        "[[override]]\nname = \"runc\"\nversion = \"1.3.3\"\nreason = \"why\"\napproved-by = \"who\"\n";
+    let text = format!("[floor.runc]\nversion = \"1.4\"\nreason = \"CVE\"\n{line}");
+    let policy = crate::policy::parse("p", &text).unwrap();
+    let plan = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices).unwrap();
+    let said: Vec<String> = plan.remarks.iter().map(ToString::to_string).collect();
+    let sets_aside = "below policy floor, expected 1.4 or later, found 1.3.3: CVE";
+    let line = format!(
+        "runc 1.3.3: let through by an override in manifests/policy.toml (why; approved by who), which sets aside: {sets_aside}"
+    );
+    assert_eq!(said, [line]);
 }
 
 #[test]

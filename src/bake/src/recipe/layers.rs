@@ -172,7 +172,9 @@ fn component(kind: &Kind, raw: &raw::Component) -> Component {
     let mut providers = raw.providers.clone();
     providers.sort_unstable();
     let files = raw.files.iter().map(install).collect();
-    Component { kind: kind.clone(), providers, files, r#static: raw.r#static }
+    let units = raw.units.iter().map(|unit| unit.0.clone()).collect();
+    let raw::Component { r#static, optional, .. } = *raw;
+    Component { kind: kind.clone(), providers, files, r#static, optional, units }
 }
 
 fn lay_files(recipe: &mut Recipe, folder: &Folder) -> Result<()> {

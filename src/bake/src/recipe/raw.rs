@@ -70,6 +70,10 @@ pub(super) struct Component {
     #[serde(default)]
     pub(super) r#static: bool,
     #[serde(default)]
+    pub(super) optional: bool,
+    #[serde(default)]
+    pub(super) units: Vec<Unit>,
+    #[serde(default)]
     pub(super) providers: Vec<Provider>,
     #[serde(default)]
     pub(super) files: Vec<Install>,

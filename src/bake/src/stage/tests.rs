@@ -82,6 +82,7 @@ impl Case {
             suites: Vec::new(),
             packages: Vec::new(),
             components: Vec::new(),
+            remarks: Vec::new(),
             images: Vec::new(),
             configure: None,
             init: None,
@@ -177,6 +178,8 @@ impl Case {
             providers: Vec::new(),
             files: files.iter().map(install).collect(),
             r#static: false,
+            optional: false,
+            units: Vec::new(),
         };
         self.plan.components.push(PlannedComponent { name: name.parse().unwrap(), pin, install });
         self.components.insert(name.parse().unwrap(), unpacked);

@@ -25,14 +25,23 @@ pub fn run(root: &Root) -> Result<()> {
     carry_out(root, &commands(&settings))
 }
 
-/// Whether these words switch off a unit that the image lacks: one for one provider lacks those of others (`kube2iam`). It
-/// is asked for all the same, as the unit may stand elsewhere, but that systemd knows none is no fault. One that is wanted
-/// and missing is.
+/// Units that an image may come without, also where the settings want them: its manifest did not have the component.
+const OPTIONAL: [&str; 1] = ["kube2iam"];
+
+/// Whether these words are about a unit that the image lacks, and switch it off or are about an optional one. It is asked
+/// for all the same, as the unit may stand elsewhere, but that systemd knows none is no fault. Any other unit that is wanted
+/// and missing is one.
 fn is_needless(root: &Root, words: &[&str]) -> Result<bool> {
     match words {
-        ["disable" | "stop", unit] => Ok(!root.exists(&format!("/etc/systemd/system/{unit}.service"))?),
+        ["disable" | "stop", unit] => lacks(root, unit),
+        ["enable" | "restart", unit] if OPTIONAL.contains(unit) => lacks(root, unit),
         _ => Ok(false),
     }
+}
+
+/// Whether the image has no such unit.
+fn lacks(root: &Root, unit: &str) -> Result<bool> {
+    Ok(!root.exists(&format!("/etc/systemd/system/{unit}.service"))?)
 }
 
 /// What `systemctl` is asked, in order.

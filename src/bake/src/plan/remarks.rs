@@ -1,0 +1,77 @@
+//! What was decided about the inputs of an image beyond taking them as they are pinned. Each remark is printed by `plan`
+//! and `bake` and stands in the record of the image.
+
+use crate::name::Name;
+use crate::policy::Overridden;
+use serde::Serialize;
+use std::fmt;
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "remark", rename_all = "kebab-case")]
+pub enum Remark {
+    /// The policy refuses this version, and an override lets it through.
+    Overridden {
+        /// The component or package.
+        name: Name,
+        /// The version.
+        version: String,
+        /// Why the policy refuses it.
+        refused: String,
+        /// Why the override lets it through.
+        reason: String,
+        /// Who approved that.
+        approved_by: String,
+    },
+    /// A Debian package that the manifest pins is taken from the lock, which has that version or a newer one.
+    FromLock {
+        /// The package.
+        name: Name,
+        /// The version in the manifest.
+        pinned: String,
+        /// The version in the lock.
+        locked: String,
+    },
+    /// An optional component is not in the image.
+    LeftOut {
+        /// The component.
+        name: Name,
+        /// The version that the manifest declares without a pin, where it does.
+        declared: Option<String>,
+    },
+}
+
+impl Remark {
+    /// That of an override.
+    pub(super) fn overridden(name: &Name, version: &str, overridden: Overridden<'_>) -> Self {
+        let Overridden { refused, line } = overridden;
+        Self::Overridden {
+            name: name.clone(),
+            version: version.to_owned(),
+            refused,
+            reason: line.reason.clone(),
+            approved_by: line.approved_by.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overridden { name, version, refused, reason, approved_by } => write!(
+                f,
+                "{name} {version}: let through by an override in manifests/policy.toml ({reason}; approved by \
+                 {approved_by}), which sets aside: {refused}"
+            ),
+            Self::FromLock { name, pinned, locked } => {
+                write!(f, "{name} {pinned}: taken from the lock, which has {locked}")
+            }
+            Self::LeftOut { name, declared: None } => {
+                write!(f, "{name}: left out, the manifest does not have it")
+            }
+            Self::LeftOut { name, declared: Some(version) } => {
+                write!(f, "{name}: left out, the manifest declares {version} without url, digest and size")
+            }
+        }
+    }
+}
