@@ -64,6 +64,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         },
     };
     Ok(Plan {
+        snapshots: bake::sources::Snapshots::default(),
         format: 1,
         kind: "base".parse()?,
         lineage: vec!["base".parse()?],

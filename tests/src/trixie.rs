@@ -7,13 +7,13 @@
 //! <target>/tmp/trixie/current   which run the newest tree is of
 //! <target>/tmp/trixie/test-*/    a test's own copy, by hard links
 //! ```
-//! Packages come from the archive that this machine's apt names, and are verified by apt with the machine's keyring,
+//! Packages come from the archive that this machine's apt names, else from Debian's own, and are verified by apt with the machine's keyring,
 //! whatever release the machine itself is. systemd-analyze of the tree runs through the tree's own loader with
 //! `--root`, so that neither root nor systemd is needed here.
 
 use crate::workspace;
 use anyhow::{Context as _, Result, ensure};
-use bake::fetch::apt_sources;
+use bake::fetch::{Place, Proxy, apt};
 use bake::name::Arch;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -237,26 +237,30 @@ fn packages(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Debian 13 in the archives that this machine's own apt names.
+/// Debian 13 in the archives that this machine's own apt names, or the one that `sources.toml` names.
 fn sources() -> Result<String> {
-    let mut found = Vec::new();
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
-        files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
-    }
-    for file in files.iter().filter(|file| file.is_file()) {
-        let text = fs::read_to_string(file)?;
-        let deb822 = file.extension().is_some_and(|extension| extension == "sources");
-        found.extend(if deb822 { apt_sources::parse_sources(&text) } else { apt_sources::parse_list(&text) });
-    }
-    let roots = apt_sources::roots(&found);
-    let debian = roots.debian.first().context("apt of this machine names no archive of Debian")?;
-    let security = roots.debian_security.first().context("apt of this machine names no debian-security")?;
+    let [debian, security] = ["debian", "debian-security"].map(archive);
+    let (debian, security) = (debian?, security?);
     let line = |suite: &str| {
-        let root = if suite.ends_with("-security") { security } else { debian };
+        let root = if suite.ends_with("-security") { &security } else { &debian };
         format!("deb [signed-by={KEYRING}] {root} {suite} main\n")
     };
     Ok(SUITES.iter().map(|suite| line(suite)).collect())
+}
+
+/// The root of one of Debian's archives, as apt is told it: as this machine's own apt names it, else as `sources.toml`
+/// does.
+pub fn archive(name: &str) -> Result<String> {
+    let apt = apt::read(Path::new("/"), Proxy::Environment);
+    let roots = if name == "debian" { apt.debian } else { apt.debian_security };
+    match roots.into_iter().next() {
+        Some(Place::Url(url)) => Ok(url.to_string()),
+        Some(Place::Directory(path)) => Ok(format!("file:{}", path.display())),
+        None => {
+            let sources = bake::sources::load(&workspace::root().join("manifests"))?;
+            Ok(sources.archives.get(name).with_context(|| format!("no archive `{name}`"))?.mirror.clone())
+        }
+    }
 }
 
 /// This machine's architecture, or that of most.

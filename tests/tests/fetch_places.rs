@@ -4,9 +4,9 @@
 use bake::Class;
 use bake::debian::resolve::Archive as _;
 use bake::digest::{Digest, Sha256};
-use bake::fetch::{Archives, Deadlines, Event, Options, Place, Progress, Proxy, Silent, fetch};
+use bake::fetch::{Archives, Deadlines, Event, Options, Place, Progress, Proxy, Silent, apt, fetch};
 use bake::plan::{Source, Want};
-use bake::sources::Suite;
+use bake::sources::{Snapshots, Suite};
 use bake::store::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -225,13 +225,29 @@ fn d05_no_redirect_leads_from_https_to_http() {
 #[test]
 fn a_package_that_no_archive_has_any_more_names_the_way_on() {
     let (server, snapshot) = (Server::start().unwrap(), Server::start().unwrap());
-    let options = Options { snapshot: Some(snapshot.url()), ..options(&[&server.url()]) };
+    let snapshots = Snapshots::new([("debian", format!("{}/debian", snapshot.url()))]);
+    let options = Options { snapshots, ..options(&[&server.url()]) };
     let (_place, store) = store();
     let refusal = fetch(&store, &[want(&body(0))], &options, &Silent).unwrap_err();
     assert_eq!((refusal.class, refusal.hint.as_deref()), (Class::Network, Some("lock anew")));
     assert!(refusal.to_string().starts_with("thing: fetch: no place has it"), "{refusal}");
-    snapshot.at(&format!("/debian/20260913T020000Z/{DEB}"), vec![Reply::File(body(0))]);
+    snapshot.at(&format!("/debian/20260913T080000Z/{DEB}"), vec![Reply::File(body(0))]);
     fetch(&store, &[want(&body(0))], &options, &Silent).unwrap();
+}
+
+#[test]
+fn the_proxy_that_apt_names_for_a_host_is_the_way_to_that_host_and_to_no_other() {
+    let (proxy, direct) = (Server::start().unwrap(), Server::start().unwrap());
+    let there = format!("{}/{DEB}", direct.url());
+    proxy.at(&format!("http://mirror.example.test/debian/{DEB}"), vec![Reply::redirect(&there)]);
+    direct.at(&format!("/{DEB}"), vec![Reply::File(body(0))]);
+    let text = format!("Acquire::http::Proxy::mirror.example.test \"{}\";", proxy.url());
+    let debian_proxies = apt::config::proxies(&apt::config::settings([text]), Proxy::Direct);
+    let options = Options { debian_proxies, ..options(&["http://mirror.example.test/debian"]) };
+    let (_place, store) = store();
+    fetch(&store, &[want(&body(0))], &options, &Silent).unwrap();
+    // the redirect leads to a host with another way
+    assert_eq!((proxy.requests().len(), direct.requests().len()), (1, 1));
 }
 
 #[test]
@@ -239,7 +255,7 @@ fn d14_offline_and_warm_no_connection_is_made_whatever_proxy_is_named() {
     let server = serve(&body(0));
     let (_place, store) = store();
     let proxy = Proxy::Fixed(server.url());
-    let online = Options { proxy: proxy.clone(), debian_proxy: proxy, ..options(&[&server.url()]) };
+    let online = Options { proxy: proxy.clone(), debian_proxies: proxy.into(), ..options(&[&server.url()]) };
     let offline = Options { offline: true, ..online.clone() };
     let refusal = fetch(&store, &[want(&body(0))], &offline, &Silent).unwrap_err();
     assert_eq!((refusal.class, server.connections()), (Class::Network, 0));

@@ -1,12 +1,9 @@
 //! Where things come from and go to: the store, mirrors, Debian's archive.
 
-use anyhow::Context as _;
-use bake::fetch::{self, Place, Proxy, apt_sources};
+use bake::fetch::{self, Place, Proxy, apt};
+use bake::sources::Sources;
 use bake::store::{self, Sharing, Store};
 use std::path::{Path, PathBuf};
-
-/// The snapshot archive of Debian.
-const SNAPSHOT: &str = "https://snapshot.debian.org/archive";
 
 /// Which store.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,10 +22,10 @@ pub(crate) struct PlaceArgs {
     /// A mirror of the upstream components, tried before upstream; may be given several times
     #[arg(long, value_name = "URL|DIR")]
     mirror: Vec<Place>,
-    /// Debian's archive [default: apt's own where that is Debian's, then the snapshot archive]
+    /// Debian's archive [default: those of this machine's apt, then the one that manifests/sources.toml names]
     #[arg(long, value_name = "URL|DIR")]
     debian_mirror: Vec<Place>,
-    /// Debian's security archive [default: apt's own where that is Debian's, then the snapshot archive]
+    /// Debian's security archive [default: those of this machine's apt, then the one that manifests/sources.toml names]
     #[arg(long, value_name = "URL|DIR")]
     debian_security_mirror: Vec<Place>,
     /// Open no connection: everything must be in the store or in a mirror directory
@@ -64,24 +61,29 @@ impl StoreArgs {
 }
 
 impl PlaceArgs {
-    /// How to fetch, with what this machine's apt says of Debian's archive where no option does. `relock` is the way
-    /// out when a package has gone from the archive.
-    pub(crate) fn options(&self, relock: String) -> anyhow::Result<fetch::Options> {
-        let apt = if self.debian_mirror.is_empty() || self.debian_security_mirror.is_empty() {
-            apt()?
-        } else {
-            Apt::default()
+    /// How to fetch. Debian's archives are those that options name, else those of this machine's apt and then the mirror
+    /// of `sources`; in each case the snapshot archive has what they lack. `relock` is the way out when a package has gone
+    /// from the archive.
+    pub(crate) fn options(&self, sources: &Sources, relock: String) -> anyhow::Result<fetch::Options> {
+        let apt = apt::read(Path::new("/"), Proxy::Environment);
+        let places = |named: &[Place], apt: Vec<Place>, archive: &str| -> anyhow::Result<Vec<Place>> {
+            if !named.is_empty() {
+                return Ok(named.to_vec());
+            }
+            let mirror = sources.archives.get(archive).map(|archive| archive.mirror.parse()).transpose()?;
+            let mut places = apt;
+            places.extend(mirror.filter(|mirror| !places.contains(mirror)));
+            Ok(places)
         };
-        let or = |named: &[Place], apt: Vec<Place>| if named.is_empty() { apt } else { named.to_vec() };
         Ok(fetch::Options {
             jobs: self.jobs.map_or(8, usize::from),
             mirrors: self.mirror.clone(),
-            debian: or(&self.debian_mirror, apt.debian),
-            debian_security: or(&self.debian_security_mirror, apt.debian_security),
-            snapshot: Some(SNAPSHOT.to_owned()),
+            debian: places(&self.debian_mirror, apt.debian, "debian")?,
+            debian_security: places(&self.debian_security_mirror, apt.debian_security, "debian-security")?,
+            snapshots: sources.snapshots(),
             offline: self.offline,
             proxy: Proxy::Environment,
-            debian_proxy: apt.proxy.map_or(Proxy::Environment, Proxy::Fixed),
+            debian_proxies: apt.proxies,
             relock_hint: relock.into(),
             ..fetch::Options::default()
         })
@@ -91,49 +93,4 @@ impl PlaceArgs {
     pub(crate) fn threads(&self) -> usize {
         self.jobs.map_or_else(rayon::current_num_threads, usize::from)
     }
-}
-
-/// What this machine's apt says.
-#[derive(Debug, Default)]
-struct Apt {
-    debian: Vec<Place>,
-    debian_security: Vec<Place>,
-    proxy: Option<String>,
-}
-
-/// Reads apt's own configuration; a machine without apt has none.
-fn apt() -> anyhow::Result<Apt> {
-    let etc = Path::new("/etc/apt");
-    let mut sources = apt_sources::parse_list(&read(&etc.join("sources.list")));
-    for path in files(&etc.join("sources.list.d")) {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("sources") => sources.extend(apt_sources::parse_sources(&read(&path))),
-            Some("list") => sources.extend(apt_sources::parse_list(&read(&path))),
-            _ => {}
-        }
-    }
-    let roots = apt_sources::roots(&sources);
-    let places = |roots: Vec<String>| -> anyhow::Result<Vec<Place>> {
-        roots
-            .iter()
-            .map(|root| root.parse().with_context(|| "a source of this machine's apt".to_owned()))
-            .collect()
-    };
-    let mut configurations = files(&etc.join("apt.conf.d"));
-    configurations.push(etc.join("apt.conf"));
-    let proxy = configurations.iter().rev().find_map(|path| apt_sources::http_proxy(&read(path)));
-    Ok(Apt { debian: places(roots.debian)?, debian_security: places(roots.debian_security)?, proxy })
-}
-
-/// A file's text, or nothing where it cannot be read: apt's files are a convenience.
-fn read(path: &Path) -> String {
-    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-}
-
-/// The files of a directory, sorted as apt reads them.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-    files.sort_unstable();
-    files
 }

@@ -7,6 +7,7 @@ use bake::manifest::Manifest;
 use bake::name::{Arch, ImagePath, Kind, Provider};
 use bake::policy::Policy;
 use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
+use bake::sources::Sources;
 use bake::{Class, Refusal, Stage};
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,11 @@ impl Project {
     pub(crate) fn effects(&self) -> bake::Result<Effects> {
         let path = self.root.join("manifests/effects.toml");
         if path.exists() { bake::effects::parse(&label(&path), &text(&path)?) } else { Ok(Effects::new()) }
+    }
+
+    /// Debian's archives, suites and keys.
+    pub(crate) fn sources(&self) -> bake::Result<Sources> {
+        bake::sources::load(&self.root.join("manifests"))
     }
 
     fn folder(&self, kind: &Kind) -> bake::Result<Folder> {

@@ -58,6 +58,8 @@ pub(crate) struct Inputs {
     pub(crate) init: Option<Arc<[u8]>>,
     /// What is known of packages' maintainer scripts.
     pub(crate) effects: bake::effects::Effects,
+    /// Debian's archives, suites and keys.
+    pub(crate) sources: bake::sources::Sources,
 }
 
 impl Selection {
@@ -74,7 +76,8 @@ impl Selection {
         let configure = program(recipe.configure.is_some(), Program::Configure, &self.configure)?;
         let init = program(recipe.initrd.is_some(), Program::Init, &self.init)?;
         let effects = project.effects()?;
-        Ok(Inputs { project, recipe, manifest, policy, configure, init, effects })
+        let sources = project.sources()?;
+        Ok(Inputs { project, recipe, manifest, policy, configure, init, effects, sources })
     }
 
     /// Where its lock is.
@@ -133,6 +136,7 @@ impl Selection {
             configure: inputs.configure.clone(),
             init: inputs.init.clone(),
             effects: inputs.effects.clone(),
+            snapshots: inputs.sources.snapshots(),
         };
         Ok(bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices)?)
     }

@@ -15,22 +15,25 @@
 //! The asynchronous run time stays inside: each transfer is a thread that reads from top to bottom.
 //! Deliberately absent: a cache of answers (the store is the cache), cookies, content encodings, automatic redirects.
 
+pub mod apt;
 mod apt_archive;
-pub mod apt_sources;
 mod fault;
 mod local;
 mod places;
 mod progress;
+mod proxy;
 mod transfer;
 mod web;
 
 pub use apt_archive::Archives;
 pub use places::Place;
 pub use progress::{Event, Progress, Silent};
+pub use proxy::{Proxies, Proxy};
 
 use crate::digest::Digest;
 use crate::plan::Want;
 use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::sources::Snapshots;
 use crate::store::Store;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -52,14 +55,14 @@ pub struct Options {
     pub debian: Vec<Place>,
     /// Roots of Debian's security archive (`…/debian-security`), tried in turn.
     pub debian_security: Vec<Place>,
-    /// The snapshot archive (`https://snapshot.debian.org/archive`), tried when no root has a file.
-    pub snapshot: Option<String>,
+    /// Where the states of Debian's archives are kept, tried when no root has a file.
+    pub snapshots: Snapshots,
     /// Use directories and the store only.
     pub offline: bool,
     /// The way to upstream.
     pub proxy: Proxy,
-    /// The way to Debian's archives.
-    pub debian_proxy: Proxy,
+    /// The way to the hosts of Debian's archives.
+    pub debian_proxies: Proxies,
     /// Certificates (PEM) of authorities that are trusted beside those of the system. The system's are found as OpenSSL
     /// finds them: `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured by the TLS library, for better or worse.
     pub authorities: Vec<u8>,
@@ -73,19 +76,6 @@ pub struct Options {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Gone(String);
-
-/// A proxy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Proxy {
-    /// None.
-    #[default]
-    Direct,
-    /// What `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say: the one case in which the environment is read
-    /// (by the HTTP client), and only when the caller asks for it here.
-    Environment,
-    /// This one, for every connection: `http://`, `https://` or `socks5://`.
-    Fixed(String),
-}
 
 /// How long things may take. All are upper bounds of waits without progress but the last.
 #[derive(Debug, Clone)]
@@ -119,10 +109,10 @@ impl Default for Options {
             mirrors: Vec::new(),
             debian: Vec::new(),
             debian_security: Vec::new(),
-            snapshot: None,
+            snapshots: Snapshots::default(),
             offline: false,
             proxy: Proxy::Direct,
-            debian_proxy: Proxy::Direct,
+            debian_proxies: Proxies::default(),
             authorities: Vec::new(),
             deadlines: Deadlines::default(),
             relock_hint: Cow::Borrowed("resolve the packages again, over the archive as it is today"),

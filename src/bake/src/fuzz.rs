@@ -6,7 +6,7 @@
 use crate::archive::decompress::{self, Form, Limits};
 use crate::archive::tar::{self, Policy, Shape};
 use crate::archive::{ar, deb, elf};
-use crate::fetch::apt_sources;
+use crate::fetch::{Proxies, Proxy, apt};
 use crate::name::{Arch, ImagePath};
 use crate::tree::merged;
 use crate::{deb822, debian, lock, manifest, recipe, stage};
@@ -118,14 +118,17 @@ pub fn lock(bytes: &[u8]) {
     }
 }
 
-/// A machine's apt sources in both styles, and its apt.conf.
+/// A machine's apt sources in both styles, its lists of mirrors, and its apt.conf.
 pub fn apt_sources(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    for sources in [apt_sources::parse_sources(&text), apt_sources::parse_list(&text)] {
-        let roots = apt_sources::roots(&sources);
+    for sources in [apt::sources::parse_sources(&text), apt::sources::parse_list(&text)] {
+        let roots = apt::sources::roots(&sources);
         assert!(roots.debian.len().max(roots.debian_security.len()) <= sources.len());
     }
-    _ = apt_sources::http_proxy(&text);
+    assert!(apt::sources::parse_mirrors(&text).iter().all(|uri| !uri.is_empty()));
+    let settings = apt::config::settings([text.into_owned()]);
+    let any = Proxies::from(Proxy::Direct) == apt::config::proxies(&settings, Proxy::Direct);
+    assert!(any || settings.keys().any(|name| name.contains("proxy")));
 }
 
 /// What a target may decompress to.

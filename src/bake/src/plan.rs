@@ -19,6 +19,7 @@ use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
 use crate::policy::Policy;
 use crate::recipe::{self, Recipe};
 use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::sources::Snapshots;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct Plan {
     pub epoch: i64,
     /// The suites that vouch for the packages.
     pub suites: Vec<LockedSuite>,
+    /// Where the states of the suites' archives are kept.
+    pub snapshots: Snapshots,
     /// Debian packages, sorted by name.
     pub packages: Vec<LockedPackage>,
     /// Upstream components, sorted by name.
@@ -216,6 +219,8 @@ pub struct Choices {
     pub init: Option<Arc<[u8]>>,
     /// What is known of packages' maintainer scripts; a recipe's own entry for a package is taken instead.
     pub effects: Effects,
+    /// Where the states of Debian's archives are kept.
+    pub snapshots: Snapshots,
 }
 
 /// Decides what a bake does.
@@ -227,6 +232,13 @@ pub fn plan(
     choices: &Choices,
 ) -> Result<Plan> {
     agree(recipe, manifest, lock)?;
+    if let Some(suite) = lock.suites.iter().find(|suite| !choices.snapshots.has(&suite.archive)) {
+        let what = format!(
+            "suite `{}` is of archive `{}`, which sources.toml does not have",
+            suite.name, suite.archive
+        );
+        return Err(refuse("lock", what));
+    }
     let newest = lock.suites.iter().map(|suite| suite.date).max();
     let newest = newest.ok_or_else(|| refuse("lock", "it names no suite".to_owned()))?;
     let mut remarks = Vec::new();
@@ -248,6 +260,7 @@ pub fn plan(
         provider: choices.provider,
         epoch: choices.epoch.unwrap_or(newest.as_second()),
         suites: lock.suites.clone(),
+        snapshots: choices.snapshots.clone(),
         packages: lock.packages.clone(),
         components,
         remarks,

@@ -1,10 +1,11 @@
 //! Where Debian publishes, and whose signatures it is believed by: `manifests/sources.toml`.
 //!
 //! Invariants of a `Sources`: names are given once; each suite's archive and keys are there; each key's file holds
-//! the certificate whose fingerprint pins it; every URL is `https:`.
+//! the certificate whose fingerprint pins it; every snapshot is an `https:` URL, every mirror an `https:` or `http:` one.
 
 use crate::debian::certificate::{Certificate, CertificateError};
 use crate::refusal::{Class, Refusal, Result, Stage};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,8 +29,41 @@ pub struct Sources {
 pub struct Archive {
     /// `debian`, `debian-security`.
     pub name: String,
+    /// Its root where nothing nearer is named: signatures and digests decide, so `http:` will do.
+    pub mirror: String,
     /// Where each of its states is kept: the URL to which a time is added.
     pub snapshot: String,
+}
+
+/// Where the states of archives are kept, by the archive's name: what a plan and a fetch need of `Sources`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Snapshots(BTreeMap<String, String>);
+
+/// How long after the date of a lock the archive is looked at, in hours. The snapshot archive takes Debian's up four
+/// times a day, somewhat after it was published, so that all that the lock names is in it by then. Nothing of it is gone
+/// yet: Debian keeps what was replaced for a day and a half at least.
+const TAKEN_UP: i64 = 12;
+
+impl Snapshots {
+    /// Archives by name, each with the URL to which a time is added.
+    pub fn new<N: Into<String>, U: Into<String>>(archives: impl IntoIterator<Item = (N, U)>) -> Self {
+        Self(archives.into_iter().map(|(name, url)| (name.into(), url.into())).collect())
+    }
+
+    /// Whether the states of `archive` are kept somewhere.
+    #[must_use]
+    pub fn has(&self, archive: &str) -> bool {
+        self.0.contains_key(archive)
+    }
+
+    /// The URL of a file below the root of `archive` that a lock of `date` names; none for an archive that is not known.
+    #[must_use]
+    pub fn url(&self, archive: &str, date: Timestamp, file: &str) -> Option<String> {
+        let root = self.0.get(archive)?.trim_end_matches('/');
+        let time = date.checked_add(SignedDuration::from_hours(TAKEN_UP)).unwrap_or(date);
+        Some(format!("{root}/{}/{file}", time.strftime("%Y%m%dT%H%M%SZ")))
+    }
 }
 
 /// One suite of an archive.
@@ -51,6 +85,14 @@ pub struct Suite {
     pub max_age_days: u32,
     /// Fingerprints of the primary keys that may sign it.
     pub keys: Vec<String>,
+}
+
+impl Suite {
+    /// Whether it is the release itself (`trixie`), not one of the suites beside it (`trixie-security`).
+    #[must_use]
+    pub fn is_main(&self) -> bool {
+        !self.codename.contains('-')
+    }
 }
 
 /// A pinned certificate.
@@ -143,10 +185,10 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
     let mut sources =
         Sources { archives: BTreeMap::new(), suites: Vec::new(), certificates: BTreeMap::new() };
     for archive in raw.archive {
-        check(&archive.name, "wanted a URL that begins with https://", &archive.snapshot, |url| {
-            url.strip_prefix("https://")
-                .is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']))
-        })?;
+        const SNAPSHOT: &str = "expected a snapshot that begins with https://";
+        const MIRROR: &str = "expected a mirror that begins with http:// or https://";
+        check(&archive.name, SNAPSHOT, &archive.snapshot, |url| is_root(url, &["https://"]))?;
+        check(&archive.name, MIRROR, &archive.mirror, |url| is_root(url, &["https://", "http://"]))?;
         if let Some(before) = sources.archives.insert(archive.name.clone(), archive) {
             return Err(SourcesError::Twice("archive", before.name));
         }
@@ -164,12 +206,18 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
 }
 
 impl Sources {
-    /// Accepts suites that were made at most so many days ago, whatever `max-age-days` says. What a suite says of
-    /// itself (`Valid-Until`) still holds.
+    /// Accepts a main suite that was made at most so many days ago, whatever `max-age-days` says. The limits of the
+    /// other suites stay: they change all the time, and an old one is kept from changing.
     pub fn accept_age(&mut self, days: u32) {
-        for suite in &mut self.suites {
+        for suite in self.suites.iter_mut().filter(|suite| suite.is_main()) {
             suite.max_age_days = days;
         }
+    }
+
+    /// Where the states of the archives are kept.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::new(self.archives.values().map(|archive| (&archive.name, &archive.snapshot)))
     }
 
     /// The certificates that may sign `suite`.
@@ -177,6 +225,12 @@ impl Sources {
     pub fn trusted(&self, suite: &Suite) -> Vec<&Certificate> {
         suite.keys.iter().filter_map(|key| self.certificates.get(key)).collect()
     }
+}
+
+/// Whether a URL has one of the schemes, a host, and nothing that a path cannot be added to.
+fn is_root(url: &str, schemes: &[&str]) -> bool {
+    let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']))
 }
 
 fn add(sources: &mut Sources, suite: Suite) -> Result<(), SourcesError> {
@@ -278,14 +332,43 @@ mod tests {
     }
 
     #[test]
+    fn the_age_that_is_accepted_is_that_of_the_main_suite() {
+        let mut sources = load(manifests()).unwrap();
+        sources.accept_age(300);
+        let ages: Vec<u32> = sources.suites.iter().map(|suite| suite.max_age_days).collect();
+        assert_eq!(ages, [300, 10, 10]);
+    }
+
+    #[test]
+    fn a_snapshot_is_of_a_time_when_all_of_the_lock_was_taken_up() {
+        let snapshots = load(manifests()).unwrap().snapshots();
+        let date = "2026-09-12T20:00:00Z".parse().unwrap();
+        let url = snapshots.url("debian-security", date, "pool/x.deb");
+        assert_eq!(
+            url.unwrap(),
+            "https://snapshot.debian.org/archive/debian-security/20260913T080000Z/pool/x.deb"
+        );
+        assert_eq!(snapshots.url("other", date, "pool/x.deb"), None);
+    }
+
+    #[test]
     fn what_does_not_fit_together_is_refused() {
         let key = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";
-        let cases: [(&str, &str, &str); 9] = [
+        let cases: [(&str, &str, &str); 10] = [
             ("name = \"debian-security\"", "name = \"debian\"", "archive `debian` given twice"),
             ("name = \"trixie-updates\"", "name = \"trixie\"", "suite `trixie` given twice"),
             ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not there"),
             ("keys = [\"5E04", "keys = [\"6E04", "names key `6E04A1E3223A19A20706E20F9904613D4CCE68C6`"),
-            ("https://", "http://", "wanted a URL that begins with https://"),
+            (
+                "snapshot = \"https://",
+                "snapshot = \"http://",
+                "expected a snapshot that begins with https://",
+            ),
+            (
+                "mirror = \"http://",
+                "mirror = \"ftp://",
+                "expected a mirror that begins with http:// or https://",
+            ),
             ("max-age-days = 150", "max-age-days = 0", "wanted max-age-days of 1 to 400"),
             ("trust/debian-archive-trixie-stable.asc", "/etc/passwd", "wanted a file below trust/"),
             ("trixie-automatic.asc", "trixie-stable.asc", "holds the certificate 41587F7D"),

@@ -10,7 +10,6 @@ mod readers;
 use bake::archive::deb;
 use bake::archive::decompress::Limits;
 use bake::archive::tar::Policy;
-use bake::fetch::apt_sources;
 use generate::Random;
 use readers::{Told, dpkg_deb, gnu_tar, ours, python, write};
 use std::io::{Cursor, Read as _};
@@ -138,7 +137,8 @@ fn download(shell: &Shell, folder: &Path, names: &[&str]) -> Vec<PathBuf> {
     for part in ["lists/partial", "archives/partial"] {
         std::fs::create_dir_all(root.join(part)).unwrap();
     }
-    write(&root, "sources.list", format!("deb [trusted=yes] {} trixie main\n", debian()).as_bytes());
+    let debian = tests::trixie::archive("debian").unwrap();
+    write(&root, "sources.list", format!("deb [trusted=yes] {debian} trixie main\n").as_bytes());
     write(&root, "status", b"");
     let settings = format!(
         "Dir::State \"{root}\";\nDir::State::status \"{root}/status\";\nDir::Cache \"{root}\";\n\
@@ -155,18 +155,4 @@ fn download(shell: &Shell, folder: &Path, names: &[&str]) -> Vec<PathBuf> {
     cmd!(shell, "apt-get -q download {names...} {kernel}").quiet().ignore_stdout().run().unwrap();
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|e| e == "deb")).collect()
-}
-
-/// The root of Debian's archive as the machine's own sources name it.
-fn debian() -> String {
-    let more =
-        std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().map(|file| file.unwrap().path());
-    let files = std::iter::once(PathBuf::from("/etc/apt/sources.list")).chain(more);
-    let sources = files.filter_map(|path| std::fs::read_to_string(path).ok()).flat_map(|text| {
-        let (mut lines, blocks) = (apt_sources::parse_list(&text), apt_sources::parse_sources(&text));
-        lines.extend(blocks);
-        lines
-    });
-    let roots = apt_sources::roots(&sources.collect::<Vec<_>>()).debian;
-    roots.into_iter().next().expect("the machine's apt names Debian's archive")
 }

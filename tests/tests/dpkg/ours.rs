@@ -97,6 +97,7 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
     let ids = recipe["ids"].as_table().context("[ids]")?;
     let ids = ids.iter().filter_map(|(name, id)| Some((name.clone(), u32::try_from(id.as_integer()?).ok()?)));
     Ok(Plan {
+        snapshots: bake::sources::Snapshots::default(),
         format: 1,
         kind: "base".parse()?,
         lineage: vec!["base".parse()?],

@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Resolve the Debian packages for this bake: when a pinned one can no longer be had, or always
     #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "if-needed")]
     relock: Option<When>,
+    /// With --relock, accept an archive whose main suite was made at most so many days ago [default: manifests/sources.toml]
+    #[arg(long, value_name = "DAYS", requires = "relock", value_parser = clap::value_parser!(u32).range(1..))]
+    max_age: Option<u32>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -78,7 +81,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
     // the only other program that is ever started runs first: cargo, for the boot-time program
     let inputs = args.selection.inputs()?;
-    let options = args.places.options(args.selection.way_out())?;
+    let options = args.places.options(&inputs.sources, args.selection.way_out())?;
     let store = args.store.open()?;
     let (plan, fetched, fresh) = planned(args, &inputs, &store, &options, &show)?;
     for remark in &plan.remarks {
@@ -128,7 +131,7 @@ fn planned(
         kind: &args.selection.kind,
         arch: args.selection.arch,
         previous: previous.as_ref(),
-        max_age: None,
+        max_age: args.max_age,
         unreviewed: None,
     };
     let lock =

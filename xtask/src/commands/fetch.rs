@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let inputs = args.selection.inputs()?;
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
-    let options = args.places.options(args.selection.way_out())?;
+    let options = args.places.options(&inputs.sources, args.selection.way_out())?;
     let store = args.store.open()?;
     let wants = plan.wants();
     let fetched = pipeline::fetch(&store, &wants, &options, &show)?;

@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     unreviewed: Option<PathBuf>,
     /// Accept an archive whose main suite was made at most so many days ago [default: manifests/sources.toml]
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     max_age: Option<u32>,
     /// The folder with image-recipes and manifests [default: the nearest one upwards]
     #[arg(long, value_name = "DIR")]
@@ -119,9 +119,10 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
     let recipe = project.recipe(kind)?;
     // a lock that does not read is no lock to go back behind, and must not keep a new one from being made
     let previous = if path.exists() { project::lock(&path).ok() } else { None };
-    let options = args
-        .places
-        .options("check the mirrors; the archive's index names a file that it does not have".to_owned())?;
+    let options = args.places.options(
+        &project.sources()?,
+        "check the mirrors; the archive's index names a file that it does not have".to_owned(),
+    )?;
     let store = args.store.open()?;
     let task = relock::Task {
         kind,

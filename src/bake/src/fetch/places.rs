@@ -55,8 +55,8 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
                 return Err(refuse(format!("`{file}` is no path below an archive")));
             }
             found.extend(roots(options, archive).iter().filter_map(|root| root.file(&parts, true)));
-            found
-                .extend(snapshots(options, archive, *date).iter().filter_map(|root| root.file(&parts, true)));
+            let snapshot = options.snapshots.url(archive, *date, file).and_then(|url| Url::parse(&url).ok());
+            found.extend(snapshot.map(|url| Location::Url { url, debian: true }));
         }
     }
     if options.offline {
@@ -68,20 +68,6 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
 /// The roots of an archive that the user names.
 pub(super) fn roots<'a>(options: &'a Options, archive: &str) -> &'a [Place] {
     if archive == "debian-security" { &options.debian_security } else { &options.debian }
-}
-
-/// The archive as it was soon after `date`, when all that a lock of that date names must have been taken up, and at it.
-fn snapshots(options: &Options, archive: &str, date: jiff::Timestamp) -> Vec<Place> {
-    let Some(base) = &options.snapshot else { return Vec::new() };
-    let later = date.checked_add(jiff::SignedDuration::from_hours(6)).unwrap_or(date);
-    [later, date]
-        .iter()
-        .filter_map(|time| {
-            format!("{}/{archive}/{}", base.trim_end_matches('/'), time.strftime("%Y%m%dT%H%M%SZ"))
-                .parse()
-                .ok()
-        })
-        .collect()
 }
 
 impl Place {
@@ -169,6 +155,7 @@ fn is_part(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::Snapshots;
 
     fn want(version: &str, source: Source) -> Want {
         let digest = crate::digest::Sha256::of(b"x").into();
@@ -208,7 +195,10 @@ mod tests {
         let options = Options {
             debian: vec!["http://127.0.0.1/debian".parse().unwrap()],
             debian_security: vec!["http://127.0.0.1/debian-security".parse().unwrap()],
-            snapshot: Some("https://snapshot.debian.org/archive".to_owned()),
+            snapshots: Snapshots::new([(
+                "debian-security",
+                "https://snapshot.debian.org/archive/debian-security",
+            )]),
             ..Options::default()
         };
         let date = "2026-09-12T20:00:00Z".parse().unwrap();
@@ -222,8 +212,7 @@ mod tests {
             shown_all(&want("1", source("debian-security", file)), &options),
             [
                 format!("http://127.0.0.1/debian-security/{file}"),
-                format!("https://snapshot.debian.org/archive/debian-security/20260913T020000Z/{file}"),
-                format!("https://snapshot.debian.org/archive/debian-security/20260912T200000Z/{file}"),
+                format!("https://snapshot.debian.org/archive/debian-security/20260913T080000Z/{file}"),
             ]
         );
         assert!(locations(&want("1", source("debian", "pool/../../etc/passwd")), &options).is_err());

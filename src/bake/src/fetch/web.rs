@@ -11,8 +11,8 @@ use reqwest::{Client, Response, StatusCode, Url};
 use std::error::Error as _;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -30,8 +30,8 @@ pub(super) struct Web<'a> {
 
 struct Made {
     runtime: Runtime,
-    upstream: Client,
-    debian: Client,
+    /// One client for each way that was needed so far.
+    clients: Mutex<Vec<(Proxy, Client)>>,
 }
 
 /// What is asked for.
@@ -70,13 +70,8 @@ impl<'a> Web<'a> {
 
     /// Asks, and follows redirects, until there is an answer with a body to be read.
     pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
-        let made = self
-            .made
-            .get_or_init(|| make(self.options))
-            .as_ref()
-            .map_err(|why| Fault::Connect(why.clone()))?;
-        let client = if ask.debian { &made.debian } else { &made.upstream };
-        made.runtime.block_on(follow(client, ask, &self.options.deadlines))
+        let made = self.made.get_or_init(make).as_ref().map_err(|why| Fault::Connect(why.clone()))?;
+        made.runtime.block_on(follow(made, self.options, ask))
     }
 
     /// Reads the body in pieces. The sink says no more than once.
@@ -93,7 +88,7 @@ impl<'a> Web<'a> {
     }
 }
 
-fn make(options: &Options) -> Result<Made, String> {
+fn make() -> Result<Made, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // timers are looked at after each step, so that no flood of a server puts a deadline off
@@ -101,13 +96,21 @@ fn make(options: &Options) -> Result<Made, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let upstream = client(options, &options.proxy)?;
-    let debian = if options.proxy == options.debian_proxy {
-        upstream.clone()
-    } else {
-        client(options, &options.debian_proxy)?
-    };
-    Ok(Made { runtime, upstream, debian })
+    Ok(Made { runtime, clients: Mutex::default() })
+}
+
+impl Made {
+    /// The client that takes the way to `url`.
+    fn client(&self, options: &Options, debian: bool, url: &Url) -> Result<Client, Fault> {
+        let proxy = if debian { options.debian_proxies.to(url) } else { &options.proxy };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(known, _)| known == proxy) {
+            return Ok(client.clone());
+        }
+        let client = client(options, proxy).map_err(Fault::Connect)?;
+        clients.push((proxy.clone(), client.clone()));
+        Ok(client)
+    }
 }
 
 fn client(options: &Options, proxy: &Proxy) -> Result<Client, String> {
@@ -133,9 +136,11 @@ fn client(options: &Options, proxy: &Proxy) -> Result<Client, String> {
         .or_else(|_| builder()?.tls_certs_only(authorities).build().map_err(|error| text(&error)))
 }
 
-async fn follow(client: &Client, ask: &Ask<'_>, deadlines: &Deadlines) -> Result<Answer, Fault> {
+async fn follow(made: &Made, options: &Options, ask: &Ask<'_>) -> Result<Answer, Fault> {
+    let deadlines = &options.deadlines;
     let mut url = ask.url.clone();
     for _ in 0..=HOPS {
+        let client = made.client(options, ask.debian, &url)?;
         let mut request = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
         if ask.at > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", ask.at));

@@ -3,18 +3,16 @@
 use super::Plan;
 use crate::manifest::{Entry, Form, Manifest, Pin};
 
-/// The snapshot archive of Debian, where a package never goes away.
-const SNAPSHOT: &str = "https://snapshot.debian.org/archive";
-
 /// The manifest of what `plan` takes: its components as they are pinned, and Debian's packages with their place in
-/// the snapshot archive. A component and a package of one name cannot be told apart in this schema: the component's
+/// the snapshot archive, where a package never goes away. A component and a package of one name cannot be told apart in this schema: the component's
 /// line stays.
 #[must_use]
 pub fn resolved(plan: &Plan) -> Manifest {
     let mut components = std::collections::BTreeMap::new();
     for (package, want) in plan.packages.iter().zip(plan.wants()) {
         let super::Source::Debian { archive, file, date } = want.source else { continue };
-        let url = format!("{SNAPSHOT}/{archive}/{}/{file}", date.strftime("%Y%m%dT%H%M%SZ"));
+        // a plan has no package of an archive that is not known
+        let Some(url) = plan.snapshots.url(&archive, date, &file) else { continue };
         let pin = Pin {
             version: package.version.clone(),
             url,

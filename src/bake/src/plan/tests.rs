@@ -64,8 +64,13 @@ files = [{ from = ".", to = "/usr/local/sbin/runc", mode = "0755" }]
 files = [{ from = "kube2iam", to = "/opt/kube2iam/bin/kube2iam", mode = "0755" }]
 "#;
 
+fn choices() -> Choices {
+    let snapshots = Snapshots::new([("debian", "https://snapshot.debian.org/archive/debian")]);
+    Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new(), snapshots }
+}
+
 fn made(recipe_text: &str, dependencies: &str, provider: Option<Provider>) -> Result<Plan> {
-    let choices = Choices { provider, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
+    let choices = Choices { provider, ..choices() };
     plan(&recipe(recipe_text), &manifest("base", dependencies), &lock(), &Policy::default(), &choices)
 }
 
@@ -149,8 +154,7 @@ fn an_epoch_that_upstream_leaves_out_does_not_count() {
     let mut lock = lock();
     lock.packages[0].version = "1:4.17.4-2".to_owned();
     let pin = runc().replace("\"runc\"", "\"bash\"").replace("binary", "deb").replace("1.3.3", "VERSION");
-    let choices =
-        Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
+    let choices = choices();
     let plan = |version: &str| {
         let manifest = manifest("base", &pin.replace("VERSION", version));
         plan(&recipe("[recipe]\n"), &manifest, &lock, &Policy::default(), &choices)
@@ -171,24 +175,20 @@ fn manifest_and_recipe_must_name_the_same_components() {
 
 #[test]
 fn kinds_and_architectures_must_agree() {
-    let choices =
-        Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
-    let wrong = plan(&recipe("[recipe]\n"), &manifest("knd", ""), &lock(), &Policy::default(), &choices);
+    let wrong = plan(&recipe("[recipe]\n"), &manifest("knd", ""), &lock(), &Policy::default(), &choices());
     assert!(wrong.unwrap_err().to_string().contains("kind, wanted `base`, got `knd`"));
 }
 
 #[test]
 fn m10_the_policy_is_asked_of_every_component() {
     let policy = crate::policy::parse("p", "[floor.runc]\nversion = \"1.4\"\nreason = \"CVE\"\n").unwrap();
-    let choices =
-        Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
-    let refusal = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices).unwrap_err();
+    let refusal = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices()).unwrap_err();
     assert!(refusal.to_string().contains("below policy floor"));
     let line =
         "[[override]]\nname = \"runc\"\nversion = \"1.3.3\"\nreason = \"why\"\napproved-by = \"who\"\n";
     let text = format!("[floor.runc]\nversion = \"1.4\"\nreason = \"CVE\"\n{line}");
     let policy = crate::policy::parse("p", &text).unwrap();
-    let plan = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices).unwrap();
+    let plan = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices()).unwrap();
     let said: Vec<String> = plan.remarks.iter().map(ToString::to_string).collect();
     let sets_aside = "below policy floor, expected 1.4 or later, found 1.3.3: CVE";
     let line = format!(
@@ -199,8 +199,7 @@ fn m10_the_policy_is_asked_of_every_component() {
 
 #[test]
 fn m10_the_policy_is_asked_of_every_debian_package() {
-    let choices =
-        Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new() };
+    let choices = choices();
     let asked = |policy: &str| {
         let policy = crate::policy::parse("p", policy).unwrap();
         plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices)
@@ -233,7 +232,11 @@ fn what_was_resolved_is_a_manifest_that_reads_back() {
     let text = manifest::print(&resolved(&plan));
     let again = manifest::parse("resolved", text.as_bytes()).unwrap();
     assert_eq!(again, resolved(&plan));
-    assert!(text.contains("https://snapshot.debian.org/archive/debian/20260912T075541Z/pool/main/b/bash/"));
+    // the very URL that a fetch asks
+    let Source::Debian { archive, file, date } = &plan.wants()[0].source else { panic!("bash is Debian's") };
+    let url = plan.snapshots.url(archive, *date, file).unwrap();
+    assert!(text.contains(&format!("\"{url}\"")), "{text}");
+    assert!(url.starts_with("https://snapshot.debian.org/archive/debian/20260912T195541Z/pool/main/b/bash/"));
 }
 
 #[test]
@@ -262,7 +265,7 @@ fn effects_are_those_of_its_packages_and_the_recipes_own_word_is_taken() {
         |name: &str, why: &str| format!("[{name}]\neffects = [{{ do = \"nothing\", why = \"{why}\" }}]\n");
     let known = [entry("bash", "known"), entry("zsh", "known"), entry("runc", "known")].concat();
     let effects = crate::effects::parse("effects.toml", &known).unwrap();
-    let choices = Choices { provider: None, epoch: None, configure: None, init: None, effects };
+    let choices = Choices { effects, ..choices() };
     let made = |text: &str| {
         plan(&recipe(text), &manifest("base", &runc()), &lock(), &Policy::default(), &choices).unwrap()
     };

@@ -70,6 +70,7 @@ pub(super) fn members(lines: &[&str]) -> Vec<Member> {
 impl Case {
     pub(super) fn new() -> Self {
         let plan = Plan {
+            snapshots: crate::sources::Snapshots::default(),
             format: 1,
             kind: "base".parse().unwrap(),
             lineage: Vec::new(),

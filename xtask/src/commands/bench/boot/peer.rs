@@ -70,7 +70,7 @@ fn lock(ours: &Ours, places: &PlaceArgs, store: &Path) -> Result<Lock> {
         request.install.push(name);
     }
     request.install.sort_unstable();
-    let options = places.options("check the mirrors".to_owned())?;
+    let options = places.options(&ours.project.sources()?, "check the mirrors".to_owned())?;
     let task = relock::Task { kind, arch, previous: Some(&ours.lock), max_age: None, unreviewed: None };
     let show = ShowArgs { quiet: true, json: false }.show();
     Ok(relock::packages(&task, &request, &ours.project, &Store::open(store)?, &options, &show)?)

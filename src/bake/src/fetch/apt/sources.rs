@@ -1,8 +1,4 @@
-//! Which of a machine's apt sources are Debian's own archives, and which proxy apt goes through.
-//!
-//! Formats: sources.list(5), both the deb822 style (`.sources`) and the one-line style (`.list`), and apt.conf(5). Reading
-//! is lenient, as a source that is not understood is only a place less to try: what comes from a place is believed for
-//! its signatures and digests alone.
+//! sources.list(5), both the deb822 style (`.sources`) and the one-line style (`.list`); and which sources are Debian's.
 
 use std::collections::BTreeMap;
 
@@ -44,10 +40,9 @@ pub fn parse_sources(text: &str) -> Vec<AptSource> {
                 .map(|value| value.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default()
         };
-        let off = fields.get("enabled").is_some_and(|value| {
-            matches!(value.trim(), "no" | "false" | "0" | "off" | "without" | "disable")
-        });
-        if off || !words("types").iter().any(|sort| sort == "deb") {
+        if fields.get("enabled").is_some_and(|value| is_no(value.trim()))
+            || !words("types").iter().any(|sort| sort == "deb")
+        {
             continue;
         }
         for uri in words("uris") {
@@ -83,6 +78,30 @@ pub fn parse_list(text: &str) -> Vec<AptSource> {
     text.lines().filter_map(line).collect()
 }
 
+/// Reads the text of a mirror list: the URIs of its lines, those of the lowest `priority` first. What else a line says
+/// of its mirror only narrows what apt asks it for.
+#[must_use]
+pub fn parse_mirrors(text: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let mut words = line.split_whitespace();
+        let uri = words.next().filter(|uri| !uri.starts_with('#'))?;
+        let priority = words.find_map(|word| word.strip_prefix("priority:")?.parse::<u64>().ok());
+        Some((priority.unwrap_or(u64::MAX), uri.to_owned()))
+    };
+    let mut lines: Vec<(u64, String)> = text.lines().filter_map(line).collect();
+    lines.sort_by_key(|(priority, _)| *priority);
+    lines.into_iter().map(|(_, uri)| uri).collect()
+}
+
+impl AptSource {
+    /// The path of the list that has its mirrors, where that is a file.
+    #[must_use]
+    pub fn mirror_list(&self) -> Option<&str> {
+        let path = self.uri.strip_prefix("mirror+file:").or_else(|| self.uri.strip_prefix("mirror+copy:"))?;
+        Some(path.trim_start_matches("//"))
+    }
+}
+
 /// The roots among `sources` that are Debian's: `main` of a suite with a name of Debian's, signed by no other's key.
 ///
 /// Each suite of a release has the same root, so a machine of another Debian release names the right one, too.
@@ -110,34 +129,6 @@ pub fn roots(sources: &[AptSource]) -> Roots {
         }
     }
     roots
-}
-
-/// The value of `Acquire::http::Proxy` in the text of an apt.conf file; none where it is not set, or `DIRECT`.
-#[must_use]
-pub fn http_proxy(text: &str) -> Option<String> {
-    let mut scopes: Vec<String> = Vec::new();
-    let mut name: Vec<String> = Vec::new();
-    let mut proxy = None;
-    for token in tokens(text) {
-        match token {
-            Token::Open => scopes.push(name.pop().unwrap_or_default()),
-            Token::Close => {
-                scopes.pop();
-                name.clear();
-            }
-            Token::End => {
-                if let [name, value] = &name[..] {
-                    let whole = scopes.iter().chain([name]).cloned().collect::<Vec<_>>().join("::");
-                    if whole.eq_ignore_ascii_case("acquire::http::proxy") {
-                        proxy = (!value.is_empty() && value != "DIRECT").then(|| value.clone());
-                    }
-                }
-                name.clear();
-            }
-            Token::Word(word) => name.push(word),
-        }
-    }
-    proxy
 }
 
 enum Sort {
@@ -182,6 +173,11 @@ fn place(uri: &str) -> Option<String> {
     Some(place.trim_end_matches('/').to_owned())
 }
 
+/// Whether apt takes a word for no.
+fn is_no(word: &str) -> bool {
+    ["no", "false", "without", "off", "disable", "0"].iter().any(|no| word.eq_ignore_ascii_case(no))
+}
+
 /// The fields of one paragraph, names in lower case.
 fn fields(paragraph: &str) -> BTreeMap<String, String> {
     let mut fields: BTreeMap<String, String> = BTreeMap::new();
@@ -200,47 +196,6 @@ fn fields(paragraph: &str) -> BTreeMap<String, String> {
     fields
 }
 
-enum Token {
-    Word(String),
-    Open,
-    Close,
-    End,
-}
-
-/// The tokens of an apt.conf text, without comments.
-fn tokens(text: &str) -> Vec<Token> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let skipped = |rest: &str, end: &str| rest.find(end).map_or(rest.len(), |at| at + end.len());
-        let length = match first {
-            _ if rest.starts_with("//") || first == '#' => skipped(rest, "\n"),
-            _ if rest.starts_with("/*") => skipped(rest, "*/"),
-            '{' | '}' | ';' => {
-                found.push(match first {
-                    '{' => Token::Open,
-                    '}' => Token::Close,
-                    _ => Token::End,
-                });
-                1
-            }
-            '"' => {
-                let end = rest[1..].find('"').map_or(rest.len(), |at| at + 1);
-                found.push(Token::Word(rest[1..end].to_owned()));
-                rest.len().min(end + 1)
-            }
-            space if space.is_whitespace() => space.len_utf8(),
-            _ => {
-                let end = rest.find(|c: char| c.is_whitespace() || "{};\"".contains(c)).unwrap_or(rest.len());
-                found.push(Token::Word(rest[..end].to_owned()));
-                end
-            }
-        };
-        rest = &rest[length..];
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +205,7 @@ mod tests {
         let sources = "Types: deb\n# a remark\nURIs: http://mirror.example/debian/\nSuites: bookworm bookworm-updates\nComponents: main\n\
             Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n\
             Types: deb deb-src\nURIs: http://mirror.example/debian-security\n http://other.example/debian-security\nSuites: bookworm-security\nComponents: main\n\n\
-            Types: deb\nURIs: http://off.example/debian\nSuites: trixie\nComponents: main\nEnabled: no\n\n\
+            Types: deb\nURIs: http://off.example/debian\nSuites: trixie\nComponents: main\nEnabled: No\n\n\
             Types: deb-src\nURIs: http://src.example/debian\nSuites: trixie\nComponents: main\n";
         let list = "# deb http://remark.example/debian trixie main\n\
             deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.gpg] https://docker.example/linux/debian bookworm stable\n\
@@ -271,22 +226,37 @@ mod tests {
     }
 
     #[test]
-    fn the_proxy_of_apt_is_read_in_each_of_its_spellings() {
-        let cases = [
-            ("Acquire::http::Proxy \"http://p:3128\";", Some("http://p:3128")),
-            ("Acquire { http { Proxy \"http://p:1/\"; }; };", Some("http://p:1/")),
-            (
-                "// x\nAcquire::http { proxy \"http://p:2\"; }; /* Acquire::http::Proxy \"no\"; */",
-                Some("http://p:2"),
-            ),
-            ("Acquire::http::Proxy \"http://p:1\"; Acquire::http::Proxy \"DIRECT\";", None),
-            ("Acquire::http::Proxy::host \"http://p:1\"; APT::x \"y\";", None),
-            ("# Acquire::http::Proxy \"http://p:1\";\n", None),
-            ("Acquire::http::Proxy \"unfinished", None),
-            ("}}};;{{\"", None),
+    fn a_list_of_mirrors_has_uris_in_the_order_of_their_priorities() {
+        let text = "# a remark\nhttp://last.example/debian/\n\nhttp://second.example/debian\tpriority:2 type:deb\n\
+            https://first.example/debian\tarch:amd64 arch:arm64 priority:1\nhttp://after.example/debian\tpriority:x\n";
+        let wanted = [
+            "https://first.example/debian",
+            "http://second.example/debian",
+            "http://last.example/debian/",
+            "http://after.example/debian",
         ];
-        for (text, wanted) in cases {
-            assert_eq!(http_proxy(text).as_deref(), wanted, "{text}");
+        assert_eq!(parse_mirrors(text), wanted);
+        let source = |uri: &str| parse_list(&format!("deb {uri} trixie main")).remove(0);
+        for uri in ["mirror+file:/etc/apt/m.list", "mirror+file:///etc/apt/m.list"] {
+            assert_eq!(source(uri).mirror_list(), Some("/etc/apt/m.list"), "{uri}");
+        }
+        for uri in ["mirror+http://h/m.list", "mirror://h/m.list", "http://h/debian"] {
+            assert_eq!(source(uri).mirror_list(), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn no_has_each_of_the_spellings_that_apt_knows() {
+        let sources = |word: &str| {
+            let text =
+                format!("Types: deb\nURIs: http://h\nSuites: trixie\nComponents: main\nEnabled: {word}\n");
+            parse_sources(&text).len()
+        };
+        for word in ["no", "No", "FALSE", "off", "without", "disable", "0"] {
+            assert_eq!(sources(word), 0, "{word}");
+        }
+        for word in ["yes", "true", "with", "on", "enable", "1"] {
+            assert_eq!(sources(word), 1, "{word}");
         }
     }
 }
