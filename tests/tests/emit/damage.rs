@@ -165,6 +165,34 @@ fn i04_an_entry_that_was_replaced_with_all_its_sums_is_found() {
 }
 
 #[test]
+fn i04_a_content_that_was_replaced_with_all_its_sums_is_found() {
+    use bake::tree::{Content, Node};
+    let mut bench = Bench::new();
+    bench.emit("out").unwrap();
+    let (output, artifact) = (bench.path("out"), bench.path("out").join(ARTIFACT));
+    // the same header, the same length, other bytes
+    let found = bench.tree.iter().find_map(|(path, entry)| match &entry.node {
+        Node::File(Content::Inline(bytes)) if !bytes.is_empty() => Some((path.clone(), bytes.to_vec())),
+        _ => None,
+    });
+    let (path, mut bytes) = found.unwrap();
+    let mut entry = bench.tree.remove(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    entry.node = Node::File(Content::Inline(bytes.into()));
+    bench.tree.insert(&path, entry).unwrap();
+    bench.emit("other").unwrap();
+    let good = listing(&output)[ARTIFACT];
+    std::fs::copy(bench.path("other").join(ARTIFACT), &artifact).unwrap();
+    let bad = listing(&output)[ARTIFACT];
+    assert_ne!(good, bad);
+    let sums = std::fs::read_to_string(output.join(SUMS)).unwrap();
+    std::fs::write(output.join(SUMS), sums.replace(&good.hex(), &bad.hex())).unwrap();
+    let error = verify(&artifact).unwrap_err();
+    let wanted = Damage { entry: Some(path), what: "its content is not that of the record".into() };
+    assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&wanted));
+}
+
+#[test]
 fn hostile_artifacts_are_refused_and_not_unpacked() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("x.tar.zst");

@@ -64,6 +64,38 @@ fn undisturbed() -> (tempfile::TempDir, BTreeMap<String, Sha256>) {
     (place, listing(&whole))
 }
 
+/// After a power cut an artifact is there whole, or not at all: its bytes are synced before it has its name, and the
+/// directory after the last name.
+#[test]
+fn i01_each_file_is_synced_before_its_name_and_the_directory_after_the_last_one() {
+    let (place, wanted) = undisturbed();
+    let (store, output, trace) =
+        (place.path().join("store"), place.path().join("out"), place.path().join("trace"));
+    let names = "trace=fsync,renameat,renameat2";
+    let shell = Shell::new().unwrap();
+    cmd!(
+        shell,
+        "strace -f -y -s 256 -o {trace} -e {names} {SAMPLE} small {store} {output} 1 no-keep tar.zst"
+    )
+    .quiet()
+    .run()
+    .unwrap();
+    let shown = output.to_str().unwrap();
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let ours: Vec<&str> = text.lines().filter(|line| line.contains(shown)).collect();
+    let named: Vec<usize> = (0..ours.len()).filter(|&nth| ours[nth].contains("renameat")).collect();
+    assert_eq!(named.len(), wanted.len(), "{ours:#?}");
+    for &nth in &named {
+        // renameat(3<directory>, "part", 3<directory>, "name")
+        let part = ours[nth].split('"').nth(1).unwrap();
+        let synced = |line: &&str| line.contains("fsync(") && line.contains(&format!("{shown}/{part}>"));
+        assert!(ours[..nth].iter().any(|line| synced(&line)), "{part} is not synced: {ours:#?}");
+    }
+    let last = *named.last().unwrap();
+    let directory = |line: &&str| line.contains("fsync(") && line.contains(&format!("<{shown}>"));
+    assert!(ours[last + 1..].iter().any(|line| directory(&line)), "the directory is not synced: {ours:#?}");
+}
+
 #[test]
 fn i01_a_call_that_fails_leaves_nothing_and_says_what_is_needed() {
     let (place, wanted) = undisturbed();
