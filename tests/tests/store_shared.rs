@@ -294,3 +294,35 @@ fn walk(root: &Path) -> Vec<std::path::PathBuf> {
     }
     found
 }
+
+/// After a power cut a blob is there whole or not at all: its bytes are synced before it has its name, and the
+/// directory that has the name afterwards.
+#[test]
+fn a_fetched_blob_is_synced_before_its_name_and_its_directory_after_it() {
+    let place = tempfile::tempdir().unwrap();
+    let (store, mirror, trace) =
+        (place.path().join("store"), place.path().join("mirror"), place.path().join("trace"));
+    let bytes = b"what upstream made".repeat(1000);
+    let (hex, size) = (Sha256::of(&bytes).hex(), bytes.len().to_string());
+    std::fs::create_dir_all(mirror.join("thing/1")).unwrap();
+    std::fs::write(mirror.join("thing/1/thing.bin"), &bytes).unwrap();
+    let status = Command::new("strace")
+        .args(["-f", "-y", "-s", "512", "-e", "trace=fsync,rename,renameat,renameat2", "-o"])
+        .args([trace.as_os_str(), ACTOR.as_ref(), "fetch".as_ref(), store.as_os_str(), mirror.as_os_str()])
+        .args([&hex, &size])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let blob = format!("{}/{hex}", &hex[..2]);
+    let named = lines.iter().position(|line| line.contains("rename") && line.contains(&blob)).unwrap();
+    let part = lines[named].split('"').nth(1).unwrap();
+    let synced = |line: &&str, what: &str| line.contains("fsync(") && line.contains(&format!("{what}>"));
+    assert!(lines[..named].iter().any(|line| synced(line, part)), "its bytes are not synced: {text}");
+    let directory = format!("/blobs/sha256/{}", &hex[..2]);
+    assert!(
+        lines[named..].iter().any(|line| synced(line, &directory)),
+        "its directory is not synced: {text}"
+    );
+}

@@ -8,8 +8,21 @@ use super::version::Version;
 use crate::name::Arch;
 use std::collections::BTreeMap;
 
+/// Packages of which [`check`] has found that they are whole: there is no other way to make one, and a lock is made
+/// of nothing else.
+#[derive(Debug)]
+pub struct Whole<'s, 'a>(Vec<&'s Offer<'a>>);
+
+impl<'s, 'a> Whole<'s, 'a> {
+    /// The packages, in the order in which they were given.
+    #[must_use]
+    pub fn offers(&self) -> &[&'s Offer<'a>] {
+        &self.0
+    }
+}
+
 /// Checks the set `chosen` for `arch`; the first fault names its culprit.
-pub fn check(chosen: &[&Offer<'_>], arch: Arch) -> Result<(), CheckError> {
+pub fn check<'s, 'a>(chosen: &[&'s Offer<'a>], arch: Arch) -> Result<Whole<'s, 'a>, CheckError> {
     let mut names: BTreeMap<&str, Vec<Answer<'_>>> = BTreeMap::new();
     for offer in chosen {
         if names.get(offer.name).is_some_and(|known| known.iter().any(|one| one.real)) {
@@ -48,7 +61,7 @@ pub fn check(chosen: &[&Offer<'_>], arch: Arch) -> Result<(), CheckError> {
             }
         }
     }
-    Ok(())
+    Ok(Whole(chosen.to_vec()))
 }
 
 /// A set that is not whole.

@@ -1,5 +1,6 @@
 //! From a request to a lock, over an archive that is believed only as far as its signatures go.
 
+use super::check::Whole;
 use super::index::{self, Offer};
 use super::release::{self, Listed, Release};
 use super::solve::{SolveError, Wanted, solve};
@@ -198,7 +199,7 @@ fn choose(task: &Task<'_>, offers: Vec<Offer<'_>>, suites: &[LockedSuite]) -> Re
     };
     let chosen = solve(&universe, &wanted).map_err(failed)?;
     let set: Vec<&Offer<'_>> = chosen.iter().map(|&at| &universe.offers()[at]).collect();
-    check::check(&set, request.arch).map_err(|error| {
+    let whole = check::check(&set, request.arch).map_err(|error| {
         refuse(Class::Usage, artifact(task), format!("the resolved set is not whole: {error}"))
     })?;
     for &at in &chosen {
@@ -211,10 +212,19 @@ fn choose(task: &Task<'_>, offers: Vec<Offer<'_>>, suites: &[LockedSuite]) -> Re
             }
         }
     }
-    set.into_iter().map(|offer| locked(offer, suites, &because)).collect()
+    locked(&whole, suites, &because)
 }
 
+/// What a lock says of the packages of a set that was checked.
 fn locked(
+    whole: &Whole<'_, '_>,
+    suites: &[LockedSuite],
+    because: &BTreeMap<&str, BTreeSet<&str>>,
+) -> Result<Vec<LockedPackage>> {
+    whole.offers().iter().map(|offer| package(offer, suites, because)).collect()
+}
+
+fn package(
     offer: &Offer<'_>,
     suites: &[LockedSuite],
     because: &BTreeMap<&str, BTreeSet<&str>>,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::debian::index::Offer;
 use crate::debian::{check, index};
 use crate::name::Arch;
 
@@ -148,7 +149,12 @@ fn the_checker_sees_what_is_missing_and_what_conflicts() {
     ];
     for (set, wanted) in cases {
         let set: Vec<_> = set.into_iter().map(|at| &offers[at]).collect();
-        let got = check::check(&set, Arch::Amd64).map_err(|error| error.to_string());
-        assert_eq!(got.err().as_deref(), wanted);
+        let got = check::check(&set, Arch::Amd64);
+        if let Ok(whole) = &got {
+            let names =
+                |set: &[&Offer<'_>]| set.iter().map(|offer| offer.name.to_owned()).collect::<Vec<_>>();
+            assert_eq!(names(whole.offers()), names(&set));
+        }
+        assert_eq!(got.err().map(|error| error.to_string()).as_deref(), wanted);
     }
 }
