@@ -89,11 +89,11 @@ fn i01_each_file_is_synced_before_its_name_and_the_directory_after_the_last_one(
         // renameat(3<directory>, "part", 3<directory>, "name")
         let part = ours[nth].split('"').nth(1).unwrap();
         let synced = |line: &&str| line.contains("fsync(") && line.contains(&format!("{shown}/{part}>"));
-        assert!(ours[..nth].iter().any(|line| synced(line)), "{part} is not synced: {ours:#?}");
+        assert!(ours[..nth].iter().any(synced), "{part} is not synced: {ours:#?}");
     }
     let last = *named.last().unwrap();
     let directory = |line: &&str| line.contains("fsync(") && line.contains(&format!("<{shown}>"));
-    assert!(ours[last + 1..].iter().any(|line| directory(line)), "the directory is not synced: {ours:#?}");
+    assert!(ours[last + 1..].iter().any(directory), "the directory is not synced: {ours:#?}");
 }
 
 #[test]
