@@ -85,6 +85,7 @@ const MUTABLE: &str = "SSH_AUTHORIZED_KEY SSH_AUTHORIZED_KEYS KUBE_API_ETCD_SERV
     REGISTRY_ASSUME_ROLE OIDC_SIGNING_ALGS=RS256 KUBE_CLUSTER_CIDR=100.64.0.0/10,fd64::/48 \
     KUBE_NODE_CIDR_MASK_SIZE_IPV4=24 KUBE_NODE_CIDR_MASK_SIZE_IPV6=64 \
     KUBE_SERVICE_CLUSTER_IP_RANGE=198.18.0.0/15,fdc6::/108 KUBE_SERVICE_ACCOUNT_ISSUER NETSY_KEY_PREFIX \
+    KUBE_CLUSTER_DNS=198.19.255.254,fdc6::ffff OIDC_USERNAME_CLAIM=email OIDC_GROUPS_CLAIM=groups \
     TELEMETRY_LOG_SERVICES=first-boot-env,cron,ssh,netsy,nstance-agent,nstance-recv-watch,containerd,kube-apiserver,\
 kube-controller-manager,kube-scheduler,kubelet,zot";
 
@@ -278,6 +279,27 @@ fn no_number_of_base_is_among_those_of_nodes() -> Result<()> {
     let numbers = base.ids.values().copied().chain(base.users.values().map(|user| user.uid));
     for number in numbers.chain(base.groups.values().map(|group| group.gid)) {
         assert!((950..1000).contains(&number), "{number}: 900 to 949 are those of nodes");
+    }
+    Ok(())
+}
+
+#[test]
+fn who_runs_on_workers_asks_the_api_server_by_the_name_in_its_certificate() -> Result<()> {
+    let recipe = recipe("knc")?;
+    let server = |name: &str| -> Result<String> {
+        let text = body(&recipe, &format!("/opt/{name}/etc/kubeconfig"))?;
+        let mut servers = text.lines().filter_map(|line| line.trim().strip_prefix("server: "));
+        let one = servers.next().context("a server")?;
+        assert_eq!(servers.next(), None, "{name}");
+        Ok(one.to_owned())
+    };
+    for (name, wanted) in [
+        ("kubelet", "https://kube-apiserver.podplane.internal:6443"),
+        ("kube2iam", "https://kube-apiserver.podplane.internal:6443"),
+        ("kube-controller-manager", "https://localhost:6443"),
+        ("kube-scheduler", "https://localhost:6443"),
+    ] {
+        assert_eq!(server(name)?, wanted, "{name}");
     }
     Ok(())
 }

@@ -287,6 +287,75 @@ fn who_configures_may_write_where_a_directory_of_a_node_may_have_drifted() -> Re
 }
 
 #[test]
+fn no_unit_closes_a_home_that_it_may_write() -> Result<()> {
+    let mut seen = 0;
+    for (unit, settings) in units(&recipe("knc")?)? {
+        let writable = unit_file::values(&settings, "ReadWritePaths").join(" ");
+        let homes = ["/home", "/root", "/run/user"];
+        let own = writable.split(' ').any(|path| homes.contains(&path.trim_start_matches('-')));
+        // of the two settings for one path systemd takes the narrower one
+        assert!(!own || unit_file::values(&settings, "ProtectHome").is_empty(), "{unit}: {writable}");
+        seen += usize::from(own);
+    }
+    assert_eq!(seen, 2, "configure and receive write the administrator's keys");
+    Ok(())
+}
+
+#[test]
+fn what_configures_a_node_never_gives_up_and_what_is_waited_for_is_asked_for_every_15_seconds() -> Result<()>
+{
+    for (unit, settings) in units(&recipe("knc")?)? {
+        if !unit.ends_with(".service") {
+            continue;
+        }
+        assert_eq!(unit_file::values(&settings, "StartLimitIntervalSec"), ["0"], "{unit} gives up");
+        if ["podplane-configure.service", "podplane-detect.service"].contains(&unit.as_str()) {
+            let value = |key| unit_file::values(&settings, key);
+            assert_eq!((value("Restart"), value("RestartSec")), (vec!["on-failure"], vec!["15s"]), "{unit}");
+            assert_eq!(value("RestartMode"), ["direct"], "{unit}: who waits for it fails with its first try");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_core_holds_what_a_service_has_read() -> Result<()> {
+    for (unit, settings) in units(&recipe("knc")?)? {
+        // containers inherit its limit, and theirs is not ours to set
+        if unit.ends_with(".service") && unit != "containerd.service" {
+            assert_eq!(unit_file::values(&settings, "LimitCORE"), ["0"], "{unit}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_restart_of_the_api_server_lets_its_clients_go_and_its_flags_of_openid_connect_are_one_variable()
+-> Result<()> {
+    let units = units(&recipe("knc")?)?;
+    let line = unit_file::values(&units["kube-apiserver.service"], "ExecStart").join(" ");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert!(words.contains(&"--shutdown-send-retry-after=true"), "{line}");
+    assert!(words.contains(&"$KUBE_API_OIDC_FLAGS") && !line.contains("--oidc-"), "{line}");
+    Ok(())
+}
+
+#[test]
+fn a_seed_that_comes_late_is_taken_late() -> Result<()> {
+    let recipe = recipe("knd")?;
+    let units = units(&recipe)?;
+    let seed = &units["podplane-seed.service"];
+    // one that stays active is not started again, and has no success to be followed
+    assert!(unit_file::values(seed, "RemainAfterExit").is_empty());
+    assert_eq!(unit_file::values(seed, "OnSuccess"), ["multi-user.target"]);
+    let rules = recipe.files.get(&("/etc/udev/rules.d/61-podplane-seed.rules".parse()?, None));
+    let Some(Body::Bytes(rules)) = rules.map(|file| &file.body) else { anyhow::bail!("no rule of udev") };
+    let rules = std::str::from_utf8(rules)?;
+    assert!(rules.contains("run-podplane-seed.mount podplane-seed.service"), "{rules}");
+    Ok(())
+}
+
+#[test]
 fn why_a_first_boot_fails_is_on_the_console() -> Result<()> {
     let units = units(&recipe("knd")?)?;
     for unit in ["podplane-configure.service", "podplane-detect.service"] {

@@ -3,7 +3,8 @@
 //! This is not the shell's form but a stricter one, kept as present senders have it: a line is `KEY=value`, with one
 //! pair of quotes around the value or none; nothing is escaped, the last of a key wins, an empty value clears, a key that
 //! is not there keeps its value. A value in quotes goes over several lines only for SSH keys. Accepted whole or refused
-//! whole: every key is known, every character harmless, every rule of [`crate::keys`] kept.
+//! whole: every character is harmless, every rule of [`crate::keys`] kept. A key that is no setting is passed over and
+//! told: an image is older than who sends to it.
 
 use crate::envfile::is_key;
 use crate::keys::{self, Key};
@@ -18,16 +19,63 @@ pub const LIMIT: usize = 64 * 1024;
 /// What a delivery sets: key, value, line.
 pub type Delivery = Vec<(String, String, u32)>;
 
+/// A delivery as it was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// What it sets.
+    pub settings: Delivery,
+    /// Keys that are no settings of this image, in the order of their lines.
+    pub unknown: Vec<Unknown>,
+}
+
+/// A key that is no setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its name: letters, digits and `_`.
+    pub key: String,
+    /// Its line.
+    pub line: u32,
+}
+
+impl Unknown {
+    /// What a node says of it.
+    #[must_use]
+    pub fn note(&self, place: &str) -> String {
+        format!("{place}:{}: {} is no setting of this image, and is passed over", self.line, self.key)
+    }
+
+    /// What its author is told.
+    #[must_use]
+    pub fn fault(&self, place: &str) -> Fault {
+        let fault = Fault::new(place, "wanted a known setting").line(self.line).key(&self.key);
+        match keys::closest(&self.key) {
+            Some(meant) => {
+                fault.hint(format!("is `{meant}` meant? a node passes over what it does not know"))
+            }
+            None => fault.hint(
+                "a node passes over what it does not know; `configure schema mutable` has all settings",
+            ),
+        }
+    }
+}
+
 /// The assignments of `bytes` delivered as `place`, or every fault. `also` are keys that the image's own defaults add.
-pub fn parse(bytes: &[u8], place: &str, role: Role, also: &Layer) -> Result<Delivery, Vec<Fault>> {
+pub fn parse(bytes: &[u8], place: &str, role: Role, also: &Layer) -> Result<Delivered, Vec<Fault>> {
+    let (delivered, faults) = read(bytes, place, role, also);
+    if faults.is_empty() { Ok(delivered) } else { Err(faults) }
+}
+
+/// The same of what is right, and every fault of the rest.
+pub fn read(bytes: &[u8], place: &str, role: Role, also: &Layer) -> (Delivered, Vec<Fault>) {
+    let nothing = |rule: &str| (Delivered::default(), vec![Fault::new(place, rule)]);
     if bytes.len() > LIMIT {
-        return Err(vec![Fault::new(place, "wanted at most 64 KiB")]);
+        return nothing("wanted at most 64 KiB");
     }
     if bytes.contains(&0) || bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(vec![Fault::new(place, "wanted text without NUL and byte order mark")]);
+        return nothing("wanted text without NUL and byte order mark");
     }
-    let Ok(text) = std::str::from_utf8(bytes) else { return Err(vec![Fault::new(place, "wanted UTF-8")]) };
-    let (mut out, mut faults) = (Delivery::new(), Vec::new());
+    let Ok(text) = std::str::from_utf8(bytes) else { return nothing("wanted UTF-8") };
+    let (mut out, mut faults) = (Delivered::default(), Vec::new());
     let mut lines = text.split('\n').zip(1u32..);
     while let Some((raw, number)) = lines.next() {
         // the ends of a line do not count, whatever blank it is
@@ -41,6 +89,10 @@ pub fn parse(bytes: &[u8], place: &str, role: Role, also: &Layer) -> Result<Deli
         };
         let mut value = value.to_owned();
         let known = keys::find(key);
+        if known.is_none() && is_key(key) && also.get(key).is_none() && !keys::is_dangerous(key) {
+            out.unknown.push(Unknown { key: key.to_owned(), line: number });
+            continue;
+        }
         if known.is_some_and(|key| key.rule == Rule::SshKeys) {
             // an open quote: the value goes on
             while value.starts_with(['\'', '"'])
@@ -51,12 +103,12 @@ pub fn parse(bytes: &[u8], place: &str, role: Role, also: &Layer) -> Result<Deli
                 value.push_str(next.trim_end_matches([' ', '\t', '\r']));
             }
         }
-        match check(key, unquoted(&value), known, role, also) {
-            Ok(value) => out.push((key.to_owned(), value.to_owned(), number)),
+        match check(key, unquoted(&value), known, role) {
+            Ok(value) => out.settings.push((key.to_owned(), value.to_owned(), number)),
             Err(rule) => faults.push(Fault::new(place, rule).line(number).key(printable(key))),
         }
     }
-    if faults.is_empty() { Ok(out) } else { Err(faults) }
+    (out, faults)
 }
 
 /// The value without its one pair of quotes.
@@ -65,21 +117,17 @@ fn unquoted(value: &str) -> &str {
     inner('\'').or_else(|| inner('"')).unwrap_or(value)
 }
 
-fn check<'a>(
-    key: &str,
-    value: &'a str,
-    known: Option<&Key>,
-    role: Role,
-    also: &Layer,
-) -> Result<&'a str, String> {
+fn check<'a>(key: &str, value: &'a str, known: Option<&Key>, role: Role) -> Result<&'a str, String> {
     if !is_key(key) {
         return Err("wanted a key of letters, digits and `_`, not starting with a digit".to_owned());
     }
     let rule = match known {
         Some(key) if key.is_live() => key.is_of(role).then_some(key.rule),
         Some(_) => return Err("wanted a setting that may change live".to_owned()),
-        None if also.get(key).is_some() && !keys::is_dangerous(key) => None,
-        None => return Err("wanted a known setting".to_owned()),
+        None if keys::is_dangerous(key) => {
+            return Err("wanted no name that programs run code by".to_owned());
+        }
+        None => None,
     };
     let limit = known.map_or(crate::envfile::VALUE_LIMIT, |key| key.rule.limit());
     if value.len() > limit {
@@ -88,9 +136,12 @@ fn check<'a>(
     if value.is_empty() {
         return Ok(value);
     }
-    // an address that is one may have a query, also where this node does not use it
-    let url =
-        known.is_some_and(|key| matches!(key.rule, Rule::Url | Rule::Endpoint) && Rule::Url.holds(value));
+    // an address that is one may have what addresses have, also where this node does not use it
+    let url = known.is_some_and(|key| match key.rule {
+        Rule::Url | Rule::Endpoint => Rule::Url.holds(value),
+        Rule::Issuer => Rule::Issuer.holds(value),
+        _ => false,
+    });
     let lines = known.is_some_and(|key| key.rule == Rule::SshKeys);
     let harmless = |c: char| {
         c.is_ascii_alphanumeric()
@@ -130,7 +181,7 @@ mod tests {
 
     fn values(text: &str, role: Role) -> Option<Vec<(String, String)>> {
         let delivery = parse(text.as_bytes(), PLACE, role, &Layer::default()).ok()?;
-        Some(delivery.into_iter().map(|(key, value, _)| (key, value)).collect())
+        Some(delivery.settings.into_iter().map(|(key, value, _)| (key, value)).collect())
     }
 
     #[test]
@@ -138,7 +189,12 @@ mod tests {
         let cases = [
             ("OIDC_ISSUER=https://o", "OIDC_ISSUER", "https://o"),
             ("  OIDC_ISSUER='https://o'\t\r\n# c\n\n", "OIDC_ISSUER", "https://o"),
-            ("OIDC_ISSUER=\"https://o/?a=b&c=d\"", "OIDC_ISSUER", "https://o/?a=b&c=d"),
+            (
+                "TELEMETRY_OTLP_ENDPOINT=\"https://o/?a=b&c=d\"",
+                "TELEMETRY_OTLP_ENDPOINT",
+                "https://o/?a=b&c=d",
+            ),
+            ("OIDC_ISSUER=https://o/a%20b", "OIDC_ISSUER", "https://o/a%20b"),
             ("KUBE_API_PORT=", "KUBE_API_PORT", ""),
             (
                 "SSH_AUTHORIZED_KEYS='ssh-ed25519 A= a@b\nssh-rsa B c'",
@@ -158,12 +214,28 @@ mod tests {
 
     #[test]
     fn l01_one_fault_refuses_the_whole_and_every_fault_is_told_without_its_value() {
-        let text = "KUBE_API_PORT=7443\nNOPE=s3cr3t\nTELEMETRY_ENABLED=s3cr3t\nCLUSTER_ID=s3cr3t\nOIDC_ISSUER='`s3cr3t`'\nx\n";
+        let text = "KUBE_API_PORT=7443\nLD_PRELOAD=s3cr3t\nTELEMETRY_ENABLED=s3cr3t\nCLUSTER_ID=s3cr3t\nOIDC_ISSUER='`s3cr3t`'\nx\n";
         let faults = parse(text.as_bytes(), PLACE, Role::Worker, &Layer::default()).err().unwrap_or_default();
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 5, "{told:?}");
         assert!(told.iter().all(|fault| fault.starts_with(PLACE) && !fault.contains("s3cr3t")), "{told:?}");
         assert_eq!(faults.iter().filter_map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_key_that_is_no_setting_is_passed_over_and_told_without_its_value() {
+        let text = "KUBE_API_PORT=7443\nKUBE_CLUSTER_DNSS=`s3cr3t`\nNOPE=\n";
+        let delivered = parse(text.as_bytes(), PLACE, Role::Worker, &Layer::default()).expect("a delivery");
+        assert_eq!(delivered.settings, [("KUBE_API_PORT".to_owned(), "7443".to_owned(), 1)]);
+        let notes: Vec<String> = delivered.unknown.iter().map(|one| one.note(PLACE)).collect();
+        assert_eq!(notes.len(), 2);
+        assert!(notes[0].starts_with("/recv/mutable.env:2: KUBE_CLUSTER_DNSS is no setting"), "{notes:?}");
+        let faults: Vec<_> = delivered.unknown.iter().map(|one| one.fault(PLACE)).collect();
+        assert!(
+            faults[0].hint.as_ref().is_some_and(|hint| hint.contains("`KUBE_CLUSTER_DNS`")),
+            "{faults:?}"
+        );
+        assert!(!format!("{notes:?}{faults:?}").contains("s3cr3t"));
     }
 
     #[test]
@@ -199,8 +271,11 @@ mod tests {
             Layer::of(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
         };
         let delivery = parse(b"B=1\nB=2\n", PLACE, Role::Worker, &layer(&[("B", "")])).expect("a delivery");
-        let merged =
-            merge(&layer(&[("A", "default"), ("B", "default")]), &layer(&[("A", "present")]), &delivery);
+        let merged = merge(
+            &layer(&[("A", "default"), ("B", "default")]),
+            &layer(&[("A", "present")]),
+            &delivery.settings,
+        );
         assert_eq!(merged.text().as_deref(), Some("A='present'\nB='2'\n"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | fact | from |
 //! |---|---|
-//! | device | `/proc/net/route`, else `/proc/net/ipv6_route`: the default route of the lowest metric |
+//! | device | `/proc/net/route`, else `/proc/net/ipv6_route`: the default route of the lowest metric; else that of the only global address |
 //! | IPv4 | the kernel's own choice of a source address, which is how a socket would leave by that device |
 //! | IPv6 | `/proc/net/if_inet6`: the device's lowest global address, public before private, neither tentative nor temporary |
 //! | host name | uname(2) |
@@ -50,7 +50,7 @@ pub fn detect(root: &Root, user_data: &Layer, image: &Image) -> Result<Layer> {
         Some(given) => Some(given.to_owned()),
         None => Some(device.as_deref().and_then(|device| routes.ipv6(device)).unwrap_or_default()),
     };
-    fact("INSTANCE_NETDEV", device, "wanted a default route");
+    fact("INSTANCE_NETDEV", device, "wanted a default route, or one global address alone");
     fact("INSTANCE_IPV4", ipv4, "wanted an IPv4 address on the device of the default route");
     fact("INSTANCE_IPV6", ipv6, "wanted an address or nothing");
     let hostname = given("INSTANCE_HOSTNAME").or_else(network::hostname);

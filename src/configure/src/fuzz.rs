@@ -44,7 +44,7 @@ pub fn delivery(bytes: &[u8]) {
     for role in [Role::Worker, Role::ControlPlane] {
         let none = Layer::default();
         let Ok(delivered) = delivery::parse(bytes, "delivered", role, &none) else { continue };
-        let merged = delivery::merge(&none, &none, &delivered);
+        let merged = delivery::merge(&none, &none, &delivered.settings);
         let text = merged.text();
         // quotes may make it too long
         assert!(text.is_some() || bytes.len() > envfile::FILE_LIMIT / 4, "what is taken can be written");

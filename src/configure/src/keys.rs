@@ -3,9 +3,11 @@
 //! Everything that is said of settings elsewhere is made from it: checking, the merge of a delivery, the schema, the
 //! documentation, and which service restarts ([`Output::services`]). Rows are sorted by name.
 
+mod closest;
 mod output;
 mod table;
 
+pub use closest::closest;
 pub use output::Output;
 pub use table::KEYS;
 

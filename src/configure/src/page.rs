@@ -26,6 +26,10 @@ Three files, each of lines `KEY=value` in the POSIX shell's form of an assignmen
 The last value that is not empty counts: user-data, then detected, then mutable, then the default below. An empty value
 means \"not set\". Only `SSH_AUTHORIZED_KEY`, `SSH_AUTHORIZED_KEYS` and `IMMUTABLE_SSH_AUTHORIZED_KEYS` add up, over all files.
 
+A node takes a delivery with a key that it does not know, passes that key over and says so in the journal and in `configure
+status`: an image is older than who sends to it. `configure check` calls the same key an error, and says which one may be
+meant. What a node cannot do without yet, such as netsy without `NETSY_BUCKET`, is off until a delivery brings it.
+
 `configure check --user-data FILE --mutable FILE --kind KIND` says on any machine what a node would say of such files, and
 `configure schema` prints them as JSON Schema. `configure status` says on a node which file each setting comes from.
 

@@ -31,7 +31,7 @@ pub mod take;
 #[cfg(test)]
 mod tests;
 
-use crate::delivery;
+use crate::delivery::{self, Delivered};
 use crate::layers::{Layer, Layers};
 use crate::names::Role;
 use crate::policy::{self, Policy};
@@ -61,6 +61,7 @@ pub fn settings(
     present: &Layers,
     policy: &Result<Policy, Refusal>,
     record: &mut Record,
+    notes: &mut Vec<String>,
 ) -> Result<Option<Layer>, Vec<Fault>> {
     let Some(bytes) = taken.recv.get(table::MUTABLE) else { return Ok(None) };
     let name = sha512::name(&[bytes]);
@@ -70,12 +71,12 @@ pub fn settings(
     let place = format!("{RECV}/{}", table::MUTABLE);
     let delivered = delivery::parse(bytes, &place, role, defaults)?;
     // comments alone are no settings, and not "all of them as by default"
-    if delivered.is_empty() {
+    if delivered == Delivered::default() {
         return Ok(None);
     }
     let generation = generation(bytes, &place, record.get("GENERATION")).map_err(|fault| vec![fault])?;
     let policy = policy.as_ref().map_err(|refusal| refusal.faults.clone())?;
-    let fixed = policy::check(policy, present, &delivered, &place);
+    let fixed = policy::check(policy, present, &delivered.settings, &place);
     if !fixed.is_empty() {
         return Err(fixed);
     }
@@ -83,7 +84,9 @@ pub fn settings(
     if let Some(number) = generation {
         record.set("GENERATION", &number.to_string());
     }
-    Ok(Some(delivery::merge(defaults, &present.mutable, &delivered)))
+    record.set_unknown(&delivered.unknown);
+    notes.extend(delivered.unknown.iter().take(record::UNKNOWN).map(|one| one.note(&place)));
+    Ok(Some(delivery::merge(defaults, &present.mutable, &delivered.settings)))
 }
 
 /// The number in a line `# generation: N` at the top, when the sender numbers what it sends. It only grows; a sender that

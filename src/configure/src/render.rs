@@ -15,6 +15,8 @@ pub mod netsy;
 pub mod nstance;
 pub mod registry;
 pub mod subid;
+#[cfg(test)]
+mod tests;
 
 use crate::found::Found;
 use crate::plan::Plan;

@@ -28,14 +28,22 @@ pub enum Rule {
     HostPort,
     /// `https://…` or `http://…` with a host.
     Url,
+    /// `https://host`, with port and path or without: what signs tokens, as OpenID Connect Discovery has it.
+    Issuer,
     /// A URL, or a bare host name with an optional port and path.
     Endpoint,
     /// One or several `https://host:port`, separated by commas.
     UrlList,
     /// One CIDR, or one of each family, separated by a comma.
     CidrPair,
+    /// One to three IP addresses separated by commas, as many as a resolver asks.
+    AddressList,
     /// Names separated by commas; blanks do not count.
     NameList,
+    /// Algorithms of JSON Web Signature that the API server knows, separated by commas; blanks do not count.
+    SigningAlgs,
+    /// The name of a claim in a token.
+    Claim,
     /// Lines of `authorized_keys`.
     SshKeys,
     /// Base64 of PEM certificates.
@@ -75,13 +83,17 @@ impl Rule {
             Self::Url => {
                 "wanted `https://host` or `http://host`, in small letters, without user and password"
             }
+            Self::Issuer => "wanted `https://host`, without user, password, query and fragment",
             Self::Endpoint => "wanted a URL or a host name, without user and password",
             Self::UrlList => "wanted `https://host:port`, several separated by commas",
             Self::CidrPair => "wanted a CIDR, or an IPv4 and an IPv6 one separated by a comma",
+            Self::AddressList => "wanted one to three IP addresses separated by commas",
             Self::NameList => "wanted names separated by commas on one line",
+            Self::SigningAlgs => "wanted algorithms separated by commas: RS, ES or PS with 256, 384 or 512",
+            Self::Claim => "wanted letters, digits and `-._:/@`, at most 253",
             Self::SshKeys => "wanted lines of authorized_keys without control characters",
             Self::Certificates => "wanted base64 of PEM certificates",
-            Self::Path => "wanted an absolute path without `.` and `..` parts",
+            Self::Path => "wanted an absolute path without quotes and without `.` and `..` parts",
             Self::Provider => "wanted `local`, `aws`, `google` or `proxmox`",
             Self::AwsAccount => "wanted twelve digits",
             Self::Ipv4 => "wanted an IPv4 address",
@@ -112,12 +124,22 @@ impl Rule {
             Self::Host => is_hostname(value) || value.parse::<std::net::IpAddr>().is_ok(),
             Self::HostPort => parse_host_port(value).is_some(),
             Self::Url => parse_endpoint(value, false).is_some_and(|endpoint| endpoint.tls.is_some()),
+            Self::Issuer => parse_endpoint(value, false)
+                .is_some_and(|endpoint| endpoint.tls == Some(true) && !endpoint.path.contains(['?', '#'])),
             Self::Endpoint => parse_endpoint(value, true).is_some(),
             Self::UrlList => value.split(',').all(|one| {
                 one.starts_with("https://")
                     && parse_endpoint(one, false).is_some_and(|endpoint| endpoint.port.is_some())
             }),
             Self::CidrPair => is_cidr_pair(value),
+            Self::AddressList => {
+                value.split(',').count() <= 3 && value.split(',').all(|one| one.parse().is_ok_and(is_server))
+            }
+            Self::SigningAlgs => value.split(',').all(|one| is_signing_alg(one.trim_matches(' '))),
+            Self::Claim => {
+                value.len() <= 253
+                    && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/@".contains(&byte))
+            }
             Self::NameList => value.chars().all(|character| {
                 character.is_ascii_alphanumeric()
                     || matches!(character, ',' | ' ' | '\t' | '-' | '_' | '.' | '@' | ':')
@@ -153,8 +175,20 @@ fn is_name(value: &str) -> bool {
 fn is_path(value: &str) -> bool {
     value.starts_with('/')
         && value.len() <= 1024
-        && value.bytes().all(|byte| byte.is_ascii_graphic())
+        && value.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\'))
         && value.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// An address that a pod can ask: neither its own, nor everybody's, nor nobody's.
+fn is_server(address: std::net::IpAddr) -> bool {
+    !address.is_loopback() && !address.is_multicast() && !address.is_unspecified()
+}
+
+/// Of RFC 7518 3.1 what kube-apiserver takes (its `AllValidSigningAlgorithms`).
+fn is_signing_alg(name: &str) -> bool {
+    name.split_at_checked(2).is_some_and(|(kind, bits)| {
+        ["RS", "ES", "PS"].contains(&kind) && ["256", "384", "512"].contains(&bits)
+    })
 }
 
 fn is_cidr_pair(value: &str) -> bool {
@@ -169,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_rule_takes_what_it_says_and_nothing_else() {
-        let cases: [(Rule, &[&str], &[&str]); 14] = [
+        let cases: [(Rule, &[&str], &[&str]); 18] = [
             (
                 Rule::Port,
                 &["1", "6443", "65535"],
@@ -204,7 +238,35 @@ mod tests {
             (Rule::Number(8, 128), &["64"], &["/64", "7", "129"]),
             (Rule::UrlList, &["https://e1:2378,https://e2:2378"], &["http://e1:1", "https://e1", ""]),
             (Rule::AwsAccount, &["123456789012"], &["12345678901", "a23456789012"]),
-            (Rule::Path, &["/opt/crt/mine.pem"], &["opt", "/a/../b", "/a b", "/"]),
+            (Rule::Path, &["/opt/crt/mine.pem"], &["opt", "/a/../b", "/a b", "/", "/a\"b", "/a'b", "/a\\b"]),
+            (
+                Rule::Issuer,
+                &["https://o", "https://o:6443", "https://[::1]:1/realms/a%20b/"],
+                &["http://o", "o", "https://o/?a=b", "https://o#a", "https://u:p@o", "HTTPS://o"],
+            ),
+            (
+                Rule::AddressList,
+                &["10.96.0.10", "198.19.255.254,fdc6::ffff", "10.0.0.1,10.0.0.2,10.0.0.3"],
+                &[
+                    "a",
+                    "10.0.0.1,",
+                    "10.0.0.1, 10.0.0.2",
+                    "1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4",
+                    "127.0.0.53",
+                    "::",
+                    "ff02::1",
+                ],
+            ),
+            (
+                Rule::SigningAlgs,
+                &["RS256", "ES384,PS512", " RS256 , RS512 "],
+                &["HS256", "none", "rs256", "RS256,", "RS2560", "RS"],
+            ),
+            (
+                Rule::Claim,
+                &["email", "sub", "https://example.com/groups", "cognito:groups"],
+                &["a b", "a\"b", "a,b", "ü"],
+            ),
             (Rule::Ipv6, &["2001:db8::1", "fd00::1"], &["fe80::1", "::", "10.0.0.1"]),
             (Rule::Name, &["i-0a.b_c"], &["a b", "a\n", "..", "a/b"]),
             (Rule::SshKeys, &["ssh-ed25519 A x\n# c"], &["a\u{1b}[2J"]),

@@ -8,7 +8,7 @@ mod features;
 #[cfg(test)]
 mod tests;
 
-pub use features::{OidcCa, Registry, Telemetry};
+pub use features::{OidcCa, Registry, Telemetry, Wait};
 
 use crate::install::Image;
 use crate::keys::{self, Given, KEYS};
@@ -35,12 +35,23 @@ pub struct Settings {
     pub oidc_ca: OidcCa,
     /// Where logs go; none while telemetry is off or has nowhere to send to.
     pub telemetry: Option<Telemetry>,
-    /// The registry cache; none while it is off or has neither host name nor bucket.
+    /// The registry cache; none while it is off or lacks its host name or its bucket.
     pub registry: Option<Registry>,
+    /// What is off until a setting is given: it may come with the first delivery, which nobody takes in before the node is
+    /// configured.
+    pub waits: Vec<Wait>,
+    /// Names in user-data that are no settings and look like one.
+    pub slips: Vec<String>,
     values: BTreeMap<&'static str, String>,
 }
 
 impl Settings {
+    /// What is passed over, for whoever reads the journal.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.slips.iter().cloned().chain(self.waits.iter().map(Wait::note)).collect()
+    }
+
     /// The checked value of `key`, its default when it is not set, `""` when it has none. An unknown key has none.
     #[must_use]
     pub fn get(&self, key: &str) -> &str {
@@ -90,8 +101,12 @@ pub fn check(layers: &Layers, image: &Image, when: When) -> Result<Settings, Vec
     kinds(layers, image, &mut faults);
     let values: BTreeMap<&'static str, String> =
         KEYS.iter().map(|key| (key.name, layers.value(key.name).to_owned())).collect();
-    let registry = features::registry(layers, &mut faults);
-    let telemetry = features::telemetry(layers, &mut faults);
+    let mut waits = Vec::new();
+    if image.role == Role::ControlPlane && layers.value("NETSY_BUCKET").is_empty() {
+        waits.push(features::NETSY);
+    }
+    let registry = features::registry(layers, &mut waits);
+    let telemetry = features::telemetry(layers, &mut waits);
     let provider = Provider::of(layers.value("PROVIDER_KIND"));
     match provider {
         Some(provider) if faults.is_empty() => Ok(Settings {
@@ -104,6 +119,8 @@ pub fn check(layers: &Layers, image: &Image, when: When) -> Result<Settings, Vec
             oidc_ca: features::oidc_ca(layers),
             telemetry,
             registry,
+            waits,
+            slips: slips(layers),
             values,
         }),
         _ => Err(faults),
@@ -185,7 +202,6 @@ fn required(layers: &Layers, role: Role, when: When, faults: &mut Vec<Fault>) {
         if !aws {
             need("CLUSTER_ID", USER_DATA, "as this is a control plane", user);
         }
-        need("NETSY_BUCKET", MUTABLE, "as this is a control plane", "give it in a delivery, or in user-data");
     }
     let again = "it is written by the first run: remove bootstrap.done beside it, and run configure again";
     for key in
@@ -196,6 +212,16 @@ fn required(layers: &Layers, role: Role, when: When, faults: &mut Vec<Fault>) {
     if layers.detected.get("INSTANCE_IPV6").is_none() {
         faults.push(Fault::new(DETECTED, "wanted a line, it may be empty").key("INSTANCE_IPV6").hint(again));
     }
+}
+
+/// Names in user-data that are no settings and look like one; others are somebody else's.
+fn slips(layers: &Layers) -> Vec<String> {
+    let slips = layers.user_data.iter().filter(|(key, ..)| keys::find(key).is_none());
+    let told = slips.filter_map(|(key, _, line)| {
+        let meant = keys::closest(key)?;
+        Some(format!("{USER_DATA}:{line}: {key} is no setting: is `{meant}` meant?"))
+    });
+    told.collect()
 }
 
 /// A node is what its image is; user-data may repeat it, and nothing else.

@@ -68,6 +68,8 @@ pub struct Delivered {
     pub at: String,
     /// The number of the last one that was taken.
     pub generation: String,
+    /// Keys in its settings that this image does not know.
+    pub unknown: Vec<String>,
     /// Why the last one was refused, until one is taken.
     pub refused: String,
     /// Services that are still to be restarted.
@@ -83,6 +85,8 @@ pub struct Waiting {
     pub service: Service,
     /// Whether the settings want it; none while they cannot be told.
     pub on: Option<bool>,
+    /// The setting without which it is off.
+    pub setting: Option<&'static str>,
     /// Files that are not there or empty, without which its unit is passed over.
     pub missing: Vec<&'static str>,
 }
@@ -124,8 +128,14 @@ fn delivered(root: &Root) -> Option<Delivered> {
     let record = bootstrap::layer(root, RECORD).ok().flatten()?;
     let text = |key: &str| record.get(key).unwrap_or_default().to_owned();
     let list = |key: &str| text(key).split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    let (restart, failed) = (list("RESTART"), list("FAILED"));
-    Some(Delivered { at: text("AT"), generation: text("GENERATION"), refused: text("WHY"), restart, failed })
+    Some(Delivered {
+        at: text("AT"),
+        generation: text("GENERATION"),
+        unknown: list("UNKNOWN"),
+        refused: text("WHY"),
+        restart: list("RESTART"),
+        failed: list("FAILED"),
+    })
 }
 
 /// The part that needs settings. What stands in their way is part of the answer.
@@ -159,7 +169,9 @@ fn settled(root: &Root, image: &Image, status: &mut Status) -> Result<()> {
                 missing.push(*path);
             }
         }
-        status.services.push(Waiting { service, on, missing });
+        let waits = settings.iter().flat_map(|settings| &settings.waits);
+        let setting = waits.filter(|wait| wait.service == Some(service)).map(|wait| wait.key).next();
+        status.services.push(Waiting { service, on, setting, missing });
     }
     Ok(())
 }
@@ -169,6 +181,7 @@ fn settled(root: &Root, image: &Image, status: &mut Status) -> Result<()> {
 fn compare(root: &Root, inputs: &Inputs, settings: &Settings, status: &mut Status) -> Result<()> {
     let found = crate::found::read(root, settings.get("OIDC_CA_FILE"))?;
     let none = settings.get("KUBE_API_INTERNAL_LB_HOSTNAME").is_empty().then_some(&[][..]);
+    status.notes = settings.notes();
     let mut plan = crate::render::render(settings, &found, none).map_err(Refusal::input)?;
     status.notes.append(&mut plan.notes);
     if inputs.when == When::FirstRun {

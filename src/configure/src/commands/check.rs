@@ -71,8 +71,13 @@ pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Vec<Fa
         }
         layers.mutable = mutable;
         let image = Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:0".to_owned() };
-        if let Err(found) = crate::settings::check(&layers, &image, When::FirstRun) {
-            take(found);
+        match crate::settings::check(&layers, &image, When::FirstRun) {
+            Err(found) => take(found),
+            // live settings that were given are all that there will be
+            Ok(settings) if files.mutable.is_some() => {
+                take(settings.waits.iter().map(crate::settings::Wait::fault).collect());
+            }
+            Ok(_) => {}
         }
     }
     for fault in &mut faults {
@@ -88,18 +93,16 @@ pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Vec<Fa
 /// Live settings as a delivery and as the layer that they become. Where they are refused as a delivery, they are still
 /// read as a file, so that all the rest is told as well.
 fn live(bytes: &[u8], role: Role, take: &mut impl FnMut(Vec<Fault>)) -> (Delivery, Layer) {
-    match delivery::parse(bytes, MUTABLE, role, &Layer::default()) {
-        Ok(delivered) => {
-            let assignments =
-                delivered.iter().cloned().map(|(key, value, line)| Assignment { key, value, line });
-            let layer = Layer::new(assignments.collect());
-            (delivered, layer)
-        }
-        Err(found) => {
-            take(found);
-            (Delivery::new(), crate::envfile::read(bytes).map(Layer::new).unwrap_or_default())
-        }
+    let (delivered, faults) = delivery::read(bytes, MUTABLE, role, &Layer::default());
+    take(delivered.unknown.iter().map(|one| one.fault(MUTABLE)).collect());
+    if !faults.is_empty() {
+        take(faults);
+        return (Delivery::new(), crate::envfile::read(bytes).map(Layer::new).unwrap_or_default());
     }
+    let assignments =
+        delivered.settings.iter().cloned().map(|(key, value, line)| Assignment { key, value, line });
+    let layer = Layer::new(assignments.collect());
+    (delivered.settings, layer)
 }
 
 /// At most as much as a node reads, and a byte more.

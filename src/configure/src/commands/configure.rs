@@ -61,7 +61,7 @@ pub struct Prepared {
 /// Decides it, reading only; under the lock.
 pub fn prepare(root: &Root, image: &Image, inputs: &Inputs) -> Result<Prepared> {
     let settings = settings::check(&inputs.layers, image, inputs.when).map_err(Refusal::input)?;
-    let mut notes = Vec::new();
+    let mut notes = settings.notes();
     if inputs.when == When::FirstRun && inputs.asked.is_none() {
         ask(&settings)?;
     }

@@ -5,11 +5,14 @@
 
 use crate::bootstrap::{ADDRESSES, layer, parse_user_data, user_data};
 use crate::layers::Layers;
-use crate::names::{DEFAULTS, DETECT_FACTS};
-use crate::refusal::{Refusal, Result};
+use crate::names::{DEFAULTS, DETECT_FACTS, Role};
+use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
-use crate::rules::parse_host_port;
+use crate::rules::{Rule, parse_host_port};
 use std::path::PathBuf;
+
+/// The name whose addresses a worker writes down.
+const API: &str = "KUBE_API_INTERNAL_LB_HOSTNAME";
 
 /// Runs it.
 pub fn run(root: &Root) -> Result<()> {
@@ -32,8 +35,16 @@ pub fn run(root: &Root) -> Result<()> {
     let servers: Vec<_> =
         keys.into_iter().filter_map(|key| Some((key, parse_host_port(layers.value(key))?))).collect();
     crate::probe::servers(&servers)?;
-    let host = layers.value("KUBE_API_INTERNAL_LB_HOSTNAME");
-    let addresses = if host.is_empty() { Vec::new() } else { crate::probe::resolve(host) };
+    let host = layers.value(API);
+    let ask = image.role == Role::Worker && Rule::Host.holds(host);
+    let addresses = if ask { crate::probe::resolve(host) } else { Vec::new() };
+    if ask && addresses.is_empty() {
+        // a name may be known later, and this is who asks again
+        let place = layers.find(API).map_or(crate::names::MUTABLE, |found| found.place);
+        let fault = Fault::new(place, "wanted a name with an address").key(API);
+        let faults = vec![fault.hint("does this node's name server know it? it is asked again")];
+        return Err(Refusal { class: Class::Network, faults });
+    }
     let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     facts.set(ADDRESSES, &addresses.join(","));
     let text = facts.text().unwrap_or_default();

@@ -25,8 +25,8 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
     })?;
     let delivered = delivery::parse(&bytes, source, image.role, &defaults).map_err(Refusal::input)?;
     let present = layer(root, destination)?.unwrap_or_default();
-    allowed(root, source, &present, &delivered)?;
-    let merged = delivery::merge(&defaults, &present, &delivered);
+    allowed(root, source, &present, &delivered.settings)?;
+    let merged = delivery::merge(&defaults, &present, &delivered.settings);
     told_before(root, &image, destination, &merged)?;
     let text = merged.text().ok_or_else(|| {
         Fault::new(
@@ -41,7 +41,8 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
         plan.remove(source, None);
     }
     let applied = crate::apply::apply(root, &plan, &crate::accounts::Accounts::read(root)?.ids())?;
-    super::configure::report(&applied, &[]);
+    let notes: Vec<String> = delivered.unknown.iter().map(|one| one.note(source)).collect();
+    super::configure::report(&applied, &notes);
     Ok(())
 }
 

@@ -69,7 +69,9 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
         Err(refusal) if refusal.class != Class::Input => return Err(refusal),
         policy => policy,
     };
-    let merged = crate::receive::settings(image.role, &taken, &defaults, &inputs.layers, &policy, record);
+    let mut told = taken.notes.clone();
+    let merged =
+        crate::receive::settings(image.role, &taken, &defaults, &inputs.layers, &policy, record, &mut told);
     let merged = merged.unwrap_or_else(|found| {
         faults.extend(found);
         None
@@ -93,7 +95,7 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
     }
     let mut prepared = prepare(root, image, &inputs).map_err(without_lines)?;
     prepared.plan.files.append(&mut delivered.files);
-    prepared.notes.append(&mut taken.notes.clone());
+    prepared.notes.append(&mut told);
     prepared.notes.append(&mut delivered.notes);
     let mut services = apply::affected(root, &prepared.plan, &prepared.ids)?;
     let waiting = record.services("RESTART");

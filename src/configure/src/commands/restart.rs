@@ -68,6 +68,7 @@ pub fn is_on(service: Service, settings: &Settings) -> bool {
     match service {
         Service::FluentBit => settings.telemetry.is_some(),
         Service::Zot => settings.registry.is_some(),
+        Service::Netsy => !settings.get("NETSY_BUCKET").is_empty(),
         Service::Kube2iam => settings.provider == Provider::Aws,
         _ => true,
     }

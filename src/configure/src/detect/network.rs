@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 const LIMIT: usize = 1024 * 1024;
 
 /// The kernel's tables as text.
+#[derive(Default)]
 pub(super) struct Routes {
     ipv4: String,
     ipv6: String,
@@ -27,21 +28,33 @@ impl Routes {
         })
     }
 
-    /// The device of the default route with the lowest metric, of IPv4 before IPv6.
+    /// The device of the default route with the lowest metric, of IPv4 before IPv6; in a network that leads nowhere else
+    /// the device of the only global address, if it is the only one of its family.
     pub(super) fn device(&self) -> Option<String> {
-        default_ipv4(&self.ipv4).map(|(device, _)| device).or_else(|| default_ipv6(&self.ipv6))
+        let default = default_ipv4(&self.ipv4).map(|(device, _)| device).or_else(|| default_ipv6(&self.ipv6));
+        default
+            .or_else(|| only(local_ipv4(&self.ipv4, &self.local)).map(|(device, _)| device.to_owned()))
+            .or_else(|| only(global_ipv6(&self.addresses)).map(|(device, _)| device.to_owned()))
     }
 
     /// The address that packets to the default gateway leave `device` with.
     pub(super) fn ipv4(&self, device: &str) -> Option<String> {
-        let (by, gateway) = default_ipv4(&self.ipv4)?;
-        let chosen = if by == device { source(gateway) } else { None };
-        chosen.or_else(|| on_device(&self.ipv4, &self.local, device)).map(|address| address.to_string())
+        let gateway = default_ipv4(&self.ipv4).filter(|(by, _)| by == device).map(|(_, gateway)| gateway);
+        let own = || {
+            local_ipv4(&self.ipv4, &self.local)
+                .into_iter()
+                .find(|(by, _)| *by == device)
+                .map(|(_, address)| address)
+        };
+        gateway.and_then(source).or_else(own).map(|address| address.to_string())
     }
 
     /// The global address of `device`.
     pub(super) fn ipv6(&self, device: &str) -> Option<String> {
-        global_ipv6(&self.addresses, device).map(|address| address.to_string())
+        let own = global_ipv6(&self.addresses).into_iter().filter(|(by, _)| *by == device);
+        // the table's order is that of a hash: a choice of our own is the same each time; public before private (fc00::/7)
+        let chosen = own.min_by_key(|(_, address)| (address.segments()[0] & 0xfe00 == 0xfc00, *address));
+        chosen.map(|(_, address)| address.to_string())
     }
 }
 
@@ -98,19 +111,26 @@ fn source(gateway: Ipv4Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// A local address within one of the device's own networks, where no socket may be opened.
-fn on_device(routes: &str, trie: &str, device: &str) -> Option<Ipv4Addr> {
-    let networks: Vec<(u32, u32)> = routes
+/// The one entry of a list of one.
+fn only<T>(mut all: Vec<T>) -> Option<T> {
+    if all.len() == 1 { all.pop() } else { None }
+}
+
+/// The machine's own addresses and the devices in whose networks they are, without loopback and link-local ones: where
+/// no socket may be opened, and where there is no default route. `/proc/net/fib_trie` has addresses, `/proc/net/route`
+/// networks.
+fn local_ipv4<'a>(routes: &'a str, trie: &str) -> Vec<(&'a str, Ipv4Addr)> {
+    let networks: Vec<(&str, u32, u32)> = routes
         .lines()
         .skip(1)
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let [by, destination, _, _, _, _, _, mask, ..] = fields.as_slice() else { return None };
             let mask = hex(mask).filter(|mask| *mask != 0)?;
-            (*by == device).then_some((hex(destination)?, mask))
+            Some((*by, hex(destination)?, mask))
         })
         .collect();
-    let mut last = None;
+    let (mut last, mut out) = (None, Vec::new());
     for line in trie.lines().map(str::trim) {
         if let Some(address) = line.strip_prefix("|-- ") {
             last = address.parse::<Ipv4Addr>().ok();
@@ -118,26 +138,30 @@ fn on_device(routes: &str, trie: &str, device: &str) -> Option<Ipv4Addr> {
             && let Some(address) = last
         {
             let bits = u32::from_ne_bytes(address.octets());
-            if !address.is_loopback() && networks.iter().any(|(network, mask)| bits & mask == *network) {
-                return Some(address);
+            let within = networks.iter().find(|(_, network, mask)| bits & mask == *network);
+            if let Some((device, ..)) = within.filter(|_| !address.is_loopback() && !address.is_link_local())
+            {
+                out.push((*device, address));
             }
         }
     }
-    None
+    // the local table and the main one may share a trie, which then is there twice
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 /// `/proc/net/if_inet6`: address, index, length, scope (00 is global), flags, device.
-fn global_ipv6(table: &str, device: &str) -> Option<Ipv6Addr> {
+fn global_ipv6(table: &str) -> Vec<(&str, Ipv6Addr)> {
     // temporary, duplicate, deprecated, tentative (linux/if_addr.h)
     const UNFIT: u32 = 0x01 | 0x08 | 0x20 | 0x40;
     let all = table.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [address, _, _, scope, flags, by] = fields.as_slice() else { return None };
-        let fit = *by == device && *scope == "00" && hex(flags).is_some_and(|flags| flags & UNFIT == 0);
-        if fit { u128::from_str_radix(address, 16).ok().map(Ipv6Addr::from) } else { None }
+        let fit = *scope == "00" && hex(flags).is_some_and(|flags| flags & UNFIT == 0);
+        if fit { Some((*by, Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?))) } else { None }
     });
-    // the table's order is that of a hash: a choice of our own is the same each time; public before private (fc00::/7)
-    all.min_by_key(|address| (address.segments()[0] & 0xfe00 == 0xfc00, *address))
+    all.collect()
 }
 
 /// The host's name without its domain.
@@ -181,13 +205,15 @@ fn search(resolv: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{canonical, default_ipv4, default_ipv6, global_ipv6, on_device, search};
+    use super::{Routes, canonical, default_ipv4, default_ipv6, local_ipv4, search};
     use std::net::Ipv4Addr;
 
     const ROUTES: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
         ens4\t00000000\t0103000A\t0003\t0\t0\t200\t00000000\t0\t0\t0\n\
         ens3\t00000000\t0202000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
         ens3\t0002000A\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n";
+
+    const TRIE: &str = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.0.2.0\n        /24 link UNICAST\n     |-- 10.0.2.15\n        /32 host LOCAL\n     |-- 127.0.0.1\n        /32 host LOCAL\n";
 
     #[test]
     fn the_default_route_of_the_lowest_metric_wins() {
@@ -200,21 +226,47 @@ mod tests {
 
     #[test]
     fn an_address_of_the_device_is_found_without_a_socket() {
-        let trie = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.0.2.0\n        /24 link UNICAST\n     |-- 10.0.2.15\n        /32 host LOCAL\n     |-- 127.0.0.1\n        /32 host LOCAL\n";
-        assert_eq!(on_device(ROUTES, trie, "ens3"), Some(Ipv4Addr::new(10, 0, 2, 15)));
-        assert_eq!(on_device(ROUTES, trie, "ens4"), None);
+        assert_eq!(local_ipv4(ROUTES, TRIE), [("ens3", Ipv4Addr::new(10, 0, 2, 15))]);
+        let routes = Routes { ipv4: ROUTES.to_owned(), local: TRIE.to_owned(), ..Routes::default() };
+        assert_eq!(routes.ipv4("ens4"), None);
     }
 
     #[test]
     fn an_ipv6_address_is_global_and_settled() {
-        let table = "fe800000000000000000000000000001 02 40 20 80     ens3\n\
+        let addresses = "fe800000000000000000000000000001 02 40 20 80     ens3\n\
             20010db8000000000000000000000016 02 40 00 40     ens3\n\
             20010db8000000000000000000000015 02 40 00 80     ens3\n";
-        assert_eq!(
-            global_ipv6(table, "ens3").map(|address| address.to_string()).as_deref(),
-            Some("2001:db8::15")
-        );
-        assert_eq!(global_ipv6(table, "ens4"), None);
+        let routes = Routes { addresses: addresses.to_owned(), ..Routes::default() };
+        assert_eq!(routes.ipv6("ens3").as_deref(), Some("2001:db8::15"));
+        assert_eq!(routes.ipv6("ens4"), None);
+    }
+
+    #[test]
+    fn without_a_default_route_the_only_address_counts_and_two_are_a_doubt() {
+        let line = |device: &str, network: &str| {
+            format!("{device}\t{network}\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n")
+        };
+        let ipv4 = format!("Iface\n{}", line("ens3", "0002000A"));
+        let one = Routes { ipv4: ipv4.clone(), local: TRIE.to_owned(), ..Routes::default() };
+        assert_eq!(one.device().as_deref(), Some("ens3"));
+        assert_eq!(one.ipv4("ens3").as_deref(), Some("10.0.2.15"));
+        let second = "     |-- 10.0.3.15\n        /32 host LOCAL\n";
+        let two = Routes {
+            ipv4: ipv4 + &line("ens4", "0003000A"),
+            local: format!("{TRIE}{second}"),
+            ..Routes::default()
+        };
+        assert_eq!(two.device(), None);
+        let link_local = Routes {
+            ipv4: format!("Iface\n{}", line("ens3", "00FEA9")),
+            local: "     |-- 169.254.0.9\n        /32 host LOCAL\n".to_owned(),
+            ..Routes::default()
+        };
+        assert_eq!(link_local.device(), None);
+        let addresses = "00000000000000000000000000000001 01 80 10 80 lo\nfd000000000000000000000000000015 02 40 00 80 ens3\n";
+        let v6 = Routes { addresses: addresses.to_owned(), ..Routes::default() };
+        assert_eq!(v6.device().as_deref(), Some("ens3"));
+        assert_eq!(v6.ipv6("ens3").as_deref(), Some("fd00::15"));
     }
 
     #[test]

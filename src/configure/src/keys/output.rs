@@ -11,6 +11,8 @@ pub enum Output {
     NstanceCa,
     /// `/opt/env/kubelet.env`
     KubeletEnv,
+    /// `/opt/kubelet/etc/kubelet.conf.d/10-settings.conf`
+    KubeletConfig,
     /// `/opt/env/kube-apiserver.env`
     KubeApiserverEnv,
     /// `/opt/env/kube-controller-manager.env`
@@ -53,10 +55,11 @@ pub enum Output {
 
 impl Output {
     /// All that settings reach.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NstanceAgentEnv,
         Self::NstanceCa,
         Self::KubeletEnv,
+        Self::KubeletConfig,
         Self::KubeApiserverEnv,
         Self::KubeControllerManagerEnv,
         Self::NetsyEnv,
@@ -84,6 +87,7 @@ impl Output {
             Self::NstanceAgentEnv => "/opt/env/nstance-agent.env",
             Self::NstanceCa => "/opt/nstance-agent/identity/ca.crt",
             Self::KubeletEnv => "/opt/env/kubelet.env",
+            Self::KubeletConfig => "/opt/kubelet/etc/kubelet.conf.d/10-settings.conf",
             Self::KubeApiserverEnv => "/opt/env/kube-apiserver.env",
             Self::KubeControllerManagerEnv => "/opt/env/kube-controller-manager.env",
             Self::NetsyEnv => "/opt/env/netsy.env",
@@ -111,7 +115,7 @@ impl Output {
     pub fn services(self) -> &'static [Service] {
         match self {
             Self::NstanceAgentEnv | Self::NstanceCa => &[Service::NstanceAgent],
-            Self::KubeletEnv | Self::KubeletKubeconfig => &[Service::Kubelet],
+            Self::KubeletEnv | Self::KubeletConfig | Self::KubeletKubeconfig => &[Service::Kubelet],
             Self::KubeApiserverEnv | Self::OidcCa => &[Service::KubeApiserver],
             Self::KubeControllerManagerEnv | Self::KubeControllerManagerKubeconfig => {
                 &[Service::KubeControllerManager]

@@ -5,6 +5,7 @@
 //! | `AT` | when this record last changed, RFC 3339 |
 //! | `DELIVERY` | the name (SHA-512, first half) of the delivery last taken |
 //! | `MUTABLE` | the same of the `mutable.env` last merged: the same again is not merged again, whatever its time |
+//! | `UNKNOWN` | keys in it that are no settings of this image, the first sixteen |
 //! | `GENERATION` | its number, when its sender numbers them |
 //! | `REFUSED` | the same of the last delivery and its refusal, until one is taken |
 //! | `WHY` | the first fault of that refusal |
@@ -16,6 +17,7 @@
 //! [`envfile`]: crate::envfile
 
 use crate::accounts::Ids;
+use crate::delivery::Unknown;
 use crate::layers::Layer;
 use crate::plan::Plan;
 use crate::refusal::{Class, Result};
@@ -25,6 +27,9 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 pub use crate::names::RECEIVED as RECORD;
+
+/// How many keys that are no settings are remembered and told.
+pub const UNKNOWN: usize = 16;
 
 /// The record.
 #[derive(Clone, Default)]
@@ -67,6 +72,14 @@ impl Record {
     pub fn set_services(&mut self, key: &str, services: &BTreeSet<Service>) {
         let names: Vec<&str> = services.iter().map(|service| service.unit()).collect();
         self.set(key, &names.join(","));
+    }
+
+    /// Remembers keys that are no settings.
+    pub fn set_unknown(&mut self, unknown: &[Unknown]) {
+        let mut names: Vec<&str> = unknown.iter().take(UNKNOWN).map(|one| one.key.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        self.set("UNKNOWN", &names.join(","));
     }
 
     /// Whether `root` has just this one: nobody has taken a delivery since it was put there.

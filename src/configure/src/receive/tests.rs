@@ -226,16 +226,16 @@ fn delivered(text: &str, record: &mut Record) -> Result<Option<Layer>, String> {
     let present = Layer::of([("OIDC_ISSUER".to_owned(), "https://present".to_owned())]);
     let present = Layers { mutable: present, ..Layers::default() };
     let policy = crate::policy::parse(b"endpoints = \"user-data\"\n", "policy").expect("a policy");
-    settings(ControlPlane, &taken, &defaults, &present, &Ok(policy), record)
+    settings(ControlPlane, &taken, &defaults, &present, &Ok(policy), record, &mut Vec::new())
         .map_err(|faults| faults[0].to_string())
 }
 
 #[test]
 fn l01_one_bad_line_among_thirty_refuses_all_and_never_says_the_value() {
     let mut text: String = (0..30).map(|_| "KUBE_LOG_LEVEL='4'\n").collect();
-    text.push_str("NOPE='hunter2'\n");
+    text.push_str("PATH='hunter2'\n");
     let said = delivered(&text, &mut Record::default()).err().expect("a refusal");
-    assert!(said.contains("mutable.env:31: NOPE") && !said.contains("hunter2"), "{said}");
+    assert!(said.contains("mutable.env:31: PATH") && !said.contains("hunter2"), "{said}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub const SOCKET: &str = "/run/containerd/containerd.sock";
 /// Mode, user, group, path; above before below.
 type Row = (u32, &'static str, &'static str, &'static str);
 
-const WORKER: [Row; 36] = [
+const WORKER: [Row; 37] = [
     (0o750, "root", "podplane", "/opt"),
     (0o755, "root", "root", "/etc/containerd"),
     (0o755, "root", "root", "/etc/containerd/certs.d"),
@@ -48,6 +48,7 @@ const WORKER: [Row; 36] = [
     (0o750, "kubelet", "kubelet", "/var/log/containers"),
     (0o750, "kubelet", "kubelet", "/var/log/pods"),
     (0o755, "root", "root", "/opt/kubelet/etc"),
+    (0o755, "root", "root", "/opt/kubelet/etc/kubelet.conf.d"),
 ];
 
 const CONTROL_PLANE: [Row; 10] = [

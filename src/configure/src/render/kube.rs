@@ -2,6 +2,7 @@
 
 use super::env::EnvFile;
 use crate::found::{Found, KUBECONFIGS};
+use crate::json::quote;
 use crate::keys::Output;
 use crate::names::Role;
 use crate::plan::Plan;
@@ -62,6 +63,19 @@ fn kubelet(settings: &Settings, plan: &mut Plan) {
     let flag = if labels.is_empty() { String::new() } else { format!("--node-labels={}", labels.join(",")) };
     env.put("KUBELET_NODE_LABELS_FLAG", &flag);
     env.plan(plan, "kubelet", "root", Output::KubeletEnv);
+    kubelet_config(settings, plan);
+}
+
+/// What of kubelet's configuration is a setting: a file of its own, which kubelet lays over the image's
+/// (kubernetes.io/docs/tasks/administer-cluster/kubelet-config-file, `--config-dir`).
+fn kubelet_config(settings: &Settings, plan: &mut Plan) {
+    let servers: Vec<String> = settings.get("KUBE_CLUSTER_DNS").split(',').map(quote).collect();
+    let text = format!(
+        "# written by configure\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nclusterDNS: [{}]\n",
+        servers.join(", ")
+    );
+    let (path, own) = (Output::KubeletConfig.path(), ("root", "root"));
+    plan.file(path, 0o644, own, text.into_bytes(), Some(Output::KubeletConfig));
 }
 
 /// At most 63 letters, digits, `.`, `_`, `-`, with a letter or digit at both ends
@@ -122,18 +136,42 @@ fn api_server(settings: &Settings, oidc_ca: &str, plan: &mut Plan) {
         env.put(key, settings.get(key));
     }
     env.put("OIDC_CA_FILE", oidc_ca);
-    // a client without an issuer is refused by the server
-    env.put(
-        "KUBE_API_OIDC_CLIENT_ID",
-        if settings.get("OIDC_ISSUER").is_empty() { "" } else { settings.get("CLUSTER_ID") },
-    );
+    let issuer = settings.get("OIDC_ISSUER");
+    env.put("KUBE_API_OIDC_CLIENT_ID", if issuer.is_empty() { "" } else { settings.get("CLUSTER_ID") });
+    env.put("KUBE_API_OIDC_FLAGS", &oidc_flags(settings, oidc_ca));
     let host = settings.get_or("KUBE_API_PUBLIC_HOSTNAME", "kube-apiserver.podplane.internal");
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let public = format!("https://{host}");
     let issuer = settings.get_or("KUBE_SERVICE_ACCOUNT_ISSUER", &public);
     env.put("KUBE_SERVICE_ACCOUNT_ISSUER", issuer);
-    env.put("KUBE_SERVICE_ACCOUNT_JWKS_URI", &format!("{public}/openid/v1/jwks"));
+    // where the issuer is, the keys are: by its own name and port
+    let keys = format!("{}/openid/v1/jwks", issuer.trim_end_matches('/'));
+    env.put("KUBE_SERVICE_ACCOUNT_JWKS_URI", &keys);
     env.plan(plan, "kube-apiserver", "kube-apiserver", Output::KubeApiserverEnv);
+}
+
+/// The server takes all flags about OpenID Connect or none: one that is given, even empty, wants an issuer and a client.
+/// systemd splits them into words; no rule of these settings lets a blank or a quote through.
+fn oidc_flags(settings: &Settings, oidc_ca: &str) -> String {
+    let issuer = settings.get("OIDC_ISSUER");
+    if issuer.is_empty() {
+        return String::new();
+    }
+    let algs = settings.get("OIDC_SIGNING_ALGS").replace(' ', "");
+    let mut flags = vec![
+        format!("--oidc-issuer-url={issuer}"),
+        format!("--oidc-client-id={}", settings.get("CLUSTER_ID")),
+        format!("--oidc-signing-algs={algs}"),
+        format!("--oidc-username-claim={}", settings.get("OIDC_USERNAME_CLAIM")),
+        // `-` is none for any claim; an empty one is none for `email` only, and the issuer for all others
+        "--oidc-username-prefix=-".to_owned(),
+        format!("--oidc-groups-claim={}", settings.get("OIDC_GROUPS_CLAIM")),
+        "--oidc-groups-prefix=".to_owned(),
+    ];
+    if !oidc_ca.is_empty() {
+        flags.push(format!("--oidc-ca-file={oidc_ca}"));
+    }
+    flags.join(" ")
 }
 
 fn controller_manager(settings: &Settings, plan: &mut Plan) {
@@ -172,33 +210,62 @@ fn kubeconfigs(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut
         match with_port(text, settings.get("KUBE_API_PORT")) {
             Some(text) => plan.file(path, 0o644, ("root", "root"), text.into_bytes(), Some(output)),
             None => faults.push(
-                Fault::new(path, "wanted one line `server: https://localhost:PORT`")
+                Fault::new(path, "wanted one line `server: https://HOST:PORT`")
                     .hint("the image brings it: bake it again"),
             ),
         }
     }
 }
 
-/// `text` with `port` in its one line `server: https://localhost…`.
+/// `text` with `port` in its one line `server: https://HOST…`; the host is the image's.
 fn with_port(text: &str, port: &str) -> Option<String> {
-    const SERVER: &str = "server: https://localhost";
+    const SERVER: &str = "server: https://";
     let mut lines = 0;
     let mut out = String::with_capacity(text.len() + 8);
     for line in text.lines() {
         match line.split_once(SERVER) {
-            Some((before, after))
-                if before.trim().is_empty()
-                    && after.trim_start_matches(':').bytes().all(|b| b.is_ascii_digit()) =>
-            {
+            Some((before, server)) if before.trim().is_empty() => {
+                let host = host(server.trim_end())?;
                 lines += 1;
-                out.push_str(before);
-                out.push_str(SERVER);
-                out.push(':');
-                out.push_str(port);
+                out.extend([before, SERVER, host, ":", port]);
             }
             _ => out.push_str(line),
         }
         out.push('\n');
     }
     (lines == 1).then_some(out)
+}
+
+/// The host of `HOST` or `HOST:PORT`, as it is written.
+fn host(server: &str) -> Option<&str> {
+    let end = crate::rules::parse_endpoint(server, true).filter(|endpoint| endpoint.path.is_empty())?;
+    let digits = end.port.map_or(0, |_| server.len() - server.rfind(':').unwrap_or(server.len()));
+    server.get(..server.len() - digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_port;
+
+    #[test]
+    fn only_the_port_of_the_one_server_changes() {
+        for (server, wanted) in [
+            ("https://localhost:6443", "https://localhost:7443"),
+            ("https://localhost", "https://localhost:7443"),
+            (
+                "https://kube-apiserver.podplane.internal:6443",
+                "https://kube-apiserver.podplane.internal:7443",
+            ),
+            ("https://[fd00::1]:6443", "https://[fd00::1]:7443"),
+            ("https://[fd00::1]", "https://[fd00::1]:7443"),
+        ] {
+            let text = |server| format!("clusters:\n- cluster:\n    server: {server}\nuser: x\n");
+            assert_eq!(with_port(&text(server), "7443"), Some(text(wanted)));
+        }
+        for text in
+            ["", "server: https://a\nserver: https://b\n", "server: https://a b\n", "server: https://a/x\n"]
+        {
+            assert_eq!(with_port(text, "7443"), None, "{text:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! netsy, the key-value store of the control plane: its environment and its cluster file.
+//! netsy, the key-value store of the control plane: its environment and its cluster file, as soon as there is a bucket.
 
 use super::env::EnvFile;
 use crate::json::quote;
@@ -7,9 +7,17 @@ use crate::names::{Provider, Role};
 use crate::plan::Plan;
 use crate::settings::Settings;
 
-/// Plans them on a control plane.
+const ENV: &str = "/opt/env/netsy.env";
+const CLUSTER: &str = "/opt/netsy/etc/cluster.jsonc";
+
+/// Plans them on a control plane, or their removal.
 pub(super) fn render(settings: &Settings, plan: &mut Plan) {
     if settings.role != Role::ControlPlane {
+        return;
+    }
+    if settings.get("NETSY_BUCKET").is_empty() {
+        plan.remove(ENV, Some(Output::NetsyEnv));
+        plan.remove(CLUSTER, Some(Output::NetsyCluster));
         return;
     }
     let (id, address) = (settings.get("INSTANCE_ID"), settings.get("INSTANCE_IPV4"));
@@ -60,13 +68,7 @@ pub(super) fn render(settings: &Settings, plan: &mut Plan) {
     }
     env.plan(plan, "netsy", "netsy", Output::NetsyEnv);
     let cluster = cluster(settings);
-    plan.file(
-        "/opt/netsy/etc/cluster.jsonc",
-        0o640,
-        ("root", "netsy"),
-        cluster.into_bytes(),
-        Some(Output::NetsyCluster),
-    );
+    plan.file(CLUSTER, 0o640, ("root", "netsy"), cluster.into_bytes(), Some(Output::NetsyCluster));
 }
 
 fn cluster(settings: &Settings) -> String {

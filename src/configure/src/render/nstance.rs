@@ -29,14 +29,18 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
         ("NSTANCE_INSTANCE_FQDN", settings.get("INSTANCE_FQDN")),
         ("NSTANCE_INSTANCE_IPV4", settings.get("INSTANCE_IPV4")),
         ("NSTANCE_INSTANCE_IPV6", settings.get("INSTANCE_IPV6")),
+        // the same by the names of older and of newer agents
         ("NSTANCE_METRICS_INTERVAL", "60s"),
+        ("NSTANCE_REPORT_INTERVAL", "60s"),
         ("NSTANCE_SPOT_POLL_INTERVAL", "2s"),
     ]);
     env.plan(plan, "nstance-agent", USER, Output::NstanceAgentEnv);
     if let Some(pem) = &settings.nstance_ca {
         plan.file(&format!("{IDENTITY}/ca.crt"), 0o600, (USER, USER), pem.clone(), Some(Output::NstanceCa));
     }
-    if !found.identity.iter().any(|name| name != "ca.crt" && !name.starts_with('.')) {
+    let is_other =
+        |name: &String| !["ca.crt", "config.hash"].contains(&name.as_str()) && !name.starts_with('.');
+    if !found.identity.iter().any(is_other) {
         let rule = "wanted the nonce `nonce.jwt` or the identity that the agent made of it, got neither";
         faults.push(
             Fault::new(IDENTITY, rule)

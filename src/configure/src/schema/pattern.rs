@@ -16,6 +16,10 @@ const HOST: &str =
 const V6: &str = "[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*";
 const PORT: &str = "0*[1-9][0-9]{0,4}";
 const OCTET: &str = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+const ADDRESS: &str = "[0-9A-Fa-f:.]+";
+const ALG: &str = "(?:RS|ES|PS)(?:256|384|512)";
+/// What is printed in ASCII, without quotes, `\`, `.` and `/`.
+const PART: &str = "!#-&(-,0-\\[\\]-~-";
 const CIDR: &str = "[0-9A-Fa-f:.]+/(?:0|[1-9][0-9]{0,2})";
 
 /// The pattern of `rule`; an empty value always means "not set", and matches.
@@ -52,13 +56,17 @@ fn inner(rule: Rule, form: Form) -> String {
         (Rule::Host, _) => format!("{HOST}|{V6}"),
         (Rule::HostPort, _) => format!("{authority}:{PORT}"),
         (Rule::Url, _) => format!("https?://{rest}"),
+        (Rule::Issuer, _) => format!("https://{authority}(?::{PORT})?(?:/{behind}*)?"),
         (Rule::Endpoint, _) => format!("(?:[Hh][Tt][Tt][Pp][Ss]?://)?{rest}"),
         (Rule::UrlList, _) => format!("{server}(?:,{server})*"),
         (Rule::CidrPair, _) => format!("{CIDR}(?:,{CIDR})?"),
+        (Rule::AddressList, _) => format!("{ADDRESS}(?:,{ADDRESS}){{0,2}}"),
+        (Rule::SigningAlgs, _) => format!(" *{ALG} *(?:, *{ALG} *)*"),
+        (Rule::Claim, _) => "[A-Za-z0-9._:/@-]{1,253}".to_owned(),
         (Rule::NameList, _) => "[A-Za-z0-9, \\t._@:-]+".to_owned(),
         (Rule::Certificates, _) => "[A-Za-z0-9+/= \\t\\n\\f\\r]+".to_owned(),
         // no part is `.` or `..`
-        (Rule::Path, _) => "(?:/(?:[!-,0-~-]|[.][!-,0-~-]|[.][.][!-.0-~])[!-.0-~]*)+".to_owned(),
+        (Rule::Path, _) => format!("(?:/(?:[{PART}]|[.][{PART}]|[.][.][.{PART}])[.{PART}]*)+"),
         (Rule::Provider, _) => "local|aws|google|proxmox".to_owned(),
         (Rule::AwsAccount, _) => "[0-9]{12}".to_owned(),
         (Rule::Ipv4, _) => format!("(?:{OCTET}[.]){{3}}{OCTET}"),

@@ -9,7 +9,7 @@ use crate::rules::Rule;
 use regex::Regex;
 
 /// Rules whose pattern is exactly the rule.
-const EXACT: [Rule; 13] = [
+const EXACT: [Rule; 15] = [
     Rule::Line,
     Rule::Name,
     Rule::Bool,
@@ -18,6 +18,8 @@ const EXACT: [Rule; 13] = [
     Rule::Number(0, 10),
     Rule::Hostname,
     Rule::NameList,
+    Rule::SigningAlgs,
+    Rule::Claim,
     Rule::SshKeys,
     Rule::Path,
     Rule::Provider,
@@ -25,10 +27,12 @@ const EXACT: [Rule; 13] = [
     Rule::Ipv4,
 ];
 /// Rules whose pattern takes more.
-const WIDER: [Rule; 8] = [
+const WIDER: [Rule; 10] = [
     Rule::Host,
     Rule::HostPort,
     Rule::Url,
+    Rule::Issuer,
+    Rule::AddressList,
     Rule::Endpoint,
     Rule::UrlList,
     Rule::CidrPair,
@@ -104,6 +108,15 @@ const VALUES: &[&str] = &[
     "ssh, cron@x:1",
     "ssh-ed25519 AAAA me@x\nssh-rsa BBBB",
     "/opt/crt/mine.pem",
+    "/opt/a\"b",
+    "/opt/a]b^_`{|}~",
+    "RS256",
+    "ES384 , PS512",
+    "HS256",
+    "198.19.255.254,fdc6::ffff",
+    "https://o:6443/realms/a%20b",
+    "https://o/?a=b",
+    "cognito:groups",
     "/a/../b",
     "/a/./b",
     "/a/.b/..c/...",
@@ -160,7 +173,7 @@ fn a_pattern_of_a_delivery_takes_what_a_delivery_takes() {
             let text = format!("{}=\"{value}\"\n", key.name);
             let taken = delivery::parse(text.as_bytes(), "x", Role::ControlPlane, &Layer::default());
             // as it was read: a delivery has a form of its own for quotes and lines
-            for (_, value, _) in taken.unwrap_or_default() {
+            for (_, value, _) in taken.unwrap_or_default().settings {
                 assert!(pattern.is_match(&value), "a delivery takes {value:?} for {}", key.name);
             }
         }

@@ -4,6 +4,7 @@ use crate::layers::Layers;
 use crate::names::MUTABLE;
 use crate::refusal::Fault;
 use crate::rules::{Endpoint, parse_endpoint};
+use crate::services::Service;
 
 /// Where logs go.
 pub struct Telemetry {
@@ -23,6 +24,60 @@ pub struct Registry {
     pub hostname: String,
 }
 
+/// A part of a node that is off until a setting is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// The setting.
+    pub key: &'static str,
+    /// Why it is needed.
+    because: &'static str,
+    /// What is off, for people.
+    part: &'static str,
+    /// What is off, when it is a whole service.
+    pub service: Option<Service>,
+    hint: &'static str,
+}
+
+impl Wait {
+    /// What a node says of it.
+    #[must_use]
+    pub fn note(&self) -> String {
+        format!("{} is not given, {}: {} is off until it is", self.key, self.because, self.part)
+    }
+
+    /// What the author of settings that are meant to be complete is told.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let rule = format!("wanted a value, {}", self.because);
+        Fault::new(MUTABLE, rule).key(self.key).hint(self.hint)
+    }
+}
+
+/// A control plane without a bucket.
+pub(super) const NETSY: Wait = Wait {
+    key: "NETSY_BUCKET",
+    because: "as this is a control plane",
+    part: "netsy",
+    service: Some(Service::Netsy),
+    hint: "give it in a delivery, or in user-data",
+};
+
+const fn registry_lacks(key: &'static str, because: &'static str) -> Wait {
+    let hint = "give both, or set REGISTRY_ENABLED to false";
+    Wait { key, because, part: "the registry cache", service: Some(Service::Zot), hint }
+}
+
+const fn telemetry_lacks(key: &'static str) -> Wait {
+    let because = "as its other half is";
+    Wait {
+        key,
+        because,
+        part: "sending logs to TELEMETRY_S3_BUCKET",
+        service: None,
+        hint: "give both halves, or none",
+    }
+}
+
 /// The issuer's authority.
 #[derive(PartialEq, Eq)]
 pub enum OidcCa {
@@ -34,43 +89,41 @@ pub enum OidcCa {
     File(String),
 }
 
-/// On when it is not switched off and has a host name and a bucket. An image without either is not configured yet, and
-/// boots; one without the other is a mistake.
-pub(super) fn registry(layers: &Layers, faults: &mut Vec<Fault>) -> Option<Registry> {
+/// On when it is not switched off and has a host name and a bucket: either may come later than the other.
+pub(super) fn registry(layers: &Layers, waits: &mut Vec<Wait>) -> Option<Registry> {
     if layers.value("REGISTRY_ENABLED") == "false" {
         return None;
     }
-    let (hostname, bucket) = (layers.value("REGISTRY_HOSTNAME"), layers.value("REGISTRY_BUCKET"));
-    let mut need = |key: &str, other: &str| {
-        let rule = format!("wanted a value, as {other} is given");
-        faults.push(Fault::new(MUTABLE, rule).key(key).hint("give both, or set REGISTRY_ENABLED to false"));
-    };
-    match (hostname, bucket) {
-        ("", "") => return None,
-        ("", _) => need("REGISTRY_HOSTNAME", "REGISTRY_BUCKET"),
-        (_, "") => need("REGISTRY_BUCKET", "REGISTRY_HOSTNAME"),
-        _ => {}
+    match (layers.value("REGISTRY_HOSTNAME"), layers.value("REGISTRY_BUCKET")) {
+        ("", "") => None,
+        ("", _) => {
+            waits.push(registry_lacks("REGISTRY_HOSTNAME", "as REGISTRY_BUCKET is"));
+            None
+        }
+        (_, "") => {
+            waits.push(registry_lacks("REGISTRY_BUCKET", "as REGISTRY_HOSTNAME is"));
+            None
+        }
+        (hostname, _) => Some(Registry { hostname: hostname.to_owned() }),
     }
-    Some(Registry { hostname: hostname.to_owned() })
 }
 
-/// On when it is not switched off and has somewhere to send to.
-pub(super) fn telemetry(layers: &Layers, faults: &mut Vec<Fault>) -> Option<Telemetry> {
+/// On when it is not switched off and has somewhere to send to. A bucket with half a key is nowhere yet.
+pub(super) fn telemetry(layers: &Layers, waits: &mut Vec<Wait>) -> Option<Telemetry> {
     if layers.value("TELEMETRY_ENABLED") == "false" {
         return None;
     }
-    let s3 = !layers.value("TELEMETRY_S3_BUCKET").is_empty();
+    let mut s3 = !layers.value("TELEMETRY_S3_BUCKET").is_empty();
+    let halves = ["TELEMETRY_S3_ACCESS_KEY_ID", "TELEMETRY_S3_SECRET_ACCESS_KEY"];
+    let lacking = halves.into_iter().find(|key| layers.value(key).is_empty());
+    let given = halves.into_iter().any(|key| !layers.value(key).is_empty());
+    if let (true, true, Some(key)) = (s3, given, lacking) {
+        waits.push(telemetry_lacks(key));
+        s3 = false;
+    }
     let otlp = parse_endpoint(layers.value("TELEMETRY_OTLP_ENDPOINT"), false);
     if !s3 && otlp.is_none() {
         return None;
-    }
-    let half = (
-        layers.value("TELEMETRY_S3_ACCESS_KEY_ID").is_empty(),
-        layers.value("TELEMETRY_S3_SECRET_ACCESS_KEY").is_empty(),
-    );
-    if s3 && half.0 != half.1 {
-        let key = if half.0 { "TELEMETRY_S3_ACCESS_KEY_ID" } else { "TELEMETRY_S3_SECRET_ACCESS_KEY" };
-        faults.push(Fault::new(MUTABLE, "wanted a value, as its other half is given").key(key));
     }
     let services = layers
         .value("TELEMETRY_LOG_SERVICES")

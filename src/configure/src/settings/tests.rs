@@ -49,13 +49,12 @@ fn the_live_value_wins_unless_it_is_empty() {
 fn every_fault_is_told_at_once_with_place_line_and_key_and_never_the_value() {
     let given = layers("AWS_ACCOUNT_ID='s3cr3t one'\n", "KUBE_API_PORT='s3cr3t'\nTELEMETRY_ENABLED=s3cr3t\n");
     let told = faults(&given, Role::ControlPlane);
-    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!(told.len(), 3, "{told:?}");
     assert!(told.iter().all(|fault| !fault.contains("s3cr3t")), "{told:?}");
     for wanted in [
         "/opt/podplane/etc/user-data.env:6: AWS_ACCOUNT_ID: wanted twelve digits",
         "/opt/podplane/etc/mutable.env:1: KUBE_API_PORT: wanted a port from 1 to 65535",
         "/opt/podplane/etc/mutable.env:2: TELEMETRY_ENABLED: wanted `true` or `false`",
-        "/opt/podplane/etc/mutable.env: NETSY_BUCKET: wanted a value, as this is a control plane",
     ] {
         assert!(told.iter().any(|fault| fault == wanted), "{wanted}: {told:?}");
     }
@@ -88,15 +87,50 @@ fn a_setting_of_user_data_is_refused_live() {
     assert!(told[0].contains("mutable.env:1: CLUSTER_ID: wanted a setting that may change live"), "{told:?}");
 }
 
+/// What waits with these settings: keys.
+fn waits(given: &str, role: Role) -> Vec<&'static str> {
+    let checked = checked(&layers("", given), role);
+    checked.unwrap_or_else(|faults| panic!("{faults:?}")).waits.iter().map(|wait| wait.key).collect()
+}
+
 #[test]
-fn a_registry_needs_host_name_and_bucket_together() {
-    for (given, key) in
-        [("REGISTRY_BUCKET=b\n", "REGISTRY_HOSTNAME"), ("REGISTRY_HOSTNAME=h\n", "REGISTRY_BUCKET")]
-    {
-        let told = faults(&layers("", given), Role::Worker);
-        assert!(told.len() == 1 && told[0].contains(key), "{told:?}");
-        assert!(faults(&layers("", &format!("{given}REGISTRY_ENABLED=false\n")), Role::Worker).is_empty());
+fn what_may_come_with_the_first_delivery_is_waited_for_and_no_fault() {
+    let s3 = "TELEMETRY_S3_BUCKET=b\n";
+    for (given, key) in [
+        ("REGISTRY_BUCKET=b\n".to_owned(), "REGISTRY_HOSTNAME"),
+        ("REGISTRY_HOSTNAME=h\n".to_owned(), "REGISTRY_BUCKET"),
+        (format!("{s3}TELEMETRY_S3_ACCESS_KEY_ID=k\n"), "TELEMETRY_S3_SECRET_ACCESS_KEY"),
+        (format!("{s3}TELEMETRY_S3_SECRET_ACCESS_KEY=k\n"), "TELEMETRY_S3_ACCESS_KEY_ID"),
+    ] {
+        assert_eq!(waits(&given, Role::Worker), [key]);
+        let settings = good(&layers("", &given));
+        assert!(settings.registry.is_none() && settings.telemetry.is_none(), "{given}");
+        let off = format!("{given}REGISTRY_ENABLED=false\nTELEMETRY_ENABLED=false\n");
+        assert_eq!(waits(&off, Role::Worker), [""; 0]);
     }
+    assert_eq!(waits("", Role::ControlPlane), ["NETSY_BUCKET"]);
+    assert_eq!(waits("NETSY_BUCKET=b\n", Role::ControlPlane), [""; 0]);
+    assert_eq!(waits("", Role::Worker), [""; 0]);
+}
+
+#[test]
+fn identity_alone_as_user_data_gives_it_configures_a_node() {
+    let text = "IMMUTABLE_SSH_AUTHORIZED_KEYS=''\nPROVIDER_ZONE=z\nPROVIDER_INSTANCE_TYPE=t\nPROVIDER_REGION=r\nAWS_ACCOUNT_ID=\n\
+                GOOGLE_PROJECT_ID=\nNSTANCE_CA_CERT=\n";
+    for role in [Role::Worker, Role::ControlPlane] {
+        assert_eq!(faults(&layers(text, ""), role), [""; 0]);
+    }
+}
+
+#[test]
+fn a_slip_of_the_pen_in_user_data_is_a_note() {
+    let settings = good(&layers("NETSY_BUKCET=s3cr3t\nHTTPS_PROXY=s3cr3t\n", ""));
+    let told = settings.notes();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("user-data.env:6: NETSY_BUKCET") && told[0].contains("`NETSY_BUCKET`"),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -58,6 +58,9 @@ fn told(delivered: &Delivered, line: &mut impl FnMut(&str, &str)) {
     if !delivered.generation.is_empty() {
         line("delivery", &format!("generation {} is the last that was taken", delivered.generation));
     }
+    for key in &delivered.unknown {
+        line("delivery", &format!("{key} is no setting of this image, and was passed over"));
+    }
     if !delivered.refused.is_empty() {
         line("delivery", &format!("the last one was refused and has changed nothing: {}", delivered.refused));
     }
@@ -74,6 +77,9 @@ fn told(delivered: &Delivered, line: &mut impl FnMut(&str, &str)) {
 
 fn state(waiting: &Waiting) -> String {
     match (waiting.on, waiting.missing.as_slice()) {
+        (Some(false), _) if let Some(key) = waiting.setting => {
+            format!("waits for {key}, which a delivery may bring")
+        }
         (Some(false), _) => "off by the settings".to_owned(),
         (_, []) => "has all its files".to_owned(),
         (_, missing) => format!("waits for {}", missing.join(", ")),
@@ -89,8 +95,8 @@ fn role(role: Role) -> &'static str {
 
 /// What programs read. Members: `image` {kind, role}, `completed_at`, `busy`, `interrupted`, `inputs` [{path,
 /// written_at}], `settings` {KEY: {place, line}}, `last_change` {path, written_at}, `differs` \[path\], `faults` [{place,
-/// line, key, rule, hint}], `notes` [text], `services` {unit: {on, waits_for}}, `fixed` {name: line of the policy},
-/// `delivery` {changed_at, generation, refused, restart [unit], failed [unit]}. What is not known is null.
+/// line, key, rule, hint}], `notes` [text], `services` {unit: {on, waits_for [setting or path]}}, `fixed` {name: line of the policy},
+/// `delivery` {changed_at, generation, unknown [key], refused, restart [unit], failed [unit]}. What is not known is null.
 #[must_use]
 pub fn json(status: &Status) -> Json {
     let list =
@@ -100,7 +106,7 @@ pub fn json(status: &Status) -> Json {
         .as_ref()
         .map(|image| Json::map([("kind", string(&image.kind)), ("role", string(role(image.role)))]));
     let services = status.services.iter().map(|waiting| {
-        let missing = waiting.missing.iter().map(|path| string(path)).collect();
+        let missing = waiting.setting.iter().chain(&waiting.missing).map(|what| string(what)).collect();
         let on = waiting.on.map_or(Json::Null, Json::Bool);
         (waiting.service.unit(), Json::map([("on", on), ("waits_for", Json::List(missing))]))
     });
@@ -130,6 +136,7 @@ fn delivery(delivered: &Delivered) -> Json {
     Json::map([
         ("changed_at", string(&delivered.at)),
         ("generation", string(&delivered.generation)),
+        ("unknown", list(&delivered.unknown)),
         ("refused", string(&delivered.refused)),
         ("restart", list(&delivered.restart)),
         ("failed", list(&delivered.failed)),

@@ -48,6 +48,29 @@ fn a_configured_node_differs_in_nothing_and_its_services_wait_for_a_delivery() {
 }
 
 #[test]
+fn what_waits_for_a_setting_says_for_which() {
+    let node = Node::new("waits");
+    node.write("/opt/podplane/share/defaults/mutable.env", "REGISTRY_BUCKET=b\n");
+    node.configure();
+    node.write(RECORD, "UNKNOWN=NEWER,NEWEST\n");
+    let status = looked(&node);
+    for wanted in [
+        "netsy                    waits for NETSY_BUCKET",
+        "zot                      waits for REGISTRY_HOSTNAME",
+        "NEWEST is no setting of this image",
+        "note        NETSY_BUCKET is not given",
+    ] {
+        assert!(told(&status, wanted), "{wanted}: {}", text(&status));
+    }
+    let json = json(&status);
+    let netsy =
+        json.get("services").and_then(|services| services.get("netsy")?.get("waits_for")).expect("netsy");
+    assert_eq!(netsy.list().first(), Some(&Json::Text("NETSY_BUCKET".to_owned())));
+    let unknown = json.get("delivery").and_then(|delivery| delivery.get("unknown")).expect("a list");
+    assert_eq!(unknown.list().len(), 2);
+}
+
+#[test]
 fn what_somebody_changed_and_what_a_setting_would_change_differs() {
     let node = Node::new("differs");
     node.configure();

@@ -67,6 +67,23 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "newer-settings-block-nothing",
+        reason: "an image is older than who sends to it: a key that it does not know is passed over and told, and all else comes in",
+        covers: |seen| {
+            const TOLD: &str = " is no setting of this image, and is passed over";
+            let keys =
+                seen.ended.output.lines().filter_map(|line| line.strip_suffix(TOLD)?.rsplit(' ').next());
+            let live = seen.after.entries.get(MUTABLE).map_or(&[][..], |entry| &entry.content);
+            let live = String::from_utf8_lossy(live);
+            let keys: Vec<&str> = keys.collect();
+            !keys.is_empty()
+                && keys.iter().all(|key| !live.lines().any(|line| line.starts_with(&format!("{key}="))))
+                && seen.ended.code == 0
+                && seen.expect.exit_code != 0
+                && matches!(seen.difference, Difference::Exit { code: 0 } | Difference::Extra { .. })
+        },
+    },
+    Rule {
         name: "keys-go-to-who-is-there",
         reason: "a worker takes the certificates of the control plane, and no keys of services that it does not have",
         covers: |seen| {

@@ -58,11 +58,28 @@ fn faults_of_all_files_are_told_at_once_under_the_names_that_were_given() {
         "live:1: KUBE_API_PORT: wanted a port from 1 to 65535",
         "live:3: NOPE: wanted a known setting",
         "live:4: INSTANCE_ID: wanted a setting that may change live",
-        "live: NETSY_BUCKET: wanted a value, as this is a control plane",
     ] {
         assert!(told.iter().any(|fault| fault == wanted), "{wanted}: {told:?}");
     }
-    assert_eq!(told.len(), 5, "each once: {told:?}");
+    assert_eq!(told.len(), 4, "each once: {told:?}");
+}
+
+#[test]
+fn what_a_node_would_wait_for_for_ever_or_pass_over_is_an_error_of_whoever_wrote_it() {
+    let folder = Folder::new("waits");
+    assert_eq!(folder.told(USER, None, None, "knc"), [""; 0], "the bucket may come with a delivery");
+    let told = folder.told(USER, Some("KUBE_CLUSTER_DNSS=10.0.0.1\nREGISTRY_BUCKET=b\n"), None, "knc");
+    let wanted = [
+        "live:1: KUBE_CLUSTER_DNSS: wanted a known setting",
+        "live: NETSY_BUCKET: wanted a value, as this is a control plane",
+        "live: REGISTRY_HOSTNAME: wanted a value, as REGISTRY_BUCKET is",
+    ];
+    assert_eq!(told, wanted);
+    let (user_data, live) =
+        (folder.write("user", USER), folder.write("live", "KUBE_CLUSTER_DNSS=10.0.0.1\n"));
+    let files = Files { user_data: &user_data, mutable: Some(&live), policy: None };
+    let hint = check(&files, "knd", None).expect("files").into_iter().find_map(|fault| fault.hint);
+    assert!(hint.as_ref().is_some_and(|hint| hint.contains("`KUBE_CLUSTER_DNS`")), "{hint:?}");
 }
 
 #[test]
