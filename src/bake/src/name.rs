@@ -1,6 +1,7 @@
 //! Checked names: once one of these exists, it is safe in a path, a message and a file.
 
 use crate::digest::text_serde;
+use crate::refusal::hides;
 use std::fmt;
 use std::str::FromStr;
 
@@ -56,7 +57,8 @@ pub enum Provider {
 }
 
 /// An absolute, normal path in an image: starts with `/`, no empty, `.` or `..` part, no trailing `/`
-/// (the root itself is `/`), at most 4095 bytes with parts of at most 255, no control character.
+/// (the root itself is `/`), at most 4095 bytes with parts of at most 255, no control character and none that is not
+/// seen or turns text around.
 ///
 /// Its order is that of its bytes, so that each directory comes before what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -244,8 +246,8 @@ impl FromStr for ImagePath {
         if text.len() > 4095 {
             return Err(wrong(SORT, "it has more than 4095 bytes", text));
         }
-        if text.contains(char::is_control) {
-            return Err(wrong(SORT, "it has a control character", text));
+        if text.contains(hides) {
+            return Err(wrong(SORT, "it has a control character or one that is not seen", text));
         }
         if !rest.is_empty() {
             for part in rest.split('/') {
@@ -336,6 +338,22 @@ mod tests {
         assert_eq!(path.file_name(), "runc");
         assert_eq!("/usr".parse::<ImagePath>().unwrap().parent(), Some(ImagePath::root()));
         assert_eq!(ImagePath::root().parent(), None);
+    }
+
+    #[test]
+    fn a_path_has_no_character_that_is_not_seen_or_turns_text_around() {
+        let bad = "\u{ad}\u{61c}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\
+                   \u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{3164}\u{feff}\u{e0041}\u{85}\u{7f}";
+        for c in bad.chars() {
+            let error = format!("/etc/a{c}b").parse::<ImagePath>().unwrap_err();
+            assert_eq!(error.rule, "it has a control character or one that is not seen", "{c:?}");
+            assert!(!crate::refusal::shown(&error.to_string()).contains(c), "{c:?} is printed as it is");
+        }
+        // what is seen is a name, in any script: one of Debian's certificates, Arabic, Hebrew, emoji
+        for name in ["NetLock_Arany_=Class_Gold=_Főtanúsítvány.crt", "ملف", "קובץ", "日本語", "🦀"]
+        {
+            assert_eq!(format!("/etc/{name}").parse::<ImagePath>().unwrap().file_name(), name);
+        }
     }
 
     #[test]

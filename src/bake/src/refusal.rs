@@ -163,14 +163,24 @@ fn place(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// `text` as it may be printed: control characters, and the invisible ones that turn text around, are
-/// escaped as in a Rust string. What comes from outside never reaches a terminal otherwise.
+/// Whether a reader does not see `c`, or sees other text because of it: control characters, line and paragraph
+/// separators, controls of the direction of text (Unicode's `Bidi_Control`), and what has no width. No path has one.
+#[must_use]
+pub fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            // soft hyphen, Arabic letter mark, Hangul fillers, Mongolian vowel separator
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}'
+            // zero width; marks, embeddings, overrides and isolates of direction; separators
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            // annotations, and tags that spell text which is not shown
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// `text` as it may be printed: what [`hides`] is escaped as in a Rust string. What comes from outside never reaches a
+/// terminal otherwise.
 #[must_use]
 pub fn shown(text: &str) -> Cow<'_, str> {
-    fn hides(c: char) -> bool {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    }
     if !text.contains(hides) {
         return Cow::Borrowed(text);
     }

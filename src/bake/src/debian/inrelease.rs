@@ -90,6 +90,12 @@ pub enum InReleaseError {
     /// A line of text that begins with `-` and is not escaped.
     #[error("a line of the signed text begins with `-` and is not escaped")]
     Dash,
+    /// `- ` before a line that needs none.
+    #[error("a line of the signed text is escaped without need")]
+    Escape,
+    /// Headers of the signatures' armour, which nobody has signed.
+    #[error("the signature block has headers: expected an empty line after its first")]
+    Armor,
     /// No signature, or one that does not end.
     #[error("the message breaks off before its signature ends")]
     Cut,
@@ -135,7 +141,9 @@ fn unescape(body: &str) -> Result<String, InReleaseError> {
     let mut signed = String::with_capacity(body.len() + body.len() / 32);
     for (number, line) in body.strip_suffix('\n').unwrap_or(body).split('\n').enumerate() {
         let line = match line.strip_prefix("- ") {
-            Some(escaped) => escaped,
+            // as gpg writes it; any other would be a second form of the same signed text
+            Some(escaped) if escaped.starts_with('-') || escaped.starts_with("From ") => escaped,
+            Some(_) => return Err(InReleaseError::Escape),
             None if line.starts_with('-') => return Err(InReleaseError::Dash),
             None => line,
         };
@@ -161,6 +169,9 @@ fn armor(text: &str) -> Result<&str, InReleaseError> {
     // a second beginning before the end: some readers would start over there
     if inner.contains("-----") || !inner.ends_with('\n') {
         return Err(InReleaseError::Outside("a second signature block"));
+    }
+    if !inner.starts_with('\n') {
+        return Err(InReleaseError::Armor);
     }
     Ok(text)
 }

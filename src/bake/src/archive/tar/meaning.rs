@@ -163,8 +163,8 @@ fn path(name: &[u8], is_directory: bool, depth: usize) -> Result<ImagePath, TarE
 fn target(path: &ImagePath, link: &[u8]) -> Result<String, TarError> {
     let forbidden = |what: &str| TarError::Forbidden { path: path.clone(), what: what.to_owned() };
     let text = std::str::from_utf8(link).map_err(|_| forbidden("a link target that is not UTF-8"))?;
-    if text.is_empty() || text.len() > 4095 || text.contains(char::is_control) {
-        return Err(forbidden("a link target that is empty, too long, or has control characters"));
+    if text.is_empty() || text.len() > 4095 || text.contains(crate::refusal::hides) {
+        return Err(forbidden("a link target that is empty, too long, or has characters that are not seen"));
     }
     Ok(text.to_owned())
 }

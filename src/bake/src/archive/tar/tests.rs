@@ -123,6 +123,17 @@ fn a02_nothing_is_below_a_link_and_no_hard_link_leaves_the_archive() {
 }
 
 #[test]
+fn names_and_targets_with_characters_that_are_not_seen_are_refused() {
+    for c in ['\u{202e}', '\u{200b}', '\u{feff}', '\u{2028}'] {
+        let name = format!("a{c}b");
+        assert!(refusal(&[file(&name)]).contains("not seen"), "{c:?}");
+        assert!(refusal(&[dir(&name)]).contains("not seen"), "{c:?}");
+        assert!(refusal(&[link(b'2', "l", &name)]).contains("not seen"), "{c:?}");
+        assert!(refusal(&[file("f"), link(b'1', "l", &name)]).contains("not seen"), "{c:?}");
+    }
+}
+
+#[test]
 fn a02_hard_links_to_hard_links_name_the_file() {
     let bytes = [file("a"), link(b'1', "b", "a"), link(b'1', "c", "./b"), END.to_vec()].concat();
     let entries = read(&bytes, Policy::DEBIAN).unwrap();

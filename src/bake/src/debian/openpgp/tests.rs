@@ -212,3 +212,40 @@ fn s01_a_signature_of_another_type_over_the_same_bytes_is_refused() {
     let text = key.sign_bytes(SignatureType::Text, hashed.as_bytes(), 1);
     assert_eq!(verdict(&message(TEXT, &[text]), &trusted, 3), Ok(vec![key.primary()]));
 }
+
+/// What may differ in a message under one good signature, decided one by one.
+#[test]
+fn s02_what_a_signature_does_not_cover_is_refused_or_makes_no_difference() {
+    const SIGNED: &str = "Origin: Debian\n-dash\nCodename: trixie";
+    let key = Key::ed25519(1);
+    let trusted = [key.certificate(Binding::default())];
+    let body = "Origin: Debian\n- -dash\nCodename: trixie";
+    let good = message(body, &[key.sign(SIGNED, 1)]);
+    assert_eq!(verdict(&good, &trusted, 3), Ok(vec![key.primary()]));
+    let block = "-----BEGIN PGP SIGNATURE-----\n";
+    let armored = |header: &str| good.replace(block, &format!("{block}{header}\n"));
+    let cases = [
+        // nobody signs these headers, no archive has them, and readers differ in what they take for one
+        (armored("Comment: unsigned"), Some("the signature block has headers")),
+        (armored("Version: GnuPG v1"), Some("the signature block has headers")),
+        (armored("Hash: SHA1"), Some("the signature block has headers")),
+        (armored(" "), Some("the signature block has headers")),
+        // an escape that is not needed is a second form of one text, and gpg never writes it
+        (good.replace("Origin", "- Origin"), Some("escaped without need")),
+        (good.replace("- -dash", "- - -dash"), Some("the text is not what was signed")),
+        // blanks at the end of a line are not hashed, by RFC 9580: they are in no text that is handed out either
+        (good.replace("Origin: Debian\n", "Origin: Debian \t \n"), None),
+        (good.replace("trixie\n", "trixie  \n"), None),
+        // blanks anywhere else are hashed
+        (good.replace("Origin: ", "Origin:  "), Some("the text is not what was signed")),
+        (good.replace("Origin", " Origin"), Some("the text is not what was signed")),
+    ];
+    for (text, wanted) in cases {
+        assert_ne!(text, good);
+        match (verdict(&text, &trusted, 3), wanted) {
+            (Err(error), Some(wanted)) => assert!(error.contains(wanted), "{text}: {error}"),
+            (Ok(_), None) => assert_eq!(split(text.as_bytes()).unwrap().text(), format!("{SIGNED}\n")),
+            (got, _) => panic!("{text}: {got:?}"),
+        }
+    }
+}
