@@ -102,6 +102,8 @@ fn a_hash_of_its_configuration_is_no_identity_of_an_agent() {
     let root = node.root();
     let image = crate::install::load(&root).expect("an image");
     let inputs = crate::bootstrap::read(&root, &image).expect("inputs");
-    let refusal = crate::commands::configure::bring(&root, &image, &inputs).err().expect("a refusal");
+    let Err(refusal) = crate::commands::configure::bring(&root, &image, &inputs) else {
+        panic!("expected a refusal")
+    };
     assert!(refusal.to_string().contains("nonce.jwt"), "{refusal}");
 }
