@@ -8,7 +8,7 @@ use tests::shared::{BASE, Shared};
 use tests::workspace;
 
 /// Commands that are for work on vmbake itself; here they are only asked for their help.
-const DEVELOPERS: [&str; 4] = ["test", "lint", "fuzz", "bench"];
+const DEVELOPERS: [&str; 5] = ["setup", "test", "lint", "fuzz", "bench"];
 
 /// The lines of the `sh` blocks of a Markdown text.
 fn commands(text: &str) -> Vec<&str> {

@@ -1,7 +1,8 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, plan, program, seed, store, test, verify, why,
+    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, plan, program, seed, setup, store, test,
+    verify, why,
 };
 use clap::{Parser, Subcommand};
 
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Program(program::Args),
     /// Run recorded cases of the boot-time program and print which agree
     Cases(cases::Args),
+    /// Install what tests need, after listing it
+    Setup(setup::Args),
     /// Run every test, after installing what they need
     Test(test::Args),
     /// Check format, lints, licences and documentation
@@ -79,6 +82,7 @@ impl Command {
             Self::Store(args) => store::run(&args),
             Self::Program(args) => program::run(&args),
             Self::Cases(args) => cases::run(&args),
+            Self::Setup(args) => setup::run(&args),
             Self::Test(args) => test::run(&args),
             Self::Lint(args) => lint::run(&args),
             Self::Fuzz(args) => fuzz::run(&args),

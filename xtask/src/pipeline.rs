@@ -1,6 +1,6 @@
 //! The stages of a bake in their order, as `fetch`, `lock` and `bake` run them.
 
-use crate::progress::Show;
+use crate::progress::{self, Show};
 use crate::project::Project;
 use crate::review;
 use bake::digest::{Digest, Sha256};
@@ -20,6 +20,8 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Small files only are read into memory while staging: 16 MiB is far above any of them.
 const MOST_READ: usize = 16 << 20;
@@ -32,7 +34,7 @@ pub(crate) fn fetch(store: &Store, wants: &[Want], options: &fetch::Options, sho
 }
 
 /// Unpacks all inputs of `plan`, in the order of its wants: packages, then components.
-fn unpacked(plan: &Plan, store: &Store, threads: usize) -> Result<Vec<Unpacked>> {
+fn unpacked(plan: &Plan, store: &Store, threads: usize, show: &Show) -> Result<Vec<Unpacked>> {
     let sizes = plan.wants();
     let packages = plan.packages.iter().map(|package| (&package.name, Form::Deb, false));
     let components = plan
@@ -51,14 +53,23 @@ fn unpacked(plan: &Plan, store: &Store, threads: usize) -> Result<Vec<Unpacked>>
             must_be_static,
         })
         .collect();
-    unpack::all(store, &inputs, jobs(threads), &|_| {})
+    unpack(store, &inputs, threads, show)
+}
+
+/// Unpacks, and says how far it is.
+fn unpack(store: &Store, inputs: &[unpack::Input<'_>], threads: usize, show: &Show) -> Result<Vec<Unpacked>> {
+    let (count, done) = (inputs.len(), AtomicUsize::new(0));
+    show.during(&format!("unpacking {count} inputs"), Duration::ZERO, |meter| {
+        let told = |_| meter.at(done.fetch_add(1, Ordering::Relaxed) + 1, count);
+        unpack::all(store, inputs, jobs(threads), &told)
+    })
 }
 
 /// Hashes every blob that inputs were unpacked to; what is wrong is set aside, and is unpacked anew when it is next
 /// needed. For when one was found wrong: others may be.
-pub(crate) fn recheck(plan: &Plan, store: &Store, threads: usize) -> Result<()> {
+pub(crate) fn recheck(plan: &Plan, store: &Store, threads: usize, show: &Show) -> Result<()> {
     let mut blobs = BTreeSet::new();
-    for unpacked in unpacked(plan, store, threads)? {
+    for unpacked in unpacked(plan, store, threads, show)? {
         let members = match unpacked {
             Unpacked::Package(package) => package.members,
             Unpacked::Members(members) => members,
@@ -81,7 +92,7 @@ pub(crate) fn tree(
     show: &Show,
 ) -> Result<Tree> {
     debug_assert!(plan.wants().iter().all(|want| fetched.contains(&want.digest)));
-    let mut unpacked = unpacked(plan, store, threads)?;
+    let mut unpacked = unpacked(plan, store, threads, show)?;
     let inputs = unpacked.len();
     let components = unpacked.split_off(plan.packages.len());
     show.step(&format!("unpacked {inputs} inputs"));
@@ -107,7 +118,7 @@ pub(crate) fn tree(
         read: &|stored| read(store, stored),
         memory: store,
     };
-    let tree = stage::stage(plan, &inputs)?;
+    let tree = show.during("laying out the tree", progress::SHORT, |_| stage::stage(plan, &inputs))?;
     show.step(&format!("laid out {} paths", tree.len()));
     Ok(tree)
 }
@@ -119,10 +130,11 @@ pub(crate) fn with_scripts(
     effects: &Effects,
     store: &Store,
     threads: usize,
+    show: &Show,
 ) -> Result<(Lock, Vec<Unreviewed>)> {
     let wants = package_wants(&lock.packages, &lock.suites);
     let inputs: Vec<unpack::Input<'_>> = wants.iter().map(|want| deb(want, lock.arch)).collect();
-    let unpacked = unpack::all(store, &inputs, jobs(threads), &|_| {})?;
+    let unpacked = unpack(store, &inputs, threads, show)?;
     let unpacked: BTreeMap<&Name, Unpacked> = wants.iter().map(|want| &want.name).zip(unpacked).collect();
     let mut unknown = Vec::new();
     for package in &mut lock.packages {

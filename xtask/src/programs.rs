@@ -3,6 +3,7 @@
 //! Each is built alone, with its own choice of features, in a profile of their own, and with every path of this machine
 //! replaced, so that the same sources and the same toolchain give the same bytes anywhere.
 
+use crate::progress::{self, Show};
 use crate::project::Project;
 use anyhow::Context as _;
 use bake::name::Arch;
@@ -40,17 +41,23 @@ pub(crate) fn bytes(
     program: Program,
     arch: Arch,
     built: Option<&Path>,
+    show: &Show,
 ) -> anyhow::Result<Arc<[u8]>> {
     let path = match built {
         Some(path) => path.to_path_buf(),
-        None => self::program(project, program, arch)?,
+        None => self::program(project, program, arch, show)?,
     };
     let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
     Ok(bytes.into())
 }
 
 /// Where the program is, built when it is not up to date.
-pub(crate) fn program(project: &Project, program: Program, arch: Arch) -> anyhow::Result<PathBuf> {
+pub(crate) fn program(
+    project: &Project,
+    program: Program,
+    arch: Arch,
+    show: &Show,
+) -> anyhow::Result<PathBuf> {
     let (name, target) = (program.name(), arch.musl_target());
     let folder = target_folder(project);
     let shell = Shell::new()?;
@@ -60,15 +67,15 @@ pub(crate) fn program(project: &Project, program: Program, arch: Arch) -> anyhow
     let remap = [(home, "/cargo"), (project.root.display().to_string(), "/vmbake")];
     let remap = remap.map(|(here, image)| format!("--remap-path-prefix={here}={image}"));
     let flags: Vec<&str> = FLAGS.lines().chain(remap.iter().map(String::as_str)).collect();
-    cmd!(shell, "cargo build --quiet --locked --package {name} --profile configure --target {target} --target-dir {folder}")
+    let build = cmd!(shell, "cargo build --quiet --locked --package {name} --profile configure --target {target} --target-dir {folder}")
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WRAPPER")
-        .quiet()
-        .run()
-        .with_context(|| {
-            format!("cannot build `{name}` for {target}; `rustup target add {target}` brings the target")
-        })?;
+        .quiet();
+    let what = format!("building `{name}` for {target}");
+    show.during(&what, progress::SHORT, |_| build.run()).with_context(|| {
+        format!("cannot build `{name}` for {target}; `rustup target add {target}` brings the target")
+    })?;
     Ok(folder.join(target).join("configure").join(name))
 }
 

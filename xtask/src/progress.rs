@@ -6,11 +6,18 @@ use bake::refusal::shown;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often a line says how far work is, where there is no terminal.
+const LINE: Duration = Duration::from_secs(10);
+/// How often a terminal is drawn.
+const FRAME: Duration = Duration::from_millis(100);
+/// Work that takes less needs no line.
+pub(crate) const SHORT: Duration = Duration::from_millis(500);
 
 /// How much to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub(crate) struct ShowArgs {
     /// Show no progress, only results and errors
     #[arg(long, short)]
@@ -67,6 +74,40 @@ impl Show {
         self.began.elapsed().as_secs_f64()
     }
 
+    /// Does `work`. A line says what it is once it has taken longer than `after`, and from then on how far it is: what the
+    /// meter was told last, or for how long it has gone on.
+    pub(crate) fn during<T>(&self, what: &str, after: Duration, work: impl FnOnce(&Meter) -> T) -> T {
+        let (meter, end, began) = (Meter::default(), End::default(), Instant::now());
+        let far = || match meter.text() {
+            text if text.is_empty() => format!("{what}: {} s", began.elapsed().as_secs()),
+            text => format!("{what}: {text}"),
+        };
+        let begun = || self.step(what);
+        std::thread::scope(|scope| {
+            match &self.form {
+                Form::Quiet => {}
+                Form::Lines(_) => {
+                    scope.spawn(|| watch(&end, after, LINE, begun, || self.step(&far())));
+                }
+                Form::Bars(all, _) => {
+                    scope.spawn(|| {
+                        let bar = ProgressBar::new_spinner();
+                        watch(&end, after, FRAME, begun, || {
+                            if bar.position() == 0 {
+                                all.add(bar.clone());
+                            }
+                            bar.set_message(shown(&far()).to_string());
+                            bar.inc(1);
+                        });
+                        bar.finish_and_clear();
+                    });
+                }
+            }
+            let _guard = Guard(&end);
+            work(&meter)
+        })
+    }
+
     /// A line about what begins or has been done, with the time since the start.
     pub(crate) fn step(&self, text: &str) {
         let line = format!("{:7.2} s  {}", self.seconds(), shown(text));
@@ -76,6 +117,61 @@ impl Show {
             // a terminal that has gone away is no reason to stop
             Form::Bars(all, _) => drop(all.println(line)),
         }
+    }
+}
+
+/// How far a piece of work is, in words.
+#[derive(Debug, Default)]
+pub(crate) struct Meter(Mutex<String>);
+
+impl Meter {
+    /// So many things of so many are done.
+    pub(crate) fn at(&self, done: usize, of: usize) {
+        *held(&self.0) = format!("{done} of {of}");
+    }
+
+    /// So many bytes of so many are done.
+    pub(crate) fn at_bytes(&self, done: u64, of: u64) {
+        *held(&self.0) = format!("{} of {}", size(done), size(of));
+    }
+
+    fn text(&self) -> String {
+        held(&self.0).clone()
+    }
+}
+
+/// Says that a piece of work has ended, also where it panics.
+#[derive(Default)]
+struct End {
+    over: Mutex<bool>,
+    told: Condvar,
+}
+
+impl End {
+    /// Waits so long for the end; whether it has come.
+    fn within(&self, time: Duration) -> bool {
+        let waited = self.told.wait_timeout_while(held(&self.over), time, |over| !*over);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+struct Guard<'a>(&'a End);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        *held(&self.0.over) = true;
+        self.0.told.notify_all();
+    }
+}
+
+/// Calls `begun` once when the work has taken longer than `after`, and `goes_on` again and again from then on.
+fn watch(end: &End, after: Duration, every: Duration, begun: impl FnOnce(), mut goes_on: impl FnMut()) {
+    if end.within(after) {
+        return;
+    }
+    begun();
+    while !end.within(every) {
+        goes_on();
     }
 }
 
@@ -98,6 +194,7 @@ impl Progress for Show {
             Event::NextPlace { name, left, why, next, .. } => {
                 self.step(&format!("{name}: {left}: {why}; trying {next}"));
             }
+            Event::Index { name, from } => self.step(&format!("reading {name} from {from}")),
             Event::Waiting { name, pids, .. } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
                 self.step(&format!("{name}: another process transfers it ({}); waiting", pids.join(", ")));
@@ -195,4 +292,43 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// How often work of so many milliseconds says that it has begun, and that it goes on.
+    fn said(work: u32) -> (usize, usize) {
+        let (end, begun, goes_on) = (End::default(), Cell::new(0), Cell::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _guard = Guard(&end);
+                std::thread::sleep(MS * work);
+            });
+            let count = |cell: &Cell<usize>| cell.set(cell.get() + 1);
+            watch(&end, 100 * MS, 50 * MS, || count(&begun), || count(&goes_on));
+        });
+        (begun.get(), goes_on.get())
+    }
+
+    #[test]
+    fn short_work_says_nothing_and_long_work_says_that_it_goes_on() {
+        assert_eq!(said(0), (0, 0));
+        let (begun, goes_on) = said(1000);
+        assert!(begun == 1 && (2..=18).contains(&goes_on), "{begun} {goes_on}");
+    }
+
+    #[test]
+    fn a_meter_says_how_far_it_was_told() {
+        let meter = Meter::default();
+        assert_eq!(meter.text(), "");
+        meter.at(3, 223);
+        assert_eq!(meter.text(), "3 of 223");
+        meter.at_bytes(1_000, 2_000_000);
+        assert_eq!(meter.text(), "1.00 kB of 2.00 MB");
+    }
 }

@@ -15,6 +15,7 @@ use bake::sources::{Sources, Suite};
 use bake::store::Store;
 use bake::{Refusal, Stage};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What to resolve.
 pub(crate) struct Task<'a> {
@@ -44,7 +45,7 @@ pub(crate) fn resolve(
     let lock = packages(task, &recipe.request(task.arch), project, store, options, show)?;
     let mut effects = project.effects()?;
     effects.extend(recipe.effects.clone());
-    let (lock, unreviewed) = pipeline::with_scripts(lock, &effects, store, threads)?;
+    let (lock, unreviewed) = pipeline::with_scripts(lock, &effects, store, threads, show)?;
     review::check(project, &unreviewed, Stage::Resolve, task.unreviewed)?;
     Ok(lock)
 }
@@ -65,7 +66,9 @@ pub(crate) fn packages(
     let archive = Archives::new(store, options, show);
     let now = jiff::Timestamp::now();
     let asked = resolve::Task { kind: task.kind, request, now, previous: task.previous };
-    let lock = resolve::resolve(&asked, &sources, &archive, &Limits::default())
+    let what = format!("resolving the packages of {} on {}", task.kind, task.arch);
+    let lock = show
+        .during(&what, Duration::ZERO, |_| resolve::resolve(&asked, &sources, &archive, &Limits::default()))
         .map_err(|refusal| with_age_hint(refusal, &sources, now))?;
     show.step(&format!("resolved {} packages for {} on {}", lock.packages.len(), task.kind, task.arch));
     let wants = package_wants(&lock.packages, &lock.suites);

@@ -1,6 +1,7 @@
 //! Which image is meant: the arguments that `plan`, `fetch` and `bake` share, and the plan that follows from them.
 
 use crate::programs::{self, Program};
+use crate::progress::Show;
 use crate::project::{self, Project};
 use anyhow::Context as _;
 use bake::lock::{Lock, Request};
@@ -64,14 +65,16 @@ pub(crate) struct Inputs {
 
 impl Selection {
     /// Reads recipe, manifest and policy, and builds the boot-time program where it has a place.
-    pub(crate) fn inputs(&self) -> anyhow::Result<Inputs> {
+    pub(crate) fn inputs(&self, show: &Show) -> anyhow::Result<Inputs> {
         let project = Project::find(self.project.as_deref())?;
         let recipe = project.recipe(&self.kind)?;
         let manifest = self.manifest.clone().unwrap_or_else(|| project.manifest_path(&self.kind, self.arch));
         let manifest = project::manifest(&manifest)?;
         let policy = project.policy()?;
         let program = |is_wanted: bool, program, built: &Option<PathBuf>| {
-            is_wanted.then(|| programs::bytes(&project, program, self.arch, built.as_deref())).transpose()
+            is_wanted
+                .then(|| programs::bytes(&project, program, self.arch, built.as_deref(), show))
+                .transpose()
         };
         let configure = program(recipe.configure.is_some(), Program::Configure, &self.configure)?;
         let init = program(recipe.initrd.is_some(), Program::Init, &self.init)?;

@@ -1,7 +1,7 @@
 //! What commands for developers need from the machine: cargo, its extensions, and programs of Debian.
 //!
-//! What is missing is installed: extensions by cargo, Debian packages where we are root and apt is there. Otherwise
-//! it is named, with the command that brings it. Nobody is asked for a password.
+//! What is missing is installed: extensions by cargo, Debian packages where apt is there and we are root, or may be by
+//! sudo. Otherwise it is named, with the command that brings it. Nobody is asked for a password.
 
 use anyhow::{Context as _, Result, bail};
 use std::ffi::OsString;
@@ -41,42 +41,115 @@ pub(crate) fn shell() -> Result<Shell> {
     Ok(shell)
 }
 
-/// Sees to it that cargo has this extension; one of another version that is there is taken as it is.
-pub(crate) fn extension((name, krate, version): Extension) -> Result<()> {
+/// Whether cargo has this extension; one of another version is taken as it is.
+fn has_extension((name, ..): Extension) -> Result<bool> {
     let (shell, cargo) = (shell()?, cargo());
-    let there = cmd!(shell, "{cargo} {name} --version").quiet().ignore_status().output()?;
-    if there.status.success() {
+    Ok(cmd!(shell, "{cargo} {name} --version").quiet().ignore_status().output()?.status.success())
+}
+
+/// Sees to it that cargo has this extension.
+pub(crate) fn extension(extension: Extension) -> Result<()> {
+    if has_extension(extension)? {
         return Ok(());
     }
+    let (name, krate, version) = extension;
+    let (shell, cargo) = (shell()?, cargo());
     cmd!(shell, "{cargo} install --locked --version {version} {krate}")
         .run()
         .with_context(|| format!("`cargo {name}` is missing, and cannot be installed"))
 }
 
-/// Sees to it that the machine has the Debian packages of `tests/requirements.apt`.
-pub(crate) fn packages() -> Result<()> {
-    let path = root().join(REQUIREMENTS);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let missing: Vec<&str> =
-        requirements(&text).filter(|(_, known)| !is_there(known)).map(|(package, _)| package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if !rustix::process::geteuid().is_root() || !is_there("apt-get") {
-        let missing = missing.join(" ");
-        bail!(
-            "tests need programs that are missing; `apt-get install --no-install-recommends {missing}` brings them"
-        );
-    }
-    let shell = shell()?;
-    Ok(cmd!(shell, ".ci/packages").run()?)
+/// Something that tests need and this machine lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// The Debian package, or the crate of an extension of cargo.
+    pub(crate) name: String,
+    /// What it is for.
+    pub(crate) why: String,
 }
 
-/// The packages of a requirements file, each with the program or path by which its presence is known.
-fn requirements(text: &str) -> impl Iterator<Item = (&str, &str)> {
+/// What tests need and this machine lacks.
+#[derive(Debug, Default)]
+pub(crate) struct Setup {
+    /// Extensions of cargo.
+    pub(crate) extensions: Vec<Extension>,
+    /// Packages of `tests/requirements.apt`.
+    pub(crate) packages: Vec<Missing>,
+}
+
+impl Setup {
+    /// Looks.
+    pub(crate) fn look() -> Result<Self> {
+        let path = root().join(REQUIREMENTS);
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let missing =
+            |one: Requirement<'_>| Missing { name: one.package.to_owned(), why: one.why.to_owned() };
+        let extensions = if has_extension(NEXTEST)? { Vec::new() } else { vec![NEXTEST] };
+        let packages = requirements(&text).filter(|one| !is_there(one.known)).map(missing).collect();
+        Ok(Self { extensions, packages })
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.extensions.is_empty() && self.packages.is_empty()
+    }
+
+    /// A line for each thing that is missing.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let extensions = self.extensions.iter().map(|(name, krate, version)| {
+            format!("  {krate:<24} `cargo {name}`, version {version}, by `cargo install`")
+        });
+        let packages = self.packages.iter().map(|Missing { name, why }| format!("  {name:<24} {why}"));
+        extensions.chain(packages).collect()
+    }
+
+    /// Installs it: packages by apt-get, extensions by cargo.
+    pub(crate) fn install(&self) -> Result<()> {
+        if !self.packages.is_empty() {
+            self.install_packages()?;
+        }
+        self.extensions.iter().try_for_each(|one| extension(*one))
+    }
+
+    fn install_packages(&self) -> Result<()> {
+        let names: Vec<&str> = self.packages.iter().map(|one| one.name.as_str()).collect();
+        let names = names.join(" ");
+        let shell = shell()?;
+        let has_apt = is_there("apt-get");
+        let as_root = rustix::process::geteuid().is_root()
+            || (is_there("sudo")
+                && cmd!(shell, "sudo --non-interactive true").quiet().ignore_stderr().run().is_ok());
+        if !has_apt {
+            bail!(
+                "this machine has no apt-get: install what it calls {names}, or leave those tests out with --no-setup"
+            );
+        }
+        if !as_root {
+            bail!(
+                "packages are installed as root: run `apt-get install --no-install-recommends {names}` as root, \
+                 or leave those tests out with --no-setup"
+            );
+        }
+        cmd!(shell, ".ci/packages").run().context("not all packages could be installed")
+    }
+}
+
+/// A line of a requirements file.
+struct Requirement<'t> {
+    package: &'t str,
+    /// The program or path by which its presence is known.
+    known: &'t str,
+    /// What it is for.
+    why: &'t str,
+}
+
+/// The lines of a requirements file: package, how it is known, and after `#` what for.
+fn requirements(text: &str) -> impl Iterator<Item = Requirement<'_>> {
     text.lines().filter_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        words.next().zip(words.next())
+        let (words, why) = line.split_once('#').unwrap_or((line, ""));
+        let mut words = words.split_whitespace();
+        Some(Requirement { package: words.next()?, known: words.next()?, why: why.trim() })
     })
 }
 
@@ -101,7 +174,7 @@ mod tests {
     fn every_line_of_the_requirements_is_a_package_and_how_it_is_known() {
         let text = std::fs::read_to_string(root().join(REQUIREMENTS)).unwrap();
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
-        assert_eq!(requirements(&text).count(), lines);
+        assert_eq!(requirements(&text).filter(|one| !one.why.is_empty()).count(), lines);
         assert!(lines > 10);
     }
 

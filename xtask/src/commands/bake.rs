@@ -17,6 +17,7 @@ use bake::refusal::shown;
 use bake::store::Store;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Bake an image: fetch what is pinned, lay it out, write the artifacts
 #[derive(Debug, clap::Args)]
@@ -80,7 +81,7 @@ struct Made {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
     // the only other program that is ever started runs first: cargo, for the boot-time program
-    let inputs = args.selection.inputs()?;
+    let inputs = args.selection.inputs(&show)?;
     let options = args.places.options(&inputs.sources, args.selection.way_out())?;
     let store = args.store.open()?;
     let (plan, fetched, fresh) = planned(args, &inputs, &store, &options, &show)?;
@@ -156,22 +157,24 @@ fn made(
         let tree = pipeline::tree(plan, project, store, fetched, threads, show)?;
         let needs = emit::needs(&tree, plan, &args.formats)?;
         let kept = if store.is_writable() { needs.store } else { 0 };
-        show.step(&format!(
+        let what = format!(
             "writing at most {} to `{}`, and {} to the store for the next bake",
             size(needs.outputs),
             args.output.display(),
             size(kept)
-        ));
+        );
         let options =
             emit::Options { formats: &args.formats, jobs: jobs(threads), keep_frames: store.is_writable() };
-        let emitted = emit::emit(&tree, plan, store, output, options, |_| {})?;
+        let emitted = show.during(&what, Duration::ZERO, |meter| {
+            emit::emit(&tree, plan, store, output, options, |at| meter.at_bytes(at.done, at.total))
+        })?;
         Ok((tree.len(), emitted))
     };
     let first: bake::Result<_> = attempt();
     let (paths, emitted) = match first {
         Err(refusal) if refusal.cause.downcast_ref::<Corrupt>().is_some() => {
             show.step(&format!("{refusal}; unpacking again what is damaged"));
-            pipeline::recheck(plan, store, threads)?;
+            pipeline::recheck(plan, store, threads, show)?;
             attempt()?
         }
         other => other?,

@@ -14,6 +14,7 @@ mod table;
 mod tar;
 
 use crate::programs::{self, Program};
+use crate::progress::ShowArgs;
 use crate::project::Project;
 use crate::tools;
 use anyhow::{Result, ensure};
@@ -79,8 +80,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Runs the bench of the boot-time program's own package with the program that images get.
 fn configure() -> Result<()> {
     needs(&[("strace", "strace")])?;
-    let program =
-        programs::program(&Project::find(None)?, Program::Configure, crate::commands::cases::here()?)?;
+    let program = programs::program(
+        &Project::find(None)?,
+        Program::Configure,
+        crate::commands::cases::here()?,
+        &ShowArgs::default().show(),
+    )?;
     let (shell, cargo) = (tools::shell()?, tools::cargo());
     let bench = cmd!(shell, "{cargo} bench --quiet --locked --package configure --bench boot");
     Ok(bench.env("VMBAKE_CONFIGURE", program).quiet().run()?)

@@ -1,6 +1,7 @@
 //! `cases`: recorded cases of the boot-time program, run as root in a root of their own.
 
 use crate::programs::{self, Program};
+use crate::progress::ShowArgs;
 use crate::project::Project;
 use crate::tools;
 use anyhow::{Result, bail};
@@ -25,7 +26,8 @@ pub(crate) struct Args {
 /// Builds the program as it is in an image of this machine's architecture, and hands it to the runner of the tests.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let arch = here()?;
-    let program = programs::program(&Project::find(None)?, Program::Configure, arch)?;
+    let program =
+        programs::program(&Project::find(None)?, Program::Configure, arch, &ShowArgs::default().show())?;
     let (shell, cargo) = (tools::shell()?, tools::cargo());
     cmd!(shell, "{cargo} build --quiet --release --locked --package tests --bin cases").run()?;
     let runner = programs::target().join("release/cases");

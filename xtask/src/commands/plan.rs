@@ -2,6 +2,7 @@
 
 use crate::console::{self, size};
 use crate::places::StoreArgs;
+use crate::progress::ShowArgs;
 use crate::selection::Selection;
 use bake::name::Name;
 use bake::plan::{Plan, Source, Want};
@@ -49,7 +50,7 @@ struct Scripts<'a> {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let inputs = args.selection.inputs()?;
+    let inputs = args.selection.inputs(&ShowArgs { quiet: false, json: args.json }.show())?;
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
     let wants = plan.wants();

@@ -2,6 +2,7 @@
 
 use crate::console;
 use crate::programs::{self, Program};
+use crate::progress::ShowArgs;
 use crate::project::Project;
 use anyhow::{Context as _, Result};
 use bake::name::Arch;
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Builds `program` and puts it to `output`.
 pub(crate) fn build(program: Program, arch: Arch, output: Option<&Path>) -> Result<()> {
-    let built = programs::program(&Project::find(None)?, program, arch)?;
+    let built = programs::program(&Project::find(None)?, program, arch, &ShowArgs::default().show())?;
     if let Some(output) = output {
         std::fs::copy(&built, output).with_context(|| format!("cannot write `{}`", output.display()))?;
     }

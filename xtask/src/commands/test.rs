@@ -1,6 +1,8 @@
 //! `cargo xtask test`: every test, with what they need: the release build of this program, and other programs.
 
+use crate::commands::setup;
 use crate::programs::{self, Program};
+use crate::progress::ShowArgs;
 use crate::project::Project;
 use crate::tools;
 use anyhow::{Context as _, Result};
@@ -11,6 +13,9 @@ use xshell::cmd;
 pub(crate) struct Args {
     /// Only tests whose names contain one of these.
     filter: Vec<String>,
+    /// Install nothing: only report what tests need and this machine lacks
+    #[arg(long)]
+    no_setup: bool,
 }
 
 /// Runs the examples in documentation, then the tests with nextest, each in a process of its own.
@@ -18,14 +23,17 @@ pub(crate) struct Args {
 /// They are built in the `release` profile (with overflow checks): its dependencies are built already, for this
 /// program, and hashing and decompression without optimisation are ten times slower.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    tools::extension(tools::NEXTEST)?;
-    tools::packages()?;
+    setup::set_up(args.no_setup)?;
     let shell = tools::shell()?;
     let (cargo, filter) = (tools::cargo(), &args.filter);
     // end-to-end tests run the program that is running now, not one that may be older
     let xtask = std::env::current_exe().context("cannot tell where this program is")?;
-    let configure =
-        programs::program(&Project::find(None)?, Program::Configure, crate::commands::cases::here()?)?;
+    let configure = programs::program(
+        &Project::find(None)?,
+        Program::Configure,
+        crate::commands::cases::here()?,
+        &ShowArgs::default().show(),
+    )?;
     if filter.is_empty() {
         cmd!(shell, "{cargo} test --release --doc --workspace --locked --quiet").run()?;
     }

@@ -106,6 +106,7 @@ impl<'a> Archives<'a> {
                     next: &next,
                 });
             }
+            self.progress.event(Event::Index { name: &artifact, from: &next });
             match self.try_place(place, limit, digest, until) {
                 Ok(bytes) => return Ok(bytes),
                 Err(fault) => failures.push((next, fault)),

@@ -80,6 +80,13 @@ pub enum Event<'a> {
         /// The place that comes now.
         next: &'a str,
     },
+    /// A file of an archive that a resolver reads is asked for.
+    Index {
+        /// Which archive and file.
+        name: &'a str,
+        /// The place, without user and password.
+        from: &'a str,
+    },
     /// Another process transfers it; this one waits.
     Waiting {
         /// Which transfer.

@@ -1,6 +1,7 @@
 //! What is measured with: the packages of today, and one of them changed.
 
 use crate::programs::{self, Program};
+use crate::progress::ShowArgs;
 use crate::project::Project;
 use anyhow::{Context as _, Result};
 use bake::digest::{Digest, Sha256};
@@ -70,7 +71,7 @@ impl Inputs {
         }
         // the building of programs is not what is measured
         let project = Project::find(None)?;
-        let built = |one| programs::program(&project, one, arch.parse()?);
+        let built = |one| programs::program(&project, one, arch.parse()?, &ShowArgs::default().show());
         let (configure, init) = (built(Program::Configure)?, built(Program::Init)?);
         cmd!(shell, "{program} fetch --kind {KIND} --arch {arch} --lock {lock_path} --configure {configure} --init {init} --store {fetched} --quiet")
             .ignore_stdout()

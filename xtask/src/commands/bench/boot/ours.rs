@@ -6,6 +6,7 @@
 
 use crate::commands::bench::inputs::arch;
 use crate::programs::{self, Program};
+use crate::progress::ShowArgs;
 use crate::project::Project;
 use anyhow::{Context as _, Result};
 use bake::lock::Lock;
@@ -37,7 +38,7 @@ pub(super) struct Ours {
 pub(super) fn bake(shell: &Shell, work: &Path, store: &Path) -> Result<Ours> {
     let here = Project::find(None)?;
     let project = project(shell, &here, &work.join("project"))?;
-    let built = |one| programs::program(&here, one, arch().parse()?);
+    let built = |one| programs::program(&here, one, arch().parse()?, &ShowArgs::default().show());
     let (configure, init) = (built(Program::Configure)?, built(Program::Init)?);
     let (program, arch, root) = (std::env::current_exe()?, arch(), &project.root);
     let (lock_path, output) = (work.join("lock.toml"), work.join("dist"));
