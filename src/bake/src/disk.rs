@@ -8,6 +8,7 @@
 //! ranges of blobs until a writer copies them, so an image of gigabytes is a few megabytes of memory, and which pieces
 //! of an output are known from an earlier bake is answered without reading a file.
 
+mod bios;
 mod blocks;
 mod deflate;
 mod ext4;
@@ -32,7 +33,19 @@ pub use segments::Pieces;
 
 use crate::emit::{Format, Part};
 use crate::plan::Plan;
-use crate::refusal::Result;
+use crate::refusal::{Class, Refusal, Result, Stage};
+
+/// Refuses a disk that is larger than readers of `format` take, before anything is written.
+pub(crate) fn check(format: Format, disk: &Disk<'_>) -> Result<()> {
+    if format != Format::Vhd || disk.image.size <= vhd::MOST {
+        return Ok(());
+    }
+    let (most, found) = (vhd::MOST >> 30, disk.image.size >> 30);
+    let cause = format!("size of the disk, expected at most {most} GiB, found {found} GiB");
+    Err(Refusal::new(Class::Usage, format.suffix(), Stage::Emit, cause).hint(
+        "make [disk] size of the recipe smaller: the root file system grows to its disk at the first boot",
+    ))
+}
 
 /// Writes `disk` as `format` into `part`; `done` is told of each byte of the image that is written.
 pub(crate) fn write(

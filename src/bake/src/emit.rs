@@ -103,6 +103,9 @@ pub fn emit(
     let layout = layout::layout(tree)?;
     let formats: Vec<Format> = Format::ALL.into_iter().filter(|one| options.formats.contains(one)).collect();
     let disk = disk_of(tree, plan, &formats)?;
+    if let Some(disk) = &disk {
+        formats.iter().try_for_each(|format| disk::check(*format, disk))?;
+    }
     let directory = output::Directory::open(output)?;
     let artifacts: Vec<String> = formats.iter().map(|format| format!("{name}.{}", format.suffix())).collect();
     // all names are taken before there is any work

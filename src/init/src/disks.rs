@@ -33,6 +33,18 @@ pub struct Device {
     pub part_label: Option<String>,
     /// What is on it, as far as it is known.
     pub contents: Option<Contents>,
+    /// Of a disk whose partitions cannot be found: which sectors it has, and which its partition table was made for.
+    pub mismatch: Option<Mismatch>,
+}
+
+/// A partition table counts in sectors: copied to a disk with others it means other places, and the kernel takes none of
+/// its partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Bytes of a sector of the disk.
+    pub disk: u64,
+    /// Bytes of a sector that the table was made for.
+    pub table: u64,
 }
 
 impl Device {
@@ -88,6 +100,9 @@ fn look(class: &Path, names: &[String]) -> Disks {
                 Err(_) => disks.is_whole = false,
             }
         }
+        if device.number.is_none() && device.sectors > 0 {
+            device.mismatch = mismatch(&folder, &device);
+        }
         if let Some(number) = device.number {
             let (partitions, signature, block) =
                 tables.entry(device.disk.clone()).or_insert_with(|| table(class, &device.disk));
@@ -122,7 +137,25 @@ fn device(name: &str, folder: &Path) -> Option<Device> {
         part_uuid: None,
         part_label: None,
         contents: None,
+        mismatch: None,
     })
+}
+
+/// Whether the partition table of a disk was made for sectors of another size.
+fn mismatch(folder: &Path, disk: &Device) -> Option<Mismatch> {
+    let sector = number_in(&folder.join("queue"), "logical_block_size").unwrap_or(SECTOR);
+    let len = disk.sectors.saturating_mul(SECTOR);
+    let node = File::open(disk.path()).ok()?;
+    foreign(&node, len, sector).map(|table| Mismatch { disk: sector, table })
+}
+
+/// The size of the sectors that the table of a disk was made for, where that is not `sector`.
+fn foreign(disk: &File, len: u64, sector: u64) -> Option<u64> {
+    const SIZES: [u64; 2] = [512, 4096];
+    if gpt::read(disk, len, sector).is_some() {
+        return None;
+    }
+    SIZES.into_iter().find(|size| *size != sector && gpt::read(disk, len, *size).is_some())
 }
 
 /// The partition table of a disk: of GPT what it says, of MBR its signature; and the size of its blocks.
@@ -167,7 +200,17 @@ pub fn listed(devices: &[Device]) -> String {
                 let _ = write!(text, "  LABEL={}", plain(label));
             }
         }
+        if let Some(Mismatch { disk, table }) = device.mismatch {
+            let _ = write!(text, "  sectors of {disk} bytes, partition table made for {table}");
+        }
         text.push('\n');
+    }
+    if let Some(Mismatch { disk, table }) = devices.iter().find_map(|device| device.mismatch) {
+        let _ = writeln!(
+            text,
+            "the partitions of a disk are not found where its sectors are of {disk} bytes and its image was made for {table}: \
+             attach it with sectors of {table} bytes"
+        );
     }
     text
 }
@@ -200,6 +243,7 @@ mod tests {
             part_uuid: None,
             part_label: None,
             contents: None,
+            mismatch: None,
         };
         let root = Device {
             name: "vda1".to_owned(),
@@ -216,6 +260,44 @@ mod tests {
              LABEL=r\u{FFFD}\n"
         );
         assert!(listed(&[]).contains("none at all"));
+    }
+
+    #[test]
+    fn a_table_for_other_sectors_is_told_from_none_and_from_the_disk_s_own() {
+        use std::io::Write as _;
+        for (made_for, sector, wanted) in [
+            (Some(512), 4096, Some(512)),
+            (Some(4096), 512, Some(4096)),
+            (Some(512), 512, None),
+            (Some(4096), 4096, None),
+            (None, 4096, None),
+        ] {
+            let bytes = made_for.map_or_else(|| vec![0; 1 << 20], crate::gpt::tests::bytes);
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            assert_eq!(foreign(&file, bytes.len() as u64, sector), wanted, "{made_for:?} {sector}");
+        }
+    }
+
+    #[test]
+    fn a_disk_with_other_sectors_is_listed_with_the_way_out() {
+        let disk = Device {
+            name: "vda".to_owned(),
+            disk: "vda".to_owned(),
+            device_number: "254:0".to_owned(),
+            number: None,
+            sectors: 4 << 20,
+            part_uuid: None,
+            part_label: None,
+            contents: None,
+            mismatch: Some(Mismatch { disk: 4096, table: 512 }),
+        };
+        let text = listed(&[disk]);
+        assert!(
+            text.starts_with("  /dev/vda  2048 MiB  sectors of 4096 bytes, partition table made for 512\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("attach it with sectors of 512 bytes\n"), "{text}");
     }
 
     #[test]

@@ -104,13 +104,13 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::io::Write as _;
 
-    /// A disk of 64 blocks with one partition; `change` may spoil it.
-    fn disk(change: impl FnOnce(&mut Vec<u8>)) -> (File, u64) {
-        let mut bytes = vec![0u8; 64 * 512];
+    /// A disk of 64 blocks of `block` bytes with one partition.
+    pub(crate) fn bytes(block: usize) -> Vec<u8> {
+        let mut bytes = vec![0u8; 64 * block];
         let mut entries = vec![0u8; 128 * 128];
         entries[..16].fill(7);
         entries[16..32].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
@@ -118,7 +118,7 @@ mod tests {
         for (at, unit) in "röot".encode_utf16().enumerate() {
             entries[56 + 2 * at..58 + 2 * at].copy_from_slice(&unit.to_le_bytes());
         }
-        bytes[2 * 512..2 * 512 + entries.len()].copy_from_slice(&entries);
+        bytes[2 * block..2 * block + entries.len()].copy_from_slice(&entries);
         for (at, other) in [(1u64, 63u64), (63, 1)] {
             let mut header = vec![0u8; 92];
             header[..8].copy_from_slice(b"EFI PART");
@@ -131,9 +131,15 @@ mod tests {
             header[88..92].copy_from_slice(&crc32::of(&entries).to_le_bytes());
             let crc = crc32::of(&header).to_le_bytes();
             header[16..20].copy_from_slice(&crc);
-            let at = usize::try_from(at).unwrap() * 512;
+            let at = usize::try_from(at).unwrap() * block;
             bytes[at..at + 92].copy_from_slice(&header);
         }
+        bytes
+    }
+
+    /// One with blocks of 512 bytes; `change` may spoil it.
+    fn disk(change: impl FnOnce(&mut Vec<u8>)) -> (File, u64) {
+        let mut bytes = bytes(512);
         change(&mut bytes);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();

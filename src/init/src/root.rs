@@ -151,6 +151,7 @@ mod tests {
             part_uuid: number.map(|number| format!("{UUID}{number}")),
             part_label: None,
             contents: None,
+            mismatch: None,
         }
     }
 

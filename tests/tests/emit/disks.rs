@@ -486,3 +486,70 @@ fn i03_a_bake_killed_while_it_writes_a_disk_is_made_good_by_the_next() {
         }
     }
 }
+
+#[test]
+fn a_disk_that_is_too_large_for_vhd_is_refused_before_anything_is_written() {
+    let bench = Bench::new();
+    let mut plan = bench.plan.clone();
+    plan.disk.size = Some(2041 << 30);
+    let options = |formats| Options { formats, jobs: NonZeroUsize::MIN, keep_frames: false };
+    let error = write_as(&bench, &plan, "out", options(&[Format::Qcow2, Format::Vhd])).unwrap_err();
+    assert_eq!((error.class, &*error.artifact), (Class::Usage, "vhd"), "{error}");
+    assert!(error.to_string().contains("expected at most 2040 GiB, found 2041 GiB"), "{error}");
+    assert!(listing(&bench.path("out")).is_empty());
+    // a format that says larger sizes takes it
+    write_as(&bench, &plan, "out", options(&[Format::Qcow2])).unwrap();
+}
+
+#[test]
+fn a_vmdk_asks_for_the_controller_that_the_kernel_has_a_driver_for() {
+    let bench = Bench::new();
+    write(&bench, "out", &[Format::Vmdk], 2, false).unwrap();
+    let bytes = std::fs::read(artifact(&bench, "out", Format::Vmdk)).unwrap();
+    // the text that describes it: 20 sectors behind the header
+    let text = String::from_utf8_lossy(&bytes[512..512 * 21]).into_owned();
+    assert!(text.contains("\nddb.adapterType = \"pvscsi\"\n"), "{text}");
+}
+
+/// SeaBIOS copies to the serial port what is shown on the screen.
+#[test]
+fn a_bios_is_told_that_the_disk_needs_uefi_and_goes_on() {
+    let bench = Bench::new();
+    write(&bench, "out", &[Format::Qcow2], 2, false).unwrap();
+    let shell = Shell::new().unwrap();
+    let disk =
+        format!("file={},format=qcow2,if=ide,snapshot=on", artifact(&bench, "out", Format::Qcow2).display());
+    let call = cmd!(
+        shell,
+        "qemu-system-x86_64 -nodefaults -machine pc,graphics=off -accel tcg,thread=single -m 64 -display none -no-reboot
+         -serial stdio -nic none -drive {disk}"
+    );
+    let mut call: std::process::Command = call.into();
+    call.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+    let mut machine = call.spawn().unwrap();
+    let mut output = machine.stdout.take().unwrap();
+    let (send, said) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut all, mut some) = (Vec::new(), [0; 1024]);
+        while let Ok(len @ 1..) = std::io::Read::read(&mut output, &mut some) {
+            all.extend_from_slice(&some[..len]);
+            let text = String::from_utf8_lossy(&all).into_owned();
+            let last = text.contains("No bootable device");
+            if send.send(text).is_err() || last {
+                return;
+            }
+        }
+    });
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    let mut text = String::new();
+    while let Ok(more) = said.recv_timeout(until.saturating_duration_since(std::time::Instant::now())) {
+        text = more;
+    }
+    machine.kill().unwrap();
+    machine.wait().unwrap();
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let wanted = "This disk needs UEFI firmware: switch this machine from BIOS to UEFI.";
+    assert_eq!(lines.iter().filter(|line| **line == wanted).count(), 1, "{text}");
+    // the next device was tried, and there is none
+    assert!(text.contains("No bootable device"), "{text}");
+}

@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(400);
 pub(crate) struct Machine {
     kernel: Kernel,
     folder: tempfile::TempDir,
+    board: &'static str,
     devices: Vec<String>,
 }
 
@@ -41,7 +42,16 @@ pub(crate) struct Running {
 impl Machine {
     /// One without a disk.
     pub(crate) fn new(arch: Arch) -> Result<Self> {
-        Ok(Self { kernel: Kernel::get(arch)?, folder: tempfile::tempdir()?, devices: Vec::new() })
+        let board = match arch {
+            Arch::Amd64 => "q35",
+            Arch::Arm64 => "virt",
+        };
+        Ok(Self { kernel: Kernel::get(arch)?, folder: tempfile::tempdir()?, board, devices: Vec::new() })
+    }
+
+    /// On another board than the usual one.
+    pub(crate) fn board(self, board: &'static str) -> Self {
+        Self { board, ..self }
     }
 
     /// With a disk, by `devices`: QEMU's, in which `DISK` names the drive.
@@ -57,16 +67,17 @@ impl Machine {
 
     /// Starts it with these words on the kernel's command line.
     pub(crate) fn start(&self, words: &str) -> Result<Running> {
-        let (program, console, machine) = match self.kernel.arch {
-            Arch::Amd64 => ("qemu-system-x86_64", "ttyS0", ["-machine", "q35"]),
-            Arch::Arm64 => ("qemu-system-aarch64", "ttyAMA0", ["-machine", "virt"]),
+        let (program, console) = match self.kernel.arch {
+            Arch::Amd64 => ("qemu-system-x86_64", "ttyS0"),
+            Arch::Arm64 => ("qemu-system-aarch64", "ttyAMA0"),
         };
+        let board = self.board;
         let (image, initrd, devices) = (self.kernel.image(), self.kernel.initrd(), &self.devices);
         let append = format!("console={console} {words}");
         let shell = Shell::new()?;
         let call = cmd!(
             shell,
-            "{program} {machine...} -accel tcg,thread=single -cpu max -m 512 -nodefaults -display none -serial stdio
+            "{program} -machine {board} -accel tcg,thread=single -cpu max -m 512 -nodefaults -display none -serial stdio
              -nic none -no-reboot -kernel {image} -initrd {initrd} -append {append} {devices...}"
         );
         let mut command: Command = call.into();

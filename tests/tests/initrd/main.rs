@@ -82,6 +82,32 @@ fn ahci_by_partlabel_with_the_init_that_is_asked_for() -> Result<()> {
     Ok(())
 }
 
+/// The controller of QEMU's default machine, as Proxmox and libvirt call it: `ide`.
+#[test]
+fn ide_of_the_pc_by_partuuid() -> Result<()> {
+    let machine = Machine::new(Arch::Amd64)?.board("pc").disk(&["ide-hd,bus=ide.0,DISK"])?;
+    let console = machine.console(&format!("root=PARTUUID={PART_UUID} rd.timeout=60"))?;
+    ensure!(root_mount(&console)?.0 == "/dev/sda1", "{console}");
+    let modules: Vec<&str> = loaded(&console).collect();
+    ensure!(modules.contains(&"ata_piix") && !modules.contains(&"ahci"), "{modules:?}");
+    Ok(())
+}
+
+#[test]
+fn a_disk_with_sectors_of_4096_bytes_is_explained() -> Result<()> {
+    let disk = ["virtio-blk-pci,DISK,logical_block_size=4096,physical_block_size=4096"];
+    let machine = Machine::new(Arch::Amd64)?.disk(&disk)?;
+    let mut running = machine.start(&format!("root=PARTUUID={PART_UUID} quiet rd.timeout=2 panic=1"))?;
+    running.wait_for_end()?;
+    for wanted in [
+        "/dev/vda  32 MiB  sectors of 4096 bytes, partition table made for 512",
+        "attach it with sectors of 512 bytes",
+    ] {
+        ensure!(running.text.contains(wanted), "no `{wanted}` in\n{}", running.text);
+    }
+    Ok(())
+}
+
 #[test]
 fn arm64_without_pci_by_name() -> Result<()> {
     let machine = Machine::new(Arch::Arm64)?.disk(&["virtio-blk-device,DISK"])?;

@@ -9,7 +9,7 @@ use crate::console;
 use anyhow::{Context as _, Result, bail, ensure};
 use bake::name::Arch;
 use bake::{Class, Refusal, Stage};
-use expect::{Expectation, Watched};
+use expect::Expectation;
 use machine::{Accel, Firmware, Format, Forward, Image, Machine, Running, Start, Terminal};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,7 +25,8 @@ Without expectations the console is yours until the machine goes off; Ctrl-A X c
 comes, and the power is cut when all are met:
   cargo xtask boot dist/base.debian-13.amd64.qcow2 --expect 'system running' --expect 'unit containerd.service active'
 Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (ends with 0), `system STATE` (`running`: no failed unit).
-The artifact is left as it is unless --write is given. KVM is used where a trial of it succeeds.")]
+The artifact is left as it is unless --write is given. KVM is used where a trial of it succeeds; a machine that KVM cannot \
+run, or that shows no progress under it, is started again under TCG.")]
 pub(crate) struct Args {
     /// The disk image: .raw, .qcow2, .vhd or .vmdk
     artifact: PathBuf,
@@ -71,6 +72,10 @@ pub(crate) struct Args {
     /// How long all of it may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
+    /// Under KVM: how long a machine may show no progress before systemd is up, in seconds, until it is started again
+    /// under TCG
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    stall: u64,
     /// Write the console to a file instead of showing it
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -95,36 +100,66 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     )?;
     let budget = args.budget.as_deref().map(timeline::Budget::load).transpose()?;
     let watched = asks || !args.expect.is_empty();
-    let dir = tempfile::Builder::new().prefix("vmbake-boot-").tempdir()?;
-    let (machine, why) = machine(args, dir.path())?;
-    for line in report::ahead(&machine, why, watched) {
-        console::note(line);
+    let mut again = None;
+    loop {
+        let dir = tempfile::Builder::new().prefix("vmbake-boot-").tempdir()?;
+        let (machine, why) = machine(args, dir.path(), again.map(|_| Accel::Tcg))?;
+        for line in report::ahead(&machine, why, watched) {
+            console::note(line);
+        }
+        let running = machine.start(dir, terminal(args, !watched, again.is_some())?)?;
+        if !watched {
+            if interactive(running)? {
+                return Ok(());
+            }
+            ensure!(machine.accel == Accel::Kvm, machine::FAILED);
+            again = Some(start_again(machine::FAILED));
+            continue;
+        }
+        let ended = watch(args, &machine, running, asks)?;
+        if let (true, Accel::Kvm, Some(why)) = (ended.watched.broken, machine.accel, ended.watched.stopped) {
+            again = Some(start_again(why));
+            continue;
+        }
+        return conclude(args, &machine, ended, budget.as_ref(), again);
     }
-    let running = machine.start(dir, terminal(args, !watched)?)?;
-    if !watched {
-        return interactive(running);
-    }
-    let (watched, timeline, seconds) = watch(args, running, asks)?;
-    if let (Some(path), Some(timeline)) = (&args.timeline, &timeline) {
+}
+
+/// Says that a machine is started a second time, and why.
+fn start_again(why: &'static str) -> &'static str {
+    console::note(format!("{why} under KVM; starting again under TCG, QEMU's translator, which is slower"));
+    why
+}
+
+/// Writes and prints what became of a boot.
+fn conclude(
+    args: &Args,
+    machine: &Machine,
+    ended: report::Ended,
+    budget: Option<&timeline::Budget>,
+    again: Option<&'static str>,
+) -> Result<()> {
+    if let (Some(path), Some(timeline)) = (&args.timeline, &ended.timeline) {
         fs::write(path, svg::draw(timeline)).with_context(|| path.display().to_string())?;
         let beside = path.with_extension("json");
         fs::write(&beside, serde_json::to_string_pretty(timeline)? + "\n")?;
     }
-    let over = match (&budget, &timeline) {
+    let over = match (budget, &ended.timeline) {
         (Some(budget), Some(timeline)) => budget.exceeded(timeline),
         _ => Vec::new(),
     };
-    let report = report::Report::new(&args.artifact, &machine, watched, timeline, over, seconds);
+    let report = report::Report::new(&args.artifact, machine, ended, over, again);
     if args.json {
         console::json(&report)?;
     } else {
         report.print();
     }
+    report.tell_end();
     report.verdict()
 }
 
 /// The machine that is asked for, and why it has its accelerator.
-fn machine(args: &Args, dir: &Path) -> Result<(Machine, &'static str)> {
+fn machine(args: &Args, dir: &Path, second: Option<Accel>) -> Result<(Machine, &'static str)> {
     let image = Image::open(&args.artifact).map_err(|error| usage(args, error))?;
     let arch = match args.arch {
         Some(arch) => arch,
@@ -135,9 +170,10 @@ fn machine(args: &Args, dir: &Path) -> Result<(Machine, &'static str)> {
             .context("the disk has no root partition by its type; --arch says for which machine it is")
             .map_err(|error| usage(args, error))?,
     };
-    let (accel, why) = match args.accel {
-        Some(accel) => (accel, "as asked"),
-        None => machine::choose_accelerator(arch)?,
+    let (accel, why) = match (second, args.accel) {
+        (Some(accel), _) => (accel, "the second start"),
+        (None, Some(accel)) => (accel, "as asked"),
+        (None, None) => machine::choose_accelerator(arch)?,
     };
     // firmware tells an arm64 kernel what it cannot find out: the tables in which credentials are
     let firmware = (!args.direct || arch == Arch::Arm64).then(|| Firmware::find(arch, dir)).transpose()?;
@@ -181,9 +217,11 @@ fn credentials(args: &Args) -> Result<BTreeMap<String, Vec<u8>>> {
 }
 
 /// Where the console goes.
-fn terminal(args: &Args, interactive: bool) -> Result<Terminal> {
+fn terminal(args: &Args, interactive: bool, append: bool) -> Result<Terminal> {
+    let mut log = File::options();
+    log.create(true).write(true).append(append).truncate(!append);
     let show: Box<dyn std::io::Write + Send> = match &args.log {
-        Some(path) => Box::new(File::create(path).with_context(|| path.display().to_string())?),
+        Some(path) => Box::new(log.open(path).with_context(|| path.display().to_string())?),
         // the result is what standard output is for
         None if interactive => Box::new(std::io::stdout()),
         None => Box::new(std::io::stderr()),
@@ -191,17 +229,24 @@ fn terminal(args: &Args, interactive: bool) -> Result<Terminal> {
     Ok(Terminal { typed: interactive && std::io::stdin().is_terminal(), show })
 }
 
-/// Until the guest ends, or whoever sits there ends it.
-fn interactive(mut running: Running) -> Result<()> {
+/// Until the guest ends, or whoever sits there ends it: false where QEMU could not go on.
+fn interactive(mut running: Running) -> Result<bool> {
     let far = Duration::from_secs(60 * 60);
-    while running.next(Instant::now() + far)? != Some(machine::Event::Ended) {}
-    Ok(())
+    loop {
+        match running.next(Instant::now() + far)? {
+            Some(machine::Event::Ended) => return Ok(true),
+            Some(machine::Event::Failed) => return Ok(false),
+            _ => {}
+        }
+    }
 }
 
 /// Waits for what is wanted, takes the timeline and cuts the power.
-fn watch(args: &Args, mut running: Running, asks: bool) -> Result<(Watched, Option<Timeline>, f64)> {
+fn watch(args: &Args, machine: &Machine, mut running: Running, asks: bool) -> Result<report::Ended> {
     let deadline = running.began() + Duration::from_secs(args.timeout);
-    let watched = expect::wait(&mut running, &args.expect, asks, deadline)?;
+    let stall = (machine.accel == Accel::Kvm).then(|| Duration::from_secs(args.stall));
+    let patience = expect::Patience { deadline, stall };
+    let watched = expect::wait(&mut running, &args.expect, asks, patience)?;
     let timeline = match watched.booted {
         // a minute more: the boot was in time
         Some(booted) if asks => {
@@ -210,8 +255,9 @@ fn watch(args: &Args, mut running: Running, asks: bool) -> Result<(Watched, Opti
         _ => None,
     };
     let seconds = running.began().elapsed().as_secs_f64();
+    let console = running.console().to_owned();
     running.cut()?;
-    Ok((watched, timeline, seconds))
+    Ok(report::Ended { watched, timeline, seconds, console })
 }
 
 fn usage(args: &Args, error: impl Into<anyhow::Error>) -> anyhow::Error {

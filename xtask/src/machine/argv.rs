@@ -34,11 +34,20 @@ pub(crate) fn accel(accel: Accel) -> &'static str {
     }
 }
 
-/// The arguments. `credentials` are files with one SMBIOS string each, `socket` is where we wait for the shell's port.
+/// Where we wait for a machine that is starting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sockets<'a> {
+    /// For the port of the shell inside.
+    pub(crate) shell: &'a Path,
+    /// For QEMU's monitor.
+    pub(crate) monitor: &'a Path,
+}
+
+/// The arguments. `credentials` are files with one SMBIOS string each.
 pub(crate) fn arguments(
     machine: &Machine,
     credentials: &[std::path::PathBuf],
-    socket: &Path,
+    sockets: Sockets<'_>,
 ) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     let mut add = |option: &str, value: OsString| words.extend([OsString::from(option), value]);
@@ -67,6 +76,8 @@ pub(crate) fn arguments(
     ] {
         add(option, value.into());
     }
+    add("-chardev", with_path("socket,id=monitor,path=", sockets.monitor, ""));
+    add("-mon", "chardev=monitor,mode=control".into());
     match &machine.start {
         Start::Firmware(firmware) => flash(&mut add, firmware),
         Start::Direct(kernel, firmware) => {
@@ -93,7 +104,7 @@ pub(crate) fn arguments(
     }
     if machine.shell {
         add("-device", "virtio-serial-pci".into());
-        add("-chardev", with_path("socket,id=shell,path=", socket, ""));
+        add("-chardev", with_path("socket,id=shell,path=", sockets.shell, ""));
         add("-device", format!("virtserialport,chardev=shell,name={SHELL_PORT}").into());
     }
     for file in credentials {
@@ -159,7 +170,8 @@ mod tests {
     }
 
     fn text(machine: &Machine) -> String {
-        let words = arguments(machine, &["/run/c0".into()], Path::new("/run/s"));
+        let sockets = Sockets { shell: Path::new("/run/s"), monitor: Path::new("/run/m") };
+        let words = arguments(machine, &["/run/c0".into()], sockets);
         words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
@@ -176,6 +188,7 @@ mod tests {
             "-drive file=/seed.iso,format=raw,if=none,id=disk1,readonly=on",
             "-netdev user,id=net,hostfwd=tcp:127.0.0.1:2222-:22",
             "-chardev socket,id=shell,path=/run/s",
+            "-chardev socket,id=monitor,path=/run/m -mon chardev=monitor,mode=control",
             "-smbios type=11,path=/run/c0",
         ] {
             assert!(text.contains(wanted), "no `{wanted}` in {text}");

@@ -11,7 +11,8 @@
 //! - The artifact is never written to unless that is asked for: a machine works on an overlay.
 //! - Only processes that were started here are ended, by their handles.
 //!
-//! Absent on purpose: QEMU's monitor, screens, migration; other emulators.
+//! QEMU itself is asked only whether the machine still runs, and whether its disks do. Absent on purpose: screens,
+//! migration; other emulators.
 
 mod accel;
 mod argv;
@@ -21,6 +22,7 @@ mod fat;
 mod firmware;
 mod gpt;
 mod image;
+mod monitor;
 mod running;
 mod shell;
 
@@ -29,7 +31,7 @@ pub use direct::{Kernel, kernel};
 pub use firmware::Firmware;
 pub use gpt::{Partition, partitions as parse_partitions};
 pub use image::{Format, Image};
-pub use running::{Event, Running, Terminal, within};
+pub use running::{Event, FAILED, Running, Terminal, within};
 pub use shell::Answer;
 
 use bake::name::Arch;

@@ -1,8 +1,9 @@
 //! A machine that runs: what it says on its console, and a shell inside.
 //!
-//! Two threads read, the console and the shell's port; all that happens comes out of one channel, so whoever waits
+//! Three threads read: the console, the shell's port and QEMU's monitor; all that happens comes out of one channel, so whoever waits
 //! sleeps until there is something. A machine ends with its value: by the guest's own will, or by the power being cut.
 
+use crate::monitor;
 use crate::shell::{self, Answer, Said};
 use crate::{Machine, argv};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -15,6 +16,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use xshell::{Shell, cmd};
 
+/// What is said of [`Event::Failed`].
+pub const FAILED: &str = "QEMU stopped the machine: internal error";
+
 /// How much of the console is remembered.
 const CONSOLE: usize = 8 << 20;
 
@@ -26,6 +30,11 @@ pub struct Running {
     events: Receiver<Raw>,
     console: String,
     port: Option<UnixStream>,
+    monitor: Option<UnixStream>,
+    /// When it last said something or its disks did something.
+    moved: Instant,
+    /// What its disks had done by then.
+    operations: u64,
     ready: Option<String>,
     requests: u64,
     errors: PathBuf,
@@ -43,6 +52,8 @@ pub enum Event {
     Ready,
     /// A script has ended.
     Answer(u64, Answer),
+    /// Who executes the machine cannot go on: QEMU has stopped it by an internal error.
+    Failed,
     /// The machine is off.
     Ended,
 }
@@ -52,6 +63,8 @@ enum Raw {
     Console(Vec<u8>),
     Port(UnixStream),
     Line(String),
+    Monitor(UnixStream),
+    Says(monitor::Said),
     Ended,
 }
 
@@ -79,7 +92,11 @@ impl Machine {
     /// Starts it. `dir` has what only this start needs; it is removed when the machine ends.
     pub fn start(&self, dir: tempfile::TempDir, terminal: Terminal) -> Result<Running> {
         let (socket, errors) = (dir.path().join("shell"), dir.path().join("errors"));
+        let monitor = dir.path().join("monitor");
         let (send, events) = mpsc::channel();
+        let listener = UnixListener::bind(&monitor).context("the socket of QEMU's monitor")?;
+        let listening = send.clone();
+        std::thread::spawn(move || monitor_port(&listener, &listening));
         if self.shell {
             let listener = UnixListener::bind(&socket).context("the socket of the guest's shell")?;
             let send = send.clone();
@@ -94,7 +111,8 @@ impl Machine {
             fs::write(&path, shell::smbios(name, value))?;
             credentials.push(path);
         }
-        let mut command = command(argv::program(self.arch), &argv::arguments(self, &credentials, &socket))?;
+        let sockets = argv::Sockets { shell: &socket, monitor: &monitor };
+        let mut command = command(argv::program(self.arch), &argv::arguments(self, &credentials, sockets))?;
         command.stdin(if terminal.typed { Stdio::inherit() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(fs::File::create(&errors)?);
         let mut child = command.spawn().with_context(|| argv::missing(self.arch))?;
@@ -106,6 +124,9 @@ impl Machine {
             events,
             console: String::new(),
             port: None,
+            monitor: None,
+            moved: Instant::now(),
+            operations: 0,
             ready: None,
             requests: 0,
             errors,
@@ -141,6 +162,7 @@ impl Running {
             };
             match raw {
                 Raw::Console(bytes) => {
+                    self.moved = Instant::now();
                     self.remember(&bytes);
                     return Ok(Some(Event::Console));
                 }
@@ -152,6 +174,17 @@ impl Running {
                     }
                     Said::Answer(number, answer) => return Ok(Some(Event::Answer(number, answer))),
                 },
+                Raw::Monitor(stream) => self.monitor = Some(stream),
+                Raw::Says(monitor::Said::Greeting) => self.ask(monitor::BEGIN),
+                // a guest that switches itself off is stopped too, before it ends
+                Raw::Says(monitor::Said::Stopped) => self.ask(monitor::STATUS),
+                Raw::Says(monitor::Said::Status(status)) if status == "internal-error" => {
+                    return Ok(Some(Event::Failed));
+                }
+                Raw::Says(monitor::Said::Disks(operations)) if operations != self.operations => {
+                    (self.operations, self.moved) = (operations, Instant::now());
+                }
+                Raw::Says(_) => {}
                 Raw::Ended => {
                     let status = self.child.wait()?;
                     self.ended = Some(status);
@@ -171,11 +204,31 @@ impl Running {
         Ok(self.requests)
     }
 
+    /// How long nothing has been seen of it: no text on the console, no work of its disks as far as that was asked by
+    /// [`Running::look`].
+    #[must_use]
+    pub fn idle(&self) -> Duration {
+        self.moved.elapsed()
+    }
+
+    /// Asks QEMU whether the disks have done anything.
+    pub fn look(&mut self) {
+        self.ask(monitor::DISKS);
+    }
+
+    /// Writes to QEMU's monitor. One that is not there, or is gone, says nothing of a machine: its end is seen otherwise.
+    fn ask(&mut self, request: &str) {
+        if let Some(monitor) = &mut self.monitor {
+            let _ = monitor.write_all(request.as_bytes());
+        }
+    }
+
     /// Waits for the shell.
     pub fn ready(&mut self, deadline: Instant) -> Result<()> {
         while self.ready.is_none() {
             match self.next(deadline)? {
                 Some(Event::Ended) => bail!("the machine went off\n{}", self.tail()),
+                Some(Event::Failed) => bail!("{FAILED}\n{}", self.tail()),
                 None => bail!("no shell in the machine in time\n{}", self.tail()),
                 Some(_) => {}
             }
@@ -191,6 +244,7 @@ impl Running {
             match self.next(deadline)? {
                 Some(Event::Answer(number, answer)) if number == wanted => return Ok(answer),
                 Some(Event::Ended) => bail!("the machine went off during `{script}`\n{}", self.tail()),
+                Some(Event::Failed) => bail!("{FAILED} during `{script}`\n{}", self.tail()),
                 Some(Event::Ready) => bail!("the machine started again during `{script}`"),
                 None => bail!("`{script}` did not end in time\n{}", self.tail()),
                 Some(_) => {}
@@ -203,6 +257,7 @@ impl Running {
         loop {
             match self.next(deadline)? {
                 Some(Event::Ended) => return Ok(()),
+                Some(Event::Failed) => bail!("{FAILED}\n{}", self.tail()),
                 None => bail!("the machine did not go off in time\n{}", self.tail()),
                 Some(_) => {}
             }
@@ -273,14 +328,29 @@ fn console(mut output: impl Read, mut show: Box<dyn Write + Send>, send: &Sender
 }
 
 fn port(listener: &UnixListener, send: &Sender<Raw>) {
+    lines(listener, shell::LONGEST_LINE, send, Raw::Port, Raw::Line);
+}
+
+fn monitor_port(listener: &UnixListener, send: &Sender<Raw>) {
+    lines(listener, monitor::LONGEST_LINE, send, Raw::Monitor, |line| Raw::Says(monitor::parse(&line)));
+}
+
+/// Waits for who connects, and passes on its lines until it is gone.
+fn lines(
+    listener: &UnixListener,
+    longest: u64,
+    send: &Sender<Raw>,
+    there: fn(UnixStream) -> Raw,
+    said: fn(String) -> Raw,
+) {
     let Ok((stream, _)) = listener.accept() else { return };
     let Ok(writer) = stream.try_clone() else { return };
-    let _ = send.send(Raw::Port(writer));
+    let _ = send.send(there(writer));
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
-        match (&mut reader).take(shell::LONGEST_LINE).read_line(&mut line) {
-            Ok(1..) if send.send(Raw::Line(line)).is_ok() => {}
+        match (&mut reader).take(longest).read_line(&mut line) {
+            Ok(1..) if send.send(said(line)).is_ok() => {}
             _ => return,
         }
     }

@@ -1,7 +1,8 @@
 //! The GUID partition table: UEFI 2.10, section 5.
 //!
 //! ```text
-//! LBA 0    protective MBR      one partition of type 0xEE over the whole disk, so that old tools keep off
+//! LBA 0    protective MBR      one partition of type 0xEE over the whole disk, so that old tools keep off; `bios` has
+//!                              boot code for it
 //!     1    header              CRC-32 of itself and of the entries, where the other copy is
 //!     2    128 entries         128 bytes each
 //!    34    room, then partitions, each at a multiple of 1 MiB

@@ -1,7 +1,7 @@
 //! The whole disk of an image: what the plan's list of partitions comes to.
 //!
 //! ```text
-//! 0        protective MBR, GPT
+//! 0        protective MBR, GPT        code for a BIOS: one line that says what the disk needs
 //! 1 MiB    esp    FAT32   EFI/BOOT/BOOTX64.EFI       systemd-boot, as firmware looks for it
 //!                         EFI/systemd/…              the same, under its own name
 //!                         loader/loader.conf, loader/entries/<kind>.conf
@@ -17,6 +17,7 @@
 
 mod boot;
 
+use super::bios;
 use super::gpt::{self, Entry, PARTITION_ALIGN, SECTOR};
 use super::uuid::Uuid;
 use super::{ALIGN, Ext4Options, Image, Segment, ext4, fat32};
@@ -75,7 +76,10 @@ pub(crate) fn layout<'t>(plan: &Plan, tree: &'t Tree) -> Result<Disk<'t>> {
     {
         entry.size = size - PARTITION_ALIGN - entry.offset;
     }
-    let table = gpt::gpt(id, size, &entries);
+    let mut table = gpt::gpt(id, size, &entries);
+    if plan.arch == Arch::Amd64 {
+        bios::put(&mut table.first);
+    }
     let mut image = Image { size, segments: vec![raw(0, table.first)] };
     for (offset, inner) in images {
         image.add(offset, inner);

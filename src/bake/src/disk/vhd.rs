@@ -7,6 +7,9 @@ use super::uuid::Uuid;
 /// Seconds from 1970 to 2000, where the format's time begins.
 const CENTURY: i64 = 946_684_800;
 
+/// The largest disk in bytes: what the format's readers agree on, and Azure takes.
+pub(crate) const MOST: u64 = 2040 << 30;
+
 /// The sector behind a disk of `size` bytes.
 pub(crate) fn footer(size: u64, id: Uuid, epoch: i64) -> Vec<u8> {
     let mut out = b"conectix".to_vec();

@@ -158,6 +158,7 @@ fn marker(sectors: u64, sort: u32) -> Vec<u8> {
     out
 }
 
+/// The controller is VMware's own: Debian's cloud kernel has no driver for those of LSI Logic and BusLogic.
 fn description(name: &str, sectors: u64, id: Uuid) -> String {
     // a CID of all ones or of ones but the last has a meaning of its own
     let cid = id.short() & 0x7fff_ffff;
@@ -166,7 +167,7 @@ fn description(name: &str, sectors: u64, id: Uuid) -> String {
         "# Disk DescriptorFile\nversion=1\nCID={cid:08x}\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n\n\
          # Extent description\nRDONLY {sectors} SPARSE \"{name}\"\n\n\
          # The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"4\"\nddb.geometry.cylinders = \"{cylinders}\"\n\
-         ddb.geometry.heads = \"255\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"lsilogic\"\n"
+         ddb.geometry.heads = \"255\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"pvscsi\"\n"
     )
 }
 

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 
 /// What reaches the disks of QEMU, Google, AWS, Xen, Azure and VMware, and the usual root file system. A kernel may have
 /// some built in, and none of others: Debian's cloud kernel has ext4, NVMe and virtio-pci itself.
-const USUAL: [&str; 12] = [
+const USUAL: [&str; 14] = [
     "virtio_pci",
     "virtio_mmio",
     "virtio_blk",
@@ -32,6 +32,9 @@ const USUAL: [&str; 12] = [
     "sd_mod",
     "nvme",
     "ahci",
+    // the IDE controller of QEMU's `pc`, VMware and Hyper-V's first generation, and others that do as it does
+    "ata_piix",
+    "ata_generic",
     "xen_blkfront",
     "hv_storvsc",
     "pci_hyperv",

@@ -255,7 +255,7 @@ fn boot(entrant: &Entrant, arch: Arch, (accel, cpus): (Accel, u8), args: &Args, 
     }
     let mut running = machine.start(dir, terminal)?;
     let deadline = machine::within(args.timeout);
-    let watched = expect::wait(&mut running, &[], true, deadline)?;
+    let watched = expect::wait(&mut running, &[], true, expect::Patience { deadline, stall: None })?;
     let Some(booted) = watched.booted else {
         anyhow::bail!("{}\n{}", watched.stopped.unwrap_or("it did not boot"), running.tail())
     };

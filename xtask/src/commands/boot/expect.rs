@@ -104,6 +104,66 @@ pub(crate) struct Watched {
     pub(crate) booted: Option<f64>,
     /// What ended it before its time.
     pub(crate) stopped: Option<&'static str>,
+    /// Whether that was the fault of who executes the machine, not of the machine.
+    pub(crate) broken: bool,
+    /// How far it got.
+    pub(crate) reached: Reached,
+}
+
+/// How long the wait goes on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Until then.
+    pub(crate) deadline: Instant,
+    /// How long a machine may show nothing before systemd is up; without end where it is not watched for that.
+    pub(crate) stall: Option<Duration>,
+}
+
+/// How far a boot got, as its console shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reached {
+    /// Nothing was said.
+    Nothing,
+    /// Firmware or a boot loader.
+    Firmware,
+    /// The kernel.
+    Kernel,
+    /// The root file system is mounted.
+    Root,
+    /// systemd starts units.
+    Systemd,
+    /// systemd had nothing left to start, or somebody could log in.
+    End,
+}
+
+impl Reached {
+    /// By what is on the console.
+    fn of(console: &str) -> Self {
+        const SIGNS: [(&str, Reached); 6] = [
+            (" login: ", Reached::End),
+            ("systemd[1]: ", Reached::Systemd),
+            ("Welcome to ", Reached::Systemd),
+            ("vmbake: /dev/", Reached::Root),
+            ("Linux version ", Reached::Kernel),
+            ("vmbake: ", Reached::Kernel),
+        ];
+        let sign = SIGNS.iter().find(|(sign, _)| console.contains(sign));
+        let otherwise = if console.trim().is_empty() { Self::Nothing } else { Self::Firmware };
+        sign.map_or(otherwise, |(_, reached)| *reached)
+    }
+
+    /// In words, behind "it reached".
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing: the console stayed empty",
+            Self::Firmware => "the firmware or boot loader, not the kernel",
+            Self::Kernel => "the kernel, not the root file system",
+            Self::Root => "the root file system, not systemd",
+            Self::Systemd => "systemd, which still had units to start",
+            Self::End => "the end of the boot",
+        }
+    }
 }
 
 /// How far a boot is.
@@ -122,10 +182,27 @@ pub(crate) fn wait(
     running: &mut Running,
     wanted: &[Expectation],
     to_the_end: bool,
-    deadline: Instant,
+    patience: Patience,
+) -> Result<Watched> {
+    let mut watched = wait_for(running, wanted, to_the_end, patience)?;
+    watched.reached = if watched.booted.is_some() { Reached::End } else { Reached::of(running.console()) };
+    Ok(watched)
+}
+
+fn wait_for(
+    running: &mut Running,
+    wanted: &[Expectation],
+    to_the_end: bool,
+    Patience { deadline, stall }: Patience,
 ) -> Result<Watched> {
     let unmet = |wanted: &Expectation| Met { expectation: wanted.to_string(), seconds: None, got: None };
-    let mut watched = Watched { met: wanted.iter().map(unmet).collect(), booted: None, stopped: None };
+    let mut watched = Watched {
+        met: wanted.iter().map(unmet).collect(),
+        booted: None,
+        stopped: None,
+        broken: false,
+        reached: Reached::Nothing,
+    };
     let mut phase = Phase::Starting;
     loop {
         see(running, wanted, &mut watched.met);
@@ -137,12 +214,28 @@ pub(crate) fn wait(
         if watched.stopped.is_some() || (all && (phase == Phase::Booted || !to_the_end)) {
             return Ok(watched);
         }
-        let look = if phase == Phase::Booted { deadline.min(Instant::now() + PAUSE) } else { deadline };
+        let watches = stall.filter(|_| is_early(phase, running.console()));
+        if watches.is_some_and(|stall| running.idle() >= stall) {
+            (watched.stopped, watched.broken) = (Some("the machine made no progress"), true);
+            return Ok(watched);
+        }
+        let look = match (phase, watches) {
+            (Phase::Booted, _) => deadline.min(Instant::now() + PAUSE),
+            (_, Some(stall)) => deadline.min(Instant::now() + (stall / 8).max(PAUSE)),
+            _ => deadline,
+        };
+        if watches.is_some() {
+            running.look();
+        }
         match running.next(look)? {
             Some(Event::Ready) => phase = Phase::Shell(running.send("systemctl is-system-running --wait")?),
             Some(Event::Answer(number, _)) if phase == Phase::Shell(number) => {
                 phase = Phase::Booted;
                 watched.booted = Some(since(running));
+            }
+            Some(Event::Failed) => {
+                (watched.stopped, watched.broken) = (Some(machine::FAILED), true);
+                return Ok(watched);
             }
             Some(Event::Ended) => {
                 watched.stopped = Some("the machine went off");
@@ -156,6 +249,11 @@ pub(crate) fn wait(
             _ => {}
         }
     }
+}
+
+/// Whether the machine has nothing to wait for yet: later a unit may wait for a network, and say nothing.
+fn is_early(phase: Phase, console: &str) -> bool {
+    phase == Phase::Starting && Reached::of(console) < Reached::Systemd
 }
 
 /// Looks for texts on the console.
@@ -228,6 +326,27 @@ mod tests {
         assert_eq!(check("system running", &answer(1, "degraded\n")), (false, true));
         assert_eq!(check("run true", &answer(0, "")), (true, false));
         assert_eq!(check("run false", &answer(1, "")), (false, false));
+    }
+
+    #[test]
+    fn how_far_a_boot_got_is_seen_on_the_console() {
+        for (console, wanted) in [
+            ("", Reached::Nothing),
+            ("\r\n", Reached::Nothing),
+            ("BdsDxe: starting Boot0001", Reached::Firmware),
+            ("[    0.000000] Linux version 6.12", Reached::Kernel),
+            ("vmbake: the root file system is not here", Reached::Kernel),
+            ("vmbake: /dev/vda2 mounted as ext4 after 0.21 s", Reached::Root),
+            ("Linux version 6\nvmbake: /dev/vda2 m\nWelcome to Debian", Reached::Systemd),
+            ("[   11.0] systemd[1]: Detected virtualization", Reached::Systemd),
+            ("Welcome to Debian\nlocalhost login: ", Reached::End),
+        ] {
+            assert_eq!(Reached::of(console), wanted, "{console}");
+        }
+        // a unit may wait for a network: that is no stall
+        assert!(is_early(Phase::Starting, "Linux version 6"));
+        assert!(!is_early(Phase::Starting, "Welcome to Debian"));
+        assert!(!is_early(Phase::Shell(1), "Linux version 6"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is said before a machine starts, and what became of it.
 
-use super::expect::{Met, Watched};
+use super::expect::{Met, Reached, Watched};
 use super::timeline::Timeline;
 use crate::console;
 use bake::{Class, Refusal, Stage};
@@ -20,10 +20,55 @@ pub(crate) struct Report {
     booted: Option<f64>,
     /// What ended it before its time.
     stopped: Option<&'static str>,
+    /// Why it was started a second time, under TCG.
+    again: Option<&'static str>,
+    /// How far it got.
+    reached: Reached,
+    /// The last lines of the console, where an expectation was not met.
+    console: Vec<String>,
     /// Seconds from power on to power off.
     seconds: f64,
     over_budget: Vec<String>,
     timeline: Option<Timeline>,
+}
+
+/// What a watched machine leaves.
+pub(crate) struct Ended {
+    /// What became of the expectations.
+    pub(crate) watched: Watched,
+    /// Where the time went.
+    pub(crate) timeline: Option<Timeline>,
+    /// Seconds from power on to power off.
+    pub(crate) seconds: f64,
+    /// All that was said on the console.
+    pub(crate) console: String,
+}
+
+/// How many lines of the console are shown of a boot that was not good.
+const LAST: usize = 15;
+
+/// The last lines of a console as plain text: what moves the cursor or sets colours is left out.
+fn last_lines(console: &str) -> Vec<String> {
+    let lines: Vec<String> = console.lines().map(plain).filter(|line| !line.is_empty()).collect();
+    lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default().to_vec()
+}
+
+fn plain(line: &str) -> String {
+    let mut out = String::new();
+    let mut chars = line.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            // ECMA-48: a control sequence ends with a byte from @ to ~, any other escape with its second byte
+            '\u{1b}' => {
+                if chars.next() == Some('[') {
+                    chars.by_ref().find(|char| ('@'..='~').contains(char));
+                }
+            }
+            char if char.is_control() => {}
+            char => out.push(char),
+        }
+    }
+    out.trim_end().to_owned()
 }
 
 /// What is going to be started and how to reach it.
@@ -64,12 +109,15 @@ impl Report {
     pub(crate) fn new(
         artifact: &Path,
         machine: &Machine,
-        watched: Watched,
-        timeline: Option<Timeline>,
+        Ended { watched, timeline, seconds, console }: Ended,
         over_budget: Vec<String>,
-        seconds: f64,
+        again: Option<&'static str>,
     ) -> Self {
+        let all = watched.met.iter().all(|met| met.seconds.is_some());
         Self {
+            again,
+            reached: watched.reached,
+            console: if all { Vec::new() } else { last_lines(&console) },
             artifact: artifact.display().to_string(),
             arch: machine.arch.to_string(),
             accelerator: machine.accel,
@@ -105,6 +153,17 @@ impl Report {
         }
     }
 
+    /// Says how a boot ended that was not good, beside the result.
+    pub(crate) fn tell_end(&self) {
+        if !self.console.is_empty() || self.stopped.is_some() {
+            let why = self.stopped.unwrap_or("an expectation cannot be met any more");
+            console::note(format!("stopped after {:.0} s: {why}", self.seconds));
+            console::note(format!("it reached {}", self.reached.words()));
+            console::note(format!("the last {} lines of its console:", self.console.len()));
+            self.console.iter().for_each(|line| console::note(format!("  {line}")));
+        }
+    }
+
     /// Whether it was a good one.
     pub(crate) fn verdict(&self) -> anyhow::Result<()> {
         let not_met: Vec<&str> = self
@@ -136,4 +195,18 @@ impl Report {
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_a_console_are_plain_text() {
+        let console = "\u{1b}[2J\u{1b}[01;01H\r\nBdsDxe: loading\r\n\r\n[\u{1b}[0;32m  OK  \u{1b}[0m] Started\u{7}.\r\n\u{1b}7x";
+        assert_eq!(last_lines(console), ["BdsDxe: loading", "[  OK  ] Started.", "x"]);
+        let many: String = (0..100).map(|number| format!("{number}\n")).collect();
+        let last = last_lines(&many);
+        assert_eq!((last.len(), last.first().map(String::as_str)), (LAST, Some("85")));
+    }
 }
