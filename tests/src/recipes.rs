@@ -63,7 +63,16 @@ fn walk(
         } else {
             Body::Bytes(fs::read(entry.path())?.into())
         };
-        into.push(RootfsFile { path: below.parse()?, source: format!("{top}{below}"), provider, body });
+        let executable = std::os::unix::fs::PermissionsExt::mode(&entry.metadata()?.permissions()) & 0o100
+            != 0
+            && entry.file_type()?.is_file();
+        into.push(RootfsFile {
+            path: below.parse()?,
+            source: format!("{top}{below}"),
+            executable,
+            provider,
+            body,
+        });
     }
     Ok(())
 }

@@ -172,6 +172,11 @@ fn walk(
         let wrong = |what: &str| Refusal::new(Class::Usage, label(&file), Stage::Parse, what.to_owned());
         let name = entry.file_name().into_string().map_err(|_| wrong("its name is not UTF-8"))?;
         let below = format!("{below}/{name}");
+        let executable = {
+            use std::os::unix::fs::PermissionsExt as _;
+            let meta = entry.metadata().map_err(|error| failed(&error))?;
+            meta.is_file() && meta.permissions().mode() & 0o100 != 0
+        };
         let kind = entry.file_type().map_err(|error| failed(&error))?;
         if kind.is_dir() {
             walk(&file, top, &below, provider, files)?;
@@ -187,7 +192,7 @@ fn walk(
         };
         let path: ImagePath =
             below.parse().map_err(|error: bake::name::NameError| wrong(&error.to_string()))?;
-        files.push(RootfsFile { path, source: format!("{top}{below}"), provider, body });
+        files.push(RootfsFile { path, source: format!("{top}{below}"), executable, provider, body });
     }
     Ok(())
 }

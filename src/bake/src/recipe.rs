@@ -145,6 +145,20 @@ pub struct User {
     pub shell: ImagePath,
     /// Further groups, sorted.
     pub groups: Vec<String>,
+    /// Lines of its `~/.ssh/authorized_keys`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh_authorized_keys: Vec<String>,
+    /// Whether it may do all as root, without a password.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sudo: bool,
+}
+
+impl User {
+    /// Whether it has a shell, and so a home of its own.
+    #[must_use]
+    pub fn logs_in(&self) -> bool {
+        !["nologin", "false"].contains(&self.shell.file_name())
+    }
 }
 
 /// A directory.
@@ -172,7 +186,7 @@ pub struct File {
     pub kind: Kind,
     /// Its path in the recipe's folder: `rootfs/etc/…`.
     pub source: String,
-    /// Mode, owner, group; 0644 root:root unless the recipe says otherwise.
+    /// Mode, owner, group; what [`RootfsFile`] says of it unless the recipe says otherwise.
     pub access: Access,
     /// What it holds: bytes read once, or the target of a link.
     pub body: Body,

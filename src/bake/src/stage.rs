@@ -7,7 +7,7 @@
 //! links, configure                                             │
 //! sysusers.d of all, base-passwd's masters ─► accounts ────────┘
 //! ```
-//! The bake makes: accounts, indexes of kernel modules, initrds, links of units, dpkg's database, the manifest.
+//! The bake makes: accounts, homes, indexes of kernel modules, initrds, links of units, dpkg's database, the manifest.
 //!
 //! What a package or recipe wants is a claim on a path; `claim` says who has it. What the bake makes itself comes
 //! last and clashes with whatever is there: a recipe that wants its own `/etc/passwd` is told so. Times later than
@@ -24,6 +24,7 @@ mod control;
 mod dpkg;
 mod effects;
 mod exclude;
+mod homes;
 mod initrd;
 mod installed;
 mod modules;
@@ -91,7 +92,7 @@ type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
 ///
 /// Refuses, each time naming who and where: two owners of one path that nobody decides between (`Archive`), a
 /// component whose dependencies are not in the image, a user, group or unit that nobody brings, a fixed id that is
-/// missing or given twice (`Usage`), a maintainer script that nobody has reviewed (`Archive`).
+/// missing or given twice, an enabled unit that cannot start (`Usage`), a maintainer script that nobody has reviewed (`Archive`).
 pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     let debs = packages::debs(plan, inputs)?;
     effects::check(plan, &debs)?;
@@ -105,6 +106,7 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     exclude::exclude(plan, &mut tree)?;
     put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
     effects::apply(plan, &mut tree, &accounts, inputs.read)?;
+    homes::apply(plan, &mut tree)?;
     let kernels = modules::read(&tree, inputs.read, inputs.memory)?;
     for kernel in &kernels {
         put(&mut tree, plan, "kernel modules", kernel.files()?)?;
@@ -113,6 +115,7 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     put(&mut tree, plan, "initrd", initrds)?;
     let units = units::links(plan, &tree, inputs.read)?;
     put(&mut tree, plan, "units", units)?;
+    units::start::check(plan, &tree, &accounts, inputs.read)?;
     caches::make(plan, &mut tree, inputs.read)?;
     put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
     put(&mut tree, plan, "manifest", installed::manifest(plan)?)?;

@@ -2,7 +2,7 @@
 
 use super::raw::{self, Account, Raw};
 use super::{Access, Asked, Body, Component, Configure, Directory, File, Group, Install, Link, Recipe, User};
-use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use crate::name::{Arch, ImagePath, Kind, Name, NameError, Provider, Role};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +24,9 @@ pub struct RootfsFile {
     pub path: ImagePath,
     /// Its path in the recipe's folder, `rootfs/etc/…`.
     pub source: String,
+    /// Whether its owner may execute it there: in the image it is 0755 then, else 0644; in `/etc/sudoers.d` 0440, which
+    /// sudo insists on.
+    pub executable: bool,
     /// The cloud of its `rootfs.<provider>`.
     pub provider: Option<Provider>,
     /// Its bytes or target.
@@ -99,12 +102,40 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         recipe.groups.insert(name.0.clone(), group);
     }
     for (name, user) in &raw.users {
-        let raw::User { uid, gecos, home, shell, groups } = user.clone();
+        let raw::User { uid, gecos, home, shell, groups, ssh_authorized_keys, sudo } = user.clone();
         if gecos.contains([':', ',']) || gecos.contains(char::is_control) {
             return Err(folder
                 .refuse(format!("users.{}: gecos must not hold `:`, `,` or control characters", name.0)));
         }
-        let user = User { kind: kind.clone(), uid, gecos, home, shell, groups: sorted(&groups) };
+        let wrong = |error| folder.refuse(format!("users.{}: {error}", name.0));
+        let home = match home {
+            Some(home) => home,
+            None => format!("/home/{}", name.0).parse().map_err(|error: NameError| wrong(error))?,
+        };
+        // whoever is given a key or sudo is a person
+        let person = sudo || !ssh_authorized_keys.is_empty();
+        let shell = match shell {
+            Some(shell) => shell,
+            None => {
+                let usual = if person { "/bin/bash" } else { "/usr/sbin/nologin" };
+                usual.parse().map_err(|error: NameError| wrong(error))?
+            }
+        };
+        let user = User {
+            kind: kind.clone(),
+            uid,
+            gecos,
+            home,
+            shell,
+            groups: sorted(&groups),
+            ssh_authorized_keys: ssh_authorized_keys.into_iter().map(|key| key.0).collect(),
+            sudo,
+        };
+        if person && !user.logs_in() {
+            let cause =
+                format!("users.{}: a key or sudo is of no use to a user with `{}`", name.0, user.shell);
+            return Err(folder.refuse(cause));
+        }
         recipe.users.insert(name.0.clone(), user);
     }
     for (path, access) in &raw.directories {
@@ -184,13 +215,48 @@ fn lay_files(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         return Err(folder.refuse(format!("access: there is no `rootfs{path}` in this recipe")));
     }
     for file in &folder.rootfs {
-        let RootfsFile { path, source, provider, body } = file.clone();
-        let root = || Access { mode: 0o644, owner: "root".to_owned(), group: "root".to_owned() };
+        check_file(folder, file)?;
+        let RootfsFile { path, source, executable, provider, body } = file.clone();
+        let mode = match executable {
+            _ if path.as_str().starts_with("/etc/sudoers.d/") => 0o440,
+            true => 0o755,
+            false => 0o644,
+        };
+        let root = || Access { mode, owner: "root".to_owned(), group: "root".to_owned() };
         let access = access.get(&path).map_or_else(root, |access| access.0.clone());
         let key = (path, provider);
         recipe.files.insert(key, File { kind: folder.kind.clone(), source, access, body, provider });
     }
     Ok(())
+}
+
+/// Refuses what nobody means to have in an image.
+fn check_file(folder: &Folder, file: &RootfsFile) -> Result<()> {
+    let name = file.path.file_name();
+    let is_backup = name.ends_with('~')
+        || [".DS_Store", "Thumbs.db"].contains(&name)
+        || name.starts_with("._")
+        || (name.starts_with('.') && name.ends_with(".swp"))
+        || (name.starts_with('#') && name.ends_with('#') && name.len() > 1);
+    let refuse = |what: &str, hint: String| {
+        let artifact = format!("{}/{}", folder.kind, file.source);
+        Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what.to_owned()).hint(hint))
+    };
+    if is_backup {
+        return refuse(
+            "a file that an editor or a file manager left",
+            format!("rm image-recipes/{}/{}", folder.kind, file.source),
+        );
+    }
+    match &file.body {
+        Body::Bytes(bytes) if bytes.starts_with(b"#!") && bytes.windows(2).any(|pair| pair == b"\r\n") => {
+            refuse(
+                "a script whose lines end with CR LF: its interpreter would not be found",
+                format!("sed -i 's/\\r$//' image-recipes/{}/{}", folder.kind, file.source),
+            )
+        }
+        _ => Ok(()),
+    }
 }
 
 /// No number may be given to two users or two groups.

@@ -107,11 +107,14 @@ pub(super) struct User {
     pub(super) uid: u32,
     #[serde(default)]
     pub(super) gecos: String,
-    pub(super) home: ImagePath,
-    #[serde(default = "nologin")]
-    pub(super) shell: ImagePath,
+    pub(super) home: Option<ImagePath>,
+    pub(super) shell: Option<ImagePath>,
     #[serde(default)]
     pub(super) groups: Vec<Account>,
+    #[serde(default)]
+    pub(super) ssh_authorized_keys: Vec<PublicKey>,
+    #[serde(default)]
+    pub(super) sudo: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -160,6 +163,10 @@ pub(super) struct Account(pub(super) String);
 #[derive(Debug, Clone)]
 pub(super) struct Unit(pub(super) String);
 
+/// A line of `authorized_keys`.
+#[derive(Debug, Clone)]
+pub(super) struct PublicKey(pub(super) String);
+
 /// The name of a kernel module.
 #[derive(Debug, Clone)]
 pub(super) struct Module(pub(super) String);
@@ -175,11 +182,6 @@ pub fn parse(artifact: &str, text: &str) -> Result<Raw> {
         return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
     }
     toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))
-}
-
-fn nologin() -> ImagePath {
-    // a constant that parses; the root would be refused as a shell by every login, so even then nothing opens
-    "/usr/sbin/nologin".parse().unwrap_or_else(|_| ImagePath::root())
 }
 
 impl Default for Account {
@@ -244,6 +246,33 @@ impl<'de> Deserialize<'de> for Unit {
                 Ok(Self(text))
             }
             _ => Err(D::Error::custom(format!("`{text}` is no file name of a unit"))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
+        let text = String::deserialize(deserializer)?;
+        let words: Vec<&str> = text.split(' ').collect();
+        // options may stand before the type; the key itself is base64 behind it
+        let is_key = words.windows(2).any(|pair| match pair {
+            [kind, key] => {
+                let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+                TYPES.iter().any(|known| kind.starts_with(known))
+                    && key.starts_with("AAAA")
+                    && key.len() >= 68
+                    && key.bytes().all(base64)
+            }
+            _ => false,
+        });
+        if is_key && !text.contains(char::is_control) {
+            Ok(Self(text))
+        } else {
+            // what was given may be secret
+            Err(D::Error::custom(
+                "ssh_authorized_keys: expected public keys, such as `ssh-ed25519 AAAA… name`",
+            ))
         }
     }
 }

@@ -110,3 +110,95 @@ fn layers_that_contradict_each_other_are_refused() {
         assert!(refusal.to_string().contains(wanted), "{text}: {refusal}");
     }
 }
+
+fn with_file(path: &str, executable: bool, bytes: &[u8]) -> Folder {
+    let mut folder = folder("base", BASE);
+    folder.rootfs.push(RootfsFile {
+        path: path.parse().unwrap(),
+        source: format!("rootfs{path}"),
+        executable,
+        provider: None,
+        body: Body::Bytes(bytes.into()),
+    });
+    folder
+}
+
+#[test]
+fn a_file_of_a_rootfs_keeps_its_executable_bit_and_sudoers_are_as_sudo_wants_them() {
+    for (path, executable, wanted) in [
+        ("/usr/bin/tool", true, 0o755),
+        ("/etc/tool.conf", false, 0o644),
+        ("/etc/sudoers.d/ops", false, 0o440),
+        ("/etc/sudoers.d/ops", true, 0o440),
+    ] {
+        let recipe = combine(&[with_file(path, executable, b"x")]).unwrap();
+        let access = &recipe.files[&(path.parse().unwrap(), None)].access;
+        assert_eq!((access.mode, access.owner.as_str()), (wanted, "root"), "{path} {executable}");
+    }
+    let mut own = with_file("/usr/bin/tool", true, b"x");
+    own.recipe =
+        parse("base/recipe.toml", &format!("{BASE}[access]\n\"/usr/bin/tool\" = \"0700 root:root\"\n"))
+            .unwrap();
+    let recipe = combine(&[own]).unwrap();
+    assert_eq!(recipe.files[&("/usr/bin/tool".parse().unwrap(), None)].access.mode, 0o700);
+}
+
+#[test]
+fn what_editors_leave_and_scripts_from_windows_are_refused_with_the_way_out() {
+    for (path, bytes, cause, hint) in [
+        ("/etc/hosts~", &b"x"[..], "an editor", "rm image-recipes/base/rootfs/etc/hosts~"),
+        ("/etc/.DS_Store", b"x", "an editor", "rm image-recipes/base/rootfs/etc/.DS_Store"),
+        ("/etc/._hosts", b"x", "an editor", "rm "),
+        ("/etc/.hosts.swp", b"x", "an editor", "rm "),
+        ("/etc/#hosts#", b"x", "an editor", "rm "),
+        (
+            "/usr/bin/x",
+            b"#!/bin/sh\r\ntrue\r\n",
+            "CR LF",
+            "sed -i 's/\\r$//' image-recipes/base/rootfs/usr/bin/x",
+        ),
+    ] {
+        let refusal = combine(&[with_file(path, false, bytes)]).unwrap_err();
+        assert!(refusal.to_string().contains(cause), "{path}: {refusal}");
+        assert!(refusal.hint.unwrap_or_default().contains(hint), "{path}");
+    }
+    // text that is no script may have any line ends, and a dot any meaning
+    for (path, bytes) in
+        [("/etc/x.conf", &b"a\r\n"[..]), ("/etc/.hidden", b"x"), ("/usr/bin/x", b"#!/bin/sh\n")]
+    {
+        combine(&[with_file(path, false, bytes)]).unwrap();
+    }
+}
+
+#[test]
+fn a_user_with_a_key_or_sudo_is_a_person() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC7dZ3nT1xq0yVb9m0cS4xk2gHf8sJ6wQe5uRr1tYp0L me";
+    let user = |text: &str| {
+        let text = format!("{BASE}[users.ada]\nuid = 1000\n{text}\n");
+        let folder = Folder {
+            kind: "base".parse().unwrap(),
+            recipe: parse("base/recipe.toml", &text)?,
+            rootfs: Vec::new(),
+        };
+        combine(&[folder]).map(|recipe| recipe.users["ada"].clone())
+    };
+    let ada = user(&format!("ssh_authorized_keys = [\"{key}\"]\nsudo = true")).unwrap();
+    assert_eq!((ada.home.as_str(), ada.shell.as_str(), ada.logs_in()), ("/home/ada", "/bin/bash", true));
+    assert_eq!((ada.ssh_authorized_keys, ada.sudo), (vec![key.to_owned()], true));
+    let service = user("").unwrap();
+    assert_eq!((service.shell.as_str(), service.logs_in()), ("/usr/sbin/nologin", false));
+    user(&format!("ssh_authorized_keys = ['from=\"10.0.0.0/8\" {key}']")).unwrap();
+    for (text, wanted) in [
+        (
+            "ssh_authorized_keys = [\"-----BEGIN OPENSSH PRIVATE KEY-----\"]".to_owned(),
+            "expected public keys",
+        ),
+        ("ssh_authorized_keys = [\"~/.ssh/id_ed25519.pub\"]".to_owned(), "expected public keys"),
+        (format!("ssh_authorized_keys = [\"{key}\\n{key}\"]"), "expected public keys"),
+        ("sudo = true\nshell = \"/usr/sbin/nologin\"".to_owned(), "of no use to a user with"),
+    ] {
+        let refusal = user(&text).unwrap_err();
+        assert!(refusal.to_string().contains(wanted), "{text}: {refusal}");
+        assert!(!refusal.to_string().contains("PRIVATE"), "{refusal}");
+    }
+}

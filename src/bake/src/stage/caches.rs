@@ -14,7 +14,7 @@
 
 mod catalog;
 mod dropins;
-mod follow;
+pub(super) mod follow;
 mod hardware;
 mod library;
 mod strings;

@@ -8,6 +8,7 @@
 //! it expects an effect. Deliberately absent: presets, and specifiers of the running machine.
 
 mod install;
+pub(super) mod start;
 
 use super::{Made, bytes_of, image_path, refuse};
 use crate::name::ImagePath;

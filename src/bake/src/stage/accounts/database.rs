@@ -62,11 +62,11 @@ impl Accounts {
         self.gids.get(name).copied().ok_or_else(|| unknown("group", name, what))
     }
 
-    pub(super) fn find_gid(&self, name: &str) -> Option<u32> {
+    pub(in super::super) fn find_gid(&self, name: &str) -> Option<u32> {
         self.gids.get(name).copied()
     }
 
-    pub(super) fn has_user(&self, name: &str) -> bool {
+    pub(in super::super) fn has_user(&self, name: &str) -> bool {
         self.uids.contains_key(name)
     }
 

@@ -9,6 +9,8 @@ fn user(case: &mut Case, name: &str, uid: u32, groups: &[&str]) {
         home: path("/opt/u"),
         shell: path("/usr/sbin/nologin"),
         groups: groups.iter().map(ToString::to_string).collect(),
+        ssh_authorized_keys: Vec::new(),
+        sudo: false,
     };
     case.plan.users.insert(name.into(), user);
 }

@@ -8,7 +8,7 @@ const MOST: usize = 40;
 
 /// What `path` leads to, with its own name; nothing where a link is broken or goes in a circle. A hard link leads to
 /// the name that has the content, so that two names of one file are the same here.
-pub(super) fn follow<'t>(tree: &'t Tree, path: &ImagePath) -> Option<(&'t ImagePath, &'t Entry)> {
+pub(in super::super) fn follow<'t>(tree: &'t Tree, path: &ImagePath) -> Option<(&'t ImagePath, &'t Entry)> {
     let mut open: Vec<String> = parts(path.as_str());
     let mut at = ImagePath::root();
     let mut links = 0;

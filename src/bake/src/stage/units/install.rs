@@ -138,7 +138,7 @@ fn filled(text: &str, unit: &str) -> Result<String, String> {
 }
 
 /// The lines of a unit without comments, those that end in `\` joined to the next: systemd.syntax(7).
-fn joined(text: &str) -> Vec<String> {
+pub(super) fn joined(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut open = false;
     for line in text.lines() {

@@ -34,6 +34,7 @@ fn units_are_enabled_as_systemctl_does() {
             "b.socket",
             "# WantedBy=no.target\nWantedBy=no.target\nWantedBy=\nRequiredBy=sockets.target \\\n y.target\n",
         ),
+        ("b.service", ""),
         ("getty@.service", "WantedBy=getty.target\nDefaultInstance=tty1\nAlias=autovt@.service\n"),
         ("p.service", "UpheldBy=%p.target\n"),
     ];
