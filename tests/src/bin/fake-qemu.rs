@@ -10,7 +10,7 @@ fn main() -> anyhow::Result<()> {
     // a trial of KVM
     if words.iter().any(|word| word.starts_with("isa-debugcon")) {
         say("No bootable device\n")?;
-        return wait();
+        wait();
     }
     let monitor = words.iter().find_map(|word| word.strip_prefix("socket,id=monitor,path="));
     let mut monitor = UnixStream::connect(monitor.unwrap_or_default())?;
