@@ -122,6 +122,7 @@ mod tests {
         assert!(tree.get(&path("/home/ada")).is_none());
         let mut own = case("/bin/bash", &[], false);
         own.file("/home/ada/.profile", "mine");
+        own.directory("/home", 0o755, "root:root");
         own.directory("/home/ada", 0o755, "ada:ada");
         let tree = own.stage().unwrap();
         assert_eq!(tree.get(&path("/home/ada")).unwrap().meta.mode, 0o755);
