@@ -29,6 +29,8 @@ fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
     let disk: PathBuf = room.join("out/base.debian-13.amd64.qcow2");
     let run =
         shared.run("boot").args([disk]).args(["--accel", "kvm", "--no-shell", "--no-network", "--json"]);
+    // nothing is written, and a layer over the disk would need qemu-img
+    let run = run.args(["--write"]);
     Ok(run.env("PATH", path).env("FAKE_QEMU", how))
 }
 

@@ -60,7 +60,7 @@ fn each_cloud_that_an_image_is_made_for_is_recognized() -> Result<()> {
     let (tag, vendor) = (format!("{dmi}/chassis_asset_tag"), format!("{dmi}/sys_vendor"));
     let (product, serial, uuid) =
         (format!("{dmi}/product_name"), format!("{dmi}/product_serial"), format!("{dmi}/product_uuid"));
-    let ec2 = "ec2e1916-9099-7caf-fd21-012345abcdef";
+    let ec2 = "ec2e1916-9099-7caf-fd21-012345abcdef\n";
     for (cloud, virt, blocks, files) in [
         ("Azure", "microsoft", "", vec![(tag.as_str(), "7783-7084-3265-9085-8269-3286-77\n")]),
         ("OVF", "vmware", "DEVNAME=/dev/sr0\nLABEL=OVF ENV\nTYPE=iso9660", vec![]),
