@@ -14,7 +14,7 @@ fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
     fs::create_dir(&programs)?;
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fake-qemu"), programs.join("qemu-system-x86_64"))?;
     let (tree, _) = tests::image::small(&store)?;
-    let formats = [bake::emit::Format::Qcow2];
+    let formats = [bake::emit::Format::Raw];
     let options = bake::emit::Options { formats: &formats, jobs: NonZeroUsize::MIN, keep_frames: false };
     tests::image::with_hint(bake::emit::emit(
         &tree,
@@ -26,7 +26,7 @@ fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
     ))?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))?;
-    let disk: PathBuf = room.join("out/base.debian-13.amd64.qcow2");
+    let disk: PathBuf = room.join("out/base.debian-13.amd64.raw");
     let run =
         shared.run("boot").args([disk]).args(["--accel", "kvm", "--no-shell", "--no-network", "--json"]);
     // nothing is written, and a layer over the disk would need qemu-img
