@@ -6,7 +6,13 @@ use std::os::unix::net::UnixStream;
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().collect();
-    let value = |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1].as_str());
+    let value = |option: &str| {
+        words
+            .windows(2)
+            .find(|pair| pair.first().is_some_and(|word| word == option))
+            .and_then(|pair| pair.get(1))
+            .map(String::as_str)
+    };
     // a trial of KVM
     if words.iter().any(|word| word.starts_with("isa-debugcon")) {
         say("No bootable device\n")?;

@@ -68,7 +68,7 @@ fn a_unit_that_cannot_start_is_refused_with_all_of_its_faults() {
     ] {
         let refusal = case(service).refusal();
         let text = refusal.to_string();
-        assert!(text.contains(&format!("unit `a.service` cannot start: ")), "{service}: {text}");
+        assert!(text.contains("unit `a.service` cannot start: "), "{service}: {text}");
         assert!(text.contains(wanted), "{service}: {text}");
         assert!(refusal.hint.is_some_and(|hint| hint.contains("[units] enable")));
     }
