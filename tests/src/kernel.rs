@@ -87,7 +87,7 @@ impl Kernel {
 
     /// Stages it again in the same store, with the same program.
     pub fn stage_again(&self) -> Result<Tree> {
-        let store = Store::open(&self.folder.join("store"))?;
+        let store = crate::keyed::open(&self.folder.join("store"))?;
         let debs = fs::read_to_string(self.folder.join("debs"))?;
         let debs: Vec<PathBuf> = debs.lines().map(PathBuf::from).collect();
         let init = Shared::get()?.init(standin_arch(self.arch))?;
@@ -122,7 +122,7 @@ fn make(folder: &Path, arch: Arch) -> Result<String> {
     fs::write(folder.join("debs"), listed.join("\n"))?;
     let (kernel, tree) = (debs.last().context("a package")?, folder.join("tree"));
     cmd!(shell, "dpkg-deb --extract {kernel} {tree}").quiet().run()?;
-    let store = Store::open(&folder.join("store"))?;
+    let store = crate::keyed::open(&folder.join("store"))?;
     let init = Shared::get()?.init(standin_arch(arch))?;
     let tree = staged(&store, &debs, arch, &fs::read(init)?)?;
     write_made(&tree, &folder.join("made"))?;

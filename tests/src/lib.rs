@@ -6,6 +6,7 @@ pub mod disks;
 pub mod guest;
 pub mod image;
 pub mod kernel;
+pub mod keyed;
 pub mod oci;
 pub mod outputs;
 pub mod recipes;

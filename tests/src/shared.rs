@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <base>/store/                what was fetched, and what resolving derived from it; outlives runs
+//! <base>/state/                the key of the stores
 //! <base>/runs/<run>/vmbake     the program under test, copied: a build beside the tests cannot exchange it
 //! <base>/runs/<run>/project/   recipes and manifests
 //! <base>/runs/<run>/mirror.<arch>/   stand-ins of upstream's components
@@ -82,7 +83,8 @@ impl Shared {
     /// A run of the program's `command`, in the shared copy of the project.
     #[must_use]
     pub fn run(&self, command: &str) -> Run {
-        Run::new(&self.program(), &self.project(), [command])
+        // the key of stores that are shared is no more the user's own than they are
+        Run::new(&self.program(), &self.project(), [command]).env("XDG_STATE_HOME", self.base.join("state"))
     }
 
     /// A run of `command` about `image`: with its lock, stand-ins for its components, and `configure` as it is built.

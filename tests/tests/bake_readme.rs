@@ -34,7 +34,9 @@ fn words(command: &str) -> Vec<&str> {
 fn check(shared: &Shared, folder: &Path, command: &str) -> Result<()> {
     let words = words(command);
     let run = |program: &Path, args: &[&str]| {
-        Run::new(program, folder, args.iter().copied()).env("XDG_CACHE_HOME", folder.join("cache"))
+        Run::new(program, folder, args.iter().copied())
+            .env("XDG_CACHE_HOME", folder.join("cache"))
+            .env("XDG_STATE_HOME", folder.join("state"))
     };
     match words.as_slice() {
         ["cargo", "xtask", name, ..] if DEVELOPERS.contains(name) => {

@@ -3,13 +3,14 @@
 
 use bake::Class;
 use bake::digest::{Digest, Sha256};
-use bake::store::{Options, Sharing, Store};
+use bake::store::{Key, Options, Sharing, Store};
 use rustix::fs::{FileType, Mode};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
+use tests::keyed::{self, note_path};
 
 fn put(store: &Store, bytes: &[u8]) -> Digest {
     let mut incoming = store.incoming().unwrap();
@@ -64,23 +65,127 @@ fn c01_a_flipped_bit_is_found_and_the_blob_set_aside() {
     assert!(store.verify_blob(&digest).unwrap());
 }
 
+/// A stored note that nobody with the key has made, or not for this place.
+type Forge<'a> = (&'a str, &'a dyn Fn(&[u8], u64) -> Vec<u8>);
+
 #[test]
-fn a_note_that_does_not_check_is_none() {
+fn of_1000_forged_notes_of_each_kind_none_is_used() {
+    const KINDS: [&str; 6] = ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2"];
     let place = tempfile::tempdir().unwrap();
-    let store = Store::open(place.path()).unwrap();
-    let (key, other) = (Sha256::of(b"key"), Sha256::of(b"other"));
-    assert_eq!(store.note("sort-1", &key), None);
-    store.put_note("sort-1", &key, b"one").unwrap();
-    store.put_note("sort-1", &key, b"two").unwrap();
-    assert_eq!(store.note("sort-1", &key).as_deref(), Some(&b"two"[..]));
-    let path = |key: &Sha256| store.root().join("notes/sort-1").join(&key.hex()[..2]).join(key.hex());
-    std::fs::create_dir_all(path(&other).parent().unwrap()).unwrap();
-    std::fs::copy(path(&key), path(&other)).unwrap();
-    assert_eq!(store.note("sort-1", &other), None, "a note of one key stands for no other");
-    let mut bytes = std::fs::read(path(&key)).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(path(&key), bytes).unwrap();
-    assert_eq!(store.note("sort-1", &key), None);
+    let store = keyed::open(place.path()).unwrap();
+    let theirs = Key::new([8; 32]);
+    let foreign = tempfile::tempdir().unwrap();
+    let options = Options { key: Some(theirs.clone()), ..Options::default() };
+    let foreign = Store::open_with(foreign.path(), &options).unwrap();
+    let numbered = |n: u64| Sha256::of(&n.to_le_bytes());
+    for kind in KINDS {
+        let bytes: Vec<u8> = (0..300_u32).flat_map(u32::to_le_bytes).collect();
+        for n in 0..20 {
+            store.put_note(kind, &numbered(n), &[&bytes[..], &[n.to_le_bytes()[0]]].concat()).unwrap();
+        }
+        let read = |n: u64| std::fs::read(note_path(place.path(), kind, &numbered(n))).unwrap();
+        let kind_before = KINDS[(KINDS.iter().position(|one| *one == kind).unwrap() + 5) % 6];
+        store.put_note(kind_before, &numbered(100), &bytes).unwrap();
+        let of_another_kind = std::fs::read(note_path(place.path(), kind_before, &numbered(100))).unwrap();
+        std::fs::remove_file(note_path(place.path(), kind_before, &numbered(100))).unwrap();
+        foreign.put_note(kind, &numbered(0), &bytes).unwrap();
+        let hex = numbered(0).hex();
+        let of_another_key = foreign.root().join("notes").join(kind).join(theirs.id());
+        let of_another_key = std::fs::read(of_another_key.join(&hex[..2]).join(&hex)).unwrap();
+        let notes: Vec<Vec<u8>> = (0..20).map(read).collect();
+        let at = |good: &[u8], n: u64| usize::try_from(n * 2_654_435_761).unwrap() % good.len();
+        let forges: [Forge<'_>; 10] = [
+            ("a bit", &|good, n| {
+                let mut bad = good.to_vec();
+                bad[at(good, n)] ^= 1 << (n % 8);
+                bad
+            }),
+            ("cut", &|good, n| good[..at(good, n)].to_vec()),
+            ("continued", &|good, n| [good, &n.to_le_bytes()].concat()),
+            ("other bytes with the same tag", &|good, n| [&good[..32], &n.to_le_bytes()].concat()),
+            ("of another input", &|_, n| notes[usize::try_from(n % 19 + 1).unwrap()].clone()),
+            ("of another kind", &|_, _| of_another_kind.clone()),
+            ("of another key", &|_, _| of_another_key.clone()),
+            ("a digest for a tag", &|good, n| {
+                let bad = [&good[32..], &n.to_le_bytes()].concat();
+                [&Sha256::of(&bad).0[..], &bad].concat()
+            }),
+            // as notes were until they were authenticated
+            ("a digest over kind, input and bytes in a line", &|good, n| {
+                let bad = [&good[32..], &n.to_le_bytes()].concat();
+                let all = [kind.as_bytes(), &[0], &numbered(0).0, &bad].concat();
+                [format!("{}\n", Sha256::of(&all).hex()).as_bytes(), &bad].concat()
+            }),
+            ("a tag of zeros", &|good, n| [&[0; 32], &good[32..], &n.to_le_bytes()].concat()),
+        ];
+        let path = note_path(place.path(), kind, &numbered(0));
+        for n in 0..1000_u64 {
+            let (what, forge) = &forges[usize::try_from(n % 10).unwrap()];
+            std::fs::write(&path, forge(&notes[0], n / 10)).unwrap();
+            assert_eq!(store.note(kind, &numbered(0)), None, "{kind}: {what}, {n}");
+            assert!(!path.exists(), "{kind}: {what} is still there");
+        }
+        std::fs::write(&path, &notes[0]).unwrap();
+        assert_eq!(store.note(kind, &numbered(0)).unwrap(), notes[0][32..], "the good one is used");
+    }
+    assert_eq!(store.rejected().len(), KINDS.len(), "each is reported, by its name");
+}
+
+#[test]
+fn without_a_key_no_note_is_made_or_used_and_each_key_has_its_own() {
+    let place = tempfile::tempdir().unwrap();
+    let input = Sha256::of(b"input");
+    let without = Store::open(place.path()).unwrap();
+    without.put_note("kind-1", &input, b"one").unwrap();
+    assert_eq!(place.path().join("notes").read_dir().unwrap().count(), 0);
+    let with = |secret| {
+        let options = Options { key: Some(Key::new([secret; 32])), ..Options::default() };
+        Store::open_with(place.path(), &options).unwrap()
+    };
+    let (first, second) = (with(1), with(2));
+    first.put_note("kind-1", &input, b"one").unwrap();
+    assert_eq!((without.note("kind-1", &input), second.note("kind-1", &input)), (None, None));
+    second.put_note("kind-1", &input, b"two").unwrap();
+    assert_eq!(first.note("kind-1", &input).unwrap(), b"one", "and neither replaces the other's");
+    assert_eq!(first.rejected().len() + second.rejected().len(), 0, "and neither is a forged one");
+}
+
+#[test]
+fn what_is_no_plain_file_is_no_note_and_does_not_stop_the_next_one() {
+    let mode = Mode::from_raw_mode(0o600);
+    type Make<'a> = &'a dyn Fn(&Path);
+    let sorts: [(&str, Make<'_>); 4] = [
+        ("a symbolic link", &|path| std::os::unix::fs::symlink("/etc/hostname", path).unwrap()),
+        ("a FIFO", &|path| rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, mode, 0).unwrap()),
+        ("a directory", &|path| std::fs::create_dir(path).unwrap()),
+        ("a second name", &|path| std::fs::hard_link(path.with_extension("other"), path).unwrap()),
+    ];
+    for (sort, make) in sorts {
+        let place = tempfile::tempdir().unwrap();
+        let (store, input) = (keyed::open(place.path()).unwrap(), Sha256::of(b"input"));
+        store.put_note("kind-1", &input, b"one").unwrap();
+        let path = note_path(place.path(), "kind-1", &input);
+        std::fs::rename(&path, path.with_extension("other")).unwrap();
+        make(&path);
+        assert_eq!(store.note("kind-1", &input), None, "{sort}");
+        assert_eq!(store.rejected().len(), 1, "{sort}");
+        store.put_note("kind-1", &input, b"two").unwrap();
+        assert_eq!(store.note("kind-1", &input).unwrap(), b"two", "{sort}");
+    }
+}
+
+#[test]
+fn a_link_in_the_place_of_a_directory_is_refused() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(elsewhere.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    for name in ["aside", "blobs", "incoming", "notes"] {
+        let place = tempfile::tempdir().unwrap();
+        drop(Store::open(place.path()).unwrap());
+        std::fs::remove_dir(place.path().join(name)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), place.path().join(name)).unwrap();
+        let refusal = Store::open(place.path()).unwrap_err();
+        assert!(refusal.to_string().contains("found a symbolic link"), "{refusal}");
+    }
 }
 
 #[test]
@@ -197,7 +302,7 @@ fn c06_only_what_a_killed_run_has_left_is_swept() {
 #[test]
 fn gc_keeps_what_was_used_since() {
     let place = tempfile::tempdir().unwrap();
-    let mut store = Store::open(place.path()).unwrap();
+    let mut store = keyed::open(place.path()).unwrap();
     let (used, unused) = (put(&store, b"used"), put(&store, b"unused"));
     store.put_note("sort-1", &Sha256::of(b"key"), b"one").unwrap();
     std::fs::write(place.path().join("incoming/sha256-00.part"), b"left").unwrap();
@@ -218,14 +323,28 @@ fn gc_keeps_what_was_used_since() {
 #[test]
 fn verify_all_sets_aside_what_is_not_what_its_name_says() {
     let place = tempfile::tempdir().unwrap();
-    let mut store = Store::open(place.path()).unwrap();
+    let mut store = keyed::open(place.path()).unwrap();
     let (good, bad) = (put(&store, b"good"), put(&store, b"bad"));
+    let inputs = [b"a", b"b", b"c"].map(|name| Sha256::of(name));
+    for input in &inputs {
+        store.put_note("kind-1", input, b"noted").unwrap();
+    }
+    let note = |input| note_path(place.path(), "kind-1", input);
+    let bytes = std::fs::read(note(&inputs[0])).unwrap();
+    std::fs::write(note(&inputs[1]), bytes).unwrap();
+    std::fs::write(note(&inputs[2]).with_file_name("0"), b"").unwrap();
+    std::fs::create_dir_all(place.path().join("notes/kind-0/ab")).unwrap();
+    std::fs::write(place.path().join("notes/kind-0/ab/cd"), b"").unwrap();
     std::fs::write(store.blob_path(&bad), b"dab").unwrap();
     std::fs::write(place.path().join("blobs/stray"), b"?").unwrap();
     let checked = store.verify_all().unwrap();
     let hex = bad.hex();
     assert_eq!((checked.good, checked.bytes), (1, 4));
-    assert_eq!(checked.set_aside, [format!("blobs/sha256/{}/{hex}", &hex[..2]), "blobs/stray".to_owned()]);
+    let below = |path: PathBuf| path.strip_prefix(place.path()).unwrap().to_str().unwrap().to_owned();
+    let mut wanted = vec![format!("blobs/sha256/{}/{hex}", &hex[..2]), "blobs/stray".to_owned()];
+    wanted.extend([note(&inputs[1]), note(&inputs[2]).with_file_name("0")].map(below));
+    wanted.sort();
+    assert_eq!((checked.notes, checked.foreign, checked.set_aside), (2, 1, wanted));
     assert!(store.has(&good, 4).unwrap() && !store.has(&bad, 3).unwrap());
     assert_eq!(store.verify_all().unwrap().set_aside, [""; 0]);
 }
@@ -233,7 +352,7 @@ fn verify_all_sets_aside_what_is_not_what_its_name_says() {
 #[test]
 fn every_mode_is_exact() {
     let place = tempfile::tempdir().unwrap();
-    let store = Store::open(&place.path().join("new")).unwrap();
+    let store = keyed::open(&place.path().join("new")).unwrap();
     put(&store, b"x");
     store.put_note("sort-1", &Sha256::of(b"key"), b"one").unwrap();
     for (path, mode) in modes(store.root()) {

@@ -211,7 +211,7 @@ fn c05_modes_are_exact_under_any_umask() {
         let mode = |path: &Path| path.symlink_metadata().unwrap().mode() & 0o7777;
         let digest = Sha256::of(&[b'x'; 1000]);
         let store = Store::open(&root).unwrap();
-        let note = root.join("notes/actor-1").join(&digest.hex()[..2]).join(digest.hex());
+        let note = tests::keyed::note_path(&root, "actor-1", &digest);
         let blob = store.blob_path(&digest.into());
         for (path, wanted) in [
             (&blob, 0o644),

@@ -39,6 +39,20 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Says at the end of a command, however it ends, what was found wrong in the store.
+pub(crate) struct Rejected<'s>(pub(crate) &'s bake::store::Store);
+
+impl Drop for Rejected<'_> {
+    fn drop(&mut self) {
+        for name in self.0.rejected() {
+            note(format!(
+                "warning: `{}` in the store was damaged or forged; it was not used, and is now in `aside`",
+                shown(&name)
+            ));
+        }
+    }
+}
+
 /// Says why a command failed, and gives its exit code: that of the refusal's class, else 1.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     let refusal = error.chain().find_map(|cause| cause.downcast_ref::<bake::Refusal>());

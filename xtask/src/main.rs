@@ -11,6 +11,7 @@ mod project;
 mod relock;
 mod review;
 mod selection;
+mod store_key;
 mod tools;
 
 use clap::Parser as _;

@@ -1,5 +1,6 @@
 //! Where things come from and go to: the store, mirrors, Debian's archive.
 
+use crate::{console, store_key};
 use bake::fetch::{self, Place, Proxy, apt};
 use bake::sources::Sources;
 use bake::store::{self, Sharing, Store};
@@ -11,9 +12,14 @@ pub(crate) struct StoreArgs {
     /// The store of inputs [default: vmbake in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// The store is shared: take it although others of its group may write to it
+    /// The store is shared: take it although others of its group may write to it. Blobs are shared; what is derived only
+    /// with those who have the same key
     #[arg(long)]
     shared_store: bool,
+    /// The key that authenticates what the store keeps from bake to bake, 64 hexadecimal digits [default:
+    /// $VMBAKE_STORE_KEY, else vmbake/key in the user's state directory, made when it is not there]
+    #[arg(long, value_name = "FILE")]
+    store_key: Option<PathBuf>,
 }
 
 /// Which mirrors.
@@ -48,15 +54,43 @@ impl StoreArgs {
         self.store.clone().unwrap_or_else(|| cache().join("vmbake"))
     }
 
-    /// How it is opened.
+    /// How it is opened where nothing is derived.
     pub(crate) fn options(&self) -> store::Options {
         let sharing = if self.shared_store { Sharing::Group } else { Sharing::Private };
         store::Options { sharing, ..store::Options::default() }
     }
 
-    /// Opens it.
+    /// Opens it, with the key, which is made where there is none.
     pub(crate) fn open(&self) -> bake::Result<Store> {
-        Store::open_with(&self.path(), &self.options())
+        self.open_with(true)
+    }
+
+    /// Opens it with the key if there is one, else without.
+    pub(crate) fn open_with_known_key(&self) -> bake::Result<Store> {
+        self.open_with(false)
+    }
+
+    fn open_with(&self, make: bool) -> bake::Result<Store> {
+        let path = self.path();
+        let set =
+            |name| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
+        let key = match self.store_key.clone().or_else(|| set("VMBAKE_STORE_KEY")) {
+            Some(named) => Some(store_key::named(&named, &path)?),
+            None => match set("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
+                Some(state) => store_key::kept(&state.join("vmbake/key"), &path, make)?,
+                None => match set("HOME").filter(|path| path.is_absolute()) {
+                    Some(home) => store_key::kept(&home.join(".local/state/vmbake/key"), &path, make)?,
+                    None => None,
+                },
+            },
+        };
+        if make && key.is_none() {
+            console::note(
+                "warning: there is no place for the store's key: what is derived is not kept for the next bake; \
+                 --store-key or XDG_STATE_HOME names one",
+            );
+        }
+        Store::open_with(&path, &store::Options { key, ..self.options() })
     }
 }
 

@@ -13,7 +13,7 @@ use bake::archive::ar;
 use bake::digest::{Digest, Sha256};
 use bake::manifest::Form;
 use bake::name::{Arch, Name};
-use bake::store::Store;
+use bake::store::{Key, Options, Store};
 use bake::unpack::{Input, Unpacked, all};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::num::NonZeroUsize;
@@ -22,7 +22,8 @@ use std::time::Instant;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let store = Store::open(arguments.next().expect("STORE").as_ref()).unwrap();
+    let options = Options { key: Some(Key::new([0; 32])), ..Options::default() };
+    let store = Store::open_with(arguments.next().expect("STORE").as_ref(), &options).unwrap();
     let jobs: NonZeroUsize = arguments.next().expect("JOBS").parse().unwrap();
     let mut files: Vec<_> = arguments.map(|path| (std::fs::metadata(&path).unwrap().len(), path)).collect();
     files.sort_by(|a, b| b.cmp(a));

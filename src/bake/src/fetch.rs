@@ -7,7 +7,8 @@
 //! Invariants
 //! - Nothing is believed of a place: the size bounds what is read, the digest over the whole decides. A place that lacks
 //!   a file, or has another one of its name, is left for the next place, and an event names both.
-//! - A [`Fetched`] says that each want was in the store and was hashed in this run. Nothing else can make one.
+//! - A [`Fetched`] says that each want was in the store and was hashed in this run. Nothing else can make one. Whoever
+//!   reads such a blob hashes it again ([`Store::verified`]), as its file may have been changed since.
 //! - Each digest is transferred once, also by several bakes at once: the others wait for the part's lock.
 //! - Offline, and where nothing lacks, no socket is opened and no run time started.
 //! - At most the size wanted is written, at most a chunk more is read, and every wait has a deadline.
@@ -34,11 +35,10 @@ use crate::digest::Digest;
 use crate::plan::Want;
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::Snapshots;
-use crate::store::Store;
+use crate::store::{Store, Verified};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -154,8 +154,8 @@ pub fn fetch(store: &Store, wants: &[Want], options: &Options, progress: &dyn Pr
 }
 
 impl Fetched {
-    /// Opens a blob that was fetched; an error for one that nobody wanted.
-    pub fn open(&self, store: &Store, digest: &Digest) -> Result<File> {
+    /// Opens a blob that was fetched, as what was fetched; an error for one that nobody wanted.
+    pub fn open(&self, store: &Store, digest: &Digest) -> Result<Verified> {
         if !self.contains(digest) {
             return Err(Refusal::new(
                 Class::Io,
@@ -164,7 +164,7 @@ impl Fetched {
                 "it was not among the wants of the plan",
             ));
         }
-        store.open_blob(digest)
+        store.verified(digest)
     }
 
     /// Whether it is a proof for this digest.

@@ -4,20 +4,27 @@
 //! <root>/layout               the layout's version, one line
 //! <root>/in-use.lock          shared by every bake, exclusive for a clean-up
 //! <root>/blobs/<algorithm>/<first two hex>/<hex>     0644, never changed after its rename
-//! <root>/notes/<sort>/<first two hex>/<hex>          what was derived from what; checks itself
+//! <root>/notes/<kind>/<key id>/<first two hex>/<hex> what was derived from what, authenticated
 //! <root>/incoming/<algorithm>-<hex>.{part,lock}      one transfer at a time, resumable
 //! <root>/incoming/tmp-*                              only on file systems without unnamed files
 //! <root>/aside/<algorithm>-<hex>                     what did not match its name, for a look
 //! ```
 //! One way in: write to `incoming`, verify, rename. A blob is what its name says or it is set aside.
 //!
+//! Whoever can write to the store may change any file of it at any time. So nothing read from it is used as it is:
+//! - bytes of blobs are compared with their digest in this process's memory, after they were read and before they are
+//!   used: whole ([`Store::read_blob`]), in steps ([`Store::verified`]), or as ranges with digests of their own;
+//! - where such digests come from a note, the note is authenticated with a [`Key`] that is not in the store. Without a
+//!   key nothing is noted, and no note is used.
+//!
+//! What does not check is set aside, is reported ([`Store::rejected`]), and is as good as not there.
+//!
 //! Invariants
 //! - Directories are 0700, blobs 0644, all else 0600, whatever the umask; a store that others may write to is
 //!   refused unless it is opened as [`Sharing::Group`].
 //! - A blob is a plain file with one name. It is opened without following links and without blocking.
 //! - What was fetched is synced before it gets its name, its directory before `fetch` returns. Derived blobs and
-//!   notes are not synced: they can be made again, and are to be hashed ([`Store::verify_blob`]) before use, as
-//!   every blob is that an earlier run has left.
+//!   notes are not synced: they can be made again.
 //! - Killed at any moment, it leaves at most `incoming` files, which the next one to open the store clears away
 //!   (locks, temporaries) or goes on with (`.part`).
 //! - `mtime` of a blob or a note is its last use; nothing else depends on it.
@@ -28,14 +35,18 @@
 
 mod access;
 mod incoming;
+mod key;
 mod lock;
 mod open;
 mod sweep;
 mod transfer;
+mod verified;
 
 pub use incoming::Incoming;
+pub use key::{Key, KeyError};
 pub use sweep::{Checked, Swept};
 pub use transfer::{Begun, Holder, Transfer};
+pub use verified::{Changed, Verified};
 
 use crate::digest::{Digest, Sha256};
 use crate::refusal::{Class, Refusal, Result, Stage};
@@ -46,8 +57,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// The largest note that is read, in bytes.
+/// The largest note that is read, in bytes, without its tag.
 const NOTE_LIMIT: u64 = 64 << 20;
+/// The length of a note's tag.
+const TAG: usize = 32;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -56,6 +69,8 @@ pub struct Options {
     pub sharing: Sharing,
     /// How long to wait for a clean-up of another process, or, to clean up, for other processes.
     pub lock_timeout: Duration,
+    /// What tells the notes of this user from those of anybody else; without one none is used and none is made.
+    pub key: Option<Key>,
 }
 
 /// Who may write to a store.
@@ -63,7 +78,8 @@ pub struct Options {
 pub enum Sharing {
     /// Only the user who bakes: directories of another user, or writable by others, are refused.
     Private,
-    /// A group of users who trust each other: directories are 0770, and those of other users are accepted.
+    /// A group of users: directories are 0770, and those of other users are accepted. They share blobs; notes only
+    /// with those who have the same key.
     Group,
 }
 
@@ -77,11 +93,13 @@ pub struct Store {
     writable: bool,
     /// Directories with new names in them, to be synced by `settle`.
     dirty: Mutex<BTreeSet<PathBuf>>,
+    /// What was found wrong, by its name below the root.
+    rejected: Mutex<BTreeSet<String>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sharing: Sharing::Private, lock_timeout: Duration::from_secs(60) }
+        Self { sharing: Sharing::Private, lock_timeout: Duration::from_secs(60), key: None }
     }
 }
 
@@ -114,13 +132,20 @@ impl Store {
         self.writable
     }
 
+    /// Whether notes can be added.
+    #[must_use]
+    pub fn keeps_notes(&self) -> bool {
+        self.writable && self.options.key.is_some()
+    }
+
     /// Whether there is a blob of this name and size: a plain file, not yet hashed.
     pub fn has(&self, digest: &Digest, size: u64) -> Result<bool> {
         let path = self.blob_path(digest);
         Ok(access::plain_size(&path)?.is_some_and(|found| found == size))
     }
 
-    /// Opens a blob for reading and records its use; refuses what is no plain file. Not yet hashed.
+    /// Opens a blob for reading and records its use; refuses what is no plain file. Not hashed: whoever reads from it
+    /// compares what it has read.
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         self.find_blob(digest)?.ok_or_else(|| {
             Refusal::new(Class::Io, digest.to_string(), Stage::Store, "it is not in the store")
@@ -128,19 +153,33 @@ impl Store {
         })
     }
 
+    /// Reads a blob of `size` bytes whole, and hashes what was read; `None` where there is none that is right.
+    pub fn read_blob(&self, digest: &Digest, size: u64) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.find_blob(digest)? else { return Ok(None) };
+        let path = self.blob_path(digest);
+        let mut bytes = Vec::new();
+        file.take(size.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| io(&path, "read", &error))?;
+        let mut hasher = digest.hasher();
+        hasher.update(&bytes);
+        if bytes.len() as u64 == size && hasher.finish() == *digest {
+            return Ok(Some(bytes));
+        }
+        self.reject(&path);
+        Ok(None)
+    }
+
     /// Hashes a blob: true when it is what its name says; else it is set aside and the answer is false. A blob that
-    /// is not there is false, too.
+    /// is not there is false, too. Says nothing about what is read from it afterwards.
     pub fn verify_blob(&self, digest: &Digest) -> Result<bool> {
         let Some(mut file) = self.find_blob(digest)? else { return Ok(false) };
         let path = self.blob_path(digest);
         let found = hash(&mut file, digest).map_err(|error| io(&path, "read", &error))?;
-        if found == *digest {
-            return Ok(true);
+        if found != *digest {
+            self.reject(&path);
         }
-        if self.writable {
-            self.set_aside(&path, &file_stem(digest))?;
-        }
-        Ok(false)
+        Ok(found == *digest)
     }
 
     /// Begins a blob whose name is not known before its end.
@@ -149,34 +188,50 @@ impl Store {
         Incoming::begin(self)
     }
 
-    /// The bytes noted under `key` for this `sort` of derivation (`unpacked-1`, `frame-1`); `None` where there is
-    /// none, or where it does not check.
-    pub fn note(&self, sort: &'static str, key: &Sha256) -> Option<Vec<u8>> {
-        let file = access::open_plain(&self.note_path(sort, key)).ok()??;
-        let mut bytes = Vec::new();
-        (&file).take(NOTE_LIMIT + 65).read_to_end(&mut bytes).ok()?;
-        let (head, payload) = bytes.split_at_checked(65)?;
-        if head != note_head(sort, key, payload).as_bytes() {
+    /// The bytes noted for `input` by this `kind` of derivation (`unpacked-2`, `frame-2`), authenticated; `None` where
+    /// there are none, or none that this key vouches for.
+    pub fn note(&self, kind: &'static str, input: &Sha256) -> Option<Vec<u8>> {
+        let key = self.options.key.as_ref()?;
+        let path = self.note_path(key, kind, input);
+        // what is no plain file is no note either, and is moved out of the way of the next one
+        let found = access::open_plain(&path).and_then(|found| {
+            let read = |file| {
+                access::touch(&file);
+                read_note(&file).map_err(|error| io(&path, "read", &error))
+            };
+            found.map(read).transpose()
+        });
+        let Ok(found) = found else {
+            self.reject(&path);
             return None;
+        };
+        let note = authentic(key, kind, input, found?);
+        if note.is_none() {
+            self.reject(&path);
         }
-        access::touch(&file);
-        bytes.drain(..65);
-        Some(bytes)
+        note
     }
 
-    /// Notes `bytes` under `key`. Notes are small, and check themselves when they are read. In a store that cannot be
-    /// written to it does nothing, since a note only saves time.
-    pub fn put_note(&self, sort: &'static str, key: &Sha256, bytes: &[u8]) -> Result<()> {
-        if !self.writable || bytes.len() as u64 > NOTE_LIMIT {
+    /// Notes `bytes` for `input`, with a tag. In a store that has no key or cannot be written to it does nothing, since a
+    /// note only saves time.
+    pub fn put_note(&self, kind: &'static str, input: &Sha256, bytes: &[u8]) -> Result<()> {
+        let Some(key) = self.options.key.as_ref().filter(|_| self.keeps_notes()) else { return Ok(()) };
+        if bytes.len() as u64 > NOTE_LIMIT {
             return Ok(());
         }
-        let path = self.note_path(sort, key);
+        let path = self.note_path(key, kind, input);
         let mut temporary = incoming::Temporary::new(self, self.private_mode())?;
         temporary
-            .write(note_head(sort, key, bytes).as_bytes())
+            .write(&key.tag(kind, input, bytes))
             .and_then(|()| temporary.write(bytes))
             .map_err(|error| io(&path, "write", &error))?;
         temporary.place(self, &path)
+    }
+
+    /// What was found wrong since the store was opened, by its name below the store, sorted: it was not used.
+    #[must_use]
+    pub fn rejected(&self) -> Vec<String> {
+        self.wrong().iter().cloned().collect()
     }
 
     /// Where a blob of this name is, or would be.
@@ -206,9 +261,28 @@ impl Store {
         Ok(found)
     }
 
-    fn note_path(&self, sort: &str, key: &Sha256) -> PathBuf {
-        let hex = key.hex();
-        self.root.join("notes").join(sort).join(&hex[..2]).join(hex)
+    fn note_path(&self, key: &Key, kind: &str, input: &Sha256) -> PathBuf {
+        let hex = input.hex();
+        self.root.join("notes").join(kind).join(key.id()).join(&hex[..2]).join(hex)
+    }
+
+    /// Sets aside what is not what its name says, and remembers that.
+    pub(crate) fn reject(&self, path: &Path) {
+        let name = self.below(path);
+        if self.writable {
+            // where even that fails it is not used all the same
+            let _ = self.set_aside(path, &name.trim_start_matches("blobs/").replace('/', "-"));
+        }
+        self.wrong().insert(name);
+    }
+
+    /// The name of a file of the store, below its root.
+    fn below(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    fn wrong(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.rejected.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Moves what is at `path` out of the way, where a person may look at it.
@@ -266,15 +340,21 @@ fn hash(file: &mut File, like: &Digest) -> std::io::Result<Digest> {
     }
 }
 
-/// The first line of a note: a digest over its sort, its key and its bytes, so that no note stands for another.
-fn note_head(sort: &str, key: &Sha256, payload: &[u8]) -> String {
-    use sha2::Digest as _;
-    let mut hasher = sha2::Sha256::new();
-    hasher.update(sort.as_bytes());
-    hasher.update([0]);
-    hasher.update(key.0);
-    hasher.update(payload);
-    format!("{}\n", Sha256(hasher.finalize().into()).hex())
+/// A note as it is in its file: the tag and the bytes. What is longer than any note is cut, and does not check.
+fn read_note(mut file: &File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.by_ref().take(TAG as u64 + NOTE_LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The bytes of a note without its tag, if it is one of `key`.
+fn authentic(key: &Key, kind: &str, input: &Sha256, mut note: Vec<u8>) -> Option<Vec<u8>> {
+    let (tag, bytes) = note.split_first_chunk::<TAG>()?;
+    if !key.vouches(kind, input, bytes, tag) {
+        return None;
+    }
+    note.drain(..TAG);
+    Some(note)
 }
 
 /// The name of what belongs to a blob that is not under its final name.

@@ -1,15 +1,16 @@
 //! Unpacking: an input of the store to members with their bytes in the store.
 //!
 //! ```text
-//! input blob ─decompress─┬─► tar blob in the store
-//!                        └─► tar reader ─► members: ranges of that blob with their digests ─► note
+//! input blob ─hash─► the same open file ─decompress─┬─► tar blob in the store
+//!                                                   └─► tar reader ─► members: ranges of that blob ─► note
 //! ```
 //! The bytes of a compressed archive are decompressed just once per store: the tar goes into the store as a blob of
-//! its own, and a note remembers, for the input's digest, the blob and the list of members. Both check themselves:
-//! a note is used only while its blob is there, and whoever reads a range compares it with the range's digest.
+//! its own, and a note remembers, for the input's digest, the blob and the list of members. A note is authenticated, and
+//! is used only while its blob is there; whoever reads a range compares it with the range's digest.
 //!
-//! The input is not hashed here: `fetch` has done so in this run. Nothing is noted, and no blob is made, before the whole
-//! archive was read and found good.
+//! `fetch` has hashed each input in this run, but its file may have been changed since: it is hashed here again, before
+//! anything of it is parsed, and what is read afterwards is what was hashed ([`Store::verified`]). Nothing is noted, and no
+//! blob is made, before the whole archive was read and found good.
 
 mod all;
 mod members;
@@ -25,10 +26,9 @@ use crate::archive::{elf, is_content_fault};
 use crate::digest::Digest;
 use crate::name::{Arch, ImagePath, Name};
 use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::store::Store;
+use crate::store::{Changed, Store, Verified};
 use crate::tree::{Content, Meta, Node, Stored};
 use members::{Blob, Ranges};
-use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::sync::Arc;
 
@@ -69,11 +69,11 @@ const MAX_UNPACKED: u64 = 8 << 30;
 /// Unpacks the Debian package `digest`, called `name` in refusals.
 pub fn package(store: &Store, name: &Name, digest: &Digest) -> Result<Package> {
     let key = note::key("deb", digest);
-    if let Some(package) = note::get(store, &key)? {
+    if let Some(package) = note::get(store, &key) {
         return Ok(package);
     }
-    let mut input = store.open_blob(digest)?;
-    let length = length(&input, name)?;
+    let mut input = verified(store, name, digest)?;
+    let length = input.size();
     let (layout, control) = deb::control(&mut input, length).map_err(|error| refuse_deb(name, error))?;
     let data = |error| refuse_deb(name, DebError::Data(error));
     let stream = deb::stream(&mut input, layout.data, Limits::up_to(MAX_UNPACKED))
@@ -87,11 +87,11 @@ pub fn package(store: &Store, name: &Name, digest: &Digest) -> Result<Package> {
 /// Unpacks the tar archive `digest`, compressed with gzip, called `name` in refusals.
 pub fn tar_gz(store: &Store, name: &Name, digest: &Digest) -> Result<Vec<Member>> {
     let key = note::key("tar.gz", digest);
-    if let Some(Package { members, .. }) = note::get(store, &key)? {
+    if let Some(Package { members, .. }) = note::get(store, &key) {
         return Ok(members);
     }
     let tar = |error| refuse_tar(name, error);
-    let input = BufReader::with_capacity(128 << 10, store.open_blob(digest)?);
+    let input = BufReader::with_capacity(128 << 10, verified(store, name, digest)?);
     let stream = decompress::reader(Form::Gzip, input, Limits::up_to(MAX_UNPACKED))
         .map_err(|e| tar(TarError::Read(e)))?;
     let (members, blob) = members::members(store, stream, Policy::UPSTREAM, tar)?;
@@ -113,29 +113,38 @@ pub fn binary(
     let path = ImagePath::root().join(name.as_str());
     let path = path.map_err(|error| Refusal::new(Class::Archive, name.as_str(), Stage::Unpack, error))?;
     let key = note::key("binary", digest);
-    let noted = note::get(store, &key)?.and_then(|Package { mut members, .. }| members.pop());
-    let member = match noted {
-        Some(member) => Member { path, ..member },
-        None => {
-            let stored = whole(store, name, digest)?;
-            let blob = Blob { digest: stored.blob, size: stored.len };
-            let member =
-                Member { path, meta: Meta::root(0o755, 0), node: Node::File(Content::Stored(stored)) };
-            note::put(store, &key, blob, &Package { control: Vec::new(), members: vec![member.clone()] })?;
-            member
-        }
+    let member = |stored: Stored| Member {
+        path: path.clone(),
+        meta: Meta::root(0o755, 0),
+        node: Node::File(Content::Stored(stored)),
     };
-    if let Node::File(Content::Stored(stored)) = &member.node {
-        program(store, name, stored, arch, must_be_static)?;
+    let noted = note::get(store, &key).and_then(|package| package.members.into_iter().next());
+    if let Some(Member { node: Node::File(Content::Stored(stored)), .. }) = noted
+        && program(store, name, &stored, arch, must_be_static)?
+    {
+        return Ok(member(stored));
     }
+    let stored = whole(store, name, digest)?;
+    if !program(store, name, &stored, arch, must_be_static)? {
+        return Err(changed(name));
+    }
+    let blob = Blob { digest: stored.blob, size: stored.len };
+    let member = member(stored);
+    note::put(store, &key, blob, &Package { control: Vec::new(), members: vec![member.clone()] })?;
     Ok(member)
 }
 
-/// Checks that `content`, a file of the input `name`, is a program for `arch`, static where that is promised.
-pub fn program(store: &Store, name: &Name, content: &Stored, arch: Arch, must_be_static: bool) -> Result<()> {
-    let file = store.open_blob(&content.blob.into())?;
-    let window = window::Window::new(file, content.offset, content.len);
-    elf::check(window, arch, must_be_static).map_err(|error| {
+/// Checks that `content`, a file of the input `name`, is a program for `arch`, static where that is promised. False
+/// where its blob is not what it was when it was unpacked: it is then set aside.
+fn program(store: &Store, name: &Name, content: &Stored, arch: Arch, must_be_static: bool) -> Result<bool> {
+    let blob = content.blob.into();
+    let mut window = window::Window::new(store.open_blob(&blob)?, content);
+    let checked = elf::check(&mut window, arch, must_be_static);
+    if window.is_changed() {
+        store.verify_blob(&blob)?;
+        return Ok(false);
+    }
+    checked.map(|()| true).map_err(|error| {
         Refusal::new(Class::Archive, name.as_str(), Stage::Unpack, error)
             .hint("see that the pin's url names the release for this architecture")
     })
@@ -143,23 +152,27 @@ pub fn program(store: &Store, name: &Name, content: &Stored, arch: Arch, must_be
 
 /// A whole blob as a range of itself, or of its copy.
 fn whole(store: &Store, name: &Name, digest: &Digest) -> Result<Stored> {
-    let failed = |error: io::Error| Refusal::io(name.as_str(), Stage::Unpack, "read", &error);
-    let mut input = store.open_blob(digest)?;
-    let mut ranges = Ranges::begin(0, length(&input, name)?);
+    let mut input = verified(store, name, digest)?;
+    let mut ranges = Ranges::begin(0, input.size());
     match digest {
         Digest::Sha256(blob) => {
-            copy(&mut input, &mut io::sink(), &mut ranges).map_err(failed)?;
+            copy(&mut input, &mut io::sink(), &mut ranges).map_err(|error| failed(name, "read", &error))?;
             Ok(ranges.finish(*blob))
         }
         Digest::Sha512(_) => {
             let mut incoming = store.incoming()?;
-            copy(&mut input, &mut incoming, &mut ranges).map_err(failed)?;
+            copy(&mut input, &mut incoming, &mut ranges).map_err(|error| failed(name, "read", &error))?;
             Ok(ranges.finish(incoming.commit()?.0))
         }
     }
 }
 
-fn copy(input: &mut File, output: &mut dyn io::Write, ranges: &mut Ranges) -> io::Result<()> {
+/// The input `digest`, called `name` in refusals, as what its digest says.
+fn verified(store: &Store, name: &Name, digest: &Digest) -> Result<Verified> {
+    store.verified(digest).map_err(|refusal| Refusal { artifact: name.to_string(), ..refusal })
+}
+
+fn copy(input: &mut Verified, output: &mut dyn io::Write, ranges: &mut Ranges) -> io::Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         match input.read(&mut buffer) {
@@ -174,21 +187,26 @@ fn copy(input: &mut File, output: &mut dyn io::Write, ranges: &mut Ranges) -> io
     }
 }
 
-fn length(file: &File, name: &Name) -> Result<u64> {
-    let metadata =
-        file.metadata().map_err(|error| Refusal::io(name.as_str(), Stage::Unpack, "look at", &error))?;
-    Ok(metadata.len())
+/// The refusal of an input that could not be read.
+fn failed(name: &Name, doing: &str, error: &io::Error) -> Refusal {
+    match error.get_ref() {
+        Some(inner) if inner.is::<Changed>() => changed(name),
+        _ => Refusal::io(name.as_str(), Stage::Unpack, doing, error),
+    }
+}
+
+fn changed(name: &Name) -> Refusal {
+    Refusal::new(Class::Verification, name.as_str(), Stage::Unpack, Changed)
+        .hint("look at who writes to the store, then run it again")
 }
 
 fn refuse_deb(name: &Name, error: DebError) -> Refusal {
     match error {
-        DebError::Ar(crate::archive::ar::ArError::Read(error)) => {
-            Refusal::io(name.as_str(), Stage::Unpack, "read", &error)
-        }
+        DebError::Ar(crate::archive::ar::ArError::Read(error)) => failed(name, "read", &error),
         DebError::Control(TarError::Read(error)) | DebError::Data(TarError::Read(error))
             if !is_content_fault(&error) =>
         {
-            Refusal::io(name.as_str(), Stage::Unpack, "unpack", &error)
+            failed(name, "unpack", &error)
         }
         error => Refusal::new(Class::Archive, name.as_str(), Stage::Unpack, error.to_string()),
     }
@@ -196,9 +214,7 @@ fn refuse_deb(name: &Name, error: DebError) -> Refusal {
 
 fn refuse_tar(name: &Name, error: TarError) -> Refusal {
     match error {
-        TarError::Read(error) if !is_content_fault(&error) => {
-            Refusal::io(name.as_str(), Stage::Unpack, "unpack", &error)
-        }
+        TarError::Read(error) if !is_content_fault(&error) => failed(name, "unpack", &error),
         error => Refusal::new(Class::Archive, name.as_str(), Stage::Unpack, error.to_string()),
     }
 }

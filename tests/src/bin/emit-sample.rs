@@ -8,7 +8,7 @@ fn main() -> anyhow::Result<()> {
     let [_, image, store, output, jobs, keep, formats] = arguments.as_slice() else {
         anyhow::bail!("wanted six arguments")
     };
-    let store = bake::store::Store::open(&PathBuf::from(store))?;
+    let store = tests::keyed::open(&PathBuf::from(store))?;
     let (tree, _) =
         if image == "small" { tests::image::small(&store)? } else { tests::image::sample(&store)? };
     let formats = formats.split(',').map(str::parse).collect::<Result<Vec<_>, _>>()?;

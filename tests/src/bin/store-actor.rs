@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use bake::digest::Sha256;
 use bake::fetch::{Options, Silent, fetch};
 use bake::plan::{Source, Want};
-use bake::store::{Begun, Store};
+use bake::store::Begun;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 fn act(arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let [deed, root, rest @ ..] = &arguments[..] else { bail!("wanted a deed and a store") };
-    let store = Store::open(Path::new(root)).map_err(whole)?;
+    let store = tests::keyed::open(Path::new(root)).map_err(whole)?;
     match (*deed, rest) {
         // keeps the store open
         ("open", []) => wait(),

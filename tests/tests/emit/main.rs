@@ -36,7 +36,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        let store = Store::open(&place.path().join("store")).unwrap();
+        let store = tests::keyed::open(&place.path().join("store")).unwrap();
         let (tree, blob) = tests::image::sample(&store).unwrap();
         Self { place, store, tree, blob, plan: tests::image::plan().unwrap() }
     }

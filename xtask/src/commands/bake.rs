@@ -67,6 +67,9 @@ struct Report {
     /// The lock that was made for this bake.
     lock: Option<PathBuf>,
     files: Vec<Made>,
+    /// What was wrong in the store, and was not used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    set_aside: Vec<String>,
     seconds: f64,
 }
 
@@ -84,6 +87,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let inputs = args.selection.inputs(&show)?;
     let options = args.places.options(&inputs.sources, args.selection.way_out())?;
     let store = args.store.open()?;
+    let _rejected = console::Rejected(&store);
     let (plan, fetched, fresh) = planned(args, &inputs, &store, &options, &show)?;
     for remark in &plan.remarks {
         console::note(format!("note: {}", shown(&remark.to_string())));
@@ -96,7 +100,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .map(|file| Made { path: args.output.join(file.name), size: file.size, sha256: file.sha256 })
         .collect();
     let (name, digest, remarks) = (plan.name(), plan.digest(), plan.remarks);
-    let report = Report { name, plan: digest, paths, remarks, lock, files, seconds: show.seconds() };
+    let (set_aside, seconds) = (store.rejected(), show.seconds());
+    let report = Report { name, plan: digest, paths, remarks, lock, files, set_aside, seconds };
     if args.show.json {
         return console::json(&report);
     }
@@ -156,15 +161,14 @@ fn made(
     let attempt = || {
         let tree = pipeline::tree(plan, project, store, fetched, threads, show)?;
         let needs = emit::needs(&tree, plan, &args.formats)?;
-        let kept = if store.is_writable() { needs.store } else { 0 };
+        let kept = if store.keeps_notes() { needs.store } else { 0 };
         let what = format!(
             "writing at most {} to `{}`, and {} to the store for the next bake",
             size(needs.outputs),
             args.output.display(),
             size(kept)
         );
-        let options =
-            emit::Options { formats: &args.formats, jobs: jobs(threads), keep_frames: store.is_writable() };
+        let options = emit::Options { formats: &args.formats, jobs: jobs(threads), keep_frames: true };
         let emitted = show.during(&what, Duration::ZERO, |meter| {
             emit::emit(&tree, plan, store, output, options, |at| meter.at_bytes(at.done, at.total))
         })?;

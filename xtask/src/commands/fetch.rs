@@ -34,7 +34,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
     let options = args.places.options(&inputs.sources, args.selection.way_out())?;
-    let store = args.store.open()?;
+    let store = args.store.open_with_known_key()?;
+    let _rejected = console::Rejected(&store);
     let wants = plan.wants();
     let fetched = pipeline::fetch(&store, &wants, &options, &show)?;
     let report = Report {

@@ -124,6 +124,7 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
         "check the mirrors; the archive's index names a file that it does not have".to_owned(),
     )?;
     let store = args.store.open()?;
+    let _rejected = console::Rejected(&store);
     let task = relock::Task {
         kind,
         arch,

@@ -14,7 +14,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Hash every blob; what is not as its name says is set aside
+    /// Hash every blob and authenticate every note; what is damaged or forged is set aside
     Verify(Common),
     /// Remove what has not been used for a while; waits for bakes that are under way
     Gc {
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn verify(common: &Common) -> anyhow::Result<()> {
-    let checked = common.store.open()?.verify_all()?;
+    let checked = common.store.open_with_known_key()?.verify_all()?;
     if common.json {
         return console::json(&checked);
     }
@@ -55,18 +55,25 @@ fn verify(common: &Common) -> anyhow::Result<()> {
         console::line(format!("set aside: {name}"));
     }
     console::line(format!(
-        "{} blobs are good, {}; {} were set aside",
+        "{} blobs are good, {}, and {} notes; {} were set aside",
         checked.good,
         size(checked.bytes),
+        checked.notes,
         checked.set_aside.len()
     ));
+    if checked.foreign > 0 {
+        let foreign = checked.foreign;
+        console::line(format!(
+            "{foreign} notes are of other keys or versions; no bake with this key uses them"
+        ));
+    }
     Ok(())
 }
 
 fn gc(common: &Common, days: u32) -> anyhow::Result<()> {
     let unused = Duration::from_secs(u64::from(days) * 24 * 3600);
     let since = SystemTime::now().checked_sub(unused).context("a time before all times")?;
-    let swept = common.store.open()?.gc(since)?;
+    let swept = common.store.open_with_known_key()?.gc(since)?;
     if common.json {
         return console::json(&swept);
     }

@@ -32,7 +32,7 @@ pub(crate) fn write(
     mut done: impl FnMut(u64),
 ) -> Result<Pieces> {
     let version = format!("vmbake gce 1 {}\n", deflate::VERSION).into_bytes();
-    let encoding = Encoding { sort: "gce-1", version, encode: &encode };
+    let encoding = Encoding { sort: "gce-2", version, encode: &encode };
     let total: u64 = image.segments.iter().map(|segment| segment.chunk.len).sum();
     let io = |error: std::io::Error| Refusal::new(Class::Io, "gzip", Stage::Emit, error);
     let mut stream = Stream { sum: 0, len: 0 };

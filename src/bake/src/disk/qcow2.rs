@@ -58,7 +58,7 @@ pub(crate) fn write(
 ) -> Result<Pieces> {
     let mut file = File { part, end: CLUSTER, counts: vec![1], tables: BTreeMap::new() };
     let encode = |bytes: &[u8]| encode(bytes, packing);
-    let encoding = Encoding { sort: "qcow2-1", version: version(packing), encode: &encode };
+    let encoding = Encoding { sort: "qcow2-2", version: version(packing), encode: &encode };
     let total: u64 = image.segments.iter().map(|segment| segment.chunk.len).sum();
     let mut seen = 0;
     let pieces = segments::encoded(image, how, &encoding, |segment, encoded| {

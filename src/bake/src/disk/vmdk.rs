@@ -39,7 +39,7 @@ pub(crate) fn write(
     let encode =
         |bytes: &[u8]| blocks::encode(bytes, |block| deflate(block, Form::Zlib, deflate::bound(BLOCK)));
     let version = format!("vmbake vmdk 1 {}\n", deflate::VERSION).into_bytes();
-    let encoding = Encoding { sort: "vmdk-1", version, encode: &encode };
+    let encoding = Encoding { sort: "vmdk-2", version, encode: &encode };
     let total: u64 = image.segments.iter().map(|segment| segment.chunk.len).sum();
     let sectors = image.size / SECTOR as u64;
     let mut file = File { part, table: (0, vec![0; 512]), directory: Vec::new() };

@@ -4,8 +4,8 @@
 //! the bytes depend on the tree, the level and the version of zstd, and on nothing else. Frames one behind the other
 //! are a normal zstd file (RFC 8878, section 3.1), and the index is a frame that readers skip.
 //!
-//! A frame that was made before is a blob of the store, found by its chunk's key; it is hashed as it is copied, and
-//! one that does not check is set aside and made again. That the store can keep no more frames stops no bake.
+//! A frame that was made before is a blob of the store, found by its chunk's key; one that does not check is set aside
+//! and made again. That the store can keep no more frames stops no bake.
 //!
 //! Memory: for each job one chunk and its frame (at most 8 MiB each) and the encoder; one more frame waits.
 
@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use zstd::zstd_safe::CParameter;
 
 /// The sort of the notes that lead from a chunk's key to its frame.
-const NOTE: &str = "frame-1";
+const NOTE: &str = "frame-2";
 /// The version of the layout and of a frame's bytes: a part of every key.
 const FORMAT: &[u8] = b"vmbake frame 1\n";
 

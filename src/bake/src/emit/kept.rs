@@ -1,12 +1,12 @@
 //! Encoded pieces of outputs that the store keeps from bake to bake, found by what they are made of.
 //!
-//! A note leads from a piece's key to a blob, which is hashed as it is read: one that does not check is set aside, and
-//! the piece is made again. That the store can keep no more stops no bake.
+//! A note, which the store authenticates, leads from a piece's key to a blob, which is hashed in memory: a note or a blob
+//! that does not check is set aside, and the piece is made again. That the store can keep no more stops no bake.
 
 use crate::digest::{Digest, Sha256};
 use crate::refusal::{Refusal, Result, Stage};
 use crate::store::Store;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Pieces of one sort.
@@ -24,10 +24,10 @@ pub(crate) struct Kept<'s> {
 impl<'s> Kept<'s> {
     /// The pieces of the sort `sort`; with `used` being false none is found and none kept.
     pub(crate) fn open(store: &'s Store, sort: &'static str, most: u64, used: bool) -> Self {
-        Self { store, sort, most, taking: used, keeping: AtomicBool::new(used && store.is_writable()) }
+        Self { store, sort, most, taking: used, keeping: AtomicBool::new(used && store.keeps_notes()) }
     }
 
-    /// The piece that was kept under `key`, hashed; none where there is none that is right.
+    /// The piece that was kept under `key`; none where there is none that is right.
     pub(crate) fn take(&self, key: &Sha256) -> Option<Vec<u8>> {
         let note = if self.taking { self.store.note(self.sort, key)? } else { return None };
         let (name, len) = note.split_first_chunk::<32>()?;
@@ -36,15 +36,7 @@ impl<'s> Kept<'s> {
         if len > self.most {
             return None;
         }
-        let blob = Digest::Sha256(name);
-        let mut piece = Vec::with_capacity(usize::try_from(len).ok()?);
-        self.store.open_blob(&blob).ok()?.take(len + 1).read_to_end(&mut piece).ok()?;
-        if piece.len() as u64 == len && Sha256::of(&piece) == name {
-            return Some(piece);
-        }
-        // sets the blob aside; where even that fails the piece is made again all the same
-        let _ = self.store.verify_blob(&blob);
-        None
+        self.store.read_blob(&Digest::Sha256(name), len).ok()?
     }
 
     /// Keeps a piece; after the first that cannot be kept no more are tried.

@@ -14,7 +14,7 @@ use crate::digest::{Digest, Sha256};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::Suite;
 use crate::store::Store;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -42,12 +42,9 @@ impl Archive for Archives<'_> {
             let cause = format!("the index is too large, wanted at most {INDEX_LIMIT} bytes, got {size}");
             return Err(Refusal::new(Class::Verification, &suite.name, Stage::Fetch, cause));
         }
-        if self.store.has(&name, size)? && self.store.verify_blob(&name)? {
-            let mut bytes = Vec::new();
-            let read = self.store.open_blob(&name)?.take(size).read_to_end(&mut bytes);
-            read.map_err(|error| {
-                Refusal::io(&suite.name, Stage::Fetch, "read an index in the store", &error)
-            })?;
+        if self.store.has(&name, size)?
+            && let Some(bytes) = self.store.read_blob(&name, size)?
+        {
             return Ok(bytes);
         }
         let paths: Vec<String> = paths.iter().map(|path| format!("dists/{}/{path}", suite.name)).collect();

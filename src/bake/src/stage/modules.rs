@@ -34,7 +34,7 @@ use text::names;
 /// Where modules are.
 const DIRECTORY: &str = "/usr/lib/modules";
 /// The sort of the notes that keep facts; its number changes with what is read from a module.
-const NOTE: &str = "modules-1";
+const NOTE: &str = "modules-2";
 /// Far above the largest: `amdgpu` has 20 MiB with its symbols.
 const MAX_MODULE: u64 = 64 << 20;
 /// How many modules are in memory at once while they are read.
@@ -202,8 +202,7 @@ fn remembered(
     read: Read<'_>,
     memory: &dyn Memory,
 ) -> Result<Vec<Facts>> {
-    let digests: Vec<u8> = chosen.iter().flat_map(|(_, _, content)| content.digest().0).collect();
-    let key = Sha256::of(&digests);
+    let key = key(chosen);
     let known = memory.recall(NOTE, &key).and_then(|bytes| serde_json::from_slice::<Vec<Facts>>(&bytes).ok());
     if let Some(facts) = known.filter(|facts| facts.len() == chosen.len()) {
         return Ok(facts);
@@ -220,6 +219,18 @@ fn remembered(
     // facts have no map with keys that are no text: this cannot fail
     memory.keep(NOTE, &key, &serde_json::to_vec(&all).unwrap_or_default());
     Ok(all)
+}
+
+/// What decides what is read from modules: how each is compressed, and its bytes.
+fn key(chosen: &[Chosen<'_>]) -> Sha256 {
+    let mut all = Vec::with_capacity(chosen.len() * 40);
+    for (_, file, content) in chosen {
+        let form = form(file).map(|form| form.to_string()).unwrap_or_default();
+        all.extend_from_slice(form.as_bytes());
+        all.push(0);
+        all.extend_from_slice(&content.digest().0);
+    }
+    Sha256::of(&all)
 }
 
 fn one(file: &str, bytes: &[u8]) -> Result<Facts, Box<dyn std::error::Error + Send + Sync>> {

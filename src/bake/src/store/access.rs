@@ -94,6 +94,18 @@ pub(super) fn touch(file: &File) {
     let _ = rustix::fs::futimens(file, &rustix::fs::Timestamps { last_access: now, last_modification: now });
 }
 
+/// Refuses a link in the place of a directory of the store: a clean-up would go where it leads.
+pub(super) fn must_be_no_link(path: &Path) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => {
+            let cause = "expected a directory, found a symbolic link";
+            Err(Refusal::new(Class::Io, path.display().to_string(), Stage::Store, cause)
+                .hint(format!("look at who put it there, then remove `{}`", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a directory that others may write to.
 pub(super) fn must_be_ours(path: &Path, sharing: Sharing) -> Result<()> {
     let metadata = std::fs::metadata(path).map_err(|error| io(path, "look at", &error))?;

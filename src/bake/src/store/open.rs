@@ -24,7 +24,14 @@ pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
     must_be_ours(&root, options.sharing)?;
     let known = check_layout(&root)?;
     let (in_use, writable) = open_lock(&root, options)?;
-    let store = Store { root, options: options.clone(), in_use, writable, dirty: Mutex::default() };
+    let store = Store {
+        root,
+        options: options.clone(),
+        in_use,
+        writable,
+        dirty: Mutex::default(),
+        rejected: Mutex::default(),
+    };
     if let Some(file) = &store.in_use {
         hold(&store, file)?;
     }
@@ -33,12 +40,13 @@ pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
         lay_out(&store)?;
     }
     for name in DIRECTORIES {
-        match must_be_ours(&store.root.join(name), options.sharing) {
-            Err(_) if !store.root.join(name).exists() && writable => {
-                let path = store.root.join(name);
+        let path = store.root.join(name);
+        access::must_be_no_link(&path)?;
+        match must_be_ours(&path, options.sharing) {
+            Err(_) if !path.exists() && writable => {
                 make_directory(&path, store.directory_mode()).map_err(|error| io(&path, "make", &error))?;
             }
-            Err(_) if !store.root.join(name).exists() => {}
+            Err(_) if !path.exists() => {}
             checked => checked?,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::lock::{self, How};
 use super::{Store, hash, io, open};
-use crate::digest::Digest;
+use crate::digest::{Digest, Sha256};
 use crate::refusal::Result;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,18 @@ pub struct Swept {
     pub kept: u64,
 }
 
-/// What a check of all blobs has found.
+/// What a check of all blobs and notes has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Checked {
     /// Blobs that are what their names say.
     pub good: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// The names, below the store, of what was not, sorted; it has been set aside.
+    /// Notes that the key of this user vouches for.
+    pub notes: u64,
+    /// Notes of other keys, and of earlier versions: never used with this key, and left to those whose they may be.
+    pub foreign: u64,
+    /// The names, below the store, of what was wrong, sorted; it has been set aside.
     pub set_aside: Vec<String>,
 }
 
@@ -55,25 +59,32 @@ impl Store {
         })
     }
 
-    /// Hashes every blob and sets aside what is not what its name says.
+    /// Hashes every blob, authenticates every note, and sets aside blobs that are not what their names say and notes that
+    /// are made to look as if the key of this user vouched for them.
     ///
     /// # Errors
     /// `Lock` where another process has the store open still after the time-out, with its number.
     pub fn verify_all(&mut self) -> Result<Checked> {
         self.alone(|store| {
-            let blobs = store.root.join("blobs");
-            let results: Vec<Result<u64, String>> =
-                walk(&blobs)?.into_par_iter().map(|path| check(store, &path)).collect::<Result<_>>()?;
+            let mut paths = walk(&store.root.join("blobs"))?;
+            paths.extend(walk(&store.root.join("notes"))?);
+            let found: Vec<Found> = paths.par_iter().map(|path| check(store, path)).collect::<Result<_>>()?;
             let mut checked = Checked::default();
-            for result in results {
-                match result {
-                    Ok(bytes) => {
+            for (path, found) in paths.iter().zip(found) {
+                match found {
+                    Found::Blob(bytes) => {
                         checked.good += 1;
                         checked.bytes += bytes;
                     }
-                    Err(name) => checked.set_aside.push(name),
+                    Found::Note => checked.notes += 1,
+                    Found::Foreign => checked.foreign += 1,
+                    Found::Wrong => {
+                        store.reject(path);
+                        checked.set_aside.push(store.below(path));
+                    }
                 }
             }
+            checked.set_aside.sort();
             Ok(checked)
         })
     }
@@ -92,21 +103,56 @@ impl Store {
     }
 }
 
-/// Checks one blob: its size, or its name where it was set aside.
-fn check(store: &Store, path: &Path) -> Result<Result<u64, String>> {
-    let named = named(path);
-    if let Some(digest) = &named
+/// What a file of the store is.
+enum Found {
+    /// A blob of so many bytes that is what its name says.
+    Blob(u64),
+    /// A note that the key vouches for.
+    Note,
+    /// A note of another key.
+    Foreign,
+    /// None of these.
+    Wrong,
+}
+
+/// Checks one file.
+fn check(store: &Store, path: &Path) -> Result<Found> {
+    if path.starts_with(store.root.join("notes")) { check_note(store, path) } else { check_blob(store, path) }
+}
+
+fn check_blob(store: &Store, path: &Path) -> Result<Found> {
+    if let Some(digest) = &named(path)
         && store.blob_path(digest) == path
         && let Ok(Some(mut file)) = super::access::open_plain(path)
     {
         let found = hash(&mut file, digest).map_err(|error| io(path, "read", &error))?;
         if found == *digest {
-            return Ok(Ok(file.metadata().map_or(0, |metadata| metadata.len())));
+            return Ok(Found::Blob(file.metadata().map_or(0, |metadata| metadata.len())));
         }
     }
-    let below = path.strip_prefix(&store.root).unwrap_or(path).to_string_lossy().into_owned();
-    store.set_aside(path, &below.trim_start_matches("blobs/").replace('/', "-"))?;
-    Ok(Err(below))
+    Ok(Found::Wrong)
+}
+
+/// `notes/KIND/KEY/ab/abcd…`
+fn check_note(store: &Store, path: &Path) -> Result<Found> {
+    let below = path.strip_prefix(store.root.join("notes")).unwrap_or(path);
+    let parts: Vec<&str> = below.iter().filter_map(|part| part.to_str()).collect();
+    let (Some(key), [kind, id, rest @ ..]) = (&store.options.key, &parts[..]) else {
+        return Ok(Found::Foreign);
+    };
+    if *id != key.id() {
+        return Ok(Found::Foreign);
+    }
+    if let Some(input) = rest.last().and_then(|hex| Sha256::from_hex(hex).ok())
+        && store.note_path(key, kind, &input) == path
+        && let Ok(Some(file)) = super::access::open_plain(path)
+    {
+        let note = super::read_note(&file).map_err(|error| io(path, "read", &error))?;
+        if super::authentic(key, kind, &input, note).is_some() {
+            return Ok(Found::Note);
+        }
+    }
+    Ok(Found::Wrong)
 }
 
 /// The digest that a path like `…/sha256/ab/abcd…` stands for.

@@ -8,8 +8,8 @@
 //!         | 4 major(u32) minor(u32) | 5 major(u32) minor(u32) | 6
 //! text, bytes = length(u32) and as many bytes; numbers are little-endian
 //! ```
-//! The store vouches for a note's bytes. One that does not decode all the same is of no use, and no error: the input
-//! is unpacked again. The sort's number changes with this form and with every policy that decides what an archive means.
+//! The store authenticates a note. One that does not decode all the same is of no use, and no error: the input is unpacked
+//! again. The number in the kind changes with this form and with every policy that decides what an archive means.
 
 use super::members::Blob;
 use super::{ControlFile, Member, Package};
@@ -18,7 +18,7 @@ use crate::refusal::Result;
 use crate::store::Store;
 use crate::tree::{Content, Meta, Node, Stored};
 
-const SORT: &str = "unpacked-1";
+const KIND: &str = "unpacked-2";
 
 /// What a note of the input `digest`, unpacked as `form`, is kept under.
 pub(super) fn key(form: &str, digest: &Digest) -> Sha256 {
@@ -26,16 +26,23 @@ pub(super) fn key(form: &str, digest: &Digest) -> Sha256 {
 }
 
 /// What is noted, while the blob that its members are ranges of is in the store.
-pub(super) fn get(store: &Store, key: &Sha256) -> Result<Option<Package>> {
-    let Some(bytes) = store.note(SORT, key) else { return Ok(None) };
-    let Some((blob, package)) = decode(&bytes) else { return Ok(None) };
-    Ok(store.has(&blob.digest.into(), blob.size)?.then_some(package))
+pub(super) fn get(store: &Store, key: &Sha256) -> Option<Package> {
+    let (blob, package) = decode(&store.note(KIND, key)?)?;
+    let name = blob.digest.into();
+    match store.has(&name, blob.size) {
+        Ok(there) => there.then_some(package),
+        // no plain file: out of the way of the one that is made now
+        Err(_) => {
+            store.reject(&store.blob_path(&name));
+            None
+        }
+    }
 }
 
 /// Notes `package`, whose members are ranges of `blob`.
 pub(super) fn put(store: &Store, key: &Sha256, blob: Blob, package: &Package) -> Result<()> {
     match encode(blob, package) {
-        Some(bytes) => store.put_note(SORT, key, &bytes),
+        Some(bytes) => store.put_note(KIND, key, &bytes),
         // what does not fit the form is unpacked each time
         None => Ok(()),
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::{Key, Options};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -10,7 +11,8 @@ struct Fixture {
 
 fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(&directory.path().join("store")).unwrap();
+    let options = Options { key: Some(Key::new([7; 32])), ..Options::default() };
+    let store = Store::open_with(&directory.path().join("store"), &options).unwrap();
     Fixture { store, _directory: directory }
 }
 
@@ -37,11 +39,7 @@ impl Fixture {
 
     fn bytes(&self, member: &Member) -> Vec<u8> {
         let Node::File(Content::Stored(stored)) = &member.node else { panic!("{member:?}") };
-        let mut window = window::Window::new(
-            self.store.open_blob(&stored.blob.into()).unwrap(),
-            stored.offset,
-            stored.len,
-        );
+        let mut window = window::Window::new(self.store.open_blob(&stored.blob.into()).unwrap(), stored);
         let mut bytes = Vec::new();
         window.read_to_end(&mut bytes).unwrap();
         assert_eq!(crate::digest::Sha256::of(&bytes), stored.digest);
