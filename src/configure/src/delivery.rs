@@ -6,12 +6,12 @@
 //! whole: every character is harmless, every rule of [`crate::keys`] kept. A key that is no setting is passed over and
 //! told: an image is older than who sends to it.
 
-use crate::envfile::is_key;
+use crate::envfile::{NO_MARK, is_key};
 use crate::keys::{self, Key};
 use crate::layers::Layer;
 use crate::names::Role;
 use crate::refusal::{Fault, printable};
-use crate::rules::Rule;
+use crate::rules::{Broken, Rule};
 
 /// The most bytes of a delivery.
 pub const LIMIT: usize = 64 * 1024;
@@ -71,8 +71,10 @@ pub fn read(bytes: &[u8], place: &str, role: Role, also: &Layer) -> (Delivered, 
     if bytes.len() > LIMIT {
         return nothing("wanted at most 64 KiB");
     }
-    if bytes.contains(&0) || bytes.starts_with(b"\xef\xbb\xbf") {
-        return nothing("wanted text without NUL and byte order mark");
+    let has_mark = bytes.starts_with(b"\xef\xbb\xbf");
+    if bytes.contains(&0) || has_mark {
+        let fault = Fault::new(place, "wanted text without NUL and byte order mark");
+        return (Delivered::default(), vec![Fault { hint: has_mark.then(|| NO_MARK.to_owned()), ..fault }]);
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return nothing("wanted UTF-8") };
     let (mut out, mut faults) = (Delivered::default(), Vec::new());
@@ -105,7 +107,10 @@ pub fn read(bytes: &[u8], place: &str, role: Role, also: &Layer) -> (Delivered, 
         }
         match check(key, unquoted(&value), known, role) {
             Ok(value) => out.settings.push((key.to_owned(), value.to_owned(), number)),
-            Err(rule) => faults.push(Fault::new(place, rule).line(number).key(printable(key))),
+            Err(broken) => {
+                let fault = Fault::new(place, broken.rule).line(number).key(printable(key));
+                faults.push(Fault { hint: broken.hint.map(str::to_owned), ..fault });
+            }
         }
     }
     (out, faults)
@@ -117,21 +122,21 @@ fn unquoted(value: &str) -> &str {
     inner('\'').or_else(|| inner('"')).unwrap_or(value)
 }
 
-fn check<'a>(key: &str, value: &'a str, known: Option<&Key>, role: Role) -> Result<&'a str, String> {
+fn check<'a>(key: &str, value: &'a str, known: Option<&Key>, role: Role) -> Result<&'a str, Broken> {
     if !is_key(key) {
-        return Err("wanted a key of letters, digits and `_`, not starting with a digit".to_owned());
+        return Err(Broken::new("wanted a key of letters, digits and `_`, not starting with a digit"));
     }
     let rule = match known {
         Some(key) if key.is_live() => key.is_of(role).then_some(key.rule),
-        Some(_) => return Err("wanted a setting that may change live".to_owned()),
+        Some(_) => return Err(Broken::new("wanted a setting that may change live")),
         None if keys::is_dangerous(key) => {
-            return Err("wanted no name that programs run code by".to_owned());
+            return Err(Broken::new("wanted no name that programs run code by"));
         }
         None => None,
     };
     let limit = known.map_or(crate::envfile::VALUE_LIMIT, |key| key.rule.limit());
     if value.len() > limit {
-        return Err(format!("wanted at most {limit} bytes, got {}", value.len()));
+        return Err(Broken::new(format!("wanted at most {limit} bytes, got {}", value.len())));
     }
     if value.is_empty() {
         return Ok(value);
@@ -143,6 +148,10 @@ fn check<'a>(key: &str, value: &'a str, known: Option<&Key>, role: Role) -> Resu
         _ => false,
     });
     let lines = known.is_some_and(|key| key.rule == Rule::SshKeys);
+    // what is no key is that first
+    if let Some(broken) = rule.filter(|_| lines).and_then(|rule| rule.broken(value)) {
+        return Err(broken);
+    }
     let harmless = |c: char| {
         c.is_ascii_alphanumeric()
             || "- ./_:+=#@,".contains(c)
@@ -150,11 +159,11 @@ fn check<'a>(key: &str, value: &'a str, known: Option<&Key>, role: Role) -> Resu
             || (lines && matches!(c, '\n' | '"' | '*' | '?' | '%' | '(' | ')' | '!'))
     };
     if !value.chars().all(harmless) {
-        return Err("wanted only letters, digits, blanks and `-./_:+=#@,`".to_owned());
+        return Err(Broken::with_unseen("wanted only letters, digits, blanks and `-./_:+=#@,`", value));
     }
-    match rule {
-        Some(rule) if !rule.holds(value) => Err(rule.wanted()),
-        _ => Ok(value),
+    match rule.and_then(|rule| rule.broken(value)) {
+        Some(broken) => Err(broken),
+        None => Ok(value),
     }
 }
 
@@ -176,6 +185,7 @@ mod tests {
     use super::{merge, parse};
     use crate::layers::Layer;
     use crate::names::Role;
+    use crate::rules::ssh::tests::ED25519;
 
     const PLACE: &str = "/recv/mutable.env";
 
@@ -197,9 +207,9 @@ mod tests {
             ("OIDC_ISSUER=https://o/a%20b", "OIDC_ISSUER", "https://o/a%20b"),
             ("KUBE_API_PORT=", "KUBE_API_PORT", ""),
             (
-                "SSH_AUTHORIZED_KEYS='ssh-ed25519 A= a@b\nssh-rsa B c'",
+                &format!("SSH_AUTHORIZED_KEYS='{ED25519} a@b\n{ED25519} c'"),
                 "SSH_AUTHORIZED_KEYS",
-                "ssh-ed25519 A= a@b\nssh-rsa B c",
+                &format!("{ED25519} a@b\n{ED25519} c"),
             ),
             ("NETSY_SECRET_ACCESS_KEY=a/b+c=", "NETSY_SECRET_ACCESS_KEY", "a/b+c="),
         ];

@@ -10,7 +10,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use read::{Assignment, FILE_LIMIT, Syntax, VALUE_LIMIT, is_key, read};
+pub use read::{Assignment, FILE_LIMIT, NO_MARK, Syntax, VALUE_LIMIT, is_key, read};
 
 /// Whether no spelling of `character` is read alike by all. systemd refuses a whole file for one code point that Unicode
 /// keeps for no character (U+FDD0–U+FDEF, U+xxFFFE, U+xxFFFF; its utf8.c), and silently drops an assignment with a control

@@ -48,6 +48,21 @@ pub struct Found {
     pub oidc_file: bool,
 }
 
+impl Found {
+    /// What a new node of an image has: for who asks without a machine what would be made of settings.
+    #[must_use]
+    pub fn of_an_image() -> Self {
+        let mut found = Self { admin_home: true, sudoers: true, oidc_file: true, ..Self::default() };
+        for (name, id) in crate::render::admin::accounts().zip(900u32..) {
+            found.accounts.passwd.push_str(&format!("{name}:x:{id}:{id}::/:/usr/sbin/nologin\n"));
+            found.accounts.group.push_str(&format!("{name}:x:{id}:\n"));
+        }
+        found.identity.insert("nonce.jwt".to_owned());
+        found.files.insert("/etc/containerd/config.toml", "version = 3\n".to_owned());
+        found
+    }
+}
+
 /// Reads it from `root`; `oidc_file` is the path that settings name, or empty.
 pub fn read(root: &Root, oidc_file: &str) -> Result<Found> {
     let mut found = Found { accounts: Accounts::read(root)?, ..Found::default() };

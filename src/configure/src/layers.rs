@@ -104,6 +104,7 @@ pub fn syntax_faults(place: &str, faults: Vec<Syntax>) -> Vec<Fault> {
         .into_iter()
         .map(|syntax| {
             let fault = Fault::new(place, syntax.rule).line(syntax.line);
+            let fault = Fault { hint: syntax.hint.map(str::to_owned), ..fault };
             match syntax.key {
                 Some(key) => fault.key(key),
                 None => fault,

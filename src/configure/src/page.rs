@@ -129,7 +129,8 @@ fn row(key: &Key, out: &mut String) {
         name => name.chars().next(),
     }));
     let wanted = key.rule.wanted();
-    let wanted = wanted.strip_prefix("wanted ").unwrap_or(&wanted);
+    let wanted =
+        ["wanted ", "expected "].iter().find_map(|word| wanted.strip_prefix(word)).unwrap_or(&wanted);
     let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
     let services: Vec<Service> = key.services().into_iter().collect();
     let cells = [

@@ -3,17 +3,28 @@
 //! A rule looks at one non-empty value alone; what several settings must be together is asked in [`crate::settings`].
 //! An empty value always means "not set". Nothing here holds or returns the value.
 
+mod address;
 mod net;
+mod node_name;
+mod range;
+pub(crate) mod ssh;
 
-pub use net::{Endpoint, HostPort, is_cidr, is_hostname, parse_endpoint, parse_host_port};
+pub use address::{is_node_v4, is_node_v6};
+pub use net::{Endpoint, HostPort, is_hostname, parse_endpoint, parse_host_port};
+pub use node_name::is_netsy_name;
+pub use range::{Range, ranges};
 
 /// A rule for a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// One line of text: no line break, no control character but the tab.
+    /// One line of printable ASCII without blanks at its ends.
     Line,
     /// An identifier: letters, digits, `.`, `_`, `-`; at most 253.
     Name,
+    /// A node's name: small letters, digits, `-` and `.`, at most 63.
+    NodeName,
+    /// A cluster's name: small letters, digits and `-`, at most 32.
+    ClusterName,
     /// `true` or `false`.
     Bool,
     /// 1 to 65535, digits only.
@@ -38,6 +49,8 @@ pub enum Rule {
     CidrPair,
     /// One to three IP addresses separated by commas, as many as a resolver asks.
     AddressList,
+    /// The same, of a size that the API server takes for services.
+    ServiceRanges,
     /// Names separated by commas; blanks do not count.
     NameList,
     /// Algorithms of JSON Web Signature that the API server knows, separated by commas; blanks do not count.
@@ -54,10 +67,40 @@ pub enum Rule {
     Provider,
     /// Twelve digits.
     AwsAccount,
-    /// An IPv4 address.
+    /// An IPv4 address that a node may have.
     Ipv4,
-    /// A global IPv6 address.
+    /// An IPv6 address that a node may have.
     Ipv6,
+}
+
+/// What is wrong with a value; it does not hold the value, but for the number and place of a character that cannot be
+/// seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The rule that it breaks.
+    pub rule: String,
+    /// The way out.
+    pub hint: Option<&'static str>,
+}
+
+impl Broken {
+    /// Without a way out.
+    #[must_use]
+    pub fn new(rule: impl Into<String>) -> Self {
+        Self { rule: rule.into(), hint: None }
+    }
+
+    /// `rule`, and of `value` the first character that cannot be seen.
+    #[must_use]
+    pub fn with_unseen(rule: &str, value: &str) -> Self {
+        match unseen(value) {
+            Some(found) => Self {
+                rule: format!("{rule}, found {found}"),
+                hint: Some("it came with what the value was copied from: type the value again"),
+            },
+            None => Self::new(rule),
+        }
+    }
 }
 
 impl Rule {
@@ -72,8 +115,14 @@ impl Rule {
 
     fn fixed(self) -> &'static str {
         match self {
-            Self::Line => "wanted one line of text without control characters",
+            Self::Line => "expected printable ASCII on one line, without blanks at its ends",
             Self::Name => "wanted letters, digits, `.`, `_` and `-`, at most 253",
+            Self::NodeName => {
+                "expected a node's name: small letters, digits, `-` and `.`, a letter or digit at both ends of each part"
+            }
+            Self::ClusterName => {
+                "expected a name that netsy takes: small letters, digits and single `-` between them, at most 32"
+            }
             Self::Bool => "wanted `true` or `false`",
             Self::Port => "wanted a port from 1 to 65535",
             Self::Number(..) => "wanted a whole number",
@@ -88,16 +137,23 @@ impl Rule {
             Self::UrlList => "wanted `https://host:port`, several separated by commas",
             Self::CidrPair => "wanted a CIDR, or an IPv4 and an IPv6 one separated by a comma",
             Self::AddressList => "wanted one to three IP addresses separated by commas",
+            Self::ServiceRanges => {
+                "expected a CIDR, or an IPv4 and an IPv6 one separated by a comma, from /12 to /29 and from /108 to /125"
+            }
             Self::NameList => "wanted names separated by commas on one line",
             Self::SigningAlgs => "wanted algorithms separated by commas: RS, ES or PS with 256, 384 or 512",
             Self::Claim => "wanted letters, digits and `-._:/@`, at most 253",
-            Self::SshKeys => "wanted lines of authorized_keys without control characters",
+            Self::SshKeys => "expected SSH public keys, one per line, with or without options before them",
             Self::Certificates => "wanted base64 of PEM certificates",
             Self::Path => "wanted an absolute path without quotes and without `.` and `..` parts",
             Self::Provider => "wanted `local`, `aws`, `google` or `proxmox`",
             Self::AwsAccount => "wanted twelve digits",
-            Self::Ipv4 => "wanted an IPv4 address",
-            Self::Ipv6 => "wanted a global IPv6 address",
+            Self::Ipv4 => {
+                "expected an IPv4 address that a node may have: not loopback, link-local, multicast or unspecified"
+            }
+            Self::Ipv6 => {
+                "expected an IPv6 address that a node may have: not loopback, link-local, multicast, unspecified or IPv4's"
+            }
         }
     }
 
@@ -107,6 +163,8 @@ impl Rule {
         match self {
             // many keys, and chains of certificates, are longer than any other value
             Self::SshKeys | Self::Certificates => 32 * 1024,
+            Self::NodeName => node_name::NODE_NAME,
+            Self::ClusterName => node_name::NETSY_NAME,
             _ => crate::envfile::VALUE_LIMIT,
         }
     }
@@ -115,8 +173,10 @@ impl Rule {
     #[must_use]
     pub fn holds(self, value: &str) -> bool {
         match self {
-            Self::Line => value.chars().all(|character| character == '\t' || !character.is_control()),
+            Self::Line => value.bytes().all(is_printable) && value.trim_matches(' ').len() == value.len(),
             Self::Name => is_name(value),
+            Self::NodeName => node_name::is_node_name(value),
+            Self::ClusterName => is_netsy_name(value),
             Self::Bool => matches!(value, "true" | "false"),
             Self::Port => number(value).is_some_and(|port| (1..=65_535).contains(&port)),
             Self::Number(low, high) => number(value).is_some_and(|number| (low..=high).contains(&number)),
@@ -131,7 +191,8 @@ impl Rule {
                 one.starts_with("https://")
                     && parse_endpoint(one, false).is_some_and(|endpoint| endpoint.port.is_some())
             }),
-            Self::CidrPair => is_cidr_pair(value),
+            Self::CidrPair => ranges(value).is_some(),
+            Self::ServiceRanges => ranges(value).is_some_and(|all| all.iter().all(range::is_for_services)),
             Self::AddressList => {
                 value.split(',').count() <= 3 && value.split(',').all(|one| one.parse().is_ok_and(is_server))
             }
@@ -144,20 +205,48 @@ impl Rule {
                 character.is_ascii_alphanumeric()
                     || matches!(character, ',' | ' ' | '\t' | '-' | '_' | '.' | '@' | ':')
             }),
-            Self::SshKeys => {
-                value.chars().all(|character| matches!(character, '\n' | '\t') || !character.is_control())
-            }
+            Self::SshKeys => ssh::check(value).is_ok(),
             Self::Certificates => crate::base64::certificates(value).is_some(),
             Self::Path => is_path(value),
             Self::Provider => crate::names::Provider::of(value).is_some(),
             Self::AwsAccount => value.len() == 12 && value.bytes().all(|byte| byte.is_ascii_digit()),
-            Self::Ipv4 => value.parse::<std::net::Ipv4Addr>().is_ok(),
-            Self::Ipv6 => value.parse::<std::net::Ipv6Addr>().is_ok_and(|address| {
-                // fe80::/10 is of a link, and no address of a node
-                address.segments()[0] & 0xffc0 != 0xfe80 && !address.is_unspecified()
-            }),
+            Self::Ipv4 => value.parse().is_ok_and(is_node_v4),
+            Self::Ipv6 => value.parse().is_ok_and(is_node_v6),
         }
     }
+
+    /// What is wrong with the non-empty `value`, if anything.
+    #[must_use]
+    pub fn broken(self, value: &str) -> Option<Broken> {
+        if value.len() > self.limit() {
+            return Some(Broken::new(format!("wanted at most {} bytes, got {}", self.limit(), value.len())));
+        }
+        if self == Self::SshKeys {
+            let wrong = ssh::check(value).err()?;
+            let line = if value.contains('\n') {
+                format!(", on line {} of the value", wrong.line)
+            } else {
+                String::new()
+            };
+            return Some(Broken { rule: format!("{}{line}", wrong.rule), hint: Some(wrong.hint) });
+        }
+        if self.holds(value) {
+            return None;
+        }
+        Some(Broken::with_unseen(&self.wanted(), value))
+    }
+}
+
+/// The first character of `value` that is not printable ASCII, by number and place.
+#[must_use]
+fn unseen(value: &str) -> Option<String> {
+    let (at, character) =
+        value.chars().enumerate().find(|(_, character)| !u8::try_from(*character).is_ok_and(is_printable))?;
+    Some(format!("U+{:04X} at column {} of the value", u32::from(character), at + 1))
+}
+
+fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }
 
 /// A number of digits only: no sign, no blanks, and no leading zero that somebody reads as octal.
@@ -191,19 +280,13 @@ fn is_signing_alg(name: &str) -> bool {
     })
 }
 
-fn is_cidr_pair(value: &str) -> bool {
-    let parts: Vec<&str> = value.split(',').collect();
-    let v6: Vec<bool> = parts.iter().map(|part| part.contains(':')).collect();
-    parts.len() <= 2 && parts.iter().all(|part| is_cidr(part)) && (v6.len() < 2 || v6.first() != v6.last())
-}
-
 #[cfg(test)]
 mod tests {
     use super::Rule;
 
     #[test]
     fn a_rule_takes_what_it_says_and_nothing_else() {
-        let cases: [(Rule, &[&str], &[&str]); 18] = [
+        let cases: [(Rule, &[&str], &[&str]); 23] = [
             (
                 Rule::Port,
                 &["1", "6443", "65535"],
@@ -267,9 +350,30 @@ mod tests {
                 &["email", "sub", "https://example.com/groups", "cognito:groups"],
                 &["a b", "a\"b", "a,b", "ü"],
             ),
-            (Rule::Ipv6, &["2001:db8::1", "fd00::1"], &["fe80::1", "::", "10.0.0.1"]),
+            (
+                Rule::Ipv4,
+                &["10.0.0.1"],
+                &["127.0.0.1", "169.254.1.2", "224.0.0.1", "0.0.0.0", "::1", "010.0.0.1"],
+            ),
+            (
+                Rule::Ipv6,
+                &["2001:db8::1", "fd00::1"],
+                &["fe80::1", "::", "::1", "ff02::1", "::ffff:10.0.0.1", "10.0.0.1"],
+            ),
+            (
+                Rule::Line,
+                &["us-east-1", "a b", "arn:aws:iam::1:role/x", "~!\"'$"],
+                &["a\u{a0}", "a\u{200b}b", "\u{201c}a\u{201d}", "ü", "a\tb", "a\nb", " a", "a "],
+            ),
+            (Rule::NodeName, &["i-0a", "node.example"], &["rpi_node_1", "VM-Node-01", "a.", "-a"]),
+            (Rule::ClusterName, &["prod-1"], &["Prod_1", "a--b", "a.b", "a-"]),
+            (
+                Rule::ServiceRanges,
+                &["198.18.0.0/15,fdc6::/108", "10.96.0.0/12"],
+                &["10.0.0.0/8", "fdc6::/96", "10.96.0.0/12,fdc6::/64", "10.96.0.0/30"],
+            ),
             (Rule::Name, &["i-0a.b_c"], &["a b", "a\n", "..", "a/b"]),
-            (Rule::SshKeys, &["ssh-ed25519 A x\n# c"], &["a\u{1b}[2J"]),
+            (Rule::SshKeys, &[super::ssh::tests::ED25519], &["ssh-ed25519 A x", "a\u{1b}[2J"]),
         ];
         for (rule, good, bad) in cases {
             for value in good {
@@ -279,5 +383,22 @@ mod tests {
                 assert!(!rule.holds(value), "{rule:?} refuses {value:?}");
             }
         }
+    }
+    #[test]
+    fn a_character_that_cannot_be_seen_is_told_by_number_and_place() {
+        for (rule, value, wanted) in [
+            (Rule::Line, "SK\u{a0}", "found U+00A0 at column 3 of the value"),
+            (Rule::Line, "eu\u{200b}-1", "found U+200B at column 3 of the value"),
+            (Rule::Line, "\u{201c}AK\u{201d}", "found U+201C at column 1 of the value"),
+            (Rule::NodeName, "knc\u{2011}1", "found U+2011 at column 4 of the value"),
+            (Rule::Port, "6443\u{feff}", "found U+FEFF at column 5 of the value"),
+            (Rule::Line, "a\tb", "found U+0009 at column 2 of the value"),
+        ] {
+            let broken = rule.broken(value).expect("a fault");
+            assert!(broken.rule.ends_with(wanted) && broken.hint.is_some(), "{broken:?}");
+            assert!(!broken.rule.contains(value));
+        }
+        assert_eq!(Rule::Port.broken("x").map(|broken| broken.rule), Some(Rule::Port.wanted()));
+        assert_eq!(Rule::Line.broken("eu-1"), None);
     }
 }

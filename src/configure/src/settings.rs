@@ -7,6 +7,7 @@
 mod features;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub use features::{OidcCa, Registry, Telemetry, Wait};
 
@@ -99,6 +100,7 @@ pub fn check(layers: &Layers, image: &Image, when: When) -> Result<Settings, Vec
     rules(layers, image.role, &mut faults);
     required(layers, image.role, when, &mut faults);
     kinds(layers, image, &mut faults);
+    together::check(layers, image.role, &mut faults);
     let values: BTreeMap<&'static str, String> =
         KEYS.iter().map(|key| (key.name, layers.value(key.name).to_owned())).collect();
     let mut waits = Vec::new();
@@ -164,11 +166,12 @@ fn rules(layers: &Layers, role: Role, faults: &mut Vec<Fault>) {
                 if value.is_empty() || !(wins || union) {
                     continue;
                 }
-                if value.len() > key.rule.limit() {
-                    let rule = format!("wanted at most {} bytes, got {}", key.rule.limit(), value.len());
-                    faults.push(Fault::new(place, rule).line(line).key(key.name));
-                } else if !key.rule.holds(value) {
-                    faults.push(Fault::new(place, key.rule.wanted()).line(line).key(key.name));
+                if let Some(broken) = key.rule.broken(value) {
+                    faults.push(
+                        Fault { hint: broken.hint.map(str::to_owned), ..Fault::new(place, broken.rule) }
+                            .line(line)
+                            .key(key.name),
+                    );
                 }
             }
         }
@@ -204,10 +207,12 @@ fn required(layers: &Layers, role: Role, when: When, faults: &mut Vec<Fault>) {
         }
     }
     let again = "it is written by the first run: remove bootstrap.done beside it, and run configure again";
-    for key in
-        ["INSTANCE_PROVIDER_ID", "INSTANCE_IPV4", "INSTANCE_NETDEV", "INSTANCE_HOSTNAME", "INSTANCE_FQDN"]
-    {
+    for key in ["INSTANCE_PROVIDER_ID", "INSTANCE_NETDEV", "INSTANCE_HOSTNAME", "INSTANCE_FQDN"] {
         need(key, DETECTED, "a fact that the first run found out", again);
+    }
+    if layers.value("INSTANCE_IPV4").is_empty() && layers.value("INSTANCE_IPV6").is_empty() {
+        let rule = "expected a value, or one for INSTANCE_IPV6: a node has an address";
+        faults.push(Fault::new(DETECTED, rule).key("INSTANCE_IPV4").hint(again));
     }
     if layers.detected.get("INSTANCE_IPV6").is_none() {
         faults.push(Fault::new(DETECTED, "wanted a line, it may be empty").key("INSTANCE_IPV6").hint(again));
@@ -227,10 +232,9 @@ fn slips(layers: &Layers) -> Vec<String> {
 /// A node is what its image is; user-data may repeat it, and nothing else.
 fn kinds(layers: &Layers, image: &Image, faults: &mut Vec<Fault>) {
     for (place, layer) in [(USER_DATA, &layers.user_data), (DETECTED, &layers.detected)] {
-        if let Some(kind) = layer.get("VMCONFIG_KIND").filter(|kind| !kind.is_empty() && *kind != image.kind)
-        {
-            let kind = crate::refusal::printable(kind);
-            let rule = format!("wanted `{}` as in {}, got `{kind}`", image.kind, crate::names::INSTALLED);
+        if layer.get("VMCONFIG_KIND").is_some_and(|kind| !kind.is_empty() && *kind != image.kind) {
+            let rule =
+                format!("expected `{}` as in {}, found another kind", image.kind, crate::names::INSTALLED);
             faults.push(
                 Fault::new(place, rule)
                     .key("VMCONFIG_KIND")

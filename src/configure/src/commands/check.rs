@@ -6,11 +6,13 @@
 use crate::bootstrap::parse_user_data;
 use crate::delivery::{self, Delivery};
 use crate::envfile::{Assignment, FILE_LIMIT};
+use crate::found::Found;
 use crate::install::{Image, role_of};
 use crate::layers::{Layer, Layers};
 use crate::names::{MUTABLE, Role, USER_DATA};
 use crate::policy::{self, Policy};
-use crate::refusal::{Fault, Refusal, Result};
+use crate::refusal::{Fault, Refusal, Result, printable};
+use crate::render::render;
 use crate::settings::When;
 use std::io::Read as _;
 use std::path::Path;
@@ -31,19 +33,31 @@ pub struct Files<'a> {
 
 /// Runs it.
 pub fn run(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<()> {
-    let faults = check(files, kind, role)?;
-    if !faults.is_empty() {
-        return Err(Refusal::input(faults));
+    let told = check(files, kind, role)?;
+    if !told.faults.is_empty() {
+        return Err(Refusal::input(told.faults));
     }
-    crate::console::say("a node would take these settings\n");
+    let notes = told.notes.iter().map(|note| format!("note: {}\n", printable(note)));
+    let mut text: String = notes.collect();
+    text.push_str("a node would take these settings\n");
+    crate::console::say(&text);
     Ok(())
 }
 
-/// Every fault of all files, under the names that they were given by.
-pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Vec<Fault>> {
+/// What a node would say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Every fault of all files, under the names that they were given by.
+    pub faults: Vec<Fault>,
+    /// What it would take and pass over, and why; what only a machine can find out is not among it.
+    pub notes: Vec<String>,
+}
+
+/// Asks it.
+pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Told> {
     let role = role_of(kind, role)
         .ok_or_else(|| super::usage("wanted `--kind knd`, `--kind knc`, or another with `--role`"))?;
-    let mut faults: Vec<Fault> = Vec::new();
+    let (mut faults, mut notes) = (Vec::<Fault>::new(), Vec::<String>::new());
     // a value that breaks a rule breaks it as a delivery and as a setting: once is enough
     let mut take = |found: Vec<Fault>| {
         for fault in found {
@@ -73,11 +87,17 @@ pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Vec<Fa
         let image = Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:0".to_owned() };
         match crate::settings::check(&layers, &image, When::FirstRun) {
             Err(found) => take(found),
-            // live settings that were given are all that there will be
-            Ok(settings) if files.mutable.is_some() => {
-                take(settings.waits.iter().map(crate::settings::Wait::fault).collect());
+            Ok(settings) => {
+                // live settings that were given are all that there will be
+                if files.mutable.is_some() {
+                    take(settings.waits.iter().map(crate::settings::Wait::fault).collect());
+                }
+                notes = settings.notes();
+                match render(&settings, &Found::of_an_image(), Some(&[])) {
+                    Ok(plan) => notes.extend(plan.notes),
+                    Err(found) => take(found),
+                }
             }
-            Ok(_) => {}
         }
     }
     for fault in &mut faults {
@@ -87,7 +107,9 @@ pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Vec<Fa
             _ => {}
         }
     }
-    Ok(faults)
+    let given = files.user_data.display().to_string();
+    let notes = notes.into_iter().map(|note| note.replace(USER_DATA, &given)).collect();
+    Ok(Told { faults, notes })
 }
 
 /// Live settings as a delivery and as the layer that they become. Where they are refused as a delivery, they are still

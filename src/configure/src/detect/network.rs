@@ -2,6 +2,7 @@
 
 use crate::refusal::Result;
 use crate::root::Root;
+use crate::rules::{is_node_v4, is_node_v6};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// The most bytes of a file below /proc/net: thousands of routes.
@@ -104,9 +105,7 @@ fn source(gateway: Ipv4Addr) -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((target, 9)).ok()?;
     match socket.local_addr().ok()? {
-        SocketAddr::V4(address) => {
-            Some(*address.ip()).filter(|address| !address.is_loopback() && !address.is_unspecified())
-        }
+        SocketAddr::V4(address) => Some(*address.ip()).filter(|address| is_node_v4(*address)),
         SocketAddr::V6(_) => None,
     }
 }
@@ -139,8 +138,7 @@ fn local_ipv4<'a>(routes: &'a str, trie: &str) -> Vec<(&'a str, Ipv4Addr)> {
         {
             let bits = u32::from_ne_bytes(address.octets());
             let within = networks.iter().find(|(_, network, mask)| bits & mask == *network);
-            if let Some((device, ..)) = within.filter(|_| !address.is_loopback() && !address.is_link_local())
-            {
+            if let Some((device, ..)) = within.filter(|_| is_node_v4(address)) {
                 out.push((*device, address));
             }
         }
@@ -161,14 +159,19 @@ fn global_ipv6(table: &str) -> Vec<(&str, Ipv6Addr)> {
         let fit = *scope == "00" && hex(flags).is_some_and(|flags| flags & UNFIT == 0);
         if fit { Some((*by, Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?))) } else { None }
     });
-    all.collect()
+    all.filter(|(_, address)| is_node_v6(*address)).collect()
 }
 
-/// The host's name without its domain.
+/// The host's name without its domain, once it has one.
 pub(super) fn hostname() -> Option<String> {
-    let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
+    own_name(rustix::system::uname().nodename().to_str().ok()?).map(str::to_owned)
+}
+
+/// The first part of `name`; none of a host that nobody has named yet: every machine is `localhost`, and the kernel's own
+/// word is `(none)`.
+fn own_name(name: &str) -> Option<&str> {
     let short = name.split('.').next().unwrap_or_default();
-    crate::rules::is_hostname(short).then(|| short.to_owned())
+    (crate::rules::is_hostname(short) && !short.eq_ignore_ascii_case("localhost")).then_some(short)
 }
 
 /// The host's name with its domain: as `/etc/hosts` has it, or by the search domain.
@@ -205,7 +208,7 @@ fn search(resolv: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Routes, canonical, default_ipv4, default_ipv6, local_ipv4, search};
+    use super::{Routes, canonical, default_ipv4, default_ipv6, local_ipv4, own_name, search};
     use std::net::Ipv4Addr;
 
     const ROUTES: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
@@ -267,6 +270,22 @@ mod tests {
         let v6 = Routes { addresses: addresses.to_owned(), ..Routes::default() };
         assert_eq!(v6.device().as_deref(), Some("ens3"));
         assert_eq!(v6.ipv6("ens3").as_deref(), Some("fd00::15"));
+    }
+
+    #[test]
+    fn a_host_that_nobody_has_named_yet_has_no_name() {
+        for (name, wanted) in [
+            ("node-a", Some("node-a")),
+            ("node-a.example.test", Some("node-a")),
+            ("localhost", None),
+            ("localhost.localdomain", None),
+            ("LOCALHOST", None),
+            ("(none)", None),
+            ("", None),
+            ("localhost-1", Some("localhost-1")),
+        ] {
+            assert_eq!(own_name(name), wanted, "{name:?}");
+        }
     }
 
     #[test]

@@ -29,37 +29,51 @@ pub struct Syntax {
     pub key: Option<String>,
     /// What is wrong.
     pub rule: &'static str,
+    /// The way out.
+    pub hint: Option<&'static str>,
 }
+
+impl Syntax {
+    fn new(line: u32, rule: &'static str) -> Self {
+        Self { line, key: None, rule, hint: None }
+    }
+}
+
+/// What takes a byte order mark away.
+pub const NO_MARK: &str = "`dos2unix FILE` removes it, and so does `sed -i '1s/^\\xef\\xbb\\xbf//' FILE`";
+/// What gives lines that end with a newline alone.
+const NO_RETURNS: &str =
+    "its lines end as on Windows: `dos2unix FILE` makes them plain, and so does `sed -i 's/\\r$//' FILE`";
+const NO_UTF16: &str = "it is UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` writes it as UTF-8";
 
 /// All assignments in order, or all that is wrong. After an unclosed quote nothing more can be told.
 pub fn read(bytes: &[u8]) -> Result<Vec<Assignment>, Vec<Syntax>> {
-    let whole = |rule| vec![Syntax { line: 1, key: None, rule }];
+    let at = |at: usize, rule, hint| Err(vec![Syntax { hint, ..Syntax::new(line_of(bytes, at), rule) }]);
     if bytes.len() > FILE_LIMIT {
-        return Err(whole("wanted a file of at most 64 KiB"));
+        return at(0, "wanted a file of at most 64 KiB", None);
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(whole("wanted no byte order mark"));
+        return at(0, "wanted no byte order mark", Some(NO_MARK));
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
-            let line = line_of(bytes, error.valid_up_to());
-            return Err(vec![Syntax { line, key: None, rule: "wanted UTF-8" }]);
+            let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+            return at(error.valid_up_to(), "wanted UTF-8", utf16.then_some(NO_UTF16));
         }
     };
-    if let Some(at) = text.find(['\0', '\r']) {
-        let line = line_of(bytes, at);
-        return Err(vec![Syntax { line, key: None, rule: "wanted no NUL and no carriage return" }]);
+    if let Some(found) = text.find(['\0', '\r']) {
+        let is_return = bytes.get(found) == Some(&b'\r');
+        return at(found, "wanted no NUL and no carriage return", is_return.then_some(NO_RETURNS));
     }
-    if let Some(at) = text.find(|character| super::is_no_character(u32::from(character))) {
-        let line = line_of(bytes, at);
-        return Err(vec![Syntax { line, key: None, rule: "wanted no code point that is no character" }]);
+    if let Some(found) = text.find(|character| super::is_no_character(u32::from(character))) {
+        return at(found, "wanted no code point that is no character", None);
     }
     let mut reader = Reader { text, at: 0, line: 1 };
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     while reader.at < text.len() {
         if reader.line > LINE_LIMIT {
-            bad.push(Syntax { line: reader.line, key: None, rule: "wanted at most 4096 lines" });
+            bad.push(Syntax::new(reader.line, "wanted at most 4096 lines"));
             break;
         }
         match reader.statement() {
@@ -152,7 +166,7 @@ impl Reader<'_> {
             key = self.name();
         }
         let named = is_key(&key).then(|| key.clone());
-        let wrong = |rule| Syntax { line, key: named.clone(), rule };
+        let wrong = |rule| Syntax { key: named.clone(), ..Syntax::new(line, rule) };
         if named.is_none() {
             return Err(wrong("wanted a key of letters, digits and `_`, not starting with a digit"));
         }

@@ -7,6 +7,7 @@ use crate::layers::{Layer, Layers};
 use crate::names::Role;
 use crate::plan::Plan;
 use crate::rules::Rule;
+use crate::rules::ssh::tests::{ED25519, P256};
 use crate::settings::{When, check};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -125,6 +126,7 @@ fn values(rule: Rule) -> Vec<&'static str> {
         Rule::Ipv4 => vec!["10.9.9.9"],
         Rule::AwsAccount => vec!["210987654321"],
         Rule::CidrPair => vec!["10.1.0.0/16"],
+        Rule::ServiceRanges => vec!["10.2.0.0/16"],
         Rule::UrlList => vec!["https://other:2378"],
         Rule::HostPort => vec!["other:9"],
         Rule::Url => vec!["", "https://other:4318/x"],
@@ -132,10 +134,11 @@ fn values(rule: Rule) -> Vec<&'static str> {
         Rule::AddressList => vec!["10.96.0.10"],
         Rule::SigningAlgs => vec!["RS512"],
         Rule::Endpoint => vec!["", "https://other:9000"],
-        Rule::SshKeys => vec!["", "ssh-ed25519 OTHER"],
+        Rule::SshKeys => vec!["", P256],
         Rule::NameList => vec!["kubelet"],
         Rule::Path => vec!["/opt/crt/other.pem"],
         Rule::Port => vec!["7444"],
+        Rule::Number(_, 128) => vec!["60"],
         Rule::Number(low, _) => vec![if low == 0 { "9" } else { "20" }],
         _ => vec!["", "other"],
     }
@@ -147,15 +150,17 @@ const OTHER_PEM: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCkFBQUIKLS0tLS1FTkQ
 
 /// A control plane with everything on.
 fn full(provider: &str) -> Layers {
-    let user = "AWS_ACCOUNT_ID=123456789012\nCLUSTER_ID=c\nGOOGLE_PROJECT_ID=g\nINSTANCE_ID=i\nPROVIDER_REGION=r\n\
+    let user = format!(
+        "AWS_ACCOUNT_ID=123456789012\nCLUSTER_ID=c\nGOOGLE_PROJECT_ID=g\nINSTANCE_ID=i\nPROVIDER_REGION=r\n\
         PROVIDER_ZONE=z\nPROVIDER_INSTANCE_TYPE=t\nNSTANCE_SERVER_REGISTRATION_ADDR=a:1\nNSTANCE_SERVER_AGENT_ADDR=a:2\n\
         NETSY_BUCKET=b\nNETSY_REGION=n\nTELEMETRY_S3_BUCKET=t\nTELEMETRY_S3_REGION=s\nTELEMETRY_OTLP_ENDPOINT=https://o:1\n\
         REGISTRY_HOSTNAME=HOST\nREGISTRY_BUCKET=r\nREGISTRY_REGION=q\nKUBE_API_PORT=7443\nOIDC_ISSUER=https://i\n\
-        SSH_AUTHORIZED_KEYS='ssh-ed25519 A'\nREGISTRY_ENDPOINT=https://e\nTELEMETRY_S3_ENDPOINT=https://e\n";
+        SSH_AUTHORIZED_KEYS='{ED25519}'\nREGISTRY_ENDPOINT=https://e\nTELEMETRY_S3_ENDPOINT=https://e\n"
+    );
     let facts = "INSTANCE_PROVIDER_ID=id\nINSTANCE_IPV4=10.0.0.1\nINSTANCE_IPV6=\nINSTANCE_NETDEV=e\n\
         INSTANCE_HOSTNAME=h\nINSTANCE_FQDN=h.d\n";
     let layer = |text: &str| Layer::new(crate::envfile::read(text.as_bytes()).expect("settings"));
-    let mut layers = Layers { user_data: layer(user), detected: layer(facts), mutable: Layer::default() };
+    let mut layers = Layers { user_data: layer(&user), detected: layer(facts), mutable: Layer::default() };
     layers.user_data.set("PROVIDER_KIND", provider);
     for key in ["NSTANCE_CA_CERT", "OIDC_CA_CERT"] {
         layers.user_data.set(key, PEM);

@@ -27,6 +27,11 @@ const OF_WORKERS: usize = 7;
 const KEYS: &str = "/home/admin/.ssh/authorized_keys";
 const SUDO: &str = "/etc/sudoers.d/admin";
 
+/// The accounts that an image brings.
+pub(crate) fn accounts() -> impl Iterator<Item = &'static str> {
+    USERS.iter().map(|(user, _)| *user)
+}
+
 /// Plans them.
 pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut Vec<Fault>) {
     let ids = found.accounts.ids();

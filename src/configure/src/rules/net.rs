@@ -1,6 +1,6 @@
 //! Hosts, ports, URLs and ranges.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 /// A host and a port.
 #[derive(Clone, PartialEq, Eq)]
@@ -95,16 +95,4 @@ pub fn parse_endpoint(value: &str, lax: bool) -> Option<Endpoint> {
         None => None,
     };
     Some(Endpoint { tls, host: host.to_owned(), port, path: path.to_owned() })
-}
-
-/// `address/length` of either family.
-#[must_use]
-pub fn is_cidr(value: &str) -> bool {
-    let Some((address, length)) = value.split_once('/') else { return false };
-    let most = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => Ipv4Addr::BITS,
-        Ok(IpAddr::V6(_)) => Ipv6Addr::BITS,
-        Err(_) => return false,
-    };
-    super::number(length).is_some_and(|length| length <= most)
 }

@@ -13,6 +13,8 @@ pub(super) enum Form {
 
 const HOST: &str =
     "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:[.][A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*";
+/// A label of a node's name.
+const SMALL: &str = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?";
 const V6: &str = "[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*";
 const PORT: &str = "0*[1-9][0-9]{0,4}";
 const OCTET: &str = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
@@ -37,8 +39,12 @@ fn inner(rule: Rule, form: Form) -> String {
     let rest = format!("{authority}(?::{PORT})?(?:[/?#]{behind}*)?");
     let server = format!("https://{authority}:{PORT}(?:[/?#][!#%&(-+.-;=?-\\[\\]^_a-~-]*)?");
     match (rule, form) {
-        (Rule::Line, Form::File) => "[^\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f]+".to_owned(),
-        (Rule::Line, Form::Delivery) => "[A-Za-z0-9 ./_:+=#@,-]+".to_owned(),
+        (Rule::Line, Form::File) => "[!-~](?:[ -~]*[!-~])?".to_owned(),
+        (Rule::Line, Form::Delivery) => {
+            "[A-Za-z0-9./_:+=#@,-](?:[A-Za-z0-9 ./_:+=#@,-]*[A-Za-z0-9./_:+=#@,-])?".to_owned()
+        }
+        (Rule::NodeName, _) => format!("{SMALL}(?:[.]{SMALL})*"),
+        (Rule::ClusterName, _) => "[a-z0-9](?:-?[a-z0-9])*".to_owned(),
         (Rule::SshKeys, Form::File) => "[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]+".to_owned(),
         (Rule::SshKeys, Form::Delivery) => "[A-Za-z0-9 ./_:+=#@,\\n\"*?%()!-]+".to_owned(),
         // neither `.` nor `..`
@@ -59,7 +65,7 @@ fn inner(rule: Rule, form: Form) -> String {
         (Rule::Issuer, _) => format!("https://{authority}(?::{PORT})?(?:/{behind}*)?"),
         (Rule::Endpoint, _) => format!("(?:[Hh][Tt][Tt][Pp][Ss]?://)?{rest}"),
         (Rule::UrlList, _) => format!("{server}(?:,{server})*"),
-        (Rule::CidrPair, _) => format!("{CIDR}(?:,{CIDR})?"),
+        (Rule::CidrPair | Rule::ServiceRanges, _) => format!("{CIDR}(?:,{CIDR})?"),
         (Rule::AddressList, _) => format!("{ADDRESS}(?:,{ADDRESS}){{0,2}}"),
         (Rule::SigningAlgs, _) => format!(" *{ALG} *(?:, *{ALG} *)*"),
         (Rule::Claim, _) => "[A-Za-z0-9._:/@-]{1,253}".to_owned(),

@@ -9,7 +9,7 @@ use crate::rules::Rule;
 use regex::Regex;
 
 /// Rules whose pattern is exactly the rule.
-const EXACT: [Rule; 15] = [
+const EXACT: [Rule; 13] = [
     Rule::Line,
     Rule::Name,
     Rule::Bool,
@@ -20,14 +20,17 @@ const EXACT: [Rule; 15] = [
     Rule::NameList,
     Rule::SigningAlgs,
     Rule::Claim,
-    Rule::SshKeys,
     Rule::Path,
     Rule::Provider,
     Rule::AwsAccount,
-    Rule::Ipv4,
 ];
 /// Rules whose pattern takes more.
-const WIDER: [Rule; 10] = [
+const WIDER: [Rule; 15] = [
+    Rule::NodeName,
+    Rule::ClusterName,
+    Rule::SshKeys,
+    Rule::ServiceRanges,
+    Rule::Ipv4,
     Rule::Host,
     Rule::HostPort,
     Rule::Url,
@@ -57,6 +60,11 @@ const VALUES: &[&str] = &[
     "a..b",
     "-a",
     "a-",
+    "a--b",
+    " a",
+    "a ",
+    "a\u{a0}",
+    "A",
     "true",
     "false",
     "TRUE",
@@ -107,6 +115,7 @@ const VALUES: &[&str] = &[
     "/64",
     "ssh, cron@x:1",
     "ssh-ed25519 AAAA me@x\nssh-rsa BBBB",
+    crate::rules::ssh::tests::ED25519,
     "/opt/crt/mine.pem",
     "/opt/a\"b",
     "/opt/a]b^_`{|}~",

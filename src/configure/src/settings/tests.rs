@@ -3,6 +3,7 @@ use crate::install::Image;
 use crate::layers::{Layer, Layers};
 use crate::names::Role;
 use crate::refusal::Fault;
+use crate::rules::ssh::tests::ED25519;
 
 fn layer(text: &str) -> Layer {
     Layer::new(crate::envfile::read(text.as_bytes()).expect("an environment file"))
@@ -73,6 +74,17 @@ fn f05_a_cut_detected_env_is_refused() {
 }
 
 #[test]
+fn a_node_has_an_address_of_either_family() {
+    let mut given = layers("", "");
+    let facts = DETECTED.replace("INSTANCE_IPV4=10.0.0.1", "INSTANCE_IPV4=");
+    given.detected = layer(&facts.replace("INSTANCE_IPV6=", "INSTANCE_IPV6=2001:db8::5"));
+    assert_eq!(good(&given).get("INSTANCE_IPV6"), "2001:db8::5");
+    given.detected = layer(&facts);
+    let told = faults(&given, Role::Worker);
+    assert!(told.len() == 1 && told[0].contains("INSTANCE_IPV4: expected a value"), "{told:?}");
+}
+
+#[test]
 fn f03_names_that_programs_run_code_by_are_refused() {
     for name in ["LD_PRELOAD", "PATH", "BASH_ENV", "IFS"] {
         let told = faults(&layers(&format!("{name}=x\n"), ""), Role::Worker);
@@ -136,11 +148,13 @@ fn a_slip_of_the_pen_in_user_data_is_a_note() {
 #[test]
 fn ssh_keys_are_the_union_each_once() {
     let given = layers(
-        "IMMUTABLE_SSH_AUTHORIZED_KEYS='a\n\nb'\nSSH_AUTHORIZED_KEY=' c '\n",
-        "SSH_AUTHORIZED_KEYS='b\nd'\n",
+        &format!(
+            "IMMUTABLE_SSH_AUTHORIZED_KEYS='{ED25519} a\n\n{ED25519} b'\nSSH_AUTHORIZED_KEY=' {ED25519} c '\n"
+        ),
+        &format!("SSH_AUTHORIZED_KEYS='{ED25519} b\n{ED25519} d'\n"),
     );
     let settings = good(&given);
-    assert_eq!(settings.ssh_keys, ["a", "b", "c", "d"]);
+    assert_eq!(settings.ssh_keys, ["a", "b", "c", "d"].map(|name| format!("{ED25519} {name}")));
     let none = good(&layers("IMMUTABLE_SSH_AUTHORIZED_KEYS='# none\n '\n", ""));
     assert!(none.ssh_keys.is_empty());
 }

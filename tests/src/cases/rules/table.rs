@@ -153,7 +153,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "a-node-is-what-its-image-is",
         reason: "user-data of another kind is a mistake: half of the scripts believed the one and half the other",
-        covers: |seen| seen.is_weakness() && seen.is_refused_for("VMCONFIG_KIND: wanted `"),
+        covers: |seen| seen.is_weakness() && seen.is_refused_for("VMCONFIG_KIND: expected `"),
     },
     Rule {
         name: "named-authority-must-exist",
@@ -166,7 +166,7 @@ pub(super) const RULES: &[Rule] = &[
         covers: |seen| {
             [
                 ": REGISTRY_BUCKET: wanted",
-                ": CLUSTER_ID: wanted",
+                ": CLUSTER_ID: expected",
                 ": TELEMETRY_OTLP_ENDPOINT: wanted",
                 ": TELEMETRY_LOG_SERVICES: wanted",
             ]
