@@ -38,6 +38,16 @@ pub struct Verdict {
     pub failures: Vec<String>,
 }
 
+impl Verdict {
+    /// Of a case that could not be read, prepared or run: it fails like any other, and the rest goes on.
+    fn unprepared(path: &Path, error: &anyhow::Error) -> Self {
+        let parts: Vec<_> =
+            path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let name = parts.get(parts.len().saturating_sub(2)..).unwrap_or_default().join("/");
+        Self { name, rules: Vec::new(), failures: vec![format!("it cannot be prepared: {error:#}")] }
+    }
+}
+
 /// Where things are.
 pub struct Places {
     /// The static program.
@@ -67,11 +77,12 @@ pub fn run(folder: &Path, filter: &[String], places: &Places) -> Result<Vec<Verd
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..3)
             .map(|_| {
-                scope.spawn(|| -> Result<()> {
+                scope.spawn(|| {
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(path) = files.get(at) else { return Ok(()) };
-                        let verdict = one(path, places).with_context(|| path.display().to_string())?;
+                        let Some(path) = files.get(at) else { return };
+                        let verdict =
+                            one(path, places).unwrap_or_else(|error| Verdict::unprepared(path, &error));
                         if let Ok(mut done) = done.lock() {
                             done.insert(at, verdict);
                         }
@@ -81,7 +92,7 @@ pub fn run(folder: &Path, filter: &[String], places: &Places) -> Result<Vec<Verd
             .collect();
         workers
             .into_iter()
-            .try_for_each(|worker| worker.join().map_err(|_| anyhow::anyhow!("a worker ended early"))?)
+            .try_for_each(|worker| worker.join().map_err(|_| anyhow::anyhow!("a worker ended early")))
     })?;
     Ok(done.into_inner().map_err(|_| anyhow::anyhow!("a worker ended early"))?.into_values().collect())
 }

@@ -5,10 +5,18 @@ use std::path::Path;
 use tests::workspace;
 use xshell::{Shell, cmd};
 
-/// Runs the cases of `category` as root: in a container or on a runner that is us, or sudo asks nobody.
+/// Runs the cases of `category`.
 fn check(category: &str, wanted: usize) {
+    let (table, said, success) = run(&workspace::root().join("tests/fixtures/cases").join(category));
+    let last = table.lines().last().unwrap_or_default();
+    assert!(success, "{table}\n{said}");
+    assert!(last.starts_with(&format!("{wanted} cases: ")) && last.ends_with(" 0 fail"), "{last}");
+}
+
+/// Runs the cases in `folder` as root: in a container or on a runner that is us, or sudo asks nobody. The table, what was
+/// said beside it, and whether all is well.
+fn run(folder: &Path) -> (String, String, bool) {
     let program = tests::cases::program().unwrap();
-    let folder = workspace::root().join("tests/fixtures/cases").join(category);
     let cases = Path::new(env!("CARGO_BIN_EXE_cases"));
     let shell = Shell::new().unwrap();
     let command = if rustix::process::geteuid().is_root() {
@@ -17,10 +25,49 @@ fn check(category: &str, wanted: usize) {
         cmd!(shell, "sudo --non-interactive {cases} {program} {folder}")
     };
     let output = command.quiet().ignore_status().output().unwrap();
-    let table = String::from_utf8_lossy(&output.stdout);
-    let last = table.lines().last().unwrap_or_default();
-    assert!(output.status.success(), "{table}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(last.starts_with(&format!("{wanted} cases: ")) && last.ends_with(" 0 fail"), "{last}");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr), output.status.success())
+}
+
+/// A case in a folder of its own.
+fn case(folder: &Path, name: &str, step: &serde_json::Value) {
+    let case = serde_json::json!({
+        "schema": 1, "name": name, "category": "mine", "kind": "knd", "base": "installed", "scripts": "default",
+        "disposition": "match", "steps": [step],
+    });
+    let folder = folder.join("mine");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.json")), case.to_string()).unwrap();
+}
+
+#[test]
+fn a_case_that_cannot_be_prepared_is_one_failed_line_and_the_rest_is_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = serde_json::json!({"run": ["/usr/bin/true"], "expect": {"exit_code": 0}});
+    case(folder.path(), "good", &good);
+    let owner = serde_json::json!({"run": ["/usr/bin/true"], "files": [{"path": "/etc/x", "owner": "nobody-here:root"}],
+        "expect": {"exit_code": 0}});
+    case(folder.path(), "owner", &owner);
+    std::fs::write(folder.path().join("mine/broken.json"), "{").unwrap();
+    let (table, _, success) = run(folder.path());
+    assert!(!success);
+    let told = |name: &str| table.lines().filter(|line| line.contains(name)).count();
+    assert!(table.contains("FAILS   mine/broken") && table.contains("FAILS   mine/owner"), "{table}");
+    assert!(table.contains("agrees  mine/good") && told("it cannot be prepared") == 2, "{table}");
+    assert!(table.ends_with("3 cases: 1 agree, 0 better, 2 fail\n"), "{table}");
+}
+
+#[test]
+fn a_step_is_run_as_the_user_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let step = |uid: Option<u32>, wanted: u32| {
+        let check = format!("test $(id -u) = {wanted} && test $(id -G) = {wanted}");
+        serde_json::json!({"run": ["/bin/sh", "-c", check], "uid": uid, "expect": {"exit_code": 0}})
+    };
+    case(folder.path(), "root", &step(None, 0));
+    case(folder.path(), "other", &step(Some(1234), 1234));
+    let (table, said, success) = run(folder.path());
+    assert!(success && table.ends_with("2 cases: 2 agree, 0 better, 0 fail\n"), "{table}{said}");
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub(super) struct Step {
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
     pub(super) lang: Option<String>,
+    /// The user that it is run as; root without it.
+    pub(super) uid: Option<u32>,
     pub(super) hold_lock: Option<String>,
     #[serde(default)]
     pub(super) during: Vec<During>,
@@ -152,8 +154,13 @@ impl Case {
         if case.kind.is_empty() {
             case.kind = "knd".to_owned();
         }
-        case.steps.iter_mut().for_each(super::material::swap);
+        super::material::swap(&mut case);
         Ok(case)
+    }
+
+    /// Whether it is one of ours in the recorded form: no script was run for it.
+    pub(super) fn is_own(&self) -> bool {
+        self.category == "receive-faults"
     }
 
     /// `category/name`.

@@ -137,12 +137,12 @@ impl Room {
             Some(path) => Some(hold(&super::tree::below(&self.root, path))?),
             None => None,
         };
-        let mut words = vec![
-            "chroot".to_owned(),
-            self.root.display().to_string(),
-            "/usr/bin/env".to_owned(),
-            "-i".to_owned(),
-        ];
+        let mut words = vec!["chroot".to_owned()];
+        if let Some(uid) = step.uid {
+            // no group but one of its own: what it may do is what its number may do
+            words.extend([format!("--userspec=+{uid}:+{uid}"), "--groups=".to_owned()]);
+        }
+        words.extend([self.root.display().to_string(), "/usr/bin/env".to_owned(), "-i".to_owned()]);
         words.extend(["PATH=/stub:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"].map(str::to_owned));
         words.push(format!("LANG={}", step.lang.as_deref().unwrap_or("C.UTF-8")));
         words.extend(step.env.iter().map(|(key, value)| format!("{key}={value}")));
