@@ -10,7 +10,8 @@ use xshell::{Shell, cmd};
 
 const CA: &str = include_str!("../fixtures/certificates/p256.crt");
 const TOKEN: &str = "eyJh.eyJz.c2ln\n";
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDx \"a\": b@c";
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f \"a\": b@c";
 
 fn seed(shared: &Shared, folder: &Path, more: &[&str]) -> Result<Ended> {
     let (user_data, output) = (folder.join("given.env"), folder.join("seed.iso"));
@@ -88,6 +89,33 @@ fn a_seed_that_a_node_would_refuse_is_made_with_warnings() -> Result<()> {
     ensure!(said.contains("wanted a JSON Web Token") && said.contains("/ca: "), "{said}");
     ensure!(!said.contains("s3cr3t"), "{said}");
     ensure!(scratch.path().join("seed.iso").is_file());
+    Ok(())
+}
+
+#[test]
+fn a_private_key_never_gets_into_a_seed() -> Result<()> {
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    let path = |name: &str| scratch.path().join(name).to_string_lossy().into_owned();
+    let private = "-----BEGIN OPENSSH PRIVATE KEY-----\ns3cr3t\n-----END OPENSSH PRIVATE KEY-----\n";
+    for (env, key) in
+        [("CLUSTER_ID=c\n".to_owned(), private), (format!("SSH_AUTHORIZED_KEY='{private}'\n"), KEY)]
+    {
+        fs::write(scratch.path().join("given.env"), env)?;
+        fs::write(scratch.path().join("key"), key)?;
+        let run = shared.run("seed").option("--user-data", path("given.env"));
+        let said = run.option("--output", path("seed.iso")).option("--ssh-key", path("key")).end()?;
+        ensure!(said.code != Some(0) && said.stderr.contains("private key"), "{said}");
+        ensure!(!said.stderr.contains("s3cr3t") && !scratch.path().join("seed.iso").exists(), "{said}");
+    }
+    // what is no key at all is told, and nobody could log in by it
+    fs::write(scratch.path().join("given.env"), "CLUSTER_ID=c\n")?;
+    fs::write(scratch.path().join("key"), "https://example.com/me.keys\n")?;
+    let said = seed(&shared, scratch.path(), &["--ssh-key", &path("key")])?.stderr;
+    ensure!(
+        said.starts_with("warning: ") && said.contains("/key: expected a comment, or an SSH public key"),
+        "{said}"
+    );
     Ok(())
 }
 

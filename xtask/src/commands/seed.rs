@@ -62,6 +62,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         files.insert(name.to_owned(), bytes);
     }
+    for path in &args.ssh_key {
+        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let broken = configure::rules::Rule::SshKeys.broken(text.trim_end());
+        warnings.extend(broken.map(|broken| format!("{}: {}", path.display(), broken.rule)));
+    }
     for warning in warnings {
         console::note(format!("warning: {warning}"));
     }
@@ -85,7 +90,7 @@ fn settings(args: &Args) -> Result<Vec<String>> {
     };
     let files = check::Files { user_data: &args.user_data, mutable: None, policy: None };
     match check::check(&files, kind, args.role.as_deref()) {
-        Ok(faults) => Ok(faults.iter().map(ToString::to_string).collect()),
+        Ok(told) => Ok(told.faults.iter().map(ToString::to_string).chain(told.notes).collect()),
         Err(refusal) => anyhow::bail!("{}", refusal.to_string().trim_end()),
     }
 }
@@ -120,9 +125,20 @@ fn meta_data(files: &BTreeMap<String, Vec<u8>>, hostname: Option<&str>) -> Resul
     Ok(format!("{}\n", serde_json::to_string(&meta)?))
 }
 
+/// Reads what goes into a seed: a private key does not, as whoever holds the volume would have it.
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))
+    let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    if bytes.windows(PRIVATE.len()).any(|part| part == PRIVATE) {
+        anyhow::bail!(
+            "`{}` has a private key, and a seed must have none: give the public one",
+            path.display()
+        );
+    }
+    Ok(bytes)
 }
+
+/// How each private key in PEM ends its first line.
+const PRIVATE: &[u8] = b"PRIVATE KEY-----";
 
 /// Writes a file that only its owner can read: it has secrets.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
