@@ -55,6 +55,9 @@ struct Shared {
     routes: Mutex<BTreeMap<String, Vec<Reply>>>,
     requests: Mutex<Vec<Request>>,
     connections: AtomicUsize,
+    /// How many requests are being answered, and how many were at most.
+    busy: AtomicUsize,
+    peak: AtomicUsize,
     done: AtomicBool,
 }
 
@@ -114,6 +117,12 @@ impl Server {
         locked(&self.shared.requests).clone()
     }
 
+    /// How many requests were answered at one time, at most.
+    #[must_use]
+    pub fn peak(&self) -> usize {
+        self.shared.peak.load(Ordering::Relaxed)
+    }
+
     /// How many connections were made.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -164,18 +173,24 @@ impl Shared {
         let mut wire = BufReader::new(wire);
         // an error is the other side's end of it
         while let Ok(Some(request)) = read_request(&mut wire) {
-            let reply = self.next_reply(request.clone());
-            match reply {
-                Reply::File(body) if send_file(wire.get_mut(), &request, &body).is_ok() => {}
-                Reply::File(_) => return,
-                Reply::Raw(steps) => {
-                    for step in steps {
-                        if self.play(wire.get_mut(), step).is_err() {
-                            return;
-                        }
-                    }
-                    return;
-                }
+            let busy = self.busy.fetch_add(1, Ordering::Relaxed) + 1;
+            self.peak.fetch_max(busy, Ordering::Relaxed);
+            let goes_on = self.answer(&mut wire, &request);
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// Answers; whether the connection stays open.
+    fn answer(&self, wire: &mut BufReader<Box<dyn Wire>>, request: &Request) -> bool {
+        match self.next_reply(request.clone()) {
+            Reply::File(body) => send_file(wire.get_mut(), request, &body).is_ok(),
+            Reply::Raw(steps) => {
+                // an error is the other side's end of it
+                steps.into_iter().all(|step| self.play(wire.get_mut(), step).is_ok());
+                false
             }
         }
     }

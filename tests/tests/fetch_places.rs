@@ -369,3 +369,116 @@ fn c10_what_was_refused_is_not_kept_and_a_later_run_succeeds() {
 fn ok(body: &[u8]) -> Reply {
     Reply::raw("200 OK", &[("Content-Length", &body.len().to_string())], body)
 }
+
+/// A package of its own file, that the snapshot archive has under `files`.
+fn numbered(n: u8, bytes: &[u8]) -> Want {
+    let source = Source::Debian {
+        archive: "debian".to_owned(),
+        file: format!("pool/main/t/thing/thing_{n}_all.deb"),
+        date: "2026-09-12T20:00:00Z".parse().unwrap(),
+    };
+    Want { name: format!("thing{n}").parse().unwrap(), source, ..want(bytes) }
+}
+
+/// Where the snapshot archive has a package.
+fn in_snapshot(n: u8) -> String {
+    format!("/debian/20260913T080000Z/pool/main/t/thing/thing_{n}_all.deb")
+}
+
+fn with_snapshot(near: &[&str], snapshot: &Server) -> Options {
+    let snapshots = Snapshots::new([("debian", format!("{}/debian", snapshot.url()))]);
+    let mut options = Options { jobs: 8, snapshots, ..options(near) };
+    options.deadlines.patience = Duration::from_millis(200);
+    options
+}
+
+#[test]
+fn the_snapshot_archive_is_asked_last_and_for_two_files_at_once() {
+    let (near, snapshot) = (Server::start().unwrap(), Server::start().unwrap());
+    let wants: Vec<Want> = (0..14).map(|n| numbered(n, &body(n))).collect();
+    for n in 0..14 {
+        if n < 2 {
+            near.at(&format!("/pool/main/t/thing/thing_{n}_all.deb"), vec![Reply::File(body(n))]);
+        } else {
+            let slow = vec![
+                Step::Wait(Duration::from_millis(60)),
+                Step::Send(head("200 OK", &[("Content-Length", "50000"), ("Connection", "close")])),
+                Step::Send(body(n)),
+            ];
+            snapshot.at(&in_snapshot(n), vec![Reply::Raw(slow)]);
+        }
+    }
+    let (_place, store) = store();
+    let log = Log::default();
+    fetch(&store, &wants, &with_snapshot(&[&near.url()], &snapshot), &log).unwrap();
+    assert_eq!((snapshot.requests().len(), snapshot.peak()), (12, 2));
+    let log = log.0.into_inner().unwrap();
+    let at = |text: &str| log.iter().position(|event| event.starts_with(text)).unwrap();
+    let first = log.iter().position(|event| event.starts_with("Start") && event.contains(&snapshot.url()));
+    // before the first of them, so that one knows why it takes its time
+    assert!(at("Snapshot { count: 12, of: 14 }") < first.unwrap());
+}
+
+#[test]
+fn the_snapshot_archive_is_waited_for_when_it_throttles_as_long_as_it_says() {
+    let throttled = |headers: &[(&str, &str)]| {
+        Reply::raw("429 Too Many Requests", &[&[("Content-Length", "0")], headers].concat(), b"")
+    };
+    // more often than any other place would be asked
+    let often = [(); 5].map(|()| throttled(&[]));
+    let (date, later) = ("Sat, 12 Sep 2026 20:00:00 GMT", "Sat, 12 Sep 2026 20:00:01 GMT");
+    for (name, headers) in [
+        ("none", vec![]),
+        ("seconds", vec![("Retry-After", "1")]),
+        ("a date", vec![("Date", date), ("Retry-After", later)]),
+    ] {
+        let (_place, store) = store();
+        let begun = std::time::Instant::now();
+        let path = in_snapshot(1);
+        let server = Server::start().unwrap();
+        let replies = if headers.is_empty() { often.to_vec() } else { vec![throttled(&headers)] };
+        let count = replies.len();
+        server.at(&path, [&replies[..], &[Reply::File(body(1))]].concat());
+        let mut options = with_snapshot(&[], &server);
+        options.deadlines.patience = Duration::from_millis(20);
+        fetch(&store, &[numbered(1, &body(1))], &options, &Silent).unwrap();
+        assert_eq!(server.requests().len(), count + 1, "{name}");
+        let least = if headers.is_empty() { 20 * 31 } else { 1000 };
+        assert!(begun.elapsed() >= Duration::from_millis(least), "{name}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn a_snapshot_archive_that_cannot_be_reached_at_all_is_not_waited_for() {
+    let snapshot = Server::start().unwrap();
+    let mut options = with_snapshot(&[], &snapshot);
+    // nobody listens there any more
+    drop(snapshot);
+    std::thread::sleep(Duration::from_millis(50));
+    options.deadlines.patience = Duration::from_secs(60);
+    let begun = std::time::Instant::now();
+    let (_place, store) = store();
+    fetch(&store, &[numbered(0, &body(0))], &options, &Silent).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_place_that_cannot_be_reached_is_not_asked_for_every_file() {
+    let (dead, good) = (Server::start().unwrap(), Server::start().unwrap());
+    let wants: Vec<Want> = (0..40).map(|n| numbered(n, &body(n))).collect();
+    for n in 0..40 {
+        good.at(&format!("/pool/main/t/thing/thing_{n}_all.deb"), vec![Reply::File(body(n))]);
+    }
+    let options = Options { jobs: 2, ..options(&[&dead.url(), &good.url()]) };
+    let gone = dead.url();
+    drop(dead);
+    std::thread::sleep(Duration::from_millis(50));
+    let (_place, store) = store();
+    let log = Log::default();
+    fetch(&store, &wants, &options, &log).unwrap();
+    let log = log.0.into_inner().unwrap();
+    let tries = log.iter().filter(|event| event.starts_with("Start") && event.contains(&gone)).count();
+    // two tries for each of three files, and as many by the other transfer that had begun by then
+    assert!((6..=8).contains(&tries), "{tries}");
+    assert!(good.requests().len() == 40);
+}

@@ -194,7 +194,10 @@ impl Progress for Show {
             Event::NextPlace { name, left, why, next, .. } => {
                 self.step(&format!("{name}: {left}: {why}; trying {next}"));
             }
-            Event::Index { name, from } => self.step(&format!("reading {name} from {from}")),
+            Event::Index { from, .. } => self.step(&format!("reading {from}")),
+            Event::Snapshot { count, of } => self.step(&format!(
+                "{count} of {of} packages come from the snapshot archive, which is slow: two at a time"
+            )),
             Event::Waiting { name, pids, .. } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
                 self.step(&format!("{name}: another process transfers it ({}); waiting", pids.join(", ")));

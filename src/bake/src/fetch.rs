@@ -11,6 +11,7 @@
 //!   reads such a blob hashes it again ([`Store::verified`]), as its file may have been changed since.
 //! - Each digest is transferred once, also by several bakes at once: the others wait for the part's lock.
 //! - Offline, and where nothing lacks, no socket is opened and no run time started.
+//! - The snapshot archive throttles: it is asked last, for two files at once, and given minutes where it asks for them.
 //! - At most the size wanted is written, at most a chunk more is read, and every wait has a deadline.
 //!
 //! The asynchronous run time stays inside: each transfer is a thread that reads from top to bottom.
@@ -19,11 +20,13 @@
 pub mod apt;
 mod apt_archive;
 mod fault;
+mod hosts;
 mod local;
 mod places;
 mod progress;
 mod proxy;
 mod transfer;
+mod tries;
 mod web;
 
 pub use apt_archive::Archives;
@@ -32,16 +35,18 @@ pub use progress::{Event, Progress, Silent};
 pub use proxy::{Proxies, Proxy};
 
 use crate::digest::Digest;
-use crate::plan::Want;
+use crate::plan::{Source, Want};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::Snapshots;
 use crate::store::{Store, Verified};
+use hosts::Hosts;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use transfer::One;
 use web::Web;
 
 /// How to fetch.
@@ -90,6 +95,8 @@ pub struct Deadlines {
     pub total: Duration,
     /// The first wait before another try; it doubles.
     pub backoff: Duration,
+    /// The first wait before the snapshot archive, which throttles, is tried again; it doubles.
+    pub patience: Duration,
     /// How long another process may hold a transfer without any progress.
     pub stalled: Duration,
 }
@@ -128,6 +135,7 @@ impl Default for Deadlines {
             slow_bytes: 30 << 10,
             total: Duration::from_secs(3600),
             backoff: Duration::from_millis(500),
+            patience: Duration::from_secs(15),
             stalled: Duration::from_secs(60),
         }
     }
@@ -147,7 +155,8 @@ pub fn fetch(store: &Store, wants: &[Want], options: &Options, progress: &dyn Pr
     let transferred = misses.iter().map(|want| want.size).sum();
     if !misses.is_empty() {
         progress.event(Event::Begin { count: misses.len(), bytes: transferred });
-        transfer_all(store, &misses, options, progress)?;
+        let packages = wants.iter().filter(|want| matches!(want.source, Source::Debian { .. })).count();
+        transfer_all(store, &misses, packages, options, progress)?;
         progress.event(Event::End);
     }
     Ok(Fetched { sizes: wants.iter().map(|want| (want.digest.clone(), want.size)).collect(), transferred })
@@ -217,37 +226,68 @@ fn is_present(store: &Store, want: &Want) -> Result<bool> {
     Ok(store.has(&want.digest, want.size)? && store.verify_blob(&want.digest)?)
 }
 
-/// Transfers on `jobs` threads, the biggest first. The first refusal ends them all; what is begun stays as parts.
-fn transfer_all(store: &Store, misses: &[&Want], options: &Options, progress: &dyn Progress) -> Result<()> {
+/// How many transfers from the snapshot archive go on at once.
+const SNAPSHOT_JOBS: usize = 2;
+
+/// Transfers on `jobs` threads, the biggest first; what only the snapshot archive may have comes last, and slowly. The
+/// first refusal ends them all; what is begun stays as parts. `packages` are all of Debian's that are wanted.
+fn transfer_all(
+    store: &Store,
+    misses: &[&Want],
+    packages: usize,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let (stop, web, hosts) = (AtomicBool::new(false), Web::new(options), Hosts::default());
+    let one = |(id, want)| One { id, want, store, options, web: &web, progress, stop: &stop, hosts: &hosts };
     let mut queue: Vec<(usize, &Want)> = misses.iter().copied().enumerate().collect();
     queue.sort_by_key(|(id, want)| (std::cmp::Reverse(want.size), *id));
-    let queue = Mutex::new(VecDeque::from(queue));
-    let refused: Mutex<Option<(usize, Refusal)>> = Mutex::new(None);
-    let stop = AtomicBool::new(false);
-    let web = Web::new(options);
-    let work = || {
+    let left = Mutex::new(Vec::new());
+    let mut ended = on_threads(options.jobs, queue, &stop, |item| {
+        if let Some(failures) = transfer::transfer(&one(item))? {
+            left.lock().unwrap_or_else(PoisonError::into_inner).push((item, failures));
+        }
+        Ok(())
+    });
+    let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if ended.is_ok() && !left.is_empty() {
+        progress.event(Event::Snapshot { count: left.len(), of: packages });
+        let jobs = options.jobs.min(SNAPSHOT_JOBS);
+        ended =
+            on_threads(jobs, left, &stop, |(item, failures)| transfer::from_snapshot(&one(item), failures));
+    }
+    store.settle()?;
+    ended
+}
+
+/// Does `work` for each item, in their order, on `jobs` threads. The first refusal ends it, and sets `stop`.
+fn on_threads<T: Send>(
+    jobs: usize,
+    items: Vec<T>,
+    stop: &AtomicBool,
+    work: impl Fn(T) -> Result<()> + Sync,
+) -> Result<()> {
+    let threads = jobs.clamp(1, items.len().max(1));
+    let queue = Mutex::new(VecDeque::from(items));
+    let refused: Mutex<Option<Refusal>> = Mutex::new(None);
+    let worker = || {
         while !stop.load(Ordering::Relaxed) {
-            let Some((id, want)) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else {
+            let Some(item) = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front() else {
                 return;
             };
-            let one = transfer::One { id, want, store, options, web: &web, progress, stop: &stop };
-            if let Err(refusal) = transfer::transfer(&one) {
+            if let Err(refusal) = work(item) {
                 // those that end because of the first one say nothing new
                 if !stop.swap(true, Ordering::Relaxed) {
-                    *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((id, refusal));
+                    *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
                 }
             }
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..options.jobs.clamp(1, misses.len()) {
-            scope.spawn(work);
+        for _ in 1..threads {
+            scope.spawn(worker);
         }
-        work();
+        worker();
     });
-    store.settle()?;
-    match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some((_, refusal)) => Err(refusal),
-        None => Ok(()),
-    }
+    refused.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }

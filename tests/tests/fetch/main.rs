@@ -47,6 +47,7 @@ fn options(servers: &[&Server]) -> Options {
         slow_bytes: 1500,
         total: Duration::from_secs(8),
         backoff: Duration::from_millis(5),
+        patience: Duration::from_millis(5),
         stalled: Duration::from_millis(600),
     };
     let debian = servers.iter().map(|server| server.url().parse().unwrap()).collect();

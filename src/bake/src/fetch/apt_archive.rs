@@ -4,9 +4,10 @@
 //! is never kept: whether it is to be believed is not known here.
 
 use super::fault::Fault;
-use super::places::{Location, roots};
+use super::places::{Location, Of, roots};
 use super::progress::{Event, Progress};
-use super::transfer::{Tries, pause, refused};
+use super::transfer::refused;
+use super::tries::{Tries, pause};
 use super::web::{Ask, Web};
 use super::{Options, local};
 use crate::debian::resolve::Archive;
@@ -73,7 +74,7 @@ impl<'a> Archives<'a> {
         let mut places: Vec<Location> = Vec::new();
         for root in roots(self.options, archive) {
             places.extend(
-                paths.iter().filter_map(|path| root.file(&path.split('/').collect::<Vec<_>>(), true)),
+                paths.iter().filter_map(|path| root.file(&path.split('/').collect::<Vec<_>>(), Of::Debian)),
             );
         }
         if self.options.offline {
@@ -104,7 +105,8 @@ impl<'a> Archives<'a> {
                 });
             }
             self.progress.event(Event::Index { name: &artifact, from: &next });
-            match self.try_place(place, limit, digest, until) {
+            let last = failures.len() + 1 == places.len();
+            match self.try_place(place, limit, digest, until, last) {
                 Ok(bytes) => return Ok(bytes),
                 Err(fault) => failures.push((next, fault)),
             }
@@ -118,6 +120,7 @@ impl<'a> Archives<'a> {
         limit: u64,
         digest: Option<&Digest>,
         until: Instant,
+        last: bool,
     ) -> Result<Vec<u8>, Fault> {
         let mut tries = Tries::default();
         loop {
@@ -125,7 +128,7 @@ impl<'a> Archives<'a> {
                 Ok(bytes) => return Ok(bytes),
                 Err(fault) => fault,
             };
-            let Some(wait) = tries.next(&fault, self.options.deadlines.backoff) else { return Err(fault) };
+            let Some(wait) = tries.next(&fault, &self.options.deadlines, last) else { return Err(fault) };
             self.progress.event(Event::Retry {
                 id: 0,
                 from: &place.to_string(),
@@ -145,10 +148,10 @@ impl<'a> Archives<'a> {
     ) -> Result<Vec<u8>, Fault> {
         let bytes = match place {
             Location::File(path) => local::read(path, limit)?,
-            Location::Url { url, debian } => {
+            Location::Url { url, of } => {
                 let stop = AtomicBool::new(false);
                 let size = digest.map(|_| limit);
-                let ask = Ask { url, debian: *debian, at: 0, etag: None, size, until, stop: &stop };
+                let ask = Ask { url, of: *of, at: 0, etag: None, size, until, stop: &stop };
                 let answer = self.web.ask(&ask)?;
                 let page = answer.page;
                 let mut bytes: Vec<u8> = Vec::new();

@@ -11,8 +11,12 @@ pub(super) enum Fault {
     Missing(u16),
     #[error("not there")]
     NoFile,
-    #[error("HTTP status {0}")]
-    Status(u16),
+    #[error("HTTP status {status}")]
+    Status {
+        status: u16,
+        /// When it says to come back.
+        after: Option<Duration>,
+    },
     #[error("no connection: {0}")]
     Connect(String),
     #[error("the connection is not trusted: {0}")]
@@ -29,6 +33,8 @@ pub(super) enum Fault {
     Digest { wanted: Digest, got: Digest, page: bool },
     #[error("too slow: {got} bytes in {seconds:.1} s, wanted {wanted}", seconds = .window.as_secs_f64())]
     Slow { got: u64, wanted: u64, window: Duration },
+    #[error("it could not be reached for other files")]
+    Unreachable,
     #[error("not done within the time for one file")]
     Late,
     #[error("redirect: {0}")]
@@ -56,11 +62,33 @@ impl Fault {
     pub(super) fn tries(&self) -> u32 {
         match self {
             Self::Cut { .. } | Self::Short { .. } | Self::Broken(_) | Self::Resume(_) => 4,
-            Self::Status(408 | 425 | 429 | 500..=599) => 4,
+            Self::Status { status: 408 | 425 | 429 | 500..=599, .. } => 4,
             // each of these has cost a deadline already
             Self::Connect(_) | Self::Slow { .. } => 2,
             _ => 1,
         }
+    }
+
+    /// Whether a place may fail like this because it is asked for too much.
+    pub(super) fn is_throttling(&self) -> bool {
+        matches!(
+            self,
+            Self::Status { status: 408 | 425 | 429 | 500..=599, .. }
+                | Self::Connect(_)
+                | Self::Cut { .. }
+                | Self::Broken(_)
+                | Self::Slow { .. }
+        )
+    }
+
+    /// Whether nothing came of the place at all.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Slow { got: 0, .. })
+    }
+
+    /// When the place says to come back.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        if let Self::Status { after, .. } = self { *after } else { None }
     }
 
     /// Whether no other place can do better.

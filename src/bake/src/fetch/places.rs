@@ -24,8 +24,33 @@ pub struct PlaceError(String);
 /// One file at one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Location {
-    Url { url: Url, debian: bool },
+    Url { url: Url, of: Of },
     File(PathBuf),
+}
+
+/// Whose place it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A component's upstream, or a mirror of it.
+    Upstream,
+    /// One of Debian's archives.
+    Debian,
+    /// The archive of their past states, which asks to be gone easy on.
+    Snapshot,
+}
+
+impl Location {
+    pub(super) fn is_snapshot(&self) -> bool {
+        matches!(self, Self::Url { of: Of::Snapshot, .. })
+    }
+
+    /// The host that has it; none for a file of this machine.
+    pub(super) fn host(&self) -> Option<String> {
+        match self {
+            Self::Url { url, .. } => Some(url.origin().ascii_serialization()),
+            Self::File(_) => None,
+        }
+    }
 }
 
 /// All locations of a want, in the order of trying; empty offline where no directory is named.
@@ -44,19 +69,19 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
             for mirror in &options.mirrors {
                 let short = [want.name.as_str(), want.version.as_str(), base.as_str()];
                 let long = [&["vmconfig", "artifacts"][..], &short[..]].concat();
-                found.extend(mirror.file(&long, false));
-                found.extend(mirror.file(&short, false));
+                found.extend(mirror.file(&long, Of::Upstream));
+                found.extend(mirror.file(&short, Of::Upstream));
             }
-            found.push(Location::Url { url, debian: false });
+            found.push(Location::Url { url, of: Of::Upstream });
         }
         Source::Debian { archive, file, date } => {
             let parts: Vec<&str> = file.split('/').collect();
             if !parts.iter().all(|part| is_part(part)) {
                 return Err(refuse(format!("`{file}` is no path below an archive")));
             }
-            found.extend(roots(options, archive).iter().filter_map(|root| root.file(&parts, true)));
+            found.extend(roots(options, archive).iter().filter_map(|root| root.file(&parts, Of::Debian)));
             let snapshot = options.snapshots.url(archive, *date, file).and_then(|url| Url::parse(&url).ok());
-            found.extend(snapshot.map(|url| Location::Url { url, debian: true }));
+            found.extend(snapshot.map(|url| Location::Url { url, of: Of::Snapshot }));
         }
     }
     if options.offline {
@@ -72,7 +97,7 @@ pub(super) fn roots<'a>(options: &'a Options, archive: &str) -> &'a [Place] {
 
 impl Place {
     /// A file below the place; `None` where a part of the path would lead elsewhere.
-    pub(super) fn file(&self, parts: &[&str], debian: bool) -> Option<Location> {
+    pub(super) fn file(&self, parts: &[&str], of: Of) -> Option<Location> {
         if !parts.iter().all(|part| is_part(part)) {
             return None;
         }
@@ -81,7 +106,7 @@ impl Place {
             Self::Url(url) => {
                 let mut url = url.clone();
                 url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
-                Some(Location::Url { url, debian })
+                Some(Location::Url { url, of })
             }
         }
     }

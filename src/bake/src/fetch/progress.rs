@@ -80,6 +80,13 @@ pub enum Event<'a> {
         /// The place that comes now.
         next: &'a str,
     },
+    /// So many packages come from the snapshot archive, as no other place has them any more.
+    Snapshot {
+        /// How many.
+        count: usize,
+        /// Of how many packages of Debian that are wanted.
+        of: usize,
+    },
     /// A file of an archive that a resolver reads is asked for.
     Index {
         /// Which archive and file.

@@ -2,8 +2,10 @@
 
 use super::Gone;
 use super::fault::Fault;
-use super::places::{Location, locations};
+use super::hosts::Hosts;
+use super::places::{Location, Of, locations};
 use super::progress::{Event, Progress};
+use super::tries::{Tries, pause};
 use super::web::{Ask, Web};
 use super::{Options, is_present, local};
 use crate::plan::{Source, Want};
@@ -12,10 +14,10 @@ use crate::store::{Begun, Store, Transfer};
 use std::fmt::Display;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Pause between two looks at what another process does.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// A try that brings so much has not been in vain: the count of tries begins anew.
 const WORTH: u64 = 1 << 20;
 
@@ -28,10 +30,15 @@ pub(super) struct One<'a> {
     pub(super) web: &'a Web<'a>,
     pub(super) progress: &'a dyn Progress,
     pub(super) stop: &'a AtomicBool,
+    pub(super) hosts: &'a Hosts,
 }
 
-/// Brings one want into the store.
-pub(super) fn transfer(one: &One<'_>) -> Result<()> {
+/// What was wrong with each place.
+pub(super) type Failures = Vec<(Location, Fault)>;
+
+/// Brings one want into the store, from any place but the snapshot archive; what was wrong with those, where that archive
+/// may have it.
+pub(super) fn transfer(one: &One<'_>) -> Result<Option<Failures>> {
     let places = locations(one.want, one.options)?;
     if places.is_empty() {
         let (why, hint) = if one.options.offline {
@@ -42,9 +49,29 @@ pub(super) fn transfer(one: &One<'_>) -> Result<()> {
         let cause = format!("it is not in the store, and {why}");
         return Err(Refusal::new(Class::Network, one.want.name.as_str(), Stage::Fetch, cause).hint(hint));
     }
+    let (snapshots, near): (Vec<_>, Vec<_>) = places.into_iter().partition(Location::is_snapshot);
+    if near.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    fetched(one, &near, Vec::new(), snapshots.is_empty())
+}
+
+/// Brings one want into the store from the snapshot archive, after all other places have failed.
+pub(super) fn from_snapshot(one: &One<'_>, failures: Failures) -> Result<()> {
+    let places: Vec<_> =
+        locations(one.want, one.options)?.into_iter().filter(Location::is_snapshot).collect();
+    fetched(one, &places, failures, true).map(drop)
+}
+
+/// Brings one want into the store from the first of `places` that has it. Where none has, and these are not the last
+/// ones, what was wrong with them.
+fn fetched(one: &One<'_>, places: &[Location], earlier: Failures, last: bool) -> Result<Option<Failures>> {
     if let Some(mut part) = claim(one)? {
         let until = Instant::now() + one.options.deadlines.total;
-        if let Err(mut failures) = from_all(one, &mut part, &places, until) {
+        if let Err(mut failures) = from_all(one, &mut part, places, earlier, last, until) {
+            if !last && !failures.last().is_some_and(|(_, fault)| fault.is_final()) {
+                return Ok(Some(failures));
+            }
             let name = one.want.name.as_str();
             return Err(match failures.pop() {
                 Some((_, Fault::Store(refusal))) => *refusal,
@@ -61,7 +88,7 @@ pub(super) fn transfer(one: &One<'_>) -> Result<()> {
         }
     }
     one.progress.event(Event::Done { id: one.id });
-    Ok(())
+    Ok(None)
 }
 
 /// Takes the transfer on; none where another process has done it meanwhile.
@@ -94,25 +121,32 @@ fn claim<'a>(one: &One<'a>) -> Result<Option<Transfer<'a>>> {
 }
 
 /// Tries each place until one has it; else what was wrong with each.
-fn from_all<'p>(
+fn from_all(
     one: &One<'_>,
     part: &mut Transfer<'_>,
-    places: &'p [Location],
+    places: &[Location],
+    mut failures: Failures,
+    last: bool,
     until: Instant,
-) -> Result<(), Vec<(&'p Location, Fault)>> {
-    let mut failures: Vec<(&Location, Fault)> = Vec::new();
-    for place in places {
+) -> Result<(), Failures> {
+    for (at, place) in places.iter().enumerate() {
+        let last = last && at + 1 == places.len();
         if let Some((left, fault)) = failures.last() {
             let (left, why, next) = (left.to_string(), fault.to_string(), place.to_string());
             let name = one.want.name.as_str();
             one.progress.event(Event::NextPlace { id: one.id, name, left: &left, why: &why, next: &next });
         }
-        match from_one(one, part, place, until) {
+        let tried = match one.hosts.may_be_asked(place) || last {
+            true => from_one(one, part, place, last, until),
+            false => Err(Fault::Unreachable),
+        };
+        one.hosts.note(place, tried.as_ref().err());
+        match tried {
             Ok(()) => return Ok(()),
             Err(fault) => {
-                let last = fault.is_final();
-                failures.push((place, fault));
-                if last {
+                let is_final = fault.is_final();
+                failures.push((place.clone(), fault));
+                if is_final {
                     break;
                 }
             }
@@ -122,11 +156,21 @@ fn from_all<'p>(
 }
 
 /// Tries one place as often as its faults deserve.
-fn from_one(one: &One<'_>, part: &mut Transfer<'_>, place: &Location, until: Instant) -> Result<(), Fault> {
+fn from_one(
+    one: &One<'_>,
+    part: &mut Transfer<'_>,
+    place: &Location,
+    last: bool,
+    until: Instant,
+) -> Result<(), Fault> {
     let from = place.to_string();
     let mut etag = None;
-    let mut tries = Tries::default();
+    let new_tries = || if place.is_snapshot() { Tries::patient() } else { Tries::default() };
+    let mut tries = new_tries();
     loop {
+        if place.is_snapshot() {
+            one.hosts.wait_for_snapshot(until, one.stop)?;
+        }
         let at = length(part)?;
         let Want { name, version, size, .. } = one.want;
         one.progress.event(Event::Start {
@@ -141,11 +185,18 @@ fn from_one(one: &One<'_>, part: &mut Transfer<'_>, place: &Location, until: Ins
             Ok(()) => return Ok(()),
             Err(fault) => fault,
         };
-        if length(part)? >= at.saturating_add(WORTH) {
-            tries = Tries::default();
+        if place.is_snapshot() && !one.hosts.has_answered(&fault) {
+            tries.lose_patience();
         }
-        let Some(wait) = tries.next(&fault, one.options.deadlines.backoff) else { return Err(fault) };
+        if length(part)? >= at.saturating_add(WORTH) {
+            tries = new_tries();
+        }
+        let Some(wait) = tries.next(&fault, &one.options.deadlines, last) else { return Err(fault) };
         one.progress.event(Event::Retry { id: one.id, from: &from, why: &fault.to_string(), wait });
+        if place.is_snapshot() {
+            // what asks one transfer to wait asks all of them
+            one.hosts.hold_snapshot(wait);
+        }
         pause(wait, until, one.stop)?;
     }
 }
@@ -168,17 +219,10 @@ fn once(
     if at < size || size == 0 {
         match place {
             Location::File(path) => local::copy(path, size, part.file(), &mut |n| announce(one, n))?,
-            Location::Url { url, debian } => {
+            Location::Url { url, of } => {
                 let sent = etag.clone();
-                let ask = Ask {
-                    url,
-                    debian: *debian,
-                    at,
-                    etag: sent.as_deref(),
-                    size: Some(size),
-                    until,
-                    stop: one.stop,
-                };
+                let ask =
+                    Ask { url, of: *of, at, etag: sent.as_deref(), size: Some(size), until, stop: one.stop };
                 let asked = one.web.ask(&ask);
                 if matches!(asked, Err(Fault::Resume(_))) {
                     restart(one, part)?;
@@ -187,6 +231,9 @@ fn once(
                 if answer.at == 0 && at > 0 {
                     restart(one, part)?;
                     at = 0;
+                }
+                if *of == Of::Snapshot {
+                    one.hosts.answered();
                 }
                 etag.clone_from(&answer.etag);
                 page = receive(one, part, &ask, answer)?;
@@ -251,35 +298,8 @@ fn restart(one: &One<'_>, part: &mut Transfer<'_>) -> Result<(), Fault> {
     part.file().set_len(0).and_then(|()| part.file().rewind()).map_err(Fault::Write)
 }
 
-/// Counts the tries at one place.
-#[derive(Default)]
-pub(super) struct Tries(u32);
-
-impl Tries {
-    /// How long to wait before the next try, when the fault deserves one. No jitter: the same faults, the same waits.
-    pub(super) fn next(&mut self, fault: &Fault, backoff: Duration) -> Option<Duration> {
-        self.0 += 1;
-        (self.0 < fault.tries()).then(|| backoff.saturating_mul(1 << (self.0 - 1).min(8)))
-    }
-}
-
-/// Waits, unless there is no time for it or nobody wants it any more.
-pub(super) fn pause(wait: Duration, until: Instant, stop: &AtomicBool) -> Result<(), Fault> {
-    let end = Instant::now() + wait;
-    if end >= until {
-        return Err(Fault::Late);
-    }
-    while Instant::now() < end {
-        if stop.load(Ordering::Relaxed) {
-            return Err(Fault::Stopped);
-        }
-        std::thread::sleep(PAUSE.min(end.saturating_duration_since(Instant::now())));
-    }
-    Ok(())
-}
-
 /// The refusal that says what was wrong with each place.
-fn nowhere(one: &One<'_>, failures: &[(&Location, Fault)]) -> Refusal {
+fn nowhere(one: &One<'_>, failures: &[(Location, Fault)]) -> Refusal {
     let absent = failures.iter().any(|(_, fault)| fault.is_absence());
     let refusal = refused(one.want.name.as_str(), failures);
     match &one.want.source {

@@ -4,7 +4,7 @@
 //! says is checked before its body is read.
 
 use super::fault::Fault;
-use super::places::shown;
+use super::places::{Of, shown};
 use super::{Deadlines, Options, Proxy};
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Client, Response, StatusCode, Url};
@@ -37,7 +37,8 @@ struct Made {
 /// What is asked for.
 pub(super) struct Ask<'a> {
     pub(super) url: &'a Url,
-    pub(super) debian: bool,
+    /// Whose place it is: there may be another way to Debian's.
+    pub(super) of: Of,
     /// So many bytes are there already.
     pub(super) at: u64,
     /// The strong ETag of the answer that they are from.
@@ -101,8 +102,8 @@ fn make() -> Result<Made, String> {
 
 impl Made {
     /// The client that takes the way to `url`.
-    fn client(&self, options: &Options, debian: bool, url: &Url) -> Result<Client, Fault> {
-        let proxy = if debian { options.debian_proxies.to(url) } else { &options.proxy };
+    fn client(&self, options: &Options, of: Of, url: &Url) -> Result<Client, Fault> {
+        let proxy = if of == Of::Upstream { &options.proxy } else { options.debian_proxies.to(url) };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.iter().find(|(known, _)| known == proxy) {
             return Ok(client.clone());
@@ -140,7 +141,7 @@ async fn follow(made: &Made, options: &Options, ask: &Ask<'_>) -> Result<Answer,
     let deadlines = &options.deadlines;
     let mut url = ask.url.clone();
     for _ in 0..=HOPS {
-        let client = made.client(options, ask.debian, &url)?;
+        let client = made.client(options, ask.of, &url)?;
         let mut request = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
         if ask.at > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", ask.at));
@@ -212,7 +213,7 @@ fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
         }
         416 if ask.at > 0 => return Err(Fault::Resume(format!("it has nothing from byte {}", ask.at))),
         status @ (404 | 410) => return Err(Fault::Missing(status)),
-        status => return Err(Fault::Status(status)),
+        status => return Err(Fault::Status { status, after: retry_after(headers) }),
     };
     if let (Some(length), Some(size)) = (length, ask.size)
         && at.checked_add(length) != Some(size)
@@ -220,6 +221,17 @@ fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
         return Err(Fault::Size { wanted: size, got: at.saturating_add(length).to_string(), page });
     }
     Ok(Answer { at, etag, page, has_length: length.is_some(), response })
+}
+
+/// When to come back, as `Retry-After` says: in so many seconds, or so long after the answer's own `Date`.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = header_text(headers, &header::RETRY_AFTER)?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok();
+    let (until, now) = (date(text)?, date(header_text(headers, &header::DATE)?)?);
+    Some(until.timestamp().duration_since(now.timestamp()).unsigned_abs()).filter(|_| until >= now)
 }
 
 /// A range must be all the rest: `bytes <at>-<size - 1>/<size or *>`.
