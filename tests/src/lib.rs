@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod keyed;
 pub mod oci;
 pub mod outputs;
+pub mod qcow2;
 pub mod recipes;
 pub mod run;
 pub mod server;

@@ -154,6 +154,13 @@ impl Run {
         command.spawn().with_context(|| format!("cannot start {self}"))
     }
 
+    /// Starts it and leaves it running, with its output to be read.
+    pub fn start_with_output(&self) -> Result<Child> {
+        let mut command = self.command()?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.spawn().with_context(|| format!("cannot start {self}"))
+    }
+
     fn command(&self) -> Result<Command> {
         let shell = Shell::new()?;
         shell.change_dir(&self.folder);

@@ -326,3 +326,62 @@ fn a_fetched_blob_is_synced_before_its_name_and_its_directory_after_it() {
         "its directory is not synced: {text}"
     );
 }
+
+#[test]
+fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgotten() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("store");
+    let bytes = b"the bytes of version 1".to_vec();
+    let server = Server::start().unwrap();
+    for version in [1, 2] {
+        server.at(&format!("/thing/{version}/thing.bin"), vec![Reply::File(bytes.clone())]);
+    }
+    let offline = Options { offline: true, ..Options::default() };
+    let bring = |want: &Want, options: &Options| {
+        let store = Store::open(&root).unwrap();
+        fetch(&store, std::slice::from_ref(want), options, &Silent)
+            .map(drop)
+            .map_err(|refusal| (refusal.class, refusal.to_string(), refusal.hint.unwrap_or_default()))
+    };
+    bring(&want(&bytes, 1), &options(&server.url())).unwrap();
+    bring(&want(&bytes, 1), &offline).unwrap();
+    let elsewhere = |want: Want| {
+        let source = Source::Upstream { url: "https://example.org/v2/thing.bin".to_owned() };
+        Want { source, ..want }
+    };
+    // another version, another place, another name: each says what is known, and how to go on
+    let named = Want { name: "other".parse().unwrap(), ..want(&bytes, 1) };
+    for (other, said) in [
+        (want(&bytes, 2), "pinned as `thing` 2 from"),
+        (elsewhere(want(&bytes, 1)), "from https://example.org/v2/thing.bin, and in the store as `thing` 1"),
+        (named, "pinned as `other` 1 from"),
+    ] {
+        let (class, message, hint) = bring(&other, &offline).unwrap_err();
+        assert_eq!(class, Class::Usage);
+        assert!(message.contains(said), "{message}");
+        assert!(hint.contains("cargo xtask store forget sha256:"), "{hint}");
+    }
+    // the refused pins have changed nothing
+    bring(&want(&bytes, 1), &offline).unwrap();
+    // the way out: the bytes are removed, and come again from where the new pin says
+    let digest = want(&bytes, 1).digest;
+    assert!(Store::open(&root).unwrap().forget(&digest).unwrap());
+    assert!(!Store::open(&root).unwrap().forget(&digest).unwrap());
+    assert_eq!(bring(&want(&bytes, 2), &offline).unwrap_err().0, Class::Network);
+    bring(&want(&bytes, 2), &options(&server.url())).unwrap();
+    bring(&want(&bytes, 2), &offline).unwrap();
+    assert!(bring(&want(&bytes, 1), &offline).is_err());
+}
+
+#[test]
+fn two_pins_of_one_digest_are_refused_before_anything_is_fetched() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(&place.path().join("store")).unwrap();
+    let bytes = b"bytes".to_vec();
+    let wants = [want(&bytes, 1), want(&bytes, 2)];
+    let server = Server::start().unwrap();
+    let refusal = fetch(&store, &wants, &options(&server.url()), &Silent).unwrap_err();
+    assert!(refusal.to_string().contains("pinned as `thing` 2"), "{refusal}");
+    assert_eq!(refusal.class, Class::Usage);
+    assert_eq!(server.requests().len(), 0);
+}

@@ -1,8 +1,8 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, plan, program, seed, setup, store, test,
-    verify, why,
+    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, plan, program, seed, serve, setup, store,
+    test, verify, why,
 };
 use clap::{Parser, Subcommand};
 
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Make the volume that tells an instance who it is at first boot
     Seed(seed::Args),
+    /// Serve an output directory as a mirror of Podplane's
+    Serve(serve::Args),
     /// Check or clear the store
     Store(store::Args),
     /// Build one of the programs that run inside an image
@@ -79,6 +81,7 @@ impl Command {
             Self::Why(args) => why::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Seed(args) => seed::run(&args),
+            Self::Serve(args) => serve::run(&args),
             Self::Store(args) => store::run(&args),
             Self::Program(args) => program::run(&args),
             Self::Cases(args) => cases::run(&args),

@@ -12,6 +12,7 @@ pub(crate) mod lock;
 pub(crate) mod plan;
 pub(crate) mod program;
 pub(crate) mod seed;
+pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod store;
 pub(crate) mod test;

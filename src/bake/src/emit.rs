@@ -4,6 +4,7 @@
 //! Tree ─layout─► chunks ─frames─► <name>.tar.zst        each chunk one zstd frame, in parallel, in order
 //!  ├─────────────files──────────► <name>.files.json     each path with its owner
 //!  └──disk──► Image ─► <name>.raw, .qcow2, …            and <name>.disk.json, with what stands where
+//!               └─drop_in──► vmconfig_<kind>_<os>_<arch>.json, <name>.vmconfig.tar.gz     with the qcow2 of a node
 //! Plan ─────────resolved────────► <name>.record.json    what went in, and what was decided about it
 //!                                 SHA256SUMS            last of all
 //! ```
@@ -14,6 +15,7 @@
 //! again.
 
 pub(crate) mod contents;
+mod drop_in;
 mod files;
 mod format;
 mod frames;
@@ -29,6 +31,7 @@ pub mod sums;
 
 pub use crate::disk::Pieces;
 pub use contents::Corrupt;
+pub use drop_in::{NOWHERE, OS_IMAGE, VMCONFIG};
 pub use files::{Component, FORMAT, Files, Head, Line, Type, parse as parse_files};
 pub use format::{Format, FormatError};
 pub use frames::Frames;
@@ -45,7 +48,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-/// How to emit; nothing of it shows in the bytes of any output.
+/// How to emit; nothing of it shows in the bytes of any output, but for where a drop-in says that it is published.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'f> {
     /// What to write; each is written once, in the order of [`Format::ALL`].
@@ -54,6 +57,9 @@ pub struct Options<'f> {
     pub jobs: NonZeroUsize,
     /// Whether encoded pieces are taken from the store and kept in it.
     pub keep_frames: bool,
+    /// Where the image will be published: what the URLs of a drop-in's manifest begin with, [`NOWHERE`] where that is not
+    /// known.
+    pub published: &'f str,
 }
 
 /// What was emitted.
@@ -121,6 +127,13 @@ pub fn emit(
         records.push(record);
     }
 
+    let drop_in = drop_in::DropIn::of(plan).filter(|_| formats.contains(&Format::Qcow2));
+    let mut beside = Vec::new();
+    if let (Some(drop_in), Some(disk)) = (&drop_in, &disk) {
+        drop_in.check((plan, tree, disk), options.published)?;
+        beside = vec![directory.begin(&drop_in.archive)?, directory.begin(&drop_in.manifest)?];
+    }
+
     let mut at = Progress { done: 0, total: needs(tree, plan, &formats)?.outputs };
     let mut emitted = Emitted { files: Vec::new(), frames: None, disks: BTreeMap::new() };
     for (format, part) in formats.iter().zip(&mut parts) {
@@ -137,6 +150,15 @@ pub fn emit(
             _ => emitted.frames = Some(tar_zst(&layout, plan, store, options, part, &mut done)?),
         }
     }
+    let image = formats.iter().position(|format| *format == Format::Qcow2).and_then(|at| parts.get(at));
+    if let (Some(drop_in), Some(disk), Some(image), [archive, manifest]) =
+        (&drop_in, &disk, image, beside.as_mut_slice())
+    {
+        drop_in.write_archive(archive, plan)?;
+        let about = (&image.written(), &archive.written());
+        drop_in.write_manifest(manifest, (plan, tree, disk), about, options.published)?;
+    }
+    records.extend(beside);
     records.extend(parts);
     emitted.files = directory.publish(records)?;
     Ok(emitted)

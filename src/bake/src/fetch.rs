@@ -38,7 +38,7 @@ use crate::digest::Digest;
 use crate::plan::{Source, Want};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::Snapshots;
-use crate::store::{Store, Verified};
+use crate::store::{Identity, Store, Verified};
 use hosts::Hosts;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -144,10 +144,11 @@ impl Default for Deadlines {
 /// Brings all `wants` into the store.
 ///
 /// # Errors
-/// `Verification` where a place had wrong bytes and no other had right ones; `Network` where no place could be
+/// `Usage` where two pins of different names, versions or URLs have one digest, here or in an earlier run; `Verification` where a place had wrong bytes and no other had right ones; `Network` where no place could be
 /// reached or had the file; `Io` for the store; `Lock` where another process holds a transfer and does not go on.
 pub fn fetch(store: &Store, wants: &[Want], options: &Options, progress: &dyn Progress) -> Result<Fetched> {
     let wants = without_repeats(wants)?;
+    wants.iter().try_for_each(|want| check_identity(store, want))?;
     let present: Vec<bool> = wants.par_iter().map(|want| is_present(store, want)).collect::<Result<_>>()?;
     let (hits, misses): (Vec<_>, Vec<_>) = wants.iter().zip(present).partition(|(_, present)| *present);
     let misses: Vec<&Want> = misses.into_iter().map(|(want, _)| *want).collect();
@@ -158,6 +159,13 @@ pub fn fetch(store: &Store, wants: &[Want], options: &Options, progress: &dyn Pr
         let packages = wants.iter().filter(|want| matches!(want.source, Source::Debian { .. })).count();
         transfer_all(store, &misses, packages, options, progress)?;
         progress.event(Event::End);
+    }
+    for want in &wants {
+        if let Some(identity) = identity(want)
+            && store.identity(&want.digest).as_ref() != Some(&identity)
+        {
+            store.put_identity(&want.digest, &identity)?;
+        }
     }
     Ok(Fetched { sizes: wants.iter().map(|want| (want.digest.clone(), want.size)).collect(), transferred })
 }
@@ -201,14 +209,50 @@ pub fn is_gone(refusal: &Refusal) -> bool {
     refusal.cause.is::<Gone>()
 }
 
-/// One want a digest, in their order. Two sizes of one digest cannot both be right.
+/// What a pin of upstream's says that its digest is. A Debian package says it itself, and is compared with its lock.
+fn identity(want: &Want) -> Option<Identity> {
+    let Source::Upstream { url } = &want.source else { return None };
+    Some(Identity { name: want.name.clone(), version: want.version.clone(), url: url.clone() })
+}
+
+/// Refuses a pin of bytes that the store has as something else: they would go into the image under a name and version that
+/// nobody has published them as.
+fn check_identity(store: &Store, want: &Want) -> Result<()> {
+    let (Some(pinned), Some(known)) = (identity(want), store.identity(&want.digest)) else { return Ok(()) };
+    if pinned == known {
+        return Ok(());
+    }
+    let digest = &want.digest;
+    Err(other_identity(&pinned, &known, digest, "in the store").hint(format!(
+        "pin the digest that is published for this version; if it is the same, `cargo xtask store forget {digest}` has it fetched \
+         from there"
+    )))
+}
+
+fn other_identity(pinned: &Identity, known: &Identity, digest: &Digest, place: &str) -> Refusal {
+    let Identity { name, version, url } = pinned;
+    let what = format!(
+        "{digest} is pinned as `{name}` {version} from {url}, and {place} as `{}` {} from {}",
+        known.name, known.version, known.url
+    );
+    Refusal::new(Class::Usage, name.as_str(), Stage::Fetch, what)
+}
+
+/// One want a digest, in their order. Two sizes of one digest cannot both be right, nor can two pins of it.
 fn without_repeats(wants: &[Want]) -> Result<Vec<&Want>> {
     let mut seen: BTreeMap<&Digest, &Want> = BTreeMap::new();
     let mut kept = Vec::with_capacity(wants.len());
     for want in wants {
         match seen.insert(&want.digest, want) {
             None => kept.push(want),
-            Some(other) if other.size == want.size => {}
+            Some(other) if other.size == want.size => {
+                if let (Some(pinned), Some(known)) = (identity(want), identity(other))
+                    && pinned != known
+                {
+                    let refusal = other_identity(&pinned, &known, &want.digest, "beside it");
+                    return Err(refusal.hint("pin the digest that is published for each"));
+                }
+            }
             Some(other) => {
                 let cause = format!(
                     "`{}` has the same digest but another size, wanted {}, got {}",

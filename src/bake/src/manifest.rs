@@ -8,6 +8,7 @@
 //! Deliberately absent: "latest", ranges, a digest that may be missing. What is declared and not yet published with
 //! a digest is `Entry::Unpinned`, and a plan that needs it says so.
 
+mod agree;
 mod raw;
 
 use crate::digest::Digest;
@@ -15,6 +16,7 @@ use crate::name::{Arch, Kind, Name, Provider};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use std::collections::BTreeMap;
 
+pub use agree::{Disagreement, agree, without_epoch};
 pub use raw::{Boot, BootFile, StockImage};
 
 /// A manifest larger than this is refused unread: the largest real one is 6 KiB.

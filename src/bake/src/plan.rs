@@ -280,7 +280,7 @@ pub fn plan(
         winners: recipe.winners.clone(),
         effects: effects(recipe, lock, choices),
         compression: Compression { level: LEVEL },
-        disk: Disk::of(&recipe.disk, lock.arch),
+        disk: disk(recipe, manifest),
     })
 }
 
@@ -335,7 +335,7 @@ pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<
     packages.iter().map(want).collect()
 }
 
-fn refuse(artifact: &str, what: String) -> Refusal {
+fn refuse(artifact: &str, what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {
     Refusal::new(Class::Usage, artifact, Stage::Plan, what)
 }
 
@@ -353,6 +353,16 @@ fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The disk. What a manifest says of how its machines are started without firmware is for a program that reads kernel and
+/// initrd out of qcow2 images, and knows no zstd; a recipe may say otherwise.
+fn disk(recipe: &Recipe, manifest: &Manifest) -> Disk {
+    let mut disk = Disk::of(&recipe.disk, manifest.arch);
+    if manifest.boot.is_some() && recipe.disk.compression.is_none() {
+        disk.compression = recipe::DiskCompression::Zlib;
+    }
+    disk
 }
 
 /// The effects of the packages that are in the image, those of its components by their own name.

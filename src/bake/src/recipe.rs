@@ -214,6 +214,16 @@ pub struct Configure {
     pub links: Vec<ImagePath>,
 }
 
+impl Configure {
+    /// Its links with what each is a link to: the name alone beside it, else the whole path.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&ImagePath, &str)> {
+        self.links.iter().map(|link| {
+            let beside = link.parent() == self.path.parent();
+            (link, if beside { self.path.file_name() } else { self.path.as_str() })
+        })
+    }
+}
+
 /// What is in the initrd beyond what finds the usual disks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Initrd {

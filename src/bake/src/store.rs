@@ -34,6 +34,7 @@
 #![expect(clippy::disallowed_methods, reason = "the store is one of the two places that write files")]
 
 mod access;
+mod identity;
 mod incoming;
 mod key;
 mod lock;
@@ -42,6 +43,7 @@ mod sweep;
 mod transfer;
 mod verified;
 
+pub use identity::Identity;
 pub use incoming::Incoming;
 pub use key::{Key, KeyError};
 pub use sweep::{Checked, Swept};

@@ -30,7 +30,12 @@ fn write(
         bench,
         &bench.plan,
         output,
-        Options { formats, jobs: NonZeroUsize::new(jobs).unwrap(), keep_frames },
+        Options {
+            formats,
+            jobs: NonZeroUsize::new(jobs).unwrap(),
+            keep_frames,
+            published: bake::emit::NOWHERE,
+        },
     )
 }
 
@@ -145,7 +150,8 @@ fn i06_each_way_to_compress_qcow2_is_read_by_qemu() {
         plan.disk.compression = compression;
         // another plan has other identifiers, so it is compared with a raw one of its own
         let formats = [Format::Raw, Format::Qcow2];
-        let options = Options { formats: &formats, jobs: NonZeroUsize::MIN, keep_frames: false };
+        let jobs = NonZeroUsize::MIN;
+        let options = Options { formats: &formats, jobs, keep_frames: false, published: bake::emit::NOWHERE };
         write_as(&bench, &plan, "out", options).unwrap();
         let qcow2 = artifact(&bench, "out", Format::Qcow2);
         cmd!(shell, "qemu-img check -q {qcow2}").quiet().run().unwrap();

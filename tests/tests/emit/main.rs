@@ -10,7 +10,7 @@ mod readers;
 mod same_bytes;
 
 use bake::digest::Sha256;
-use bake::emit::{Emitted, Format, Options, emit};
+use bake::emit::{Emitted, Format, NOWHERE, Options, emit};
 use bake::plan::Plan;
 use bake::store::Store;
 use bake::tree::Tree;
@@ -55,7 +55,8 @@ impl Bench {
 }
 
 fn options(jobs: usize, keep_frames: bool) -> Options<'static> {
-    Options { formats: &[Format::TarZst], jobs: NonZeroUsize::new(jobs).unwrap(), keep_frames }
+    let jobs = NonZeroUsize::new(jobs).unwrap();
+    Options { formats: &[Format::TarZst], jobs, keep_frames, published: NOWHERE }
 }
 
 /// All that is in a directory, hidden files too, by name with its digest.

@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// What to write, several with commas between: tar.zst, raw, qcow2, vhd, vmdk, gce
     #[arg(long = "format", value_name = "FORMAT,…", value_delimiter = ',', default_value = "tar.zst")]
     formats: Vec<Format>,
+    /// Where the image will be published, for the URLs of the manifest that is written beside a node's qcow2
+    #[arg(long, value_name = "URL", default_value = emit::NOWHERE)]
+    published_at: String,
     /// Resolve the Debian packages for this bake: when a pinned one can no longer be had, or always
     #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "if-needed")]
     relock: Option<When>,
@@ -168,7 +171,12 @@ fn made(
             args.output.display(),
             size(kept)
         );
-        let options = emit::Options { formats: &args.formats, jobs: jobs(threads), keep_frames: true };
+        let options = emit::Options {
+            formats: &args.formats,
+            jobs: jobs(threads),
+            keep_frames: true,
+            published: &args.published_at,
+        };
         let emitted = show.during(&what, Duration::ZERO, |meter| {
             emit::emit(&tree, plan, store, output, options, |at| meter.at_bytes(at.done, at.total))
         })?;

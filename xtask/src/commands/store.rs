@@ -1,8 +1,9 @@
-//! `store`: check or clear the store.
+//! `store`: check or clear the store, or one blob of it.
 
 use crate::console::{self, size};
 use crate::places::StoreArgs;
 use anyhow::Context as _;
+use bake::digest::Digest;
 use std::time::{Duration, SystemTime};
 
 /// Check or clear the store
@@ -24,6 +25,14 @@ enum Action {
         #[command(flatten)]
         common: Common,
     },
+    /// Remove one blob and what is known of it, so that it is fetched anew
+    Forget {
+        /// Which one
+        #[arg(value_name = "sha256:…|sha512:…")]
+        digest: Digest,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Print where it is
     Path(Common),
 }
@@ -42,8 +51,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.action {
         Action::Verify(common) => verify(common),
         Action::Gc { unused_for, common } => gc(common, *unused_for),
+        Action::Forget { digest, common } => forget(common, digest),
         Action::Path(common) => path(common),
     }
+}
+
+fn forget(common: &Common, digest: &Digest) -> anyhow::Result<()> {
+    let forgotten = common.store.open()?.forget(digest)?;
+    if common.json {
+        return console::json(&forgotten);
+    }
+    console::line(format!("{digest}: {}", if forgotten { "removed" } else { "it is not in the store" }));
+    Ok(())
 }
 
 fn verify(common: &Common) -> anyhow::Result<()> {

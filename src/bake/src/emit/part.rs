@@ -131,13 +131,18 @@ impl<'d> Part<'d> {
         }
     }
 
+    /// What it is, once all of it is written.
+    pub(super) fn written(&self) -> Written {
+        let sha256 = self.digest.unwrap_or_else(|| Sha256(self.hasher.clone().finalize().into()));
+        Written { name: self.name.clone(), sha256, size: self.size }
+    }
+
     /// Brings it to the disk; what it is.
     pub(super) fn sync(self) -> Result<(Self, Written)> {
         rustix::fs::fchmod(&self.file, Mode::from_raw_mode(0o644))
             .map_err(|error| self.refusal("set the mode", &error.into()))?;
         self.file.sync_all().map_err(|error| self.refusal("sync", &error))?;
-        let sha256 = self.digest.unwrap_or_else(|| Sha256(self.hasher.clone().finalize().into()));
-        let written = Written { name: self.name.clone(), sha256, size: self.size };
+        let written = self.written();
         Ok((self, written))
     }
 

@@ -46,7 +46,7 @@ pub(super) fn record(part: &mut Part<'_>, plan: &Plan, tree: &Tree, disk: Option
 }
 
 /// How `disk` is started without firmware.
-fn boot(tree: &Tree, disk: &Disk<'_>) -> Option<Boot> {
+pub(super) fn boot(tree: &Tree, disk: &Disk<'_>) -> Option<Boot> {
     let file = |path: &ImagePath| {
         let Node::File(content) = &tree.get(path)?.node else { return None };
         let digest = content.digest().into();

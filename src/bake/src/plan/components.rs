@@ -3,7 +3,7 @@
 use super::{PlannedComponent, Remark, refuse};
 use crate::debian::version::Version;
 use crate::lock::{Lock, LockedPackage};
-use crate::manifest::{Entry, Form, Manifest, Pin};
+use crate::manifest::{Entry, Form, Manifest, Pin, agree, without_epoch};
 use crate::name::{Name, Provider};
 use crate::policy::Policy;
 use crate::recipe::{Component, Recipe};
@@ -22,6 +22,14 @@ pub(super) fn chosen(
     provider: Option<Provider>,
 ) -> Result<(Vec<PlannedComponent>, Vec<Remark>)> {
     let (mut chosen, mut remarks) = (Vec::new(), Vec::new());
+    for (name, entry) in &manifest.components {
+        if let Entry::Pinned(pin) = entry {
+            agree(name, pin, manifest.arch).map_err(|error| {
+                refuse(name.as_str(), error)
+                    .hint("correct what does not belong together: a digest alone does not say what a file is")
+            })?;
+        }
+    }
     for (name, component) in recipe.components.iter().filter(|(_, one)| is_for(&one.providers, provider)) {
         let entry = manifest.components.get(name);
         if !entry.is_none_or(|entry| is_for(entry.providers(), provider)) {
@@ -88,8 +96,7 @@ fn from_lock(name: &Name, pin: &Pin, lock: &Lock) -> Result<Remark> {
 /// How the version of a locked package compares with that of a pin; none where one is no version. Upstream's manifests leave
 /// epochs out, as names of files do: where the pin has none, that of the lock does not count.
 fn order(locked: &str, pinned: &str) -> Option<Ordering> {
-    let without_epoch = locked.split_once(':').map_or(locked, |(_, rest)| rest);
-    let locked = if pinned.contains(':') { locked } else { without_epoch };
+    let locked = if pinned.contains(':') { locked } else { without_epoch(locked) };
     Some(Version::parse(locked).ok()?.cmp(&Version::parse(pinned).ok()?))
 }
 

@@ -94,7 +94,7 @@ impl Disk {
             partitions: vec![esp, root],
             size: recipe.size,
             cmdline: words.collect::<Vec<_>>().join(" "),
-            compression: recipe.compression,
+            compression: recipe.compression.unwrap_or(DiskCompression::Zstd),
         }
     }
 }

@@ -12,7 +12,7 @@ fn manifest(kind: &str, dependencies: &str) -> Manifest {
 fn runc() -> String {
     let hex = "ab".repeat(32);
     format!(
-        r#""runc": {{"version": "1.3.3", "url": "https://example.org/runc.amd64", "type": "binary", "digest": "sha256:{hex}", "size": 7}}"#
+        r#""runc": {{"version": "1.3.3", "url": "https://example.org/v1.3.3/runc.amd64", "type": "binary", "digest": "sha256:{hex}", "size": 7}}"#
     )
 }
 
@@ -120,7 +120,8 @@ fn an_optional_component_without_a_pin_is_left_out_with_its_units_and_that_is_sa
     // where it has no place anyway there is nothing to say
     assert_eq!(remarks(&declared, Some(Provider::Google)), Vec::<String>::new());
     assert_eq!(remarks(&runc(), None), Vec::<String>::new());
-    let pinned = format!("{}, {}", runc(), runc().replace("runc", "kube2iam").replace("binary", "tar.gz"));
+    let kube2iam = runc().replace("runc", "kube2iam").replace("binary", "tar.gz");
+    let pinned = format!("{}, {kube2iam}", runc());
     let plan = made(&optional, &pinned, Some(Provider::Aws)).unwrap();
     assert_eq!((plan.components.len(), plan.enable.len(), plan.remarks.len()), (2, 1, 0));
 }
@@ -128,7 +129,8 @@ fn an_optional_component_without_a_pin_is_left_out_with_its_units_and_that_is_sa
 #[test]
 fn a_deb_of_the_manifest_is_taken_from_the_lock_at_its_version_or_a_newer_one() {
     let deb = |version: &str| {
-        let pin = runc().replace("runc.amd64", "bash_1_amd64.deb").replace("binary", "deb");
+        let file = format!("bash_{}_amd64.deb", manifest::without_epoch(version));
+        let pin = runc().replace("runc.amd64", &file).replace("binary", "deb");
         pin.replace("\"runc\"", "\"bash\"").replace("1.3.3", version)
     };
     // the lock has 5.2.37-2
@@ -144,7 +146,7 @@ fn a_deb_of_the_manifest_is_taken_from_the_lock_at_its_version_or_a_newer_one() 
         assert!(refusal.to_string().contains(&said), "{refusal}");
         assert!(refusal.hint.is_some());
     }
-    let refusal = made("[recipe]\n", &deb("1").replace("\"bash\"", "\"zsh\""), None).unwrap_err();
+    let refusal = made("[recipe]\n", &deb("1").replace("bash", "zsh"), None).unwrap_err();
     assert!(refusal.to_string().contains("the lock does not have it"), "{refusal}");
     assert!(refusal.hint.unwrap().contains("add `zsh` to [packages] install"));
 }
@@ -156,7 +158,8 @@ fn an_epoch_that_upstream_leaves_out_does_not_count() {
     let pin = runc().replace("\"runc\"", "\"bash\"").replace("binary", "deb").replace("1.3.3", "VERSION");
     let choices = choices();
     let plan = |version: &str| {
-        let manifest = manifest("base", &pin.replace("VERSION", version));
+        let file = format!("bash_{}_amd64.deb", manifest::without_epoch(version));
+        let manifest = manifest("base", &pin.replace("runc.amd64", &file).replace("VERSION", version));
         plan(&recipe("[recipe]\n"), &manifest, &lock, &Policy::default(), &choices)
     };
     assert!(plan("4.17.4-2").is_ok() && plan("1:4.17.4-2").is_ok() && plan("0:9-1").is_ok());
@@ -171,6 +174,37 @@ fn manifest_and_recipe_must_name_the_same_components() {
     );
     let wrong = RUNC.replace("\".\"", "\"bin/runc\"");
     assert!(made(&wrong, &runc(), None).unwrap_err().to_string().contains("a binary is one file"));
+}
+
+#[test]
+fn a_pin_whose_url_is_of_another_version_is_refused_with_the_version_floor_in_mind() {
+    let elsewhere = runc().replace("/v1.3.3/", "/v1.1.0/");
+    let refusal = made(RUNC, &elsewhere, None).unwrap_err();
+    assert_eq!(refusal.to_string(), "runc: plan: version, expected `1.3.3`, found `1.1.0` in the url");
+    assert!(refusal.hint.is_some());
+    let arm = runc().replace("runc.amd64", "runc.arm64");
+    assert!(made(RUNC, &arm, None).unwrap_err().to_string().contains("architecture, expected `amd64`"));
+}
+
+#[test]
+fn qcow2_is_for_readers_without_zstd_where_the_manifest_says_how_to_start_without_firmware() {
+    use recipe::DiskCompression::{Zlib, Zstd};
+    let mut with_boot = manifest("base", "");
+    let file = |path: &str| manifest::BootFile {
+        partition: 1,
+        path: path.to_owned(),
+        digest: Sha256([0; 32]).into(),
+    };
+    with_boot.boot =
+        Some(manifest::Boot { cmdline: "ro".to_owned(), kernel: file("/k"), initrd: file("/i") });
+    let choices = choices();
+    let compression = |text: &str, manifest: &Manifest| {
+        plan(&recipe(text), manifest, &lock(), &Policy::default(), &choices).unwrap().disk.compression
+    };
+    assert_eq!(compression("[recipe]\n", &with_boot), Zlib);
+    assert_eq!(compression("[recipe]\n", &manifest("base", "")), Zstd);
+    // a recipe that says it knows why
+    assert_eq!(compression("[recipe]\n[disk]\ncompression = \"zstd\"\n", &with_boot), Zstd);
 }
 
 #[test]

@@ -21,8 +21,9 @@ pub struct Disk {
     pub consoles: Option<Vec<Word>>,
     /// Words that are added to the kernel's command line.
     pub cmdline: Vec<Word>,
-    /// How the clusters of qcow2 are compressed.
-    pub compression: Compression,
+    /// How the clusters of qcow2 are compressed; by zstd where nothing is said, but by zlib where the manifest says how
+    /// machines are started without firmware.
+    pub compression: Option<Compression>,
 }
 
 /// How the clusters of qcow2 are compressed.
@@ -66,7 +67,7 @@ impl Default for Disk {
             esp: 64 << 20,
             consoles: None,
             cmdline: Vec::new(),
-            compression: Compression::Zstd,
+            compression: None,
         }
     }
 }
@@ -79,7 +80,7 @@ impl Disk {
         self.esp = raw.esp.map_or(self.esp, |size| size.0);
         self.consoles = raw.consoles.clone().or_else(|| self.consoles.take());
         self.cmdline.extend(raw.cmdline.iter().cloned());
-        self.compression = raw.compression.unwrap_or(self.compression);
+        self.compression = raw.compression.or(self.compression);
         let words = self.consoles.iter().flatten().chain(&self.cmdline);
         let len: usize = words.map(|word| word.0.len() + 9).sum();
         if len > MOST_CMDLINE {

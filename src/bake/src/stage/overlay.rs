@@ -51,9 +51,7 @@ fn configure(plan: &Plan, accounts: &Accounts) -> Result<Vec<Claim>> {
     let meta = meta(plan, accounts, &install.access, &origin)?;
     let node = planned(&configure.bytes, Some(configure.digest), &origin)?;
     let mut claims = vec![Claim::new(install.path.clone(), meta, node, origin.clone())];
-    for link in &install.links {
-        let beside = link.parent() == install.path.parent();
-        let target = if beside { install.path.file_name() } else { install.path.as_str() };
+    for (link, target) in install.targets() {
         let meta = Meta::root(0o777, plan.epoch);
         claims.push(Claim::new(link.clone(), meta, Node::Symlink(target.to_owned()), origin.clone()));
     }

@@ -4,6 +4,7 @@ use super::claim::Claim;
 use super::control::{ControlError, Deb, admits, relations};
 use super::{Inputs, refuse};
 use crate::debian::relation::Relation;
+use crate::manifest::{Pin, without_epoch};
 use crate::name::Name;
 use crate::plan::Plan;
 use crate::refusal::{Class, Result};
@@ -35,6 +36,7 @@ pub(super) fn debs<'a>(plan: &Plan, inputs: &'a Inputs<'_>) -> Result<Vec<Deb<'a
         if let Unpacked::Package(package) = inputs.components.get(name).ok_or_else(|| absent(name))? {
             let deb = Deb::read(Origin::Component { name: name.clone() }, package)
                 .map_err(|error| refused(name, error))?;
+            check_pin(&component.pin, &deb, name)?;
             check_component(plan, &deb, &debs, name)?;
             debs.push(deb);
         }
@@ -51,6 +53,21 @@ pub(super) fn claims(debs: &[Deb<'_>]) -> Vec<Claim> {
             Claim::new(member.path.clone(), meta, node, deb.origin.clone())
         })
         .collect()
+}
+
+/// Checks that a component's package is what the manifest calls it: its policy was asked about that name and version. Pins leave
+/// epochs out, as names of files do.
+fn check_pin(pin: &Pin, deb: &Deb<'_>, name: &Name) -> Result<()> {
+    let found = if pin.version.contains(':') { deb.version } else { without_epoch(deb.version) };
+    for (what, expected, found) in [("package", name.as_str(), deb.name), ("version", &pin.version, found)] {
+        if expected != found {
+            let cause =
+                format!("its control file is of another {what}, expected `{expected}`, found `{found}`");
+            return Err(refuse(Class::Verification, name.as_str(), cause)
+                .hint("correct the name or the version in the manifest"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a component fits into the set that the lock has: the resolver did not know of it.

@@ -161,7 +161,7 @@ impl Case {
     /// Adds a component whose files go from and to, 0755 root:root.
     pub(super) fn component(&mut self, name: &str, unpacked: Unpacked, files: &[(&str, &str)]) -> &mut Self {
         let pin = crate::manifest::Pin {
-            version: "1".into(),
+            version: "1.0".into(),
             url: "https://example.org/x.tar.gz".into(),
             form: crate::manifest::Form::TarGz,
             digest: Sha256::of(b"").into(),
@@ -374,6 +374,35 @@ fn an_unmerged_path_without_its_link_is_refused() {
     let mut case = Case::new();
     case.package("a", "", &["/sbin/x=1"]);
     assert!(case.refusal().to_string().contains("`/sbin` must be a link to `usr/sbin`"));
+}
+
+#[test]
+fn a_component_of_another_name_or_version_than_its_pin_is_refused() {
+    let staged = |change: &dyn Fn(&mut Case)| {
+        let mut case = Case::new();
+        case.component_deb("fluent-bit", "", &["/opt/fluent-bit/x=1"]);
+        change(&mut case);
+        case.stage().map(drop).map_err(|refusal| refusal.to_string())
+    };
+    assert_eq!(staged(&|_| {}), Ok(()));
+    let version = |version: &str| {
+        let version = version.to_owned();
+        move |case: &mut Case| case.plan.components[0].pin.version.clone_from(&version)
+    };
+    // as names of files do, a pin leaves an epoch out, and one that has it means it
+    for (pinned, said) in [("1.1", "another version, expected `1.1`, found `1.0`"), ("1:1.0", "found `1.0`")]
+    {
+        let message = staged(&version(pinned)).unwrap_err();
+        assert!(message.contains(said), "{message}");
+    }
+    let named = |case: &mut Case| {
+        let other: Name = "fluent".parse().unwrap();
+        let package = case.components.remove(&case.plan.components[0].name).unwrap();
+        case.plan.components[0].name = other.clone();
+        case.components.insert(other, package);
+    };
+    let message = staged(&named).unwrap_err();
+    assert!(message.contains("another package, expected `fluent`, found `fluent-bit`"), "{message}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// Does something while no other process has the store open, nor another `Store` of this one.
-    fn alone<T>(&mut self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+    pub(super) fn alone<T>(&mut self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         self.must_be_writable("leave to clean up")?;
         let Some(file) = &self.in_use else { return work(self) };
         let path = self.root.join("in-use.lock");
