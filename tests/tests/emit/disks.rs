@@ -498,7 +498,12 @@ fn a_disk_that_is_too_large_for_vhd_is_refused_before_anything_is_written() {
     let bench = Bench::new();
     let mut plan = bench.plan.clone();
     plan.disk.size = Some(2041 << 30);
-    let options = |formats| Options { formats, jobs: NonZeroUsize::MIN, keep_frames: false };
+    let options = |formats| Options {
+        formats,
+        jobs: NonZeroUsize::MIN,
+        keep_frames: false,
+        published: bake::emit::NOWHERE,
+    };
     let error = write_as(&bench, &plan, "out", options(&[Format::Qcow2, Format::Vhd])).unwrap_err();
     assert_eq!((error.class, &*error.artifact), (Class::Usage, "vhd"), "{error}");
     assert!(error.to_string().contains("expected at most 2040 GiB, found 2041 GiB"), "{error}");
