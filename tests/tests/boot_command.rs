@@ -15,7 +15,12 @@ fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fake-qemu"), programs.join("qemu-system-x86_64"))?;
     let (tree, _) = tests::image::small(&store)?;
     let formats = [bake::emit::Format::Raw];
-    let options = bake::emit::Options { formats: &formats, jobs: NonZeroUsize::MIN, keep_frames: false };
+    let options = bake::emit::Options {
+        formats: &formats,
+        jobs: NonZeroUsize::MIN,
+        keep_frames: false,
+        published: bake::emit::NOWHERE,
+    };
     tests::image::with_hint(bake::emit::emit(
         &tree,
         &tests::image::plan()?,
