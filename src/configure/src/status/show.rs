@@ -96,7 +96,7 @@ fn role(role: Role) -> &'static str {
 /// What programs read. Members: `image` {kind, role}, `completed_at`, `busy`, `interrupted`, `inputs` [{path,
 /// written_at}], `settings` {KEY: {place, line}}, `last_change` {path, written_at}, `differs` \[path\], `faults` [{place,
 /// line, key, rule, hint}], `notes` [text], `services` {unit: {on, waits_for [setting or path]}}, `fixed` {name: line of the policy},
-/// `delivery` {changed_at, generation, unknown [key], refused, restart [unit], failed [unit]}. What is not known is null.
+/// `delivery` {changed_at, generation, unknown \[key\], refused, restart \[unit\], failed \[unit\]}. What is not known is null.
 #[must_use]
 pub fn json(status: &Status) -> Json {
     let list =
