@@ -1,6 +1,7 @@
 //! The project's own files: recipes, manifests, locks, policy and trust roots, read from its folder.
 
 use anyhow::Context as _;
+use bake::beneath::{self, Found};
 use bake::effects::Effects;
 use bake::lock::Lock;
 use bake::manifest::Manifest;
@@ -9,7 +10,7 @@ use bake::policy::Policy;
 use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
 use bake::sources::Sources;
 use bake::{Class, Refusal, Stage};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A recipe of more levels than this extends itself.
 const MOST_LEVELS: usize = 16;
@@ -56,11 +57,13 @@ impl Project {
 
     /// The kinds that there are recipes for, sorted.
     pub(crate) fn kinds(&self) -> anyhow::Result<Vec<Kind>> {
+        let folder = Path::new("image-recipes");
+        let found = beneath::list(&self.root, folder).context("image-recipes")?;
         let mut kinds = Vec::new();
-        for entry in std::fs::read_dir(self.root.join("image-recipes"))? {
-            let entry = entry?;
-            if entry.path().join("recipe.toml").is_file() {
-                kinds.push(entry.file_name().to_string_lossy().parse()?);
+        for Found { name, .. } in found.unwrap_or_default() {
+            let path = self.root.join(folder).join(&name);
+            if path.join("recipe.toml").is_file() {
+                kinds.push(name.parse()?);
             }
         }
         kinds.sort_unstable();
@@ -80,13 +83,17 @@ impl Project {
     /// What no image may be made of.
     pub(crate) fn policy(&self) -> bake::Result<Policy> {
         let path = self.root.join("manifests/policy.toml");
-        bake::policy::parse(&label(&path), &text(&path)?)
+        bake::policy::parse(&label(&path), &self.text(&path)?)
     }
 
     /// What is known of packages' maintainer scripts; nothing where there is no such file.
     pub(crate) fn effects(&self) -> bake::Result<Effects> {
         let path = self.root.join("manifests/effects.toml");
-        if path.exists() { bake::effects::parse(&label(&path), &text(&path)?) } else { Ok(Effects::new()) }
+        if path.exists() {
+            bake::effects::parse(&label(&path), &self.text(&path)?)
+        } else {
+            Ok(Effects::new())
+        }
     }
 
     /// Debian's archives, suites and keys.
@@ -111,90 +118,113 @@ impl Project {
                 known.join(", ")
             )));
         }
-        let recipe = recipe::parse(&format!("{kind}/recipe.toml"), &text(&path)?)?;
-        Ok(Folder { kind: kind.clone(), recipe, rootfs: rootfs(&folder)? })
+        let recipe = recipe::parse(&format!("{kind}/recipe.toml"), &self.text(&path)?)?;
+        Ok(Folder { kind: kind.clone(), recipe, rootfs: self.rootfs(&folder)? })
     }
 }
 
-/// Reads a manifest.
-pub(crate) fn manifest(path: &Path) -> bake::Result<Manifest> {
-    bake::manifest::parse(&label(path), &read(path)?)
+impl Project {
+    /// Reads a manifest.
+    pub(crate) fn manifest(&self, path: &Path) -> bake::Result<Manifest> {
+        bake::manifest::parse(&label(path), &self.read(path, beneath::MAX_TEXT)?)
+    }
+
+    /// Reads a lock.
+    pub(crate) fn lock(&self, path: &Path) -> bake::Result<Lock> {
+        bake::lock::parse(&self.text(path)?).map_err(|error| {
+            Refusal::new(Class::Usage, label(path), Stage::Parse, error)
+                .hint("`cargo xtask lock` makes it anew")
+        })
+    }
+
+    fn text(&self, path: &Path) -> bake::Result<String> {
+        let wrong = |_| Refusal::new(Class::Usage, label(path), Stage::Parse, "it is not UTF-8");
+        String::from_utf8(self.read(path, beneath::MAX_TEXT)?).map_err(wrong)
+    }
+
+    /// Reads a file: one of the project without leaving it, any other as it was named.
+    pub(crate) fn read(&self, path: &Path, limit: u64) -> bake::Result<Vec<u8>> {
+        let bytes = match self.inside(path) {
+            Some(below) => beneath::read(&self.root, &below, limit),
+            None => beneath::read_named(path, limit),
+        };
+        bytes.map_err(|error| Refusal::io(label(path), Stage::Parse, "read", &error))
+    }
+
+    /// The path of a file of the project from its folder; none for a file elsewhere.
+    fn inside(&self, path: &Path) -> Option<PathBuf> {
+        let (path, root) = (std::path::absolute(path).ok()?, std::path::absolute(&self.root).ok()?);
+        let below = path.strip_prefix(root).ok()?;
+        let is_plain = below.components().all(|part| matches!(part, Component::Normal(_)));
+        is_plain.then(|| below.to_owned())
+    }
+
+    /// The files of `rootfs` and of each `rootfs.<provider>`; each is read once.
+    fn rootfs(&self, folder: &Path) -> bake::Result<Vec<RootfsFile>> {
+        let providers = [Provider::Local, Provider::Aws, Provider::Google, Provider::Proxmox];
+        let mut files = Vec::new();
+        let mut left = beneath::MAX_FILES;
+        for provider in [None].into_iter().chain(providers.map(Some)) {
+            let name = provider.map_or_else(|| "rootfs".to_owned(), |provider| format!("rootfs.{provider}"));
+            let mut walk = Walk { project: self, top: &name, provider, files: &mut files, left: &mut left };
+            walk.directory(&folder.join(&name), "")?;
+        }
+        Ok(files)
+    }
 }
 
-/// Reads a lock.
-pub(crate) fn lock(path: &Path) -> bake::Result<Lock> {
-    bake::lock::parse(&text(path)?).map_err(|error| {
-        Refusal::new(Class::Usage, label(path), Stage::Parse, error).hint("`cargo xtask lock` makes it anew")
-    })
+/// A walk through the files of a rootfs.
+struct Walk<'a> {
+    project: &'a Project,
+    top: &'a str,
+    provider: Option<Provider>,
+    files: &'a mut Vec<RootfsFile>,
+    /// How many more bytes the files may have.
+    left: &'a mut u64,
 }
 
-/// Reads a text file.
-pub(crate) fn text(path: &Path) -> bake::Result<String> {
-    let wrong = |_| Refusal::new(Class::Usage, label(path), Stage::Parse, "it is not UTF-8");
-    String::from_utf8(read(path)?).map_err(wrong)
+impl Walk<'_> {
+    fn directory(&mut self, directory: &Path, below: &str) -> bake::Result<()> {
+        let root = &self.project.root;
+        let found = beneath::list(root, directory.strip_prefix(root).unwrap_or(directory))
+            .map_err(|error| Refusal::io(label(directory), Stage::Parse, "read", &error))?;
+        for Found { name, kind } in found.unwrap_or_default() {
+            let file = directory.join(&name);
+            let wrong = |what: &str| Refusal::new(Class::Usage, label(&file), Stage::Parse, what.to_owned());
+            let below = format!("{below}/{name}");
+            let mut is_executable = false;
+            let body = match kind {
+                beneath::Kind::Directory => {
+                    self.directory(&file, &below)?;
+                    continue;
+                }
+                beneath::Kind::File { executable } => {
+                    is_executable = executable;
+                    let bytes = self.project.read(&file, beneath::MAX_FILE.min(*self.left))?;
+                    *self.left -= bytes.len() as u64;
+                    Body::Bytes(bytes.into())
+                }
+                beneath::Kind::Link(target) if target.contains(bake::refusal::hides) => {
+                    return Err(wrong("its target has a control character or one that is not seen"));
+                }
+                beneath::Kind::Link(target) => Body::Link(target),
+                beneath::Kind::Other => {
+                    return Err(wrong("only files and symbolic links have a place in a rootfs"));
+                }
+            };
+            let path: ImagePath =
+                below.parse().map_err(|error: bake::name::NameError| wrong(&error.to_string()))?;
+            let (source, provider) = (format!("{}{below}", self.top), self.provider);
+            self.files.push(RootfsFile { path, source, executable: is_executable, provider, body });
+        }
+        Ok(())
+    }
 }
 
 /// The name of a file in messages: its path from here, where it is below.
 pub(crate) fn label(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).display().to_string()
-}
-
-fn read(path: &Path) -> bake::Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Refusal::io(label(path), Stage::Parse, "read", &error))
-}
-
-/// The files of `rootfs` and of each `rootfs.<provider>`; each is read once.
-fn rootfs(folder: &Path) -> bake::Result<Vec<RootfsFile>> {
-    let providers = [Provider::Local, Provider::Aws, Provider::Google, Provider::Proxmox];
-    let mut files = Vec::new();
-    for provider in [None].into_iter().chain(providers.map(Some)) {
-        let name = provider.map_or_else(|| "rootfs".to_owned(), |provider| format!("rootfs.{provider}"));
-        let top = folder.join(&name);
-        if top.is_dir() {
-            walk(&top, &name, "", provider, &mut files)?;
-        }
-    }
-    Ok(files)
-}
-
-fn walk(
-    directory: &Path,
-    top: &str,
-    below: &str,
-    provider: Option<Provider>,
-    files: &mut Vec<RootfsFile>,
-) -> bake::Result<()> {
-    let failed = |error: &std::io::Error| Refusal::io(label(directory), Stage::Parse, "read", error);
-    for entry in std::fs::read_dir(directory).map_err(|error| failed(&error))? {
-        let entry = entry.map_err(|error| failed(&error))?;
-        let file = entry.path();
-        let wrong = |what: &str| Refusal::new(Class::Usage, label(&file), Stage::Parse, what.to_owned());
-        let name = entry.file_name().into_string().map_err(|_| wrong("its name is not UTF-8"))?;
-        let below = format!("{below}/{name}");
-        let executable = {
-            use std::os::unix::fs::PermissionsExt as _;
-            let meta = entry.metadata().map_err(|error| failed(&error))?;
-            meta.is_file() && meta.permissions().mode() & 0o100 != 0
-        };
-        let kind = entry.file_type().map_err(|error| failed(&error))?;
-        if kind.is_dir() {
-            walk(&file, top, &below, provider, files)?;
-            continue;
-        }
-        let body = if kind.is_symlink() {
-            let target = std::fs::read_link(&file).map_err(|error| failed(&error))?;
-            Body::Link(target.into_os_string().into_string().map_err(|_| wrong("its target is not UTF-8"))?)
-        } else if kind.is_file() {
-            Body::Bytes(read(&file)?.into())
-        } else {
-            return Err(wrong("only files and symbolic links have a place in a rootfs"));
-        };
-        let path: ImagePath =
-            below.parse().map_err(|error: bake::name::NameError| wrong(&error.to_string()))?;
-        files.push(RootfsFile { path, source: format!("{top}{below}"), executable, provider, body });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -234,5 +264,151 @@ mod tests {
         let refusal =
             Project::find(Some(folder.path())).unwrap().recipe(&"mine".parse().unwrap()).unwrap_err();
         assert!(refusal.to_string().contains("only files and symbolic links"), "{refusal}");
+    }
+
+    /// A project with a recipe `mine`, and a folder of secrets beside it.
+    fn beside_secrets() -> (tempfile::TempDir, Project) {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("project");
+        for folder in ["image-recipes/mine", "manifests"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs::create_dir(place.path().join("ssh")).unwrap();
+        fs::write(place.path().join("ssh/id"), "secret = 1\n").unwrap();
+        fs::write(root.join("image-recipes/mine/recipe.toml"), "[recipe]\n").unwrap();
+        let project = Project::find(Some(&root)).unwrap();
+        (place, project)
+    }
+
+    #[test]
+    fn links_out_of_the_project_are_not_followed_and_nothing_of_their_targets_is_said() {
+        use std::os::unix::fs::symlink;
+        let kind: Kind = "mine".parse().unwrap();
+        for (link, target) in [
+            ("image-recipes/mine/rootfs", "ssh"),
+            ("image-recipes/mine/rootfs.aws", "ssh"),
+            ("image-recipes/mine/recipe.toml", "ssh/id"),
+        ] {
+            let (place, project) = beside_secrets();
+            let at = project.root.join(link);
+            let _ = fs::remove_file(&at);
+            symlink(place.path().join(target), &at).unwrap();
+            let said = project.recipe(&kind).unwrap_err().to_string();
+            assert!(said.contains("leads out of the project") && !said.contains("secret"), "{link}: {said}");
+        }
+        let (place, project) = beside_secrets();
+        let paths = [
+            project.lock_path(&kind, Arch::Amd64),
+            project.manifest_path(&kind, Arch::Amd64),
+            project.root.join("manifests/policy.toml"),
+            project.root.join("manifests/effects.toml"),
+            project.root.join("manifests/sources.toml"),
+        ];
+        for path in &paths {
+            symlink(place.path().join("ssh/id"), path).unwrap();
+        }
+        for said in [
+            project.lock(&paths[0]).unwrap_err(),
+            project.manifest(&paths[1]).unwrap_err(),
+            project.policy().unwrap_err(),
+            project.effects().unwrap_err(),
+            project.sources().unwrap_err(),
+        ] {
+            let said = said.to_string();
+            assert!(said.contains("leads out of the project") && !said.contains("secret"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_the_project_that_is_a_link_out_of_it_is_not_followed() {
+        use std::os::unix::fs::symlink;
+        let (place, project) = beside_secrets();
+        let manifests = project.root.join("manifests");
+        // certificates, in a folder that is named as the one that the project has
+        fs::copy(crate::tools::root().join("manifests/sources.toml"), manifests.join("sources.toml"))
+            .unwrap();
+        symlink(place.path().join("ssh"), manifests.join("trust")).unwrap();
+        let said = project.sources().unwrap_err().to_string();
+        assert!(said.contains("leads out of the project"), "{said}");
+        fs::remove_dir_all(&manifests).unwrap();
+        symlink(place.path().join("ssh"), &manifests).unwrap();
+        for said in [
+            project.sources().unwrap_err(),
+            project.policy().unwrap_err(),
+            project.lock(&manifests.join("id")).unwrap_err(),
+        ] {
+            let said = said.to_string();
+            assert!(said.contains("leads out of the project"), "{said}");
+        }
+        fs::remove_dir_all(project.root.join("image-recipes")).unwrap();
+        symlink(place.path(), project.root.join("image-recipes")).unwrap();
+        assert!(format!("{:#}", project.kinds().unwrap_err()).contains("leads out of the project"));
+    }
+
+    #[test]
+    fn a_file_of_the_project_is_one_however_it_is_named_and_one_elsewhere_may_be_a_link() {
+        use std::os::unix::fs::symlink;
+        let (place, project) = beside_secrets();
+        let link = project.root.join("manifests/mine.toml");
+        symlink(place.path().join("ssh/id"), &link).unwrap();
+        let dotted = project.root.join("./manifests/mine.toml");
+        for path in [&link, &dotted] {
+            let said = project.read(path, 100).unwrap_err().to_string();
+            assert!(said.contains("leads out of the project"), "{said}");
+        }
+        symlink(place.path().join("ssh/id"), place.path().join("elsewhere")).unwrap();
+        assert_eq!(project.read(&place.path().join("elsewhere"), 100).unwrap(), b"secret = 1\n");
+    }
+
+    #[test]
+    fn what_is_too_large_for_a_rootfs_is_refused_before_it_is_read() {
+        let (_place, project) = beside_secrets();
+        let rootfs = project.root.join("image-recipes/mine/rootfs");
+        fs::create_dir(&rootfs).unwrap();
+        fs::File::create(rootfs.join("large")).unwrap().set_len(beneath::MAX_FILE + 1).unwrap();
+        let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
+        assert!(said.contains(&format!("at most {} bytes", beneath::MAX_FILE)), "{said}");
+        fs::write(rootfs.join("large"), "12345").unwrap();
+        fs::write(rootfs.join("next"), "67890").unwrap();
+        let mut walk =
+            Walk { project: &project, top: "rootfs", provider: None, files: &mut Vec::new(), left: &mut 7 };
+        let said = walk.directory(&rootfs, "").unwrap_err().to_string();
+        assert!(said.contains("next") && said.contains("at most 2 bytes"), "{said}");
+    }
+
+    #[test]
+    fn a_link_in_a_rootfs_is_a_link_of_the_image_and_is_not_followed() {
+        let (place, project) = beside_secrets();
+        let rootfs = project.root.join("image-recipes/mine/rootfs");
+        fs::create_dir(&rootfs).unwrap();
+        std::os::unix::fs::symlink(place.path().join("ssh"), rootfs.join("link")).unwrap();
+        let recipe = project.recipe(&"mine".parse().unwrap()).unwrap();
+        let file = &recipe.files[&("/link".parse().unwrap(), None)];
+        assert_eq!(recipe.files.len(), 1);
+        assert_eq!(file.body, Body::Link(place.path().join("ssh").to_str().unwrap().to_owned()));
+    }
+
+    #[test]
+    fn a_fifo_a_device_and_a_deceiving_name_are_refused_at_once() {
+        let (_place, project) = beside_secrets();
+        let path = project.manifest_path(&"mine".parse().unwrap(), Arch::Amd64);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for path in [path.as_path(), Path::new("/dev/zero")] {
+            let said = project.manifest(path).unwrap_err().to_string();
+            assert!(said.contains("it is not a regular file"), "{said}");
+        }
+        let rootfs = project.root.join("image-recipes/mine/rootfs");
+        fs::create_dir(&rootfs).unwrap();
+        for c in ['\u{202e}', '\u{200b}', '\u{feff}', '\u{2028}'] {
+            let (name, link) = (rootfs.join(format!("a{c}b")), rootfs.join("link"));
+            fs::write(&name, "").unwrap();
+            let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
+            assert!(said.contains("not seen") && !said.contains(c), "{said}");
+            fs::remove_file(&name).unwrap();
+            std::os::unix::fs::symlink(format!("a{c}b"), &link).unwrap();
+            let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
+            assert!(said.contains("not seen"), "{said}");
+            fs::remove_file(&link).unwrap();
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::console;
 use crate::project::{Project, label};
+use bake::beneath;
 use bake::digest::Sha256;
 use bake::effects::{Unreviewed, key, unified};
 use bake::refusal::shown;
@@ -52,7 +53,7 @@ pub(crate) fn check(
 fn nearest(project: &Project, script: &Unreviewed, new: &str) -> (String, String) {
     let texts = script.known.iter().filter_map(|digest| {
         let path = text_path(&project.root.join("manifests/effects"), script, digest);
-        let bytes = std::fs::read(&path).ok()?;
+        let bytes = project.read(&path, beneath::MAX_TEXT).ok()?;
         Some((label(&path), String::from_utf8_lossy(&bytes).into_owned()))
     });
     let changes = |old: &str| unified(old, new).lines().filter(|line| !line.starts_with([' ', '@'])).count();

@@ -69,7 +69,7 @@ impl Selection {
         let project = Project::find(self.project.as_deref())?;
         let recipe = project.recipe(&self.kind)?;
         let manifest = self.manifest.clone().unwrap_or_else(|| project.manifest_path(&self.kind, self.arch));
-        let manifest = project::manifest(&manifest)?;
+        let manifest = project.manifest(&manifest)?;
         let policy = project.policy()?;
         let program = |is_wanted: bool, program, built: &Option<PathBuf>| {
             is_wanted
@@ -91,7 +91,7 @@ impl Selection {
     /// Its lock, where there is one.
     pub(crate) fn read_lock(&self, project: &Project) -> bake::Result<Option<Lock>> {
         let path = self.lock_path(project);
-        if path.exists() { project::lock(&path).map(Some) } else { Ok(None) }
+        if path.exists() { project.lock(&path).map(Some) } else { Ok(None) }
     }
 
     /// How to make its lock anew, for hints.

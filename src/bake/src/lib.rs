@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
 
 pub mod archive;
+pub mod beneath;
 pub mod deb822;
 pub mod debian;
 pub mod digest;

@@ -3,6 +3,7 @@
 //! Invariants of a `Sources`: names are given once; each suite's archive and keys are there; each key's file holds
 //! the certificate whose fingerprint pins it; every snapshot is an `https:` URL, every mirror an `https:` or `http:` one.
 
+use crate::beneath;
 use crate::debian::certificate::{Certificate, CertificateError};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use jiff::{SignedDuration, Timestamp};
@@ -170,10 +171,18 @@ pub enum SourcesError {
 pub fn load(manifests: &Path) -> Result<Sources> {
     let path = manifests.join("sources.toml");
     let shown = path.display().to_string();
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| Refusal::io(&shown, Stage::Parse, "read", &error))?;
-    parse(&text, |file| std::fs::read_to_string(manifests.join(file)))
-        .map_err(|error| Refusal::new(Class::Usage, shown, Stage::Parse, error))
+    // the folder itself may not be a link out of the project either
+    let (root, folder) = match (manifests.parent(), manifests.file_name()) {
+        (Some(root), Some(folder)) if root == Path::new("") => (Path::new("."), Path::new(folder)),
+        (Some(root), Some(folder)) => (root, Path::new(folder)),
+        _ => (manifests, Path::new("")),
+    };
+    let read = |file: &str| {
+        let bytes = beneath::read(root, &folder.join(file), beneath::MAX_TEXT)?;
+        String::from_utf8(bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+    };
+    let text = read("sources.toml").map_err(|error| Refusal::io(&shown, Stage::Parse, "read", &error))?;
+    parse(&text, read).map_err(|error| Refusal::new(Class::Usage, shown, Stage::Parse, error))
 }
 
 /// Reads the text of a `sources.toml`; `read` gives the files that it names.

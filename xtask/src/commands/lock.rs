@@ -109,7 +109,7 @@ fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) ->
             changes: Vec::new(),
         });
     }
-    let lock = project::lock(&path)?;
+    let lock = project.lock(&path)?;
     let disagreements = differences(&lock, kind, &request);
     Ok(report(&lock, path, disagreements, Vec::new()))
 }
@@ -118,7 +118,7 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
     let show = args.show.show();
     let recipe = project.recipe(kind)?;
     // a lock that does not read is no lock to go back behind, and must not keep a new one from being made
-    let previous = if path.exists() { project::lock(&path).ok() } else { None };
+    let previous = if path.exists() { project.lock(&path).ok() } else { None };
     let options = args.places.options(
         &project.sources()?,
         "check the mirrors; the archive's index names a file that it does not have".to_owned(),

@@ -1,0 +1,234 @@
+//! The project's own files, read without leaving the project.
+//!
+//! Whoever sends a change to a recipe must not choose a file of the machine that bakes: a symbolic link that leads out of
+//! the root is not followed, in any part of a path and at any time, as the kernel itself resolves it (`openat2` with
+//! `RESOLVE_BENEATH`). Links within the root are, but where the kernel lacks that call: there no link is. Only regular
+//! files are read, up to a limit: a FIFO would wait for ever, `/dev/zero` does not end.
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read as _, Result};
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path};
+
+/// The largest manifest, lock, recipe or certificate in bytes.
+pub const MAX_TEXT: u64 = 16 << 20;
+/// The largest file of a rootfs in bytes.
+pub const MAX_FILE: u64 = 256 << 20;
+/// The most bytes that all files of a rootfs have together.
+pub const MAX_FILES: u64 = 1 << 30;
+
+/// An entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What an entry of a directory is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file, and whether its owner may execute it.
+    File {
+        /// Whether its owner may execute it.
+        executable: bool,
+    },
+    /// A symbolic link with its target, as written.
+    Link(String),
+    /// A FIFO, a socket or a device.
+    Other,
+}
+
+/// Reads the regular file `file`, a path from `root`, of at most `limit` bytes.
+pub fn read(root: &Path, file: &Path, limit: u64) -> Result<Vec<u8>> {
+    all(open(root, file, OFlags::NONBLOCK)?.into(), limit)
+}
+
+/// Reads the regular file at `path`, which somebody at the command line has named: links are followed.
+pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    all(rustix::fs::open(path, flags, Mode::empty())?.into(), limit)
+}
+
+/// The entries of `directory`, a path from `root`, sorted by name; nothing where there is none.
+pub fn list(root: &Path, directory: &Path) -> Result<Option<Vec<Found>>> {
+    let handle = match open(root, directory, OFlags::DIRECTORY) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let text = |bytes: Vec<u8>, what: &str| {
+        String::from_utf8(bytes)
+            .map_err(|_| Error::new(ErrorKind::InvalidData, format!("{what} is not UTF-8")))
+    };
+    let mut all = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&handle)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Kind::Directory,
+            FileType::RegularFile => Kind::File { executable: stat.st_mode & 0o100 != 0 },
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(&handle, name, Vec::new())?;
+                Kind::Link(text(target.into_bytes(), "the target of a link")?)
+            }
+            _ => Kind::Other,
+        };
+        all.push(Found { name: text(name.to_bytes().to_vec(), "a name")?, kind });
+    }
+    all.sort_unstable();
+    Ok(Some(all))
+}
+
+fn open(root: &Path, path: &Path, more: OFlags) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let root = rustix::fs::open(root, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let path = if path == Path::new("") { Path::new(".") } else { path };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    loop {
+        return match rustix::fs::openat2(&root, path, flags | more, Mode::empty(), resolve) {
+            // something was renamed while the kernel looked
+            Err(Errno::AGAIN | Errno::INTR) => continue,
+            Err(Errno::XDEV) => Err(Error::new(ErrorKind::PermissionDenied, LEADS_OUT)),
+            // Linux before 5.6, and sandboxes that do not know the call
+            Err(Errno::NOSYS | Errno::PERM) => step_by_step(root, path, flags, more),
+            opened => Ok(opened?),
+        };
+    }
+}
+
+const LEADS_OUT: &str = "a symbolic link leads out of the project";
+
+/// Opens `path` part by part, and follows no link at all.
+fn step_by_step(root: OwnedFd, path: &Path, flags: OFlags, last: OFlags) -> Result<OwnedFd> {
+    let mut at = root;
+    let mut parts = path.components().peekable();
+    while let Some(part) = parts.next() {
+        let name = match part {
+            Component::Normal(name) => name,
+            Component::CurDir => OsStr::new("."),
+            _ => return Err(Error::new(ErrorKind::PermissionDenied, LEADS_OUT)),
+        };
+        let more = if parts.peek().is_some() { OFlags::DIRECTORY } else { last };
+        at = match rustix::fs::openat(&at, name, flags | more | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(Errno::LOOP) => return Err(is_link()),
+            Err(Errno::NOTDIR) if is_symlink(&at, name) => return Err(is_link()),
+            opened => opened?,
+        };
+    }
+    Ok(at)
+}
+
+fn is_link() -> Error {
+    Error::new(ErrorKind::PermissionDenied, "it is a symbolic link, which this kernel cannot follow safely")
+}
+
+fn is_symlink(at: &OwnedFd, name: &OsStr) -> bool {
+    let stat = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+}
+
+fn all(file: File, limit: u64) -> Result<Vec<u8>> {
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    // a file that grows meanwhile is no longer than the limit either
+    if meta.len() <= limit && file.take(limit + 1).read_to_end(&mut bytes)? as u64 <= limit {
+        return Ok(bytes);
+    }
+    Err(Error::new(ErrorKind::FileTooLarge, format!("expected at most {limit} bytes, found more")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// A project with files and links, and a secret beside it.
+    fn place() -> (tempfile::TempDir, std::path::PathBuf) {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("project");
+        std::fs::create_dir_all(root.join("manifests")).unwrap();
+        std::fs::create_dir_all(place.path().join("home")).unwrap();
+        std::fs::write(place.path().join("home/key"), "secret").unwrap();
+        std::fs::write(root.join("manifests/a"), "text").unwrap();
+        (place, root)
+    }
+
+    #[test]
+    fn a_link_is_followed_within_the_root_and_never_out_of_it() {
+        let (place, root) = place();
+        let home = place.path().join("home");
+        for (at, target) in [
+            ("absolute", home.join("key")),
+            ("above", "../home/key".into()),
+            ("twice", "absolute".into()),
+            ("proc", "/proc/self/environ".into()),
+            ("folder", home.clone()),
+        ] {
+            symlink(target, root.join(at)).unwrap();
+        }
+        for file in ["absolute", "above", "twice", "proc", "folder/key", "../home/key"] {
+            let error = read(&root, Path::new(file), MAX_TEXT).unwrap_err();
+            assert_eq!(error.to_string(), LEADS_OUT, "{file}");
+        }
+        assert!(list(&root, Path::new("folder")).is_err());
+        symlink("manifests/a", root.join("inside")).unwrap();
+        assert_eq!(read(&root, Path::new("inside"), MAX_TEXT).unwrap(), b"text");
+        assert_eq!(list(&root, Path::new("none")).unwrap(), None);
+        let found = list(&root, Path::new("manifests")).unwrap().unwrap();
+        assert_eq!(found, [Found { name: "a".to_owned(), kind: Kind::File { executable: false } }]);
+    }
+
+    #[test]
+    fn without_openat2_no_link_is_followed() {
+        let (place, root) = place();
+        let open = |path: &str| {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let root = rustix::fs::open(&root, flags | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            step_by_step(root, Path::new(path), flags, OFlags::NONBLOCK)
+        };
+        symlink(place.path().join("home"), root.join("folder")).unwrap();
+        symlink("manifests/a", root.join("inside")).unwrap();
+        for (path, expected) in [
+            ("folder/key", "it is a symbolic link"),
+            ("inside", "it is a symbolic link"),
+            ("../home/key", LEADS_OUT),
+            ("/etc/passwd", LEADS_OUT),
+            ("manifests/../../home/key", LEADS_OUT),
+        ] {
+            let error = open(path).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{path}: {error}");
+        }
+        assert_eq!(open("none").unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(all(open("./manifests/a").unwrap().into(), MAX_TEXT).unwrap(), b"text");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_or_too_long_is_refused_at_once() {
+        let (_place, root) = place();
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+        for file in ["fifo", "manifests"] {
+            let error = read(&root, Path::new(file), MAX_TEXT).unwrap_err().to_string();
+            assert_eq!(error, "it is not a regular file", "{file}");
+            let error = read_named(&root.join(file), MAX_TEXT).unwrap_err().to_string();
+            assert_eq!(error, "it is not a regular file", "{file}");
+        }
+        let error = read_named(Path::new("/dev/zero"), MAX_TEXT).unwrap_err().to_string();
+        assert_eq!(error, "it is not a regular file");
+        assert_eq!(read(&root, Path::new("manifests/a"), 4).unwrap(), b"text");
+        let error = read(&root, Path::new("manifests/a"), 3).unwrap_err().to_string();
+        assert_eq!(error, "expected at most 3 bytes, found more");
+    }
+}
