@@ -83,8 +83,12 @@ fn a_lock_is_the_same_each_time_and_survives_its_text() {
     assert_eq!(lock::parse(&lock::print(&one)).unwrap(), one);
     assert_eq!(lock::check(&one, &request), []);
     // a lock as the one before changes nothing
-    let again =
-        resolve(&Task { previous: Some(&one), ..task(&request) }, &sources(), apt, &Limits::default());
+    let again = resolve(
+        &Task { previous: std::slice::from_ref(&one), ..task(&request) },
+        &sources(),
+        apt,
+        &Limits::default(),
+    );
     assert_eq!(again.unwrap(), one);
     let names: BTreeSet<&str> = one.packages.iter().map(|package| package.name.as_str()).collect();
     for package in &one.packages {
@@ -301,7 +305,7 @@ fn request(asked: &str, arch: Arch) -> Request {
 
 fn task(request: &Request) -> Task<'_> {
     static KIND: LazyLock<bake::name::Kind> = LazyLock::new(|| "base".parse().unwrap());
-    Task { kind: &KIND, request, now: jiff_now(), previous: None }
+    Task { kind: &KIND, request, now: jiff_now(), previous: &[] }
 }
 
 fn resolved(apt: &Apt, request: &Request) -> Lock {

@@ -1,8 +1,9 @@
 //! Resolving the Debian packages of a kind: `lock`, and `bake --relock`.
 
+use crate::console;
 use crate::pipeline;
 use crate::progress::Show;
-use crate::project::Project;
+use crate::project::{self, Project};
 use crate::review;
 use bake::debian::release::ReleaseError;
 use bake::debian::resolve::{self, Limits};
@@ -23,12 +24,44 @@ pub(crate) struct Task<'a> {
     pub(crate) kind: &'a Kind,
     /// For which machine.
     pub(crate) arch: Arch,
-    /// The lock before: nothing older is accepted.
-    pub(crate) previous: Option<&'a Lock>,
+    /// The locks before: nothing older is accepted.
+    pub(crate) previous: &'a [Lock],
     /// How many days old the archive's main suite may be, instead of what `sources.toml` says.
     pub(crate) max_age: Option<u32>,
     /// Where the texts of scripts that nobody has reviewed go.
     pub(crate) unreviewed: Option<&'a Path>,
+}
+
+/// The locks that a new one of `kind` must not go back behind: the one that is committed, and the one that is there where
+/// the new one is written or that was named. One that does not read protects from nothing, so it stops the command.
+pub(crate) fn previous(
+    project: &Project,
+    kind: &Kind,
+    arch: Arch,
+    named: Option<&Path>,
+) -> bake::Result<Vec<Lock>> {
+    let committed = project.lock_path(kind, arch);
+    let mut locks = Vec::new();
+    for path in [Some(committed.as_path()), named.filter(|named| **named != committed)].into_iter().flatten()
+    {
+        if !path.exists() {
+            continue;
+        }
+        let lock = project.lock(path).map_err(|refusal| {
+            refusal.hint(format!(
+                "it says which state of Debian's archive nobody can go back behind: restore it (`git checkout {0}`), or \
+                 remove it to accept any state that Debian has signed and that is not too old",
+                project::label(path)
+            ))
+        })?;
+        locks.push(lock);
+    }
+    if locks.is_empty() {
+        console::note(format!(
+            "note: {kind} on {arch} has no lock yet: any state of Debian's archive that is signed and not too old is accepted"
+        ));
+    }
+    Ok(locks)
 }
 
 /// Resolves the packages over Debian's archive as it is now, brings them into the store, and notes their scripts, which must
@@ -124,6 +157,40 @@ pub(crate) fn write(path: &Path, lock: &Lock) -> bake::Result<()> {
 mod tests {
     use super::*;
     use bake::Class;
+
+    #[test]
+    fn a_new_lock_is_compared_with_the_committed_one_wherever_it_is_written() {
+        let place = tempfile::tempdir().unwrap();
+        for folder in ["image-recipes", "manifests"] {
+            std::fs::create_dir(place.path().join(folder)).unwrap();
+        }
+        let project = Project::find(Some(place.path())).unwrap();
+        let (kind, arch) = ("base".parse().unwrap(), Arch::Amd64);
+        let dates = |named: Option<&Path>| -> Result<Vec<jiff::Timestamp>, String> {
+            let locks = previous(&project, &kind, arch, named)
+                .map_err(|refusal| format!("{refusal}; {}", refusal.hint.as_deref().unwrap_or_default()))?;
+            Ok(locks.iter().map(|lock| lock.suites[0].date).collect())
+        };
+        let elsewhere = place.path().join("elsewhere.toml");
+        assert_eq!(dates(Some(&elsewhere)), Ok(vec![]));
+        let committed = project.lock_path(&kind, arch);
+        let real = crate::tools::root().join("manifests/base.debian-13.amd64.lock.toml");
+        std::fs::copy(&real, &committed).unwrap();
+        let date = bake::lock::parse(&std::fs::read_to_string(&real).unwrap()).unwrap().suites[0].date;
+        // `lock --output`, whether that is there or not, and `lock` in place
+        for named in [Some(elsewhere.as_path()), Some(committed.as_path()), None] {
+            assert_eq!(dates(named), Ok(vec![date]), "{named:?}");
+        }
+        std::fs::copy(&real, &elsewhere).unwrap();
+        assert_eq!(dates(Some(&elsewhere)), Ok(vec![date, date]));
+        // a lock that does not parse no longer lets every older archive in
+        for path in [&committed, &elsewhere] {
+            std::fs::write(path, "<<<<<<< ours\n").unwrap();
+            let said = dates(Some(&elsewhere)).unwrap_err();
+            assert!(said.contains("restore it (`git checkout") && said.contains("or remove it"), "{said}");
+            std::fs::copy(&real, path).unwrap();
+        }
+    }
 
     #[test]
     fn the_refusal_of_a_suite_that_is_too_old_says_how_to_accept_it_where_it_can_be_accepted() {

@@ -135,14 +135,10 @@ fn planned(
             Err(refusal) => return Err(refusal.into()),
         }
     }
-    let previous = args.selection.read_lock(&inputs.project)?;
-    let task = relock::Task {
-        kind: &args.selection.kind,
-        arch: args.selection.arch,
-        previous: previous.as_ref(),
-        max_age: args.max_age,
-        unreviewed: None,
-    };
+    let Selection { kind, arch, lock: named, .. } = &args.selection;
+    let previous = relock::previous(&inputs.project, kind, *arch, named.as_deref())?;
+    let task =
+        relock::Task { kind, arch: *arch, previous: &previous, max_age: args.max_age, unreviewed: None };
     let lock =
         relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
     let plan = args.selection.plan(inputs, &lock)?;

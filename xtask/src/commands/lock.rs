@@ -117,8 +117,7 @@ fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) ->
 fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) -> anyhow::Result<Report> {
     let show = args.show.show();
     let recipe = project.recipe(kind)?;
-    // a lock that does not read is no lock to go back behind, and must not keep a new one from being made
-    let previous = if path.exists() { project.lock(&path).ok() } else { None };
+    let previous = relock::previous(project, kind, arch, Some(&path))?;
     let options = args.places.options(
         &project.sources()?,
         "check the mirrors; the archive's index names a file that it does not have".to_owned(),
@@ -128,13 +127,14 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
     let task = relock::Task {
         kind,
         arch,
-        previous: previous.as_ref(),
+        previous: &previous,
         max_age: args.max_age,
         unreviewed: args.unreviewed.as_deref(),
     };
     let lock = relock::resolve(&task, project, &recipe, &store, &options, args.places.threads(), &show)?;
     relock::write(&path, &lock)?;
-    let changes = previous.map_or_else(Vec::new, |previous| changes(&previous, &lock));
+    // of two, the one that was replaced
+    let changes = previous.last().map_or_else(Vec::new, |previous| changes(previous, &lock));
     Ok(report(&lock, path, Vec::new(), changes))
 }
 

@@ -35,8 +35,8 @@ pub struct Task<'a> {
     pub request: &'a Request,
     /// The time that signatures and dates are judged by.
     pub now: Timestamp,
-    /// The lock before: nothing older than it is accepted.
-    pub previous: Option<&'a Lock>,
+    /// The locks before: nothing older than any of them is accepted.
+    pub previous: &'a [Lock],
 }
 
 /// How large the files of an archive may be, in bytes.
@@ -95,8 +95,8 @@ fn verify(
     let signed_by =
         openpgp::verify(&message, &sources.trusted(suite), task.now).map_err(|error| wrong(error.into()))?;
     let release = release::parse(&message.text()).map_err(|error| wrong(error.into()))?;
-    let accepted = task.previous.and_then(|lock| lock.suites.iter().find(|one| one.name == suite.name));
-    release::check(&release, suite, task.now, accepted.map(|one| one.date))
+    let before = task.previous.iter().flat_map(|lock| &lock.suites).filter(|one| one.name == suite.name);
+    release::check(&release, suite, task.now, before.map(|one| one.date).max())
         .map_err(|error| wrong(error.into()))?;
     let locked = LockedSuite {
         name: suite.name.clone(),

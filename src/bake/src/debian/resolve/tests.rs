@@ -72,7 +72,7 @@ fn good() -> Mock {
     signed(&release(&packed, PACKAGES), packed)
 }
 
-fn run(archive: &Mock, days: u32, previous: Option<&Lock>, limits: &Limits) -> Result<Lock, String> {
+fn run(archive: &Mock, days: u32, previous: &[Lock], limits: &Limits) -> Result<Lock, String> {
     let kind = "base".parse().unwrap();
     let request = Request {
         arch: Arch::Amd64,
@@ -90,7 +90,7 @@ fn run(archive: &Mock, days: u32, previous: Option<&Lock>, limits: &Limits) -> R
 #[test]
 fn a_lock_says_what_vouches_for_each_package_and_what_asked_for_it() {
     let archive = good();
-    let lock = run(&archive, 2, None, &Limits::default()).unwrap();
+    let lock = run(&archive, 2, &[], &Limits::default()).unwrap();
     let packages: Vec<String> = lock
         .packages
         .iter()
@@ -113,30 +113,33 @@ fn c10_nothing_is_asked_for_that_a_refused_inrelease_names() {
     let text = release(&xz(PACKAGES), PACKAGES);
     let unsigned = message(&text, &[Key::ed25519(2).sign(&text, 1)]);
     let archive = Mock { inrelease: unsigned, ..good() };
-    let error = run(&archive, 2, None, &Limits::default()).unwrap_err();
+    let error = run(&archive, 2, &[], &Limits::default()).unwrap_err();
     assert!(error.starts_with("trixie InRelease: resolve: no signature by a pinned key"), "{error}");
     assert_eq!(*archive.asked.lock().unwrap(), ["inrelease trixie"]);
     // the good one after it succeeds
-    assert!(run(&good(), 2, None, &Limits::default()).is_ok());
+    assert!(run(&good(), 2, &[], &Limits::default()).is_ok());
 }
 
 #[test]
 fn s02_text_around_the_signed_block_is_refused_by_the_resolver() {
     let inrelease = format!("Codename: trixie\n{}", good().inrelease);
-    let error = run(&Mock { inrelease, ..good() }, 2, None, &Limits::default()).unwrap_err();
+    let error = run(&Mock { inrelease, ..good() }, 2, &[], &Limits::default()).unwrap_err();
     assert_eq!(error, "trixie InRelease: resolve: data outside the signed block: text before it");
 }
 
 #[test]
 fn s07_an_archive_that_is_frozen_or_turned_back_is_refused() {
-    let lock = run(&good(), 2, None, &Limits::default()).unwrap();
-    assert_eq!(run(&good(), 61, Some(&lock), &Limits::default()).unwrap(), lock);
-    let error = run(&good(), 62, None, &Limits::default()).unwrap_err();
+    let lock = run(&good(), 2, &[], &Limits::default()).unwrap();
+    assert_eq!(run(&good(), 61, std::slice::from_ref(&lock), &Limits::default()).unwrap(), lock);
+    let error = run(&good(), 62, &[], &Limits::default()).unwrap_err();
     assert!(error.contains("older than accepted: more than 60 days"), "{error}");
-    let mut newer = lock;
+    let mut newer = lock.clone();
     newer.suites[0].date = day(2);
-    let error = run(&good(), 3, Some(&newer), &Limits::default()).unwrap_err();
-    assert!(error.contains("older than accepted before (2026-01-03T00:00:00Z)"), "{error}");
+    // of several locks, the newest
+    for previous in [vec![newer.clone()], vec![lock.clone(), newer.clone()], vec![newer, lock]] {
+        let error = run(&good(), 3, &previous, &Limits::default()).unwrap_err();
+        assert!(error.contains("older than accepted before (2026-01-03T00:00:00Z)"), "{error}");
+    }
 }
 
 #[test]
@@ -182,7 +185,7 @@ fn s09_an_index_that_is_not_what_the_release_says_is_refused() {
         ),
     ];
     for (case, archive, wanted) in cases {
-        let error = run(&archive, 2, None, &Limits::default()).unwrap_err();
+        let error = run(&archive, 2, &[], &Limits::default()).unwrap_err();
         assert!(error.contains(wanted), "{case}: {error}");
     }
 }
@@ -191,7 +194,7 @@ fn s09_an_index_that_is_not_what_the_release_says_is_refused() {
 fn a07_an_index_beyond_its_limits_is_not_even_asked_for() {
     for limits in [Limits { packed: 10, ..Limits::default() }, Limits { index: 10, ..Limits::default() }] {
         let archive = good();
-        let error = run(&archive, 2, None, &limits).unwrap_err();
+        let error = run(&archive, 2, &[], &limits).unwrap_err();
         assert!(error.contains("compressed size, wanted at most 10, got"), "{error}");
         assert_eq!(archive.asked.lock().unwrap().len(), 1);
     }

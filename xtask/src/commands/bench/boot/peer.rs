@@ -71,7 +71,8 @@ fn lock(ours: &Ours, places: &PlaceArgs, store: &Path) -> Result<Lock> {
     }
     request.install.sort_unstable();
     let options = places.options(&ours.project.sources()?, "check the mirrors".to_owned())?;
-    let task = relock::Task { kind, arch, previous: Some(&ours.lock), max_age: None, unreviewed: None };
+    let previous = std::slice::from_ref(&ours.lock);
+    let task = relock::Task { kind, arch, previous, max_age: None, unreviewed: None };
     let show = ShowArgs { quiet: true, json: false }.show();
     Ok(relock::packages(&task, &request, &ours.project, &Store::open(store)?, &options, &show)?)
 }
