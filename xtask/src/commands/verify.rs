@@ -12,7 +12,7 @@ the first path that differs; a disk also with its disk.json. It tells damage fro
 
 It does not prove who made the artifact: nothing is signed yet, and whoever can write to its directory can replace it \
 together with SHA256SUMS and the records. Compare the digest that it prints with one that you have from elsewhere. It \
-does not prove either that the packages and components named in manifest.json went into it, nor that they are free of faults.")]
+does not prove either that the packages and components named in record.json went into it, nor that they are free of faults.")]
 pub(crate) struct Args {
     /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …
     artifact: PathBuf,

@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<Sums, SumsError> {
         let (hex, name) = line.split_once("  ").ok_or(SumsError::Form(number))?;
         let plain = !name.is_empty()
             && !name.starts_with(['*', ' '])
-            && !name.contains(|c: char| c == '/' || c.is_control());
+            && !name.contains(|c: char| c == '/' || crate::refusal::hides(c));
         if !plain {
             return Err(SumsError::Form(number));
         }

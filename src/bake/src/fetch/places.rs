@@ -174,7 +174,7 @@ fn is_part(part: &str) -> bool {
         && part != "."
         && part != ".."
         && !part.contains(['/', '\\', '\0'])
-        && !part.contains(char::is_control)
+        && !part.contains(crate::refusal::hides)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::raw::{self, Account, Raw};
 use super::{Access, Asked, Body, Component, Configure, Directory, File, Group, Install, Link, Recipe, User};
 use crate::name::{Arch, ImagePath, Kind, Name, NameError, Provider, Role};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::refusal::{Class, Refusal, Result, Stage, hides};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A recipe's folder, read: `recipe.toml` and what is below its `rootfs` folders.
@@ -103,9 +103,11 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     }
     for (name, user) in &raw.users {
         let raw::User { uid, gecos, home, shell, groups, ssh_authorized_keys, sudo } = user.clone();
-        if gecos.contains([':', ',']) || gecos.contains(char::is_control) {
-            return Err(folder
-                .refuse(format!("users.{}: gecos must not hold `:`, `,` or control characters", name.0)));
+        if gecos.contains([':', ',']) || gecos.contains(hides) {
+            return Err(folder.refuse(format!(
+                "users.{}: gecos must not hold `:`, `,`, control characters, or any that is not seen",
+                name.0
+            )));
         }
         let wrong = |error| folder.refuse(format!("users.{}: {error}", name.0));
         let home = match home {

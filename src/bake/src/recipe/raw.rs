@@ -3,7 +3,7 @@
 use super::Access;
 use crate::effects::Effects;
 use crate::name::{ImagePath, Kind, Name, Provider, Role};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::refusal::{Class, Refusal, Result, Stage, hides};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -266,7 +266,7 @@ impl<'de> Deserialize<'de> for PublicKey {
             }
             _ => false,
         });
-        if is_key && !text.contains(char::is_control) {
+        if is_key && !text.contains(hides) {
             Ok(Self(text))
         } else {
             // what was given may be secret

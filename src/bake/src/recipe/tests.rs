@@ -196,6 +196,10 @@ fn a_user_with_a_key_or_sudo_is_a_person() {
         ("ssh_authorized_keys = [\"~/.ssh/id_ed25519.pub\"]".to_owned(), "expected public keys"),
         (format!("ssh_authorized_keys = [\"{key}\\n{key}\"]"), "expected public keys"),
         ("sudo = true\nshell = \"/usr/sbin/nologin\"".to_owned(), "of no use to a user with"),
+        // what a reader does not see, or sees turned around
+        (format!("ssh_authorized_keys = [\"{key}\u{202e}\"]"), "expected public keys"),
+        ("gecos = \"Ada \u{202e}toor\"".to_owned(), "gecos must not hold"),
+        ("gecos = \"Ada\u{200b}\"".to_owned(), "gecos must not hold"),
     ] {
         let refusal = user(&text).unwrap_err();
         assert!(refusal.to_string().contains(wanted), "{text}: {refusal}");

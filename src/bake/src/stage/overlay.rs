@@ -7,7 +7,7 @@ use crate::digest::Sha256;
 use crate::name::{ImagePath, Kind};
 use crate::plan::Plan;
 use crate::recipe::{Access, Body};
-use crate::refusal::{Class, Result};
+use crate::refusal::{Class, Result, hides};
 use crate::tree::{Content, Meta, Node, Origin};
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ fn check_link(path: &ImagePath, target: &str, origin: &Origin) -> Result<()> {
             _ => depth += 1,
         }
     }
-    if target.is_empty() || target.contains(char::is_control) {
+    if target.is_empty() || target.contains(hides) {
         let cause = format!("`{path}` is a link to `{target}`, which is no path");
         return Err(refuse(Class::Usage, super::claim::about(origin), cause));
     }

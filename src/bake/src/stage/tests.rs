@@ -332,6 +332,28 @@ fn g02_what_a_recipe_must_not_bring_is_refused() {
 }
 
 #[test]
+fn what_a_reader_does_not_see_is_in_no_name_target_or_account() {
+    for hidden in ['\u{202e}', '\u{200b}', '\u{feff}', '\u{2028}', '\u{7f}'] {
+        let mut case = Case::new();
+        let refusal = case.link("/etc/x", &format!("a{hidden}b")).refusal();
+        assert!(refusal.to_string().contains("which is no path"), "{refusal}");
+        let mut case = Case::new();
+        let line = format!("/usr/lib/sysusers.d/x.conf=u x 500 \"an{hidden}x\"\n");
+        let refusal = case.package("x", "", &[&line]).refusal();
+        assert!(refusal.to_string().contains("cannot be a field of passwd(5)"), "{refusal}");
+        assert!(!refusal.to_string().contains(hidden), "{refusal}");
+        // names are of few characters to begin with
+        for name in [format!("a{hidden}b"), format!("a{hidden}.service")] {
+            assert!(name.parse::<Name>().is_err());
+            let recipe = |line: &str| recipe::parse("x/recipe.toml", &format!("[recipe]\n{line}\n"));
+            assert!(recipe(&format!("[units]\nenable = [\"{name}\"]")).is_err());
+            assert!(recipe(&format!("[users.\"{name}\"]\nuid = 5")).is_err());
+            assert!(recipe(&format!("[links]\n\"/{name}\" = \"x\"")).is_err());
+        }
+    }
+}
+
+#[test]
 fn a_component_without_its_dependencies_is_refused() {
     let with = |depends: &str| {
         let mut case = Case::new();

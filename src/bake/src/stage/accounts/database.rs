@@ -1,7 +1,7 @@
 //! The database itself: passwd(5), group(5), shadow(5), gshadow(5).
 
 use super::super::refuse;
-use crate::refusal::{Class, Result};
+use crate::refusal::{Class, Result, hides};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All users and groups, in the order of their files. No two have one name, and no two users or groups one id.
@@ -107,9 +107,7 @@ impl Accounts {
 
     pub(super) fn add_user(&mut self, user: User, from: &str) -> Result<()> {
         let fields = [&user.name, &user.gecos, &user.home, &user.shell];
-        if let Some(field) =
-            fields.into_iter().find(|field| field.contains(|c: char| c == ':' || c.is_control()))
-        {
+        if let Some(field) = fields.into_iter().find(|field| field.contains(|c: char| c == ':' || hides(c))) {
             let cause = format!("user `{}`: `{field}` cannot be a field of passwd(5)", user.name);
             return Err(refuse(Class::Usage, from, cause));
         }
