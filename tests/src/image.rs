@@ -11,7 +11,7 @@ use bake::store::Store;
 use bake::tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 use bake::unpack::Package;
 use bake::{Refusal, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 /// The time of its files, seconds since 1970.
@@ -61,6 +61,7 @@ pub fn plan() -> anyhow::Result<Plan> {
             r#static: true,
             optional: false,
             units: Vec::new(),
+            privileges: BTreeSet::new(),
         },
     };
     Ok(Plan {

@@ -5,6 +5,7 @@ mod commands;
 mod console;
 mod pipeline;
 mod places;
+mod privileges;
 mod programs;
 mod progress;
 mod project;

@@ -92,6 +92,17 @@ pub(crate) fn tree(
     show: &Show,
 ) -> Result<Tree> {
     debug_assert!(plan.wants().iter().all(|want| fetched.contains(&want.digest)));
+    laid_out(plan, project, store, threads, show)
+}
+
+/// The tree of `plan`, whose inputs are all in the store: unpacking hashes each of them.
+pub(crate) fn laid_out(
+    plan: &Plan,
+    project: &Project,
+    store: &Store,
+    threads: usize,
+    show: &Show,
+) -> Result<Tree> {
     let mut unpacked = unpacked(plan, store, threads, show)?;
     let inputs = unpacked.len();
     let components = unpacked.split_off(plan.packages.len());

@@ -27,6 +27,7 @@ pub mod manifest;
 pub mod name;
 pub mod plan;
 pub mod policy;
+pub mod privilege;
 pub mod recipe;
 pub mod refusal;
 pub mod seed;

@@ -17,6 +17,7 @@ pub(crate) use raw::access;
 pub use raw::{Raw, parse};
 
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use crate::privilege::Grant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -93,6 +94,13 @@ pub struct Component {
     pub optional: bool,
     /// Its units in `/etc/systemd/system`: in the image, and enabled, when it is.
     pub units: Vec<String>,
+    /// What its package, a .deb, may grant; sorted.
+    #[serde(serialize_with = "as_text", skip_serializing_if = "BTreeSet::is_empty")]
+    pub privileges: BTreeSet<Grant>,
+}
+
+fn as_text<S: serde::Serializer>(grants: &BTreeSet<Grant>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(grants.iter().map(ToString::to_string))
 }
 
 /// One file of a component.

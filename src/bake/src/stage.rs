@@ -30,6 +30,7 @@ mod installed;
 mod modules;
 mod overlay;
 mod packages;
+mod privileges;
 mod units;
 
 use crate::digest::Sha256;
@@ -92,7 +93,8 @@ type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
 ///
 /// Refuses, each time naming who and where: two owners of one path that nobody decides between (`Archive`), a
 /// component whose dependencies are not in the image, a user, group or unit that nobody brings, a fixed id that is
-/// missing or given twice, an enabled unit that cannot start (`Usage`), a maintainer script that nobody has reviewed (`Archive`).
+/// missing or given twice, an enabled unit that cannot start (`Usage`), a maintainer script that nobody has reviewed, a .deb
+/// among the components that grants what its recipe does not allow (`Archive`).
 pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     let debs = packages::debs(plan, inputs)?;
     effects::check(plan, &debs)?;
@@ -101,7 +103,7 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     claims.extend(components::claims(plan, inputs, &accounts)?);
     claims.extend(overlay::claims(plan, &accounts)?);
     let through = aliases(&claims);
-    let claim::Settled { mut tree, lost, diversions } = claim::settle(plan, &debs, claims)?;
+    let claim::Settled { mut tree, lost, diversions, replaced } = claim::settle(plan, &debs, claims)?;
     check_aliases(&tree, &through)?;
     exclude::exclude(plan, &mut tree)?;
     put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
@@ -120,6 +122,9 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
     put(&mut tree, plan, "manifest", installed::manifest(plan)?)?;
     tree.change_meta(|_, meta| meta.mtime = meta.mtime.min(plan.epoch));
+    let privileges = privileges::of(&tree, accounts.grants, replaced, inputs.read)?;
+    privileges::check(plan, &privileges)?;
+    tree.set_privileges(privileges);
     tree.finish().map_err(|error| refuse(Class::Archive, plan.kind.as_str(), error))
 }
 

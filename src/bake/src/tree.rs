@@ -17,6 +17,7 @@
 
 use crate::digest::Sha256;
 use crate::name::{ImagePath, Kind, Name};
+use crate::privilege::Privilege;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub const ALIASES: [&str; 4] = ["bin", "lib", "lib64", "sbin"];
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<ImagePath, Entry>,
+    /// What it grants beyond root:root 0755, and who brings that.
+    privileges: Vec<Privilege>,
 }
 
 /// One name in a tree.
@@ -252,7 +255,18 @@ impl Tree {
     #[must_use]
     pub fn new(origin: Origin, mtime: i64) -> Self {
         let root = Entry { meta: Meta::root(0o755, mtime), node: Node::Directory, origins: [origin].into() };
-        Self { entries: [(ImagePath::root(), root)].into() }
+        Self { entries: [(ImagePath::root(), root)].into(), privileges: Vec::new() }
+    }
+
+    /// What it grants beyond root:root 0755, sorted by owner, as staging has found it.
+    #[must_use]
+    pub fn privileges(&self) -> &[Privilege] {
+        &self.privileges
+    }
+
+    /// Says what it grants.
+    pub(crate) fn set_privileges(&mut self, privileges: Vec<Privilege>) {
+        self.privileges = privileges;
     }
 
     /// The entry at `path`, brought to its merged form.

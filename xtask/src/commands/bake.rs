@@ -3,6 +3,7 @@
 use crate::console::{self, size};
 use crate::pipeline::{self, jobs};
 use crate::places::{PlaceArgs, StoreArgs};
+use crate::privileges;
 use crate::progress::{Show, ShowArgs};
 use crate::project::Project;
 use crate::relock;
@@ -13,6 +14,7 @@ use bake::emit::{self, Corrupt, Emitted, Format};
 use bake::fetch::{self, Fetched};
 use bake::lock::Lock;
 use bake::plan::{Plan, Remark};
+use bake::privilege::Privilege;
 use bake::refusal::shown;
 use bake::store::Store;
 use serde::Serialize;
@@ -67,6 +69,8 @@ struct Report {
     paths: usize,
     /// What was decided about the inputs beyond taking them as they are pinned.
     remarks: Vec<Remark>,
+    /// What the image grants beyond root:root 0755, and who brings it.
+    privileges: Vec<Privilege>,
     /// The lock that was made for this bake.
     lock: Option<PathBuf>,
     files: Vec<Made>,
@@ -96,7 +100,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         console::note(format!("note: {}", shown(&remark.to_string())));
     }
     let output = std::path::absolute(&args.output).context("the output directory")?;
-    let (paths, emitted) = made(args, &plan, &inputs.project, &store, &fetched, &output, &show)?;
+    let Laid { paths, privileges, emitted } =
+        made(args, &plan, &inputs.project, &store, &fetched, &output, &show)?;
+    for line in privileges::summary(&privileges) {
+        console::note(format!("note: {line}"));
+    }
     let lock = fresh.map(|lock| relock::write_beside(&output, &plan.name(), &lock)).transpose()?;
     let files = emitted.files.into_iter();
     let files = files
@@ -104,7 +112,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .collect();
     let (name, digest, remarks) = (plan.name(), plan.digest(), plan.remarks);
     let (set_aside, seconds) = (store.rejected(), show.seconds());
-    let report = Report { name, plan: digest, paths, remarks, lock, files, set_aside, seconds };
+    let report = Report { name, plan: digest, paths, remarks, privileges, lock, files, set_aside, seconds };
     if args.show.json {
         return console::json(&report);
     }
@@ -146,6 +154,13 @@ fn planned(
     Ok((plan, fetched, Some(lock)))
 }
 
+/// What was laid out and written.
+struct Laid {
+    paths: usize,
+    privileges: Vec<Privilege>,
+    emitted: Emitted,
+}
+
 /// Lays out the tree and writes the artifacts. What the store had derived and is found wrong is derived again, once.
 fn made(
     args: &Args,
@@ -155,7 +170,7 @@ fn made(
     fetched: &Fetched,
     output: &std::path::Path,
     show: &Show,
-) -> anyhow::Result<(usize, Emitted)> {
+) -> anyhow::Result<Laid> {
     let threads = args.places.threads();
     let attempt = || {
         let tree = pipeline::tree(plan, project, store, fetched, threads, show)?;
@@ -176,10 +191,10 @@ fn made(
         let emitted = show.during(&what, Duration::ZERO, |meter| {
             emit::emit(&tree, plan, store, output, options, |at| meter.at_bytes(at.done, at.total))
         })?;
-        Ok((tree.len(), emitted))
+        Ok(Laid { paths: tree.len(), privileges: tree.privileges().to_vec(), emitted })
     };
     let first: bake::Result<_> = attempt();
-    let (paths, emitted) = match first {
+    let laid = match first {
         Err(refusal) if refusal.cause.downcast_ref::<Corrupt>().is_some() => {
             show.step(&format!("{refusal}; unpacking again what is damaged"));
             pipeline::recheck(plan, store, threads, show)?;
@@ -187,11 +202,12 @@ fn made(
         }
         other => other?,
     };
+    let emitted = &laid.emitted;
     let tar = emitted.frames.iter().map(|frames| (frames.count, frames.kept));
     let all = tar.chain(emitted.disks.values().map(|pieces| (pieces.count, pieces.kept)));
     let (count, kept) = all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     show.step(&format!("wrote {count} pieces, {kept} of them from the store"));
-    Ok((paths, emitted))
+    Ok(laid)
 }
 
 fn print(report: &Report) {

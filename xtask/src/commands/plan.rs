@@ -1,17 +1,24 @@
-//! `plan`: what a bake will do, its digest, sizes, and what is already in the store. Nothing is done.
+//! `plan`: what a bake will do, its digest, sizes, what is already in the store, and what the image grants. No image is made.
 
 use crate::console::{self, size};
+use crate::pipeline;
 use crate::places::StoreArgs;
-use crate::progress::ShowArgs;
-use crate::selection::Selection;
+use crate::privileges;
+use crate::progress::{Show, ShowArgs};
+use crate::selection::{Inputs, Selection};
 use bake::name::Name;
 use bake::plan::{Plan, Source, Want};
+use bake::privilege::Privilege;
 use bake::refusal::shown;
 use bake::store::Store;
 use serde::Serialize;
 
-/// Show what a bake will do, its digest and what is already in the store; nothing is done
+/// Show what a bake will do, its digest, what is already in the store, and what the image grants; no image is made
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What an image grants (set-uid programs, members of groups, sudo, PAM, certificates, cron, …) is in its packages: it is \
+listed, with who brings it, where the store has all of them, which `cargo xtask fetch` sees to. The record of an image has \
+the same list.")]
 pub(crate) struct Args {
     #[command(flatten)]
     selection: Selection,
@@ -36,6 +43,12 @@ struct Report<'a> {
     missing: Vec<&'a str>,
     /// Packages with maintainer scripts, triggers or diversions; none of them is run.
     scripts: Vec<Scripts<'a>>,
+    /// What the image grants beyond root:root 0755, and who brings it; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    privileges: Option<Vec<Privilege>>,
+    /// Why it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    privileges_unknown: Option<String>,
     plan: &'a Plan,
 }
 
@@ -50,11 +63,16 @@ struct Scripts<'a> {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let inputs = args.selection.inputs(&ShowArgs { quiet: false, json: args.json }.show())?;
+    let show = ShowArgs { quiet: false, json: args.json }.show();
+    let inputs = args.selection.inputs(&show)?;
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
     let wants = plan.wants();
     let missing = missing(&args.store, &wants)?;
+    let (privileges, privileges_unknown) = match granted(args, &inputs, &plan, missing.len(), &show) {
+        Ok(privileges) => (Some(privileges), None),
+        Err(why) => (None, Some(why)),
+    };
     let report = Report {
         name: plan.name(),
         digest: plan.digest(),
@@ -62,12 +80,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         missing_bytes: missing.iter().map(|want| want.size).sum(),
         missing: missing.iter().map(|want| want.name.as_str()).collect(),
         scripts: scripts(&plan),
+        privileges,
+        privileges_unknown,
         plan: &plan,
     };
     if args.json {
         return console::json(&report);
     }
     summary(&report);
+    grants(&report, args.all);
     if args.all {
         everything(&plan, &wants);
     }
@@ -88,6 +109,42 @@ fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Wan
         }
     }
     Ok(missing)
+}
+
+/// What the image grants, or why that cannot be said.
+fn granted(
+    args: &Args,
+    inputs: &Inputs,
+    plan: &Plan,
+    missing: usize,
+    show: &Show,
+) -> Result<Vec<Privilege>, String> {
+    if missing > 0 {
+        return Err(format!("{missing} inputs are not in the store yet; `cargo xtask fetch` brings them"));
+    }
+    let tree = args.store.open().and_then(|store| {
+        pipeline::laid_out(plan, &inputs.project, &store, rayon::current_num_threads(), show)
+    });
+    tree.map(|tree| tree.privileges().to_vec()).map_err(|refusal| match &refusal.hint {
+        Some(hint) => format!("a bake would be refused: {refusal} (hint: {hint})"),
+        None => format!("a bake would be refused: {refusal}"),
+    })
+}
+
+fn grants(report: &Report<'_>, all: bool) {
+    console::line("");
+    match (&report.privileges, &report.privileges_unknown) {
+        (Some(privileges), _) => {
+            console::line("what the image grants beyond root:root 0755, and who brings it:");
+            for line in privileges::lines(privileges, all) {
+                console::line(format!("  {line}"));
+            }
+        }
+        (None, why) => {
+            let why = why.as_deref().unwrap_or_default();
+            console::line(format!("what the image grants is not known: {}", shown(why)));
+        }
+    }
 }
 
 fn scripts(plan: &Plan) -> Vec<Scripts<'_>> {

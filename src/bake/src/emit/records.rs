@@ -6,6 +6,7 @@ use crate::disk::{self, Disk};
 use crate::manifest::{Boot, BootFile, Manifest};
 use crate::name::ImagePath;
 use crate::plan::{Plan, Remark, resolved};
+use crate::privilege::Privilege;
 use crate::refusal::Result;
 use crate::tree::{Node, Tree};
 use serde::Serialize;
@@ -23,6 +24,8 @@ struct Record<'a> {
     plan: Sha256,
     /// What was decided about the inputs beyond taking them as they are pinned.
     remarks: &'a [Remark],
+    /// What the image grants beyond root:root 0755, and who brings it.
+    privileges: &'a [Privilege],
     /// `vmconfig`: what went in, in the schema of manifests.
     #[serde(flatten)]
     manifest: &'a Manifest,
@@ -37,6 +40,7 @@ pub(super) fn record(part: &mut Part<'_>, plan: &Plan, tree: &Tree, disk: Option
         name: &plan.name(),
         plan: plan.digest(),
         remarks: &plan.remarks,
+        privileges: tree.privileges(),
         manifest: &resolved,
     };
     written(part, |out| {

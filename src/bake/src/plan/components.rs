@@ -108,6 +108,9 @@ fn is_for(providers: &[Provider], provider: Option<Provider>) -> bool {
 /// A .deb is unpacked as a package and has no files of its own; a binary is one file; a disk image is no component.
 fn fits(name: &Name, component: &Component, pin: &Pin) -> Result<()> {
     let fault = match pin.form {
+        form if form != Form::Deb && !component.privileges.is_empty() => {
+            "`privileges` is for a .deb: the recipe itself says where the files of any other component go"
+        }
         Form::Deb if !component.files.is_empty() => "a .deb is unpacked as a package: `files` has no place",
         Form::Binary if component.files.is_empty() || component.files.iter().any(|file| file.from != ".") => {
             "a binary is one file: `from` is `.`"

@@ -206,8 +206,9 @@ fn component(kind: &Kind, raw: &raw::Component) -> Component {
     providers.sort_unstable();
     let files = raw.files.iter().map(install).collect();
     let units = raw.units.iter().map(|unit| unit.0.clone()).collect();
+    let privileges = raw.privileges.iter().map(|allowed| allowed.0.clone()).collect();
     let raw::Component { r#static, optional, .. } = *raw;
-    Component { kind: kind.clone(), providers, files, r#static, optional, units }
+    Component { kind: kind.clone(), providers, files, r#static, optional, units, privileges }
 }
 
 fn lay_files(recipe: &mut Recipe, folder: &Folder) -> Result<()> {

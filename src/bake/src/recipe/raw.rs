@@ -3,6 +3,7 @@
 use super::Access;
 use crate::effects::Effects;
 use crate::name::{ImagePath, Kind, Name, Provider, Role};
+use crate::privilege::Grant;
 use crate::refusal::{Class, Refusal, Result, Stage, hides};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -77,6 +78,8 @@ pub(super) struct Component {
     pub(super) providers: Vec<Provider>,
     #[serde(default)]
     pub(super) files: Vec<Install>,
+    #[serde(default)]
+    pub(super) privileges: Vec<Allowed>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -163,6 +166,10 @@ pub(super) struct Account(pub(super) String);
 #[derive(Debug, Clone)]
 pub(super) struct Unit(pub(super) String);
 
+/// A privilege that a package may bring.
+#[derive(Debug, Clone)]
+pub(super) struct Allowed(pub(super) Grant);
+
 /// A line of `authorized_keys`.
 #[derive(Debug, Clone)]
 pub(super) struct PublicKey(pub(super) String);
@@ -233,6 +240,12 @@ impl<'de> Deserialize<'de> for ModeAndOwner {
             owner: account(owner).map_err(D::Error::custom)?,
             group: account(group).map_err(D::Error::custom)?,
         }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Allowed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -11,13 +11,14 @@
 mod database;
 mod sysusers;
 
-use super::claim::Claim;
+use super::claim::{Claim, loses};
 use super::{Made, bytes_of, image_path, refuse};
 use crate::name::ImagePath;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedFile};
+use crate::privilege::{Grant, Privilege, Sort};
 use crate::recipe::Body;
 use crate::refusal::{Class, Result};
-use crate::tree::{Content, Node, Stored, merged};
+use crate::tree::{Content, Node, Origin, Stored, merged};
 pub(super) use database::Accounts;
 use database::{Group, Password, User};
 use std::collections::BTreeMap;
@@ -46,28 +47,57 @@ pub(super) fn read(
         })?;
         accounts.master(file, &text(path, content, read)?)?;
     }
-    let mut members = Vec::new();
-    for (path, content) in files(plan, claims) {
+    let (mut members, mut own) = (Vec::new(), BTreeMap::new());
+    for (path, (content, origin)) in files(plan, claims) {
         let path = path.as_str();
         let lines = sysusers::parse(&text(path, &content, read)?);
         for line in lines.map_err(|error| refuse(Class::Archive, path, error))? {
             match line {
                 Line::User(user) if !plan.users.contains_key(&user.name) => {
+                    let (name, group) = (user.name.clone(), user.group.clone());
+                    let known = accounts.find_gid(&name).is_some();
+                    let is_new = !accounts.has_user(&name);
                     add_user(&mut accounts, plan, claims, path, user)?;
+                    if !known {
+                        own.insert(name.clone(), origin.clone());
+                    }
+                    if let (Some(group), true) = (group, is_new) {
+                        let group =
+                            group.parse().ok().and_then(|gid| accounts.group_of(gid)).unwrap_or(group);
+                        members.push((name, group, path.to_owned(), origin.clone(), false));
+                    } else if is_new && known {
+                        members.push((name.clone(), name, path.to_owned(), origin.clone(), false));
+                    }
                 }
                 Line::Group { name, id } if !is_of_recipe(plan, &name) => {
+                    if accounts.find_gid(&name).is_none() {
+                        own.insert(name.clone(), origin.clone());
+                    }
                     add_group(&mut accounts, plan, claims, path, &name, &id)?;
                 }
-                Line::Member { user, group } => members.push((user, group, path.to_owned())),
+                Line::Member { user, group } => {
+                    members.push((user, group, path.to_owned(), origin.clone(), true));
+                }
                 Line::User(_) | Line::Group { .. } => {}
             }
         }
     }
     recipe(&mut accounts, plan)?;
-    for (user, group, path) in members {
-        accounts.join(&user, &group, &path)?;
+    for (user, group, path, owner, joins) in members {
+        if joins {
+            accounts.join(&user, &group, &path)?;
+        }
+        // whoever brings a group says who is in it
+        if own.get(&group) != Some(&owner) {
+            accounts.grants.push(member(owner, &user, &group));
+        }
     }
     Ok(accounts)
+}
+
+/// The privilege of `user` to be in `group`.
+fn member(owner: Origin, user: &str, group: &str) -> Privilege {
+    Privilege { owner, grant: Grant { sort: Sort::Member, what: format!("{user} {group}") } }
 }
 
 impl Accounts {
@@ -92,16 +122,22 @@ impl Accounts {
 }
 
 /// The sysusers.d files of all owners by file name, without those that a stronger directory replaces or masks.
-fn files(plan: &Plan, claims: &[Claim]) -> Vec<(ImagePath, Content)> {
-    let of_packages = claims.iter().map(|claim| match &claim.entry.node {
-        Node::File(content) => (merged(&claim.path), Some(content.clone())),
-        _ => (merged(&claim.path), None),
+fn files(plan: &Plan, claims: &[Claim]) -> Vec<(ImagePath, (Content, Origin))> {
+    let of_packages = claims.iter().filter(|claim| !loses(plan, &claim.path, &claim.origin)).map(|claim| {
+        let content = match &claim.entry.node {
+            Node::File(content) => Some((content.clone(), claim.origin.clone())),
+            _ => None,
+        };
+        (merged(&claim.path), content)
     });
+    let origin = |file: &PlannedFile| Origin::Recipe { kind: file.kind.clone(), file: file.source.clone() };
     let of_recipes = plan.files.iter().map(|file| match &file.body {
-        Body::Bytes(bytes) => (file.path.clone(), Some(Content::Inline(bytes.clone()))),
+        Body::Bytes(bytes) => (file.path.clone(), Some((Content::Inline(bytes.clone()), origin(file)))),
         Body::Link(_) => (file.path.clone(), None),
     });
-    let mut files: BTreeMap<String, (usize, ImagePath, Option<Content>)> = BTreeMap::new();
+    let of_recipes = of_recipes
+        .filter(|(path, content)| content.as_ref().is_none_or(|(_, origin)| !loses(plan, path, origin)));
+    let mut files: BTreeMap<String, (usize, ImagePath, Option<(Content, Origin)>)> = BTreeMap::new();
     for (path, content) in of_packages.chain(of_recipes) {
         let parent = path.parent();
         let directory = parent.as_ref().map_or("", ImagePath::as_str);
@@ -219,6 +255,11 @@ fn recipe(accounts: &mut Accounts, plan: &Plan) -> Result<()> {
     for (name, user) in &plan.users {
         for group in &user.groups {
             accounts.join(name, group, &format!("{}/recipe.toml", user.kind))?;
+            if !is_of_recipe(plan, group) {
+                let file = "recipe.toml".to_owned();
+                let owner = Origin::Recipe { kind: user.kind.clone(), file };
+                accounts.grants.push(member(owner, name, group));
+            }
         }
     }
     for (name, group) in &plan.groups {

@@ -6,7 +6,7 @@
 //! 2. Where two claim a path, and not both a directory, the recipe's `winners` decide.
 //! 3. Between packages a diversion decides (the one that diverts has the path, the other's file is at `….distrib`, as
 //!    dpkg-divert(1) has it by default), then `Replaces` (deb-control(5)), as dpkg does in `tarobject`: the loser's
-//!    list no longer names the path.
+//!    list no longer names the path. `Replaces` of a component does not count: Debian has not looked at it.
 //! 4. Everything else is an error that names both.
 
 use super::control::Deb;
@@ -37,6 +37,15 @@ pub(super) struct Settled {
     pub(super) lost: BTreeMap<String, BTreeSet<ImagePath>>,
     /// Diversions that decided something: from, to, and the name of the package that diverts.
     pub(super) diversions: Vec<(ImagePath, ImagePath, String)>,
+    /// Paths of packages that others have.
+    pub(super) replaced: Vec<Replaced>,
+}
+
+/// A path of a package that a component or a recipe has.
+pub(super) struct Replaced {
+    pub(super) path: ImagePath,
+    pub(super) winner: Origin,
+    pub(super) loser: Origin,
 }
 
 impl Claim {
@@ -49,8 +58,12 @@ impl Claim {
 /// Settles `claims`, which come in the order of the layers: packages by name, components by name, the recipe.
 pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Result<Settled> {
     let made = Origin::Made { step: "directories".to_owned() };
-    let mut settled =
-        Settled { tree: Tree::new(made.clone(), plan.epoch), lost: BTreeMap::new(), diversions: Vec::new() };
+    let mut settled = Settled {
+        tree: Tree::new(made.clone(), plan.epoch),
+        lost: BTreeMap::new(),
+        diversions: Vec::new(),
+        replaced: Vec::new(),
+    };
     let mut paths: BTreeMap<ImagePath, Vec<Claim>> = BTreeMap::new();
     for claim in claims {
         let path = place(&claim.path, &claim.entry).map_err(|error| refused(error, &claim.origin))?;
@@ -65,6 +78,11 @@ pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Resul
         }
         let verdict = judge.decide(&path, claims)?;
         for loser in verdict.losers {
+            let is_package = |origin: &Origin| matches!(origin, Origin::Package { .. });
+            if is_package(&loser.origin) && !is_package(&verdict.winner.origin) {
+                let (winner, loser) = (verdict.winner.origin.clone(), loser.origin.clone());
+                settled.replaced.push(Replaced { path: path.clone(), winner, loser });
+            }
             if judge.deb(&verdict.winner.origin).is_some()
                 && let Some(deb) = judge.deb(&loser.origin)
             {
@@ -177,9 +195,9 @@ impl<'a> Judge<'a> {
                     b.name.clone_into(&mut verdict.diverter);
                     let to = diverted(&winner.path)?;
                     verdict.diverted.push((std::mem::replace(&mut verdict.winner, next), to));
-                } else if b.may_replace(a) {
+                } else if replaces(b, a) {
                     verdict.losers.push(std::mem::replace(&mut verdict.winner, next));
-                } else if a.may_replace(b) || named.is_some() {
+                } else if replaces(a, b) || named.is_some() {
                     // where neither is the named winner, that one may come yet
                     verdict.losers.push(next);
                 } else {
@@ -204,13 +222,23 @@ impl<'a> Judge<'a> {
         party(&verdict.winner.origin) == named
             || verdict.losers.iter().all(|loser| {
                 let pair = self.deb(&verdict.winner.origin).zip(self.deb(&loser.origin));
-                pair.is_some_and(|(winner, loser)| winner.may_replace(loser))
+                pair.is_some_and(|(winner, loser)| replaces(winner, loser))
             })
     }
 
     fn diverts(&self, deb: &Deb<'_>, path: &ImagePath) -> bool {
         self.diverts.get(deb.name).is_some_and(|paths| paths.contains(path.as_str()))
     }
+}
+
+/// Whether `deb` has the paths of `other` by its own word: a package of the lock, which Debian vouches for.
+fn replaces(deb: &Deb<'_>, other: &Deb<'_>) -> bool {
+    matches!(deb.origin, Origin::Package { .. }) && deb.may_replace(other)
+}
+
+/// Whether the recipe has said that another than `origin` wins at `path`.
+pub(super) fn loses(plan: &Plan, path: &ImagePath, origin: &Origin) -> bool {
+    plan.winners.get(path).is_some_and(|winner| *winner != party(origin))
 }
 
 fn diverted(path: &ImagePath) -> Result<ImagePath> {

@@ -181,6 +181,7 @@ impl Case {
             r#static: false,
             optional: false,
             units: Vec::new(),
+            privileges: BTreeSet::new(),
         };
         self.plan.components.push(PlannedComponent { name: name.parse().unwrap(), pin, install });
         self.components.insert(name.parse().unwrap(), unpacked);
@@ -214,9 +215,13 @@ impl Case {
     }
 
     pub(super) fn stage(&self) -> Result<Tree> {
-        let read = |_: &Stored| unreachable!("all contents are inline");
+        self.stage_reading(&|_| unreachable!("all contents are inline"))
+    }
+
+    /// With contents that are in a store.
+    pub(super) fn stage_reading(&self, read: &dyn Fn(&Stored) -> Result<Vec<u8>>) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());
-        stage(&self.plan, &Inputs { packages, components, read: &read, memory: &() })
+        stage(&self.plan, &Inputs { packages, components, read, memory: &() })
     }
 
     pub(super) fn refusal(&self) -> Refusal {

@@ -1,6 +1,7 @@
 //! The database itself: passwd(5), group(5), shadow(5), gshadow(5).
 
 use super::super::refuse;
+use crate::privilege::Privilege;
 use crate::refusal::{Class, Result, hides};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,8 @@ pub(in super::super) struct Accounts {
     groups: Vec<Group>,
     uids: BTreeMap<String, u32>,
     gids: BTreeMap<String, u32>,
+    /// Who is in groups of somebody else.
+    pub(in super::super) grants: Vec<Privilege>,
 }
 
 /// A user.
@@ -64,6 +67,11 @@ impl Accounts {
 
     pub(in super::super) fn find_gid(&self, name: &str) -> Option<u32> {
         self.gids.get(name).copied()
+    }
+
+    /// The name of the group with this id.
+    pub(super) fn group_of(&self, gid: u32) -> Option<String> {
+        self.groups.iter().find(|group| group.gid == gid).map(|group| group.name.clone())
     }
 
     pub(in super::super) fn has_user(&self, name: &str) -> bool {

@@ -1,0 +1,106 @@
+//! What an image grants, and whether who brings it may: see [`crate::privilege`].
+//!
+//! ```text
+//! tree: modes, attributes, devices, places, lines of tmpfiles.d ─┐
+//! sysusers.d: accounts with number 0, members of others' groups  ├─► privileges ─ of a .deb among the components: allowed?
+//! winners: files in the place of a package's ────────────────────┘
+//! ```
+//! Invariant: a .deb that only a manifest vouches for brings nothing of this into an image unless its recipe names it. Files
+//! of other components, and all that recipes bring, are where a recipe says: they are listed, and need no further word.
+//!
+//! Deliberately absent: what a program does when somebody starts it. A component whose unit a recipe enables as root has all
+//! that root has.
+
+mod places;
+mod tmpfiles;
+
+use super::claim::Replaced;
+use super::{bytes_of, refuse};
+use crate::manifest::Form;
+use crate::name::ImagePath;
+use crate::plan::Plan;
+use crate::privilege::{Grant, Privilege, Sort};
+use crate::refusal::{Class, Result};
+use crate::tree::{Entry, Node, Origin, Stored, Tree};
+use std::collections::BTreeSet;
+
+/// All that is granted, sorted by owner. `members` are those that sysusers.d files and recipes ask for, `replaced` what
+/// others have in the place of packages.
+pub(super) fn of(
+    tree: &Tree,
+    accounts: Vec<Privilege>,
+    replaced: Vec<Replaced>,
+    read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
+) -> Result<Vec<Privilege>> {
+    let mut all: BTreeSet<Privilege> = accounts.into_iter().collect();
+    for Replaced { path, winner, loser } in replaced {
+        let what = format!("{path} of {loser}");
+        all.insert(Privilege { owner: winner, grant: Grant { sort: Sort::Replaces, what } });
+    }
+    for (path, entry) in tree.iter() {
+        let Some(owner) = entry.origins.first() else { continue };
+        let mut add = |sort: Sort, what: &str| {
+            let grant = Grant { sort, what: what.to_owned() };
+            all.insert(Privilege { owner: owner.clone(), grant });
+        };
+        for sort in of_inode(entry) {
+            add(sort, path.as_str());
+        }
+        if let Some((sort, what)) = places::of(tree, path, entry) {
+            add(sort, what);
+        }
+        if let (true, Node::File(content)) = (tmpfiles::is_one(path), &entry.node) {
+            let bytes = bytes_of(content, read)?;
+            for line in tmpfiles::sensitive(tree, owner, &String::from_utf8_lossy(&bytes)) {
+                add(Sort::Tmpfiles, &line);
+            }
+        }
+    }
+    Ok(all.into_iter().collect())
+}
+
+/// Refuses what a .deb among the components grants and its recipe does not allow.
+pub(super) fn check(plan: &Plan, privileges: &[Privilege]) -> Result<()> {
+    for component in plan.components.iter().filter(|component| component.pin.form == Form::Deb) {
+        let name = &component.name;
+        let is_its = |owner: &Origin| matches!(owner, Origin::Component { name: known } if known == name);
+        let refused: Vec<String> = privileges
+            .iter()
+            .filter(|one| is_its(&one.owner) && one.grant.sort != Sort::Replaces)
+            .filter(|one| !component.install.privileges.contains(&one.grant))
+            .map(|one| one.grant.to_string())
+            .collect();
+        if !refused.is_empty() {
+            let cause = format!("its package grants what the recipe does not allow: {}", refused.join("; "));
+            let lines: Vec<String> = refused.iter().map(|line| format!("{line:?}")).collect();
+            return Err(refuse(Class::Archive, name.as_str(), cause).hint(format!(
+                "look at what each is for; the recipe allows it in [components.{name}]: privileges = [{}]",
+                lines.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What mode, type and attributes of an entry grant.
+fn of_inode(entry: &Entry) -> Vec<Sort> {
+    let mut sorts = Vec::new();
+    if matches!(entry.node, Node::File(_) | Node::Hardlink(_)) {
+        sorts.extend((entry.meta.mode & 0o4000 != 0).then_some(Sort::SetUid));
+        sorts.extend((entry.meta.mode & 0o2000 != 0).then_some(Sort::SetGid));
+    }
+    sorts.extend((!entry.meta.xattrs.is_empty()).then_some(Sort::Capabilities));
+    sorts.extend(matches!(entry.node, Node::Character { .. } | Node::Block { .. }).then_some(Sort::Device));
+    sorts
+}
+
+/// Whether a path is at one of `places`: those that end in `/` are all that is below.
+fn is_at(path: &ImagePath, places: &[&str]) -> bool {
+    places.iter().any(|place| match place.strip_suffix('/') {
+        Some(_) => path.as_str().starts_with(place),
+        None => path.as_str() == *place,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+use super::super::tests::{Case, path};
+use super::*;
+use crate::digest::Digest;
+use crate::manifest::Form;
+use crate::store::Store;
+use crate::unpack::{self, Unpacked};
+use std::io::Write as _;
+
+/// What a package brings: a path (a directory ends in `/`), its mode, its text, or for a link its target.
+type Data<'a> = (&'a str, u32, &'a str);
+
+/// A real .deb of `tool` 1.0.
+fn deb(control: &str, data: &[Data<'_>]) -> Vec<u8> {
+    let fields = format!("Package: tool\nVersion: 1.0\nArchitecture: amd64\n{control}Description: a tool\n");
+    let mut out = b"!<arch>\n".to_vec();
+    let control = gz(&tar(&[("/control", 0o644, fields.as_str())]));
+    for (name, bytes) in
+        [("debian-binary", b"2.0\n".to_vec()), ("control.tar.gz", control), ("data.tar.gz", gz(&tar(data)))]
+    {
+        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, "100644", bytes.len()).unwrap();
+        out.extend_from_slice(&bytes);
+        out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
+    }
+    out
+}
+
+fn tar(data: &[Data<'_>]) -> Vec<u8> {
+    let mut builder = ::tar::Builder::new(Vec::new());
+    let mut known = BTreeSet::new();
+    for (at, mode, text) in data {
+        for (index, _) in at.match_indices('/').filter(|(index, _)| index + 1 < at.len()) {
+            if known.insert(at[..=index].to_owned()) {
+                append(&mut builder, &at[..=index], 0o755, "");
+            }
+        }
+        append(&mut builder, at, *mode, text);
+    }
+    builder.into_inner().unwrap()
+}
+
+fn append(builder: &mut ::tar::Builder<Vec<u8>>, at: &str, mode: u32, text: &str) {
+    let mut header = ::tar::Header::new_gnu();
+    let name = format!(".{at}");
+    header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_mode(mode);
+    (header.set_uid(0), header.set_gid(0), header.set_mtime(9));
+    let target = text.strip_prefix("-> ");
+    let body = if target.is_some() { "" } else { text };
+    header.set_size(body.len() as u64);
+    header.set_entry_type(match target {
+        Some(_) => ::tar::EntryType::Symlink,
+        None if at.ends_with('/') => ::tar::EntryType::Directory,
+        None => ::tar::EntryType::Regular,
+    });
+    if let Some(target) = target {
+        header.set_link_name(target).unwrap();
+    }
+    header.set_cksum();
+    builder.append(&header, body.as_bytes()).unwrap();
+}
+
+fn gz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A case with the component `tool`, a .deb that is unpacked as a bake does; and the store that has it.
+fn with(control: &str, data: &[Data<'_>]) -> (Case, Store, tempfile::TempDir) {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(&place.path().join("store")).unwrap();
+    let mut incoming = store.incoming().unwrap();
+    incoming.write_all(&deb(control, data)).unwrap();
+    let digest: Digest = incoming.commit().unwrap().0.into();
+    let package = unpack::package(&store, &"tool".parse().unwrap(), &digest).unwrap();
+    let mut case = Case::new();
+    case.package(
+        "base-files",
+        "",
+        &["/usr/lib/systemd/system/ssh.service=u", "/usr/lib/sysusers.d/b.conf=g ours 77\nu ours 77:77\n"],
+    );
+    case.component("tool", Unpacked::Package(package), &[]);
+    case.plan.components[0].pin.form = Form::Deb;
+    (case, store, place)
+}
+
+fn stage(case: &Case, store: &Store) -> Result<Tree> {
+    case.stage_reading(&|stored| {
+        use std::os::unix::fs::FileExt as _;
+        let mut bytes = vec![0; usize::try_from(stored.len).unwrap()];
+        store.open_blob(&stored.blob.into())?.read_exact_at(&mut bytes, stored.offset).unwrap();
+        Ok(bytes)
+    })
+}
+
+/// What the component of a tree grants.
+fn granted(tree: &Tree) -> Vec<String> {
+    let is_tool = |one: &&Privilege| matches!(one.owner, Origin::Component { .. });
+    tree.privileges().iter().filter(is_tool).map(|one| one.grant.to_string()).collect()
+}
+
+#[test]
+fn what_a_package_of_a_manifest_grants_is_refused_until_its_recipe_allows_just_that() {
+    let sysusers = "/usr/lib/sysusers.d/tool.conf";
+    let tmpfiles = "/usr/lib/tmpfiles.d/tool.conf";
+    let cases: [(Data<'_>, &[&str]); 36] = [
+        (("/usr/bin/tool", 0o4755, "elf"), &["set-uid /usr/bin/tool"]),
+        (("/usr/bin/tool", 0o2755, "elf"), &["set-gid /usr/bin/tool"]),
+        (("/usr/bin/tool", 0o6755, "elf"), &["set-uid /usr/bin/tool", "set-gid /usr/bin/tool"]),
+        (("/etc/sudoers.d/tool", 0o440, "tool ALL=(ALL) NOPASSWD: ALL"), &["sudo /etc/sudoers.d/tool"]),
+        (
+            (sysusers, 0o644, "u tool 500\nm tool shadow\nm tool tty\n"),
+            &["member tool shadow", "member tool tty"],
+        ),
+        ((sysusers, 0o644, "u tool 500\nm tool root\n"), &["member tool root"]),
+        ((sysusers, 0o644, "u tool 500:shadow\n"), &["member tool shadow"]),
+        ((sysusers, 0o644, "u tool 500:0\n"), &["member tool root"]),
+        ((sysusers, 0o644, "m ours shadow\n"), &["member ours shadow"]),
+        // a group of another's package, and a user that takes the group of its name
+        ((sysusers, 0o644, "u tool 500\nm tool ours\n"), &["member tool ours"]),
+        ((sysusers, 0o644, "u tty 500\n"), &["member tty tty"]),
+        (("/usr/share/pam-configs/tool", 0o644, "Name: x\n"), &["pam /usr/share/pam-configs/tool"]),
+        (("/etc/pam.d/tool", 0o644, "auth sufficient pam_permit.so"), &["pam /etc/pam.d/tool"]),
+        (
+            ("/usr/lib/x86_64-linux-gnu/security/pam_tool.so", 0o644, "elf"),
+            &["pam /usr/lib/x86_64-linux-gnu/security/pam_tool.so"],
+        ),
+        (
+            ("/usr/local/share/ca-certificates/tool.crt", 0o644, "PEM"),
+            &["certificate /usr/local/share/ca-certificates/tool.crt"],
+        ),
+        (("/etc/ssl/certs/0a1b2c3d.0", 0o777, "-> /opt/tool/ca"), &["certificate /etc/ssl/certs/0a1b2c3d.0"]),
+        (("/root/.ssh/authorized_keys", 0o600, "ssh-ed25519 AAAA"), &["ssh /root/.ssh/authorized_keys"]),
+        (("/root/.bashrc", 0o644, "x"), &["login /root/.bashrc"]),
+        (("/home/ada/.ssh/authorized_keys2", 0o600, "x"), &["ssh /home/ada/.ssh/authorized_keys2"]),
+        (
+            ("/etc/ssh/sshd_config.d/a.conf", 0o600, "PermitRootLogin yes"),
+            &["ssh /etc/ssh/sshd_config.d/a.conf"],
+        ),
+        ((tmpfiles, 0o644, "f /run/tool/sh 4755 root root\n"), &["tmpfiles f /run/tool/sh 4755 root root"]),
+        (
+            (tmpfiles, 0o644, "# x\nd /run/tool 0755\nf  /etc/sudoers.d/x  0440 root root - x ALL=ALL\n"),
+            &["tmpfiles f /etc/sudoers.d/x 0440 root root - x ALL=ALL"],
+        ),
+        (
+            (tmpfiles, 0o644, "z /var/lib/*/x 0777\nw /proc/sys/kernel/core_pattern - - - - |/x\n"),
+            &["tmpfiles w /proc/sys/kernel/core_pattern - - - - |/x", "tmpfiles z /var/lib/*/x 0777"],
+        ),
+        (
+            (tmpfiles, 0o644, "L+ /run/systemd/system/x.service - - - - /opt/x\n"),
+            &["tmpfiles L+ /run/systemd/system/x.service - - - - /opt/x"],
+        ),
+        (
+            ("/usr/share/polkit-1/rules.d/tool.rules", 0o644, "js"),
+            &["polkit /usr/share/polkit-1/rules.d/tool.rules"],
+        ),
+        (("/etc/cron.d/tool", 0o644, "* * * * * root x"), &["cron /etc/cron.d/tool"]),
+        (("/etc/cron.daily/tool", 0o755, "#!"), &["cron /etc/cron.daily/tool"]),
+        (
+            ("/usr/lib/systemd/system/multi-user.target.wants/x.service", 0o777, "-> ../x.service"),
+            &["unit /usr/lib/systemd/system/multi-user.target.wants/x.service"],
+        ),
+        (
+            ("/usr/lib/systemd/system/ssh.service.d/x.conf", 0o644, "[Service]"),
+            &["unit /usr/lib/systemd/system/ssh.service.d/x.conf"],
+        ),
+        (("/etc/systemd/system/ssh.service", 0o644, "[Service]"), &["unit /etc/systemd/system/ssh.service"]),
+        (("/usr/lib/udev/rules.d/99-x.rules", 0o644, "RUN"), &["udev /usr/lib/udev/rules.d/99-x.rules"]),
+        (("/etc/modprobe.d/x.conf", 0o644, "install x /x"), &["kernel /etc/modprobe.d/x.conf"]),
+        (("/etc/ld.so.preload", 0o644, "/x.so"), &["loader /etc/ld.so.preload"]),
+        (("/etc/apt/trusted.gpg.d/x.gpg", 0o644, "key"), &["packages /etc/apt/trusted.gpg.d/x.gpg"]),
+        (("/etc/kubernetes/manifests/x.yaml", 0o644, "pod"), &["hook /etc/kubernetes/manifests/x.yaml"]),
+        (("/etc/rc2.d/S01x", 0o777, "-> ../init.d/x"), &["hook /etc/rc2.d/S01x"]),
+    ];
+    for (data, grants) in cases {
+        let (mut case, store, _place) = with("", &[data]);
+        let refusal = stage(&case, &store).expect_err(grants[0]);
+        assert_eq!(
+            refusal.to_string(),
+            format!("tool: stage: its package grants what the recipe does not allow: {}", grants.join("; "))
+        );
+        assert_eq!(refusal.class, Class::Archive);
+        let lines: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
+        let hint = refusal.hint.unwrap();
+        assert!(hint.ends_with(&format!("[components.tool]: privileges = [{}]", lines.join(", "))), "{hint}");
+        // another one of the same sort is not meant
+        let allowed = |grant: &str| grant.parse::<Grant>().unwrap();
+        case.plan.components[0].install.privileges = [allowed(&format!("{}x", grants[0]))].into();
+        assert!(stage(&case, &store).is_err(), "{grants:?}");
+        case.plan.components[0].install.privileges = grants.iter().map(|grant| allowed(grant)).collect();
+        assert_eq!(granted(&stage(&case, &store).unwrap()), grants);
+    }
+}
+
+#[test]
+fn what_a_service_usually_brings_grants_nothing() {
+    let usual: [Data<'_>; 6] = [
+        ("/usr/bin/tool", 0o755, "elf"),
+        ("/usr/lib/systemd/system/tool.service", 0o644, "[Service]"),
+        ("/usr/lib/sysusers.d/tool.conf", 0o644, "g files 501\nu tool 500\nm tool files\n"),
+        ("/usr/lib/tmpfiles.d/tool.conf", 0o644, "d /run/tool 2755 tool tool\nd /var/lib/tool 0750\n"),
+        ("/etc/tool/tool.conf", 0o644, "x"),
+        ("/var/lib/tool/", 0o2755, ""),
+    ];
+    let (mut case, store, _place) = with("", &usual);
+    // the recipe's own unit is stronger than the package's
+    case.file("/etc/systemd/system/tool.service", "[Service]");
+    assert_eq!(granted(&stage(&case, &store).unwrap()), [""; 0]);
+}
+
+#[test]
+fn a_component_replaces_a_package_only_by_the_word_of_the_recipe() {
+    for control in ["", "Replaces: base-files\n", "Replaces: base-files (<< 9)\nBreaks: base-files\n"] {
+        let data = [("/usr/lib/systemd/system/ssh.service", 0o644, "[Service]")];
+        let (mut case, store, _place) = with(control, &data);
+        let refusal = stage(&case, &store).expect_err(control);
+        assert_eq!(
+            refusal.to_string(),
+            "tool: stage: `/usr/lib/systemd/system/ssh.service` comes from package `base-files` and from component `tool`"
+        );
+        case.plan.winners.insert(path(data[0].0), "component:tool".to_owned());
+        let tree = stage(&case, &store).unwrap();
+        assert_eq!(granted(&tree), [format!("replaces {} of package `base-files`", data[0].0)]);
+    }
+}
+
+#[test]
+fn a_sysusers_file_that_lost_its_path_makes_nobody_a_member() {
+    let data = [("/usr/lib/sysusers.d/b.conf", 0o644, "u tool 500\nm tool shadow\n")];
+    let (mut case, store, _place) = with("", &data);
+    case.plan.winners.insert(path(data[0].0), "package:base-files".to_owned());
+    let tree = stage(&case, &store).unwrap();
+    assert_eq!(granted(&tree), [""; 0]);
+    assert!(!super::super::tests::shown(&tree, "/etc/group").contains("tool"));
+}
+
+#[test]
+fn what_packages_and_recipes_grant_is_listed_with_its_owner() {
+    let (mut case, store, _place) = with("", &[]);
+    case.package("sudo", "", &["/etc/sudoers.d/README=x"]).file("/etc/cron.d/mine", "x");
+    let user = crate::recipe::User {
+        kind: case.plan.kind.clone(),
+        uid: 900,
+        gecos: String::new(),
+        home: path("/nonexistent"),
+        shell: path("/usr/sbin/nologin"),
+        groups: vec!["shadow".to_owned()],
+        ssh_authorized_keys: Vec::new(),
+        sudo: false,
+    };
+    case.plan.users.insert("ada".to_owned(), user);
+    let lines = |case: &Case| -> Vec<String> {
+        let tree = stage(case, &store).unwrap();
+        tree.privileges().iter().map(|one| format!("{}: {}", one.owner, one.grant)).collect()
+    };
+    let expected = [
+        "package `sudo`: sudo /etc/sudoers.d/README",
+        "recipe `base/recipe.toml`: member ada shadow",
+        "recipe `base/rootfs/etc/cron.d/mine`: cron /etc/cron.d/mine",
+    ];
+    assert_eq!(lines(&case), expected);
+}

@@ -1,0 +1,109 @@
+//! What an image grants, as lines for people.
+
+use bake::privilege::{Privilege, Sort};
+use bake::refusal::shown;
+use bake::tree::Origin;
+use std::collections::BTreeMap;
+
+/// More than so many of one sort by one owner are counted.
+const MOST: usize = 6;
+
+/// A line for each owner and sort; many of one sort are counted, unless `all` are asked for.
+pub(crate) fn lines(privileges: &[Privilege], all: bool) -> Vec<String> {
+    let mut groups: BTreeMap<(String, Sort), Vec<&str>> = BTreeMap::new();
+    for Privilege { owner, grant } in privileges {
+        groups.entry((party(owner), grant.sort)).or_default().push(&grant.what);
+    }
+    let mut lines = Vec::new();
+    for ((owner, sort), what) in groups {
+        let text = match what.as_slice() {
+            [first, rest @ ..] if !all && rest.len() >= MOST => {
+                format!("{} such as {first}", what.len())
+            }
+            // what lines say has blanks of its own
+            _ if all || [Sort::Tmpfiles, Sort::Member, Sort::Replaces].contains(&sort) => {
+                lines.extend(what.iter().map(|one| line(&owner, sort, one)));
+                continue;
+            }
+            _ => what.join(" "),
+        };
+        lines.push(line(&owner, sort, &text));
+    }
+    lines
+}
+
+fn line(owner: &str, sort: Sort, what: &str) -> String {
+    format!("{owner:<32} {sort:<12} {}", shown(what))
+}
+
+/// What a bake says: what components grant, and how much recipes and Debian's packages do.
+pub(crate) fn summary(privileges: &[Privilege]) -> Vec<String> {
+    let is_component = |one: &&Privilege| matches!(one.owner, Origin::Component { .. });
+    let of_components = privileges.iter().filter(is_component);
+    let mut lines: Vec<String> = of_components
+        .map(|Privilege { owner, grant }| format!("{owner} grants {}", shown(&grant.to_string())))
+        .collect();
+    let is_package = |one: &Privilege| matches!(one.owner, Origin::Package { .. });
+    for (who, of_packages) in [("Debian's packages", true), ("recipes", false)] {
+        let mut counts: BTreeMap<Sort, usize> = BTreeMap::new();
+        for one in privileges.iter().filter(|one| !is_component(one) && is_package(one) == of_packages) {
+            *counts.entry(one.grant.sort).or_default() += 1;
+        }
+        if !counts.is_empty() {
+            let counts: Vec<String> = counts.iter().map(|(sort, count)| format!("{count} {sort}")).collect();
+            lines.push(format!("{who} grant {}; `plan` and the record list them", counts.join(", ")));
+        }
+    }
+    lines
+}
+
+/// An owner, all files of a recipe as one.
+fn party(owner: &Origin) -> String {
+    match owner {
+        Origin::Recipe { kind, .. } => format!("recipe `{kind}`"),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn privilege(owner: &Origin, text: &str) -> Privilege {
+        Privilege { owner: owner.clone(), grant: text.parse().unwrap() }
+    }
+
+    #[test]
+    fn what_many_grant_is_counted_and_what_components_grant_is_not() {
+        let package = Origin::Package { name: "sudo".parse().unwrap() };
+        let component = Origin::Component { name: "tool".parse().unwrap() };
+        let recipe = |file: &str| Origin::Recipe { kind: "base".parse().unwrap(), file: file.to_owned() };
+        let mut all: Vec<Privilege> =
+            (0..8).map(|n| privilege(&package, &format!("certificate /c/{n}"))).collect();
+        all.push(privilege(&package, "set-uid /usr/bin/sudo"));
+        all.push(privilege(&component, "set-uid /usr/bin/tool"));
+        all.push(privilege(&recipe("rootfs/a"), "cron /etc/cron.d/a"));
+        all.push(privilege(&recipe("rootfs/b"), "cron /etc/cron.d/b"));
+        let joined = |lines: Vec<String>| {
+            lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            joined(lines(&all, false)),
+            [
+                "component `tool` set-uid /usr/bin/tool",
+                "package `sudo` set-uid /usr/bin/sudo",
+                "package `sudo` certificate 8 such as /c/0",
+                "recipe `base` cron /etc/cron.d/a /etc/cron.d/b",
+            ]
+        );
+        assert_eq!(lines(&all, true).len(), all.len());
+        assert_eq!(
+            summary(&all),
+            [
+                "component `tool` grants set-uid /usr/bin/tool",
+                "Debian's packages grant 1 set-uid, 8 certificate; `plan` and the record list them",
+                "recipes grant 2 cron; `plan` and the record list them",
+            ]
+        );
+    }
+}
