@@ -55,8 +55,23 @@ pub fn certificates(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::decode;
+
+    /// What [`decode`] reads, for tests that write PEM.
+    pub(crate) fn encoded(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut out = String::new();
+        for chunk in bytes.chunks(3) {
+            let word =
+                (0..3).fold(0usize, |word, at| word << 8 | chunk.get(at).map_or(0, |b| usize::from(*b)));
+            for at in 0..4 {
+                let digit = char::from(DIGITS[word >> (18 - 6 * at) & 63]);
+                out.push(if at <= chunk.len() { digit } else { '=' });
+            }
+        }
+        out
+    }
 
     #[test]
     fn what_is_decoded_is_what_was_encoded() {
@@ -64,6 +79,7 @@ mod tests {
             [("", &b""[..]), ("Zg==", b"f"), ("Zm8=", b"fo"), ("Zm9v", b"foo"), ("Zm9v\nYmE=", b"fooba")]
         {
             assert_eq!(decode(text).as_deref(), Some(wanted), "{text}");
+            assert_eq!(encoded(wanted), text.replace('\n', ""));
         }
         for text in ["!!!!", "Zg=", "Zg", "Zg==Zg==", "=", "Z===", "Zg===", "Zm9v="] {
             assert_eq!(decode(text), None, "{text}");

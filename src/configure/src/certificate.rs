@@ -1,10 +1,10 @@
 //! Certificates and keys: whether a key is the one of a certificate.
 //!
 //! Public keys are found, not used: a certificate's (RFC 5280 4.1) and a private key's (PKCS#8 RFC 5958, PKCS#1 RFC 8017
-//! A.1.2, SEC 1 C.4) are compared as values. Deliberately absent: signatures, names and dates. Who signed it is for those
-//! to judge who are shown it, and this node's clock may be wrong.
+//! A.1.2, SEC 1 C.4) are compared as values. Who signed a certificate is for those to judge who are shown it, but for
+//! authorities that follow others: [`Signed`]. Deliberately absent: names and dates, as this node's clock may be wrong.
 
-use crate::der::{INTEGER, OBJECT, OCTET_STRING, Reader, SEQUENCE, sequence};
+use crate::der::{BOOLEAN, INTEGER, OBJECT, OCTET_STRING, Reader, SEQUENCE, sequence};
 use crate::pem::{self, Block};
 
 /// 1.2.840.113549.1.1.1
@@ -76,6 +76,84 @@ pub fn of_private_key(bytes: &[u8]) -> Result<PublicKey, Rule> {
         }
     }
     key.ok_or("wanted a private key")
+}
+
+/// The public key of the certificate that the block `der` is.
+#[must_use]
+pub fn of_block(der: &[u8]) -> Option<PublicKey> {
+    in_certificate(der)
+}
+
+/// A certificate as something that was signed.
+pub struct Signed<'a> {
+    message: &'a [u8],
+    /// Its object identifier.
+    algorithm: &'a [u8],
+    signature: &'a [u8],
+    authority: bool,
+}
+
+impl<'a> Signed<'a> {
+    /// Of a certificate in DER.
+    #[must_use]
+    pub fn of(der: &'a [u8]) -> Option<Self> {
+        let mut certificate = sequence(der)?;
+        let message = certificate.whole(SEQUENCE)?;
+        let named = certificate.whole(SEQUENCE)?;
+        let signature = certificate.bits()?;
+        let mut signed = sequence(message)?;
+        signed.optional(0xa0);
+        signed.value(INTEGER)?;
+        // what is outside of the signature says the same (RFC 5280 4.1.1.2)
+        if signed.whole(SEQUENCE)? != named || !certificate.is_empty() {
+            return None;
+        }
+        // issuer, validity, subject, key
+        for _ in 0..4 {
+            signed.value(SEQUENCE)?;
+        }
+        // unique identifiers
+        signed.optional(0x81);
+        signed.optional(0x82);
+        let authority = match signed.optional(0xa3) {
+            Some(extensions) => is_authority(sequence(extensions)?)?,
+            None => false,
+        };
+        if !signed.is_empty() {
+            return None;
+        }
+        Some(Self { message, algorithm: sequence(named)?.value(OBJECT)?, signature, authority })
+    }
+
+    /// Whether it says of itself that it may sign others.
+    #[must_use]
+    pub fn is_authority(&self) -> bool {
+        self.authority
+    }
+
+    /// Whether the one with `key` has signed it.
+    #[must_use]
+    pub fn is_by(&self, key: &PublicKey) -> bool {
+        crate::signature::is_good(self.algorithm, key, self.message, self.signature)
+    }
+}
+
+/// Whether the one extension `basicConstraints` (RFC 5280 4.2.1.9) is there and says so.
+fn is_authority(mut extensions: Reader<'_>) -> Option<bool> {
+    let mut found = None;
+    while !extensions.is_empty() {
+        let mut extension = extensions.inside(SEQUENCE)?;
+        let name = extension.value(OBJECT)?;
+        extension.optional(BOOLEAN);
+        let value = extension.value(OCTET_STRING)?;
+        if name == b"\x55\x1d\x13" {
+            let says = sequence(value)?.optional(BOOLEAN) == Some(&[0xff]);
+            if found.replace(says).is_some() {
+                return None;
+            }
+        }
+    }
+    Some(found.unwrap_or(false))
 }
 
 /// What fuzzers read as DER, without the PEM around it that they seldom get right: as each of what a block may be.

@@ -9,6 +9,8 @@ pub const INTEGER: u8 = 0x02;
 pub const BIT_STRING: u8 = 0x03;
 /// A string of bytes.
 pub const OCTET_STRING: u8 = 0x04;
+/// Yes (0xff) or no (0).
+pub const BOOLEAN: u8 = 0x01;
 /// The name of an algorithm or a curve.
 pub const OBJECT: u8 = 0x06;
 /// What others are in.
@@ -66,6 +68,13 @@ impl<'a> Reader<'a> {
     /// The next value's content as a reader.
     pub fn inside(&mut self, tag: u8) -> Option<Reader<'a>> {
         self.value(tag).map(Reader::new)
+    }
+
+    /// The next value with its tag and length, which must have the tag `tag`: what a signature is over.
+    pub fn whole(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let before = self.rest;
+        self.value(tag)?;
+        before.get(..before.len() - self.rest.len())
     }
 
     /// The next value when it has the tag `tag`; passed over only then.

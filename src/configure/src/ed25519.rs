@@ -1,6 +1,8 @@
-//! The public key of an Ed25519 private key (RFC 8032 5.1.5): its file holds the seed alone.
+//! Ed25519 (RFC 8032): the public key of a private key, whose file holds the seed alone (5.1.5), and whether a signature is
+//! good (5.1.7).
 //!
-//! Field elements are sixteen limbs of 16 bits, as in TweetNaCl, whose public domain code this follows. No branch and no index depends on the secret. Deliberately absent: signing and verifying.
+//! Field elements are sixteen limbs of 16 bits, as in TweetNaCl, whose public domain code this follows. No branch and no
+//! index depends on the secret. Deliberately absent: signing.
 
 use crate::sha512::sha512;
 
@@ -36,8 +38,34 @@ pub fn public_key(seed: &[u8; 32]) -> [u8; 32] {
     scalar.copy_from_slice(&digest[..32]);
     scalar[0] &= 0xf8;
     scalar[31] = scalar[31] & 0x7f | 0x40;
+    packed(&times([X, Y, ONE, multiply(&X, &Y)], &scalar))
+}
+
+/// Whether `signature` is of `message` by the key `public`.
+#[must_use]
+pub fn is_good(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
+    let Some((r, s)) = signature.split_at_checked(32) else { return false };
+    // one signature has one spelling
+    if s.len() != 32 || !s.iter().rev().lt(ORDER.iter().rev()) {
+        return false;
+    }
+    let Some([x, y, z, t]) = unpacked(public) else { return false };
+    let minus_key = [minus(&[0; 16], &x), y, z, minus(&[0; 16], &t)];
+    let digest = sha512(&[r, public, message]);
+    let base = times([X, Y, ONE, multiply(&X, &Y)], s);
+    packed(&add(&base, &times(minus_key, &digest))) == r
+}
+
+/// The order of the base point, the lowest byte first.
+#[rustfmt::skip]
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+/// The point so many times; the lowest byte first.
+fn times(mut base: Point, scalar: &[u8]) -> Point {
     let mut sum: Point = [[0; 16], ONE, ONE, [0; 16]];
-    let mut base: Point = [X, Y, ONE, multiply(&X, &Y)];
     // a ladder: the same steps for every bit
     for byte in scalar.iter().rev() {
         for shift in (0..8).rev() {
@@ -48,10 +76,51 @@ pub fn public_key(seed: &[u8; 32]) -> [u8; 32] {
             swap(&mut sum, &mut base, bit);
         }
     }
-    let [x, y, z, _] = sum;
-    let inverse = invert(&z);
-    let (x, mut out) = (pack(&multiply(&x, &inverse)), pack(&multiply(&y, &inverse)));
+    sum
+}
+
+/// A point in bytes: y, and in the highest bit whether x is odd.
+fn packed([x, y, z, _]: &Point) -> [u8; 32] {
+    let inverse = invert(z);
+    let (x, mut out) = (pack(&multiply(x, &inverse)), pack(&multiply(y, &inverse)));
     out[31] ^= (x[0] & 1) << 7;
+    out
+}
+
+/// The point of bytes (RFC 8032 5.1.3); none where the curve has none.
+fn unpacked(bytes: &[u8; 32]) -> Option<Point> {
+    let y: Field = std::array::from_fn(|at| {
+        let high = if at == 15 { bytes[31] & 0x7f } else { bytes[2 * at + 1] };
+        i64::from(bytes[2 * at]) | i64::from(high) << 8
+    });
+    let (square, two) = (multiply(&y, &y), plus(&ONE, &ONE));
+    // x² = (y² − 1) / (dy² + 1)
+    let below = plus(&multiply(&D2, &square), &two);
+    let wanted = multiply(&multiply(&minus(&square, &ONE), &two), &invert(&below));
+    let is_root = |x: &Field| pack(&multiply(x, x)) == pack(&wanted);
+    // to the power of 2^252 − 2 it is a root, or one but for the root of −1, which is 2 to the power of 2^253 − 5
+    let mut x = ones(&wanted, 251, 0);
+    if !is_root(&x) {
+        x = multiply(&x, &ones(&two, 252, 2));
+    }
+    if !is_root(&x) {
+        return None;
+    }
+    if pack(&x)[0] & 1 != bytes[31] >> 7 {
+        x = minus(&[0; 16], &x);
+    }
+    Some([x, y, ONE, multiply(&x, &y)])
+}
+
+/// To the power of a number of one bit more than `bits`, all of them 1 but that at `zero`.
+fn ones(field: &Field, bits: usize, zero: usize) -> Field {
+    let mut out = *field;
+    for at in (0..bits).rev() {
+        out = multiply(&out, &out);
+        if at != zero {
+            out = multiply(&out, field);
+        }
+    }
     out
 }
 
@@ -154,7 +223,38 @@ fn pack(field: &Field) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::public_key;
+    use super::{is_good, public_key};
+
+    #[test]
+    fn signatures_are_those_of_rfc_8032() {
+        let key = bytes("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+        let halves = [
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da",
+            "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        ];
+        let signature = halves.map(bytes).concat();
+        assert!(is_good(&key, &[0x72], &signature));
+        assert!(!is_good(&key, &[0x73], &signature) && !is_good(&key, &[], &signature));
+        for at in 0..signature.len() {
+            let mut other = signature.clone();
+            other[at] ^= 1;
+            assert!(!is_good(&key, &[0x72], &other), "{at}");
+        }
+        assert!(!is_good(&key, &[0x72], &signature[..63]) && !is_good(&key, &[0x72], &[]));
+        // the same number, spelt with the order added
+        let mut carry = 0;
+        let more: Vec<u8> = signature[32..]
+            .iter()
+            .zip(super::ORDER)
+            .map(|(a, b)| {
+                carry += u16::from(*a) + u16::from(b);
+                let [low, high] = carry.to_le_bytes();
+                carry = u16::from(high);
+                low
+            })
+            .collect();
+        assert!(!is_good(&key, &[0x72], &[&signature[..32], &more].concat()));
+    }
 
     fn bytes(text: &str) -> [u8; 32] {
         std::array::from_fn(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).expect("hexadecimal"))

@@ -75,6 +75,8 @@ pub fn certificates(bytes: &[u8]) {
     assert!(!(are_public && is_key), "a private key would be where all may read");
     assert!(!is_certificate || are_public, "each certificate has its public key");
     let _ = certificate::of_der(bytes);
+    let is_pem = crate::pem::read(bytes).is_ok();
+    assert!(crate::authority::certificates(bytes, bytes).is_ok() == is_pem, "what is present follows itself");
 }
 
 /// A delivered certificate, a key that was made, an installed certificate and its key, with a NUL between them: what comes
@@ -99,7 +101,7 @@ pub fn judge(bytes: &[u8]) {
         _ => false,
     };
     let mut plan = Plan::default();
-    let faults = judged(Role::Worker, &taken, &installed, &mut plan);
+    let faults = judged(Role::Worker, &taken, &installed, Some("as the policy says"), &mut plan);
     assert!(faults.iter().all(|fault| !fault.to_string().contains(char::is_control)), "a fault is one line");
     if !faults.is_empty() {
         return;

@@ -32,15 +32,18 @@ pub enum Given {
 pub enum Grant {
     /// Root on this node.
     Root,
-    /// Who the cluster's API believes.
+    /// Who the cluster's API believes to be whom.
     ClusterAdmin,
-    /// Where the cluster's API, its state or its agent are.
+    /// Whose certificates, and whose tokens of service accounts, the cluster believes; no setting, but delivered files.
+    Authorities,
+    /// Where the cluster's API, its state, its images and its logs are, where its agent's servers are, and by which account
+    /// each is used.
     Endpoints,
 }
 
 impl Grant {
     /// All.
-    pub const ALL: [Self; 3] = [Self::Root, Self::ClusterAdmin, Self::Endpoints];
+    pub const ALL: [Self; 4] = [Self::Root, Self::ClusterAdmin, Self::Authorities, Self::Endpoints];
 
     /// Its name in `policy.toml`.
     #[must_use]
@@ -48,6 +51,7 @@ impl Grant {
         match self {
             Self::Root => "root",
             Self::ClusterAdmin => "cluster-admin",
+            Self::Authorities => "authorities",
             Self::Endpoints => "endpoints",
         }
     }

@@ -19,6 +19,7 @@
 
 pub mod accounts;
 pub mod apply;
+pub mod authority;
 pub mod base64;
 pub mod bootstrap;
 pub mod certificate;
@@ -51,5 +52,7 @@ pub mod rules;
 pub mod schema;
 pub mod services;
 pub mod settings;
+pub mod sha2;
 pub mod sha512;
+pub mod signature;
 pub mod status;

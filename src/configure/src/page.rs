@@ -1,11 +1,11 @@
 //! `docs/settings.md`: what may be set, made from the tables that the program itself goes by. A test holds the file to it.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::keys::{Given, KEYS, Key, Output};
 use crate::names::Role;
-use crate::receive::table::{CA_PUB, CRT, KEY, PAIRS, PUB, SIGNING, SIGNING_KEY, SIGNING_PUB};
+use crate::receive::table::{CA_PUB, CRT, KEY, PAIRS, PUB, SIGNING, SIGNING_KEY, SIGNING_PUB, grant};
 use crate::services::Service;
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ meant. What a node cannot do without yet, such as netsy without `NETSY_BUCKET`, 
 `configure schema` prints them as JSON Schema. `configure status` says on a node which file each setting comes from.
 
 Marks: **c** asked on control planes only · **s** secret · **r**, **a**, **e** the policy's classes `root`, `cluster-admin`,
-`endpoints`, see [below](#policy).
+`endpoints`, see [below](#policy); its class `authorities` is of delivered files.
 ";
 
 const DELIVERED: &str = "
@@ -43,7 +43,8 @@ const DELIVERED: &str = "
 The agent's `recv/` has certificates and public keys, its `keys/` the private keys that it made. A certificate goes into
 place only with a key that belongs to it; the key's directory and group are those of the service. Controllers' and
 scheduler's certificates and `service-accounts.key` are for control planes. All files are 0640, owned by root; certificates and
-public keys have the group podplane. Other names are passed over.
+public keys have the group podplane. Other names are passed over. Files marked **authorities** are of that class of the
+[policy](#policy).
 
 | delivered | certificate or public key | private key, its group | restarts |
 |---|---|---|---|
@@ -52,21 +53,33 @@ public keys have the group podplane. Other names are passed over.
 const POLICY: &str = "
 ## Policy
 
-An image's `/opt/podplane/share/policy.toml` says which settings no delivery may change. The recipes bring one by which all
-live settings may, as they may without the file. A line is `NAME = \"user-data\"` (fixed: only a new instance's user-data
-gives it) or `NAME = \"live\"`; a name is a class or one setting, whose own line counts before its class's:
+An image's `/opt/podplane/share/policy.toml` says which settings and which authorities no delivery may change. The recipes
+bring one by which all may, as they may without the file. A line is `NAME = \"user-data\"` (fixed: only a new instance's
+user-data gives it) or `NAME = \"live\"`; a name is a class or one setting, whose own line counts before its class's:
 
 ```toml
 # nobody gets root or becomes an administrator by a delivery
 root = \"user-data\"
 cluster-admin = \"user-data\"
+authorities = \"user-data\"
 endpoints = \"live\"
 KUBE_API_ETCD_SERVERS = \"user-data\"
 ```
 
-A delivery may repeat what a node has already. One that would change a fixed setting is refused whole, and the refusal
-names the policy's line. A policy with a fault lets no settings through. A line for one of `SSH_AUTHORIZED_KEY` and
-`SSH_AUTHORIZED_KEYS`, or of `OIDC_CA_CERT`, `OIDC_CA_FILE` and `OIDC_CUSTOM_CA`, is one for all of them.
+A delivery may repeat what a node has already. One that would change what is fixed is refused whole, and the refusal
+names the policy's line. A policy with a fault lets no settings through, and no other authorities. A line for one of
+`SSH_AUTHORIZED_KEY` and `SSH_AUTHORIZED_KEYS`, or of `OIDC_CA_CERT`, `OIDC_CA_FILE` and `OIDC_CUSTOM_CA`, is one for all of
+them.
+
+Authorities come by the first delivery, not by user-data: where they are fixed, that one's stay. A later `ca.crt` may hold
+the certificates that are there, and new authorities that one of those has signed, and nothing else: the present one with
+a stranger beside it would be believed as a whole, the stranger too. (Such a new authority says `CA:TRUE`, and is signed by
+RSA with PKCS#1 v1.5, by ECDSA on P-256, P-384 or P-521, or by Ed25519, with SHA-2.) Keys of service accounts are not signed
+by anybody: `service-accounts.pub` may lose keys and gain none, and `service-accounts.key` must be of one of them. `ca.pub`
+has keys of the certificates in `ca.crt`.
+
+With all four classes fixed a delivery may still change: certificates of this node's own services, each with the key that
+the agent made for it; {rest}.
 ";
 
 /// The page.
@@ -98,7 +111,9 @@ pub fn text() -> String {
         let _ = writeln!(out, "| {} | {} |", service.unit(), files.join(" "));
     }
     delivered(&mut out);
-    out.push_str(POLICY);
+    let free = KEYS.iter().filter(|key| key.is_live() && key.grant.is_none());
+    let free: Vec<String> = free.map(|key| format!("`{}`", key.name)).collect();
+    out.push_str(&POLICY.replace("{rest}", &format!("and {}", free.join(", "))));
     out
 }
 
@@ -107,12 +122,27 @@ fn delivered(out: &mut String) {
     for pair in &PAIRS {
         let key = pair.key_on(Role::ControlPlane).map(|(path, group)| format!("`{path}`, {group}"));
         let (name, key) = (pair.name, key.unwrap_or_default());
-        let _ = writeln!(out, "| `{name}.crt` | `{CRT}/{name}.crt` | {key} | {} |", list(pair.services));
+        let _ = writeln!(
+            out,
+            "| `{name}.crt`{} | `{CRT}/{name}.crt` | {key} | {} |",
+            class(&format!("{name}.crt")),
+            list(pair.services)
+        );
     }
-    let _ = writeln!(out, "| `{CA_PUB}` | `{PUB}/{CA_PUB}` | | |");
-    let _ = writeln!(out, "| `{SIGNING_PUB}` | `{PUB}/{SIGNING_PUB}` | | {} |", list(SIGNING));
+    let _ = writeln!(out, "| `{CA_PUB}`{} | `{PUB}/{CA_PUB}` | | |", class(CA_PUB));
+    let _ = writeln!(
+        out,
+        "| `{SIGNING_PUB}`{} | `{PUB}/{SIGNING_PUB}` | | {} |",
+        class(SIGNING_PUB),
+        list(SIGNING)
+    );
     let to = format!("`{KEY}/kube-apiserver/{SIGNING_KEY}`, kube-apiserver");
-    let _ = writeln!(out, "| `{SIGNING_KEY}` | | {to} | {} |", list(SIGNING));
+    let _ = writeln!(out, "| `{SIGNING_KEY}`{} | | {to} | {} |", class(SIGNING_KEY), list(SIGNING));
+}
+
+/// The mark of a delivered file's class.
+fn class(name: &str) -> String {
+    grant(name).map_or(String::new(), |grant| format!(" **{}**", grant.name()))
 }
 
 fn row(key: &Key, out: &mut String) {

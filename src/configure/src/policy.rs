@@ -5,7 +5,8 @@
 //! may everything on an image without the file. A policy that cannot be understood lets no settings through.
 //!
 //! What is asked is whether the *outcome* changes: a delivery may repeat what the node has already. Only deliveries are
-//! asked: who can write the node's own files is root, and needs no delivery.
+//! asked: who can write the node's own files is root, and needs no delivery. The class `authorities` is of files, not of
+//! settings: [`fixes_authorities`] says whether they may change, and [`crate::authority`] what may follow what is there.
 
 use crate::delivery::Delivery;
 use crate::keys::{self, Grant};
@@ -72,6 +73,21 @@ pub fn check(policy: &Policy, present: &Layers, delivery: &Delivery, place: &str
         .collect()
 }
 
+/// Why a delivery may not bring another authority, for a fault's text; none where it may. A policy in doubt lets none
+/// through.
+#[must_use]
+pub fn fixes_authorities(policy: &std::result::Result<Policy, Refusal>) -> Option<String> {
+    let name = Grant::Authorities.name();
+    match policy {
+        Ok(policy) => policy
+            .lines
+            .get(name)
+            .filter(|line| line.change == Change::UserData)
+            .map(|line| format!("as {POLICY}:{} says `{name} = \"user-data\"`", line.line)),
+        Err(_) => Some(format!("as {POLICY} cannot be understood")),
+    }
+}
+
 /// The policy of the image at `root`.
 pub fn load(root: &Root) -> Result<Policy> {
     match root.read(POLICY, LIMIT)? {
@@ -129,8 +145,10 @@ fn known(name: &str) -> std::result::Result<&'static str, String> {
     let class = Grant::ALL.into_iter().map(Grant::name).find(|class| *class == name);
     let setting = || keys::find(name).filter(|key| key.is_live()).map(|key| key.name);
     class.or_else(setting).ok_or_else(|| {
+        let classes: Vec<String> = Grant::ALL.iter().map(|class| format!("`{}`", class.name())).collect();
         format!(
-            "wanted `root`, `cluster-admin`, `endpoints` or a setting that may change live, got `{}`",
+            "expected {} or a setting that may change live, found `{}`",
+            classes.join(", "),
             printable(name)
         )
     })
@@ -156,5 +174,7 @@ impl Policy {
     }
 }
 
+#[cfg(test)]
+mod matrix;
 #[cfg(test)]
 mod tests;

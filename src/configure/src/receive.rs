@@ -53,7 +53,8 @@ pub fn rest(last: Option<SystemTime>, now: SystemTime) -> Duration {
 }
 
 /// The live settings after this delivery to a node that has `present`, none when it leaves them as they are; `record`
-/// remembers it. A `policy` in doubt stops settings, and not certificates, which it says nothing of.
+/// remembers it. A `policy` in doubt stops settings; certificates pass, but for other authorities than the present ones
+/// ([`judge`]).
 pub fn settings(
     role: Role,
     taken: &Taken,

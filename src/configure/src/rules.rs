@@ -19,6 +19,8 @@ pub use range::{Range, ranges};
 pub enum Rule {
     /// One line of printable ASCII without blanks at its ends.
     Line,
+    /// A region of a provider, which becomes a part of host names: as a label of Kubernetes, at most 63.
+    Region,
     /// An identifier: letters, digits, `.`, `_`, `-`; at most 253.
     Name,
     /// A node's name: small letters, digits, `-` and `.`, at most 63.
@@ -116,6 +118,9 @@ impl Rule {
     fn fixed(self) -> &'static str {
         match self {
             Self::Line => "expected printable ASCII on one line, without blanks at its ends",
+            Self::Region => {
+                "expected a region: letters, digits, `.`, `_` and `-`, a letter or digit at both ends, at most 63"
+            }
             Self::Name => "wanted letters, digits, `.`, `_` and `-`, at most 253",
             Self::NodeName => {
                 "expected a node's name: small letters, digits, `-` and `.`, a letter or digit at both ends of each part"
@@ -174,6 +179,7 @@ impl Rule {
     pub fn holds(self, value: &str) -> bool {
         match self {
             Self::Line => value.bytes().all(is_printable) && value.trim_matches(' ').len() == value.len(),
+            Self::Region => is_label(value),
             Self::Name => is_name(value),
             Self::NodeName => node_name::is_node_name(value),
             Self::ClusterName => is_netsy_name(value),
@@ -261,6 +267,17 @@ fn is_name(value: &str) -> bool {
         && !matches!(value, "." | "..")
 }
 
+/// What Kubernetes takes as the value of a label: at most 63 letters, digits, `.`, `_`, `-`, with a letter or digit at both
+/// ends (kubernetes.io/docs/concepts/overview/working-with-objects/labels).
+#[must_use]
+pub fn is_label(value: &str) -> bool {
+    let end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    value.len() <= 63
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && end(value.as_bytes().first())
+        && end(value.as_bytes().last())
+}
+
 fn is_path(value: &str) -> bool {
     value.starts_with('/')
         && value.len() <= 1024
@@ -286,7 +303,24 @@ mod tests {
 
     #[test]
     fn a_rule_takes_what_it_says_and_nothing_else() {
-        let cases: [(Rule, &[&str], &[&str]); 23] = [
+        let cases: [(Rule, &[&str], &[&str]); 24] = [
+            (
+                Rule::Region,
+                &["us-east-1", "local", "eu-west-9", "cn-north-1", "fsn1", "Dc_1.b"],
+                &[
+                    "x@evil.example/",
+                    "evil.example/",
+                    "a#",
+                    "a?b",
+                    "a:1",
+                    "a\\b",
+                    "a b",
+                    "-a",
+                    "a.",
+                    "a%2e",
+                    "é",
+                ],
+            ),
             (
                 Rule::Port,
                 &["1", "6443", "65535"],

@@ -6,7 +6,11 @@
 /// The digest of `parts`, one behind the other.
 #[must_use]
 pub fn sha512(parts: &[&[u8]]) -> [u8; 64] {
-    let mut state = START;
+    from_start(START, parts)
+}
+
+/// The same from another start, as SHA-384 has it.
+pub(crate) fn from_start(mut state: [u64; 8], parts: &[&[u8]]) -> [u8; 64] {
     let (mut block, mut filled, mut length) = ([0u8; 128], 0usize, 0u128);
     let mut put = |byte: u8| {
         if let Some(slot) = block.get_mut(filled) {
@@ -73,12 +77,12 @@ fn compress(state: &mut [u64; 8], block: &[u8; 128]) {
 
 /// The same of the square roots of the first 8 primes.
 #[rustfmt::skip]
-const START: [u64; 8] = [
+pub(crate) const START: [u64; 8] = [
     0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1,
     0x510e_527f_ade6_82d1, 0x9b05_688c_2b3e_6c1f, 0x1f83_d9ab_fb41_bd6b, 0x5be0_cd19_137e_2179,
 ];
 #[rustfmt::skip]
-const K: [u64; 80] = [
+pub(crate) const K: [u64; 80] = [
     0x428a_2f98_d728_ae22, 0x7137_4491_23ef_65cd, 0xb5c0_fbcf_ec4d_3b2f, 0xe9b5_dba5_8189_dbbc,
     0x3956_c25b_f348_b538, 0x59f1_11f1_b605_d019, 0x923f_82a4_af19_4f9b, 0xab1c_5ed5_da6d_8118,
     0xd807_aa98_a303_0242, 0x1283_5b01_4570_6fbe, 0x2431_85be_4ee4_b28c, 0x550c_7dc3_d5ff_b4e2,

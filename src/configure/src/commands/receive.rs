@@ -62,13 +62,14 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
         Fault::new(DEFAULTS, "wanted the image's defaults, got none").hint("bake the image again")
     })?;
     let mut faults = Vec::new();
-    // before the first run is done there is nothing that could be changed
-    let policy = if inputs.when == When::Later { crate::policy::load(root) } else { Ok(Policy::default()) };
-    let policy = match policy {
+    let policy = match crate::policy::load(root) {
         // a disk that cannot say is no doubt about the policy: the next run asks it again
         Err(refusal) if refusal.class != Class::Input => return Err(refusal),
         policy => policy,
     };
+    let fixed = crate::policy::fixes_authorities(&policy);
+    // before the first run is done there are no settings that could be changed; an authority may be there already
+    let policy = if inputs.when == When::Later { policy } else { Ok(Policy::default()) };
     let mut told = taken.notes.clone();
     let merged =
         crate::receive::settings(image.role, &taken, &defaults, &inputs.layers, &policy, record, &mut told);
@@ -78,7 +79,7 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
     });
     let mut delivered = crate::plan::Plan::default();
     let installed = judge::installed(root, image.role)?;
-    faults.extend(judge::judge(image.role, &taken, &installed, &mut delivered));
+    faults.extend(judge::judge(image.role, &taken, &installed, fixed.as_deref(), &mut delivered));
     if !faults.is_empty() {
         return Err(Refusal::input(faults));
     }

@@ -117,7 +117,7 @@ fn bases() -> Vec<Layers> {
 }
 
 /// Other values than [`full`]'s, of which each rule takes some.
-fn values(rule: Rule) -> Vec<&'static str> {
+pub(crate) fn values(rule: Rule) -> Vec<&'static str> {
     match rule {
         Rule::Bool => vec!["true", "false"],
         Rule::Certificates => vec!["", PEM, OTHER_PEM],

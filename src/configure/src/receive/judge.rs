@@ -2,10 +2,12 @@
 //!
 //! No pair that works is replaced by one that does not. While an agent renews a certificate its new key is there first:
 //! then the installed pair stays until the certificate comes. A certificate that no key at hand belongs to is refused, and
-//! with it the whole delivery.
+//! with it the whole delivery. Where the policy fixes authorities, only what the present ones vouch for takes their place
+//! ([`crate::authority`]); the first ones are taken as they come.
 
 use super::table::{CA_PUB, CRT, KEY, PAIRS, PUB, Pair, SIGNING, SIGNING_KEY, SIGNING_PUB};
 use super::take::{KEYS, RECV, Taken};
+use crate::authority;
 use crate::certificate::{PublicKey, of_certificate, of_private_key, of_public_keys};
 use crate::keys::Output;
 use crate::names::Role;
@@ -23,7 +25,7 @@ pub type Installed = BTreeMap<String, Vec<u8>>;
 
 /// Reads what is installed of all that a node of `role` may be delivered.
 pub fn installed(root: &Root, role: Role) -> Result<Installed> {
-    let mut paths = vec![format!("{PUB}/{SIGNING_PUB}"), signing_key()];
+    let mut paths = vec![format!("{PUB}/{SIGNING_PUB}"), format!("{PUB}/{CA_PUB}"), signing_key()];
     for pair in &PAIRS {
         paths.push(certificate_path(pair));
         paths.extend(pair.key_on(role).map(|(path, _)| path));
@@ -37,9 +39,19 @@ pub fn installed(root: &Root, role: Role) -> Result<Installed> {
     Ok(out)
 }
 
-/// Adds what goes into place to `plan`, or tells every fault.
-pub fn judge(role: Role, taken: &Taken, installed: &Installed, plan: &mut Plan) -> Vec<Fault> {
+/// Adds what goes into place to `plan`, or tells every fault. `fixed` says why the policy lets no authority follow that the
+/// present one does not vouch for; none where any may.
+pub fn judge(
+    role: Role,
+    taken: &Taken,
+    installed: &Installed,
+    fixed: Option<&str>,
+    plan: &mut Plan,
+) -> Vec<Fault> {
     let mut faults = Vec::new();
+    if let Some(because) = fixed {
+        faults.extend(not_vouched(taken, installed, because));
+    }
     for pair in &PAIRS {
         if let Err(fault) = judge_pair(pair, role, taken, installed, plan) {
             faults.push(fault);
@@ -55,6 +67,51 @@ pub fn judge(role: Role, taken: &Taken, installed: &Installed, plan: &mut Plan) 
         faults.push(fault);
     }
     faults
+}
+
+/// What of the delivered authorities the present ones do not vouch for. Of what is not there yet the first is taken.
+fn not_vouched(taken: &Taken, installed: &Installed, because: &str) -> Vec<Fault> {
+    let present = |path: String| installed.get(&path).map(Vec::as_slice).filter(|bytes| !bytes.is_empty());
+    let (old_ca, old_ca_pub) = (present(format!("{CRT}/ca.crt")), present(format!("{PUB}/{CA_PUB}")));
+    let (old_key, old_pub) = (present(signing_key()), present(format!("{PUB}/{SIGNING_PUB}")));
+    let delivered = |name: &str| taken.recv.get(name).map(Vec::as_slice);
+    let mut faults = Vec::new();
+    let mut fault = |name: &str, rule: &str, hint: &str| {
+        faults.push(Fault::new(format!("{RECV}/{name}"), format!("{rule}, {because}")).hint(hint));
+    };
+    if let (Some(new), Some(old)) = (delivered("ca.crt"), old_ca)
+        && let Err(rule) = authority::certificates(old, new)
+    {
+        fault("ca.crt", rule, "have the new authority signed by the present one, or start new instances");
+    }
+    if let (Some(new), Some(old)) = (delivered(CA_PUB), old_ca_pub)
+        && new != old
+    {
+        let authorities = [Some(old), old_ca, delivered("ca.crt")];
+        let old: Vec<PublicKey> = authorities.into_iter().flatten().flat_map(keys_of).collect();
+        if let Err(rule) = of_public_keys(new).and_then(|new| authority::keys(&old, &new)) {
+            fault(CA_PUB, rule, "it has the keys of the authorities in ca.crt");
+        }
+    }
+    if old_key.is_some() || old_pub.is_some() {
+        let mut old: Vec<PublicKey> = old_pub.map(keys_of).unwrap_or_default();
+        old.extend(old_key.and_then(|key| of_private_key(key).ok()));
+        let hint = "keys of service accounts are those of the first delivery: start new instances for others";
+        let publics = delivered(SIGNING_PUB).map(of_public_keys);
+        if let Some(Err(rule)) = publics.map(|new| new.and_then(|new| authority::keys(&old, &new))) {
+            fault(SIGNING_PUB, rule, hint);
+        }
+        let private = delivered(SIGNING_KEY).map(of_private_key);
+        if let Some(Err(rule)) = private.map(|new| new.and_then(|new| authority::keys(&old, &[new]))) {
+            fault(SIGNING_KEY, rule, hint);
+        }
+    }
+    faults
+}
+
+/// Public keys of what is installed; none of what is damaged, so that nothing follows it.
+fn keys_of(bytes: &[u8]) -> Vec<PublicKey> {
+    of_public_keys(bytes).unwrap_or_default()
 }
 
 fn judge_pair(

@@ -1,5 +1,6 @@
 //! What an agent may deliver, where it goes, who may read it, and which services read it when they start.
 
+use crate::keys::Grant;
 use crate::names::Role;
 use crate::services::Service;
 
@@ -83,6 +84,13 @@ pub const SIGNING: &[Service] = &[KubeApiserver];
 
 /// The names that a delivery may have besides `NAME.crt`.
 pub const OTHERS: [&str; 4] = [MUTABLE, CA_PUB, SIGNING_KEY, SIGNING_PUB];
+
+/// The class of the policy that a delivered file of this name belongs to. Other certificates are a node's own, made for keys
+/// that its agent has anyway, and believed as far as the authority goes that signed them.
+#[must_use]
+pub fn grant(name: &str) -> Option<Grant> {
+    matches!(name, "ca.crt" | CA_PUB | SIGNING_KEY | SIGNING_PUB).then_some(Grant::Authorities)
+}
 
 /// Whether a node of `role` takes a delivered file of this name.
 #[must_use]

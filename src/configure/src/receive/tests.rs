@@ -161,7 +161,7 @@ fn judged(
     };
     let taken = Taken { recv: map(recv), keys: map(keys), notes: Vec::new() };
     let mut plan = Plan::default();
-    let faults = judge(role, &taken, &map(installed), &mut plan);
+    let faults = judge(role, &taken, &map(installed), None, &mut plan);
     match faults.first() {
         Some(fault) => Err(fault.to_string()),
         None => Ok(plan.files.into_iter().map(|file| file.path).collect()),

@@ -7,6 +7,7 @@ use crate::keys::Output;
 use crate::names::Role;
 use crate::plan::Plan;
 use crate::refusal::Fault;
+use crate::rules::is_label;
 use crate::settings::{OidcCa, Settings};
 
 /// Where the issuer's authority is written to.
@@ -76,16 +77,6 @@ fn kubelet_config(settings: &Settings, plan: &mut Plan) {
     );
     let (path, own) = (Output::KubeletConfig.path(), ("root", "root"));
     plan.file(path, 0o644, own, text.into_bytes(), Some(Output::KubeletConfig));
-}
-
-/// At most 63 letters, digits, `.`, `_`, `-`, with a letter or digit at both ends
-/// (kubernetes.io/docs/concepts/overview/working-with-objects/labels).
-fn is_label(value: &str) -> bool {
-    let end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    value.len() <= 63
-        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-        && end(value.as_bytes().first())
-        && end(value.as_bytes().last())
 }
 
 fn kube2iam(settings: &Settings, plan: &mut Plan) {

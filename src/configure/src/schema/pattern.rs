@@ -47,6 +47,7 @@ fn inner(rule: Rule, form: Form) -> String {
         (Rule::ClusterName, _) => "[a-z0-9](?:-?[a-z0-9])*".to_owned(),
         (Rule::SshKeys, Form::File) => "[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]+".to_owned(),
         (Rule::SshKeys, Form::Delivery) => "[A-Za-z0-9 ./_:+=#@,\\n\"*?%()!-]+".to_owned(),
+        (Rule::Region, _) => "[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?".to_owned(),
         // neither `.` nor `..`
         (Rule::Name, _) => {
             "(?:[A-Za-z0-9_-]|[.][A-Za-z0-9_-]|[.][.][A-Za-z0-9._-])[A-Za-z0-9._-]{0,252}".to_owned()

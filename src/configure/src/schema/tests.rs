@@ -9,8 +9,9 @@ use crate::rules::Rule;
 use regex::Regex;
 
 /// Rules whose pattern is exactly the rule.
-const EXACT: [Rule; 13] = [
+const EXACT: [Rule; 14] = [
     Rule::Line,
+    Rule::Region,
     Rule::Name,
     Rule::Bool,
     Rule::Port,
@@ -86,6 +87,7 @@ const VALUES: &[&str] = &[
     "localhost",
     "api.demo.example.com",
     "a/b",
+    "x@evil.example/",
     "10.0.0.1",
     "256.0.0.1",
     "1.2.3",

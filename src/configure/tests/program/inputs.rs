@@ -42,7 +42,7 @@ fn f04_live_settings_never_grow_beyond_what_can_be_read_again() {
     node.write(DELIVERY, &format!("SSH_AUTHORIZED_KEYS='{keys}'\nSSH_AUTHORIZED_KEY='{keys}'\n"), 0o600);
     node.succeed(&merge);
     let more = "a".repeat(4096);
-    node.write(DELIVERY, &format!("NETSY_REGION={more}\nREGISTRY_REGION={more}\n"), 0o600);
+    node.write(DELIVERY, &format!("NETSY_KEY_PREFIX={more}\nREGISTRY_ASSUME_ROLE={more}\n"), 0o600);
     let old = node.snapshot();
     let output = node.run(&merge);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -256,6 +256,35 @@ fn sixteen_mebibytes_are_enough_for_the_largest_delivery() {
 }
 
 #[test]
+fn l06_with_every_class_fixed_no_delivery_brings_an_authority_of_its_own() {
+    const MADE: &str = include_str!("../../../../tests/fixtures/certificates/authorities/p384.pem");
+    let certificates: Vec<&str> = MADE.split_inclusive("-----END CERTIFICATE-----\n").collect();
+    let (present, next) = (certificates[0], certificates[1]);
+    let node = Node::booted();
+    node.write(&format!("{TOOLS}/systemctl"), "#!/bin/sh\n", 0o755);
+    let classes =
+        ["root", "cluster-admin", "authorities", "endpoints"].map(|name| format!("{name} = \"user-data\"\n"));
+    node.write("opt/podplane/share/policy.toml", &classes.concat(), 0o644);
+    let deliver = |text: &str| {
+        node.write("opt/nstance-agent/recv/ca.crt", text, 0o600);
+        rested(&node);
+        let output = node.run(&RECEIVE);
+        let placed = fs::read_to_string(node.at("opt/crt/ca.crt")).unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap(), placed == text)
+    };
+    assert_eq!(deliver(present).0, Some(0), "the first is taken as it comes");
+    for bad in [AUTHORITY.to_owned(), format!("{present}{AUTHORITY}"), certificates[3].to_owned()] {
+        let (code, said, placed) = deliver(&bad);
+        assert_eq!((code, placed), (Some(8), false), "{said}");
+        assert!(said.contains("recv/ca.crt: ") && said.contains("policy.toml:3 says `authorities"), "{said}");
+    }
+    for good in [format!("{present}{next}"), next.to_owned()] {
+        let (code, said, placed) = deliver(&good);
+        assert_eq!((code, placed), (Some(0), true), "{said}");
+    }
+}
+
+#[test]
 fn what_the_image_lacks_need_not_be_switched_off() {
     let node = Node::booted();
     // as systemd answers for a unit that does not exist
