@@ -14,6 +14,9 @@
 //! oneshot of this program starts in between. A file is created 0600 and root's, gets owner and mode, then content, and
 //! appears under its name only by rename, so no name ever holds half a file and no mode is ever narrowed later. No link is
 //! followed in any directory that is written to. Directories are made and mended before; each alone is right at any time.
+//!
+//! What root's own directories hold in the place of a directory or of a file is refused: somebody with root made it. Below a
+//! directory of a service's user ([`Plan::is_others`]) it is replaced, since no service may keep a node from booting.
 
 mod directories;
 mod lookup;
@@ -30,7 +33,11 @@ use crate::plan::{Plan, PlannedFile};
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::time::SystemTime;
 
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,6 +102,19 @@ fn owner_of(ids: &Ids, path: &str, owner: &str, group: &str) -> std::result::Res
     let uid = ids.user(owner).ok_or_else(|| missing("user", owner))?;
     let gid = ids.group(group).ok_or_else(|| missing("group", group))?;
     Ok((uid, gid))
+}
+
+/// Moves what is called `name` out of the way: a link, a pipe or a file goes, a directory with what is in it is kept beside,
+/// under a name that nobody could foresee.
+pub(crate) fn set_aside(directory: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR) => {}
+        Err(error) => return Err(error),
+    }
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let aside = format!(".{name}.aside-{}-{}", since.as_nanos(), std::process::id());
+    rustix::fs::renameat(directory, name, directory, aside)
 }
 
 /// An error of the system at `path`.

@@ -16,6 +16,7 @@ pub mod restart;
 pub mod schema;
 pub mod seed;
 pub mod status;
+pub mod systemctl;
 
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
@@ -37,6 +38,7 @@ pub fn run(arguments: &[std::ffi::OsString]) -> u8 {
 
 fn dispatch(arguments: &Arguments) -> Result<()> {
     let root = || Root::open(&arguments.root);
+    let systemctl = || systemctl::Systemctl::of(&arguments.root, arguments.systemctl.as_deref());
     match &arguments.command {
         Command::Help => crate::console::say(arguments::HELP),
         Command::Version => crate::console::say(concat!("configure ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -46,12 +48,12 @@ fn dispatch(arguments: &Arguments) -> Result<()> {
         Command::Detect => detect::run(&root()?)?,
         Command::Hosts => hosts::run(&root()?)?,
         Command::Merge { source, destination, delete } => merge::run(&root()?, source, destination, *delete)?,
-        Command::Receive => receive::run(&root()?)?,
+        Command::Receive => receive::run(&root()?, &systemctl())?,
         Command::Seed => {
             let credentials = std::env::var("CREDENTIALS_DIRECTORY").ok();
             seed::run(&root()?, credentials.as_deref())?;
         }
-        Command::Restart => restart::run(&root()?)?,
+        Command::Restart => restart::run(&root()?, &systemctl())?,
         Command::Check { user_data, mutable, policy, kind, role } => {
             let files = check::Files { user_data, mutable: mutable.as_deref(), policy: policy.as_deref() };
             check::run(&files, kind, role.as_deref())?;

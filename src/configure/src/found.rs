@@ -17,6 +17,8 @@ pub const KUBECONFIGS: [&str; 4] = [
     "/opt/kube-controller-manager/etc/kubeconfig",
     "/opt/kube-scheduler/etc/kubeconfig",
 ];
+/// How many names of a directory of a service's user are looked at.
+const NAMES: usize = 10_000;
 /// Directories of programs that must be executable.
 const BIN: [&str; 5] =
     ["/opt/cni/bin", "/opt/netsy/bin", "/opt/nstance-agent/bin", "/opt/fluent-bit/bin", "/opt/kube2iam/bin"];
@@ -46,6 +48,9 @@ pub struct Found {
     pub socket: bool,
     /// Whether `OIDC_CA_FILE` is there, when it is given.
     pub oidc_file: bool,
+    /// Whether the node was configured before. What services need and is gone since then is told, and keeps no other service
+    /// from starting.
+    pub settled: bool,
 }
 
 impl Found {
@@ -67,8 +72,13 @@ impl Found {
 pub fn read(root: &Root, oidc_file: &str) -> Result<Found> {
     let mut found = Found { accounts: Accounts::read(root)?, ..Found::default() };
     let shared = ["/etc/hosts", "/etc/subuid", "/etc/subgid", "/etc/containerd/config.toml"];
-    for path in shared.into_iter().chain(KUBECONFIGS) {
+    for path in shared {
         if let Some(text) = root.read_text(path, LIMIT)? {
+            found.files.insert(path, text);
+        }
+    }
+    for path in KUBECONFIGS {
+        if let Some(Ok(text)) = root.read_plain(path, LIMIT)?.map(String::from_utf8) {
             found.files.insert(path, text);
         }
     }
@@ -79,9 +89,13 @@ pub fn read(root: &Root, oidc_file: &str) -> Result<Found> {
         }
     }
     for directory in BIN {
-        found.programs.extend(root.list(directory)?.into_iter().map(|name| format!("{directory}/{name}")));
+        let names = root.list_some(directory, NAMES)?.into_iter();
+        found.programs.extend(names.map(|name| format!("{directory}/{name}")));
     }
-    found.identity = root.list(IDENTITY)?.into_iter().collect();
+    found.identity = root.list_some(IDENTITY, NAMES)?.into_iter().collect();
+    if root.exists_plainly(&format!("{IDENTITY}/nonce.jwt"))? {
+        found.identity.insert("nonce.jwt".to_owned());
+    }
     for name in root.list("/etc/skel")? {
         if root.exists(&format!("/home/admin/{name}"))? {
             continue;

@@ -75,6 +75,11 @@ pub fn certificates(bytes: &[u8]) {
     assert!(!(are_public && is_key), "a private key would be where all may read");
     assert!(!is_certificate || are_public, "each certificate has its public key");
     let _ = certificate::of_der(bytes);
+    if let Some(signed) = certificate::Signed::of(bytes) {
+        for key in certificate::of_der(bytes).into_iter().flatten() {
+            let _ = signed.is_by(&key);
+        }
+    }
     let is_pem = crate::pem::read(bytes).is_ok();
     assert!(crate::authority::certificates(bytes, bytes).is_ok() == is_pem, "what is present follows itself");
 }

@@ -101,6 +101,17 @@ impl Plan {
         });
     }
 
+    /// Whether a service's user may change what is at `path`, as one of the directories above it is that user's own. What is
+    /// found there is no reason to refuse anything: it is put right.
+    #[must_use]
+    pub fn is_others(&self, path: &str) -> bool {
+        let above = |directory: &PlannedDirectory| {
+            directory.owner != "root"
+                && path.strip_prefix(directory.path.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.directories.iter().any(above)
+    }
+
     /// Adds a removal.
     pub fn remove(&mut self, path: &str, output: Option<Output>) {
         self.removals.push(PlannedRemoval { path: path.to_owned(), output });

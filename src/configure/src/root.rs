@@ -90,10 +90,14 @@ impl Root {
 
     /// The names in the directory `path`, sorted; none when it is not there.
     pub fn list(&self, path: &str) -> Result<Vec<String>> {
+        self.list_at_most(path, usize::MAX)
+    }
+
+    fn list_at_most(&self, path: &str, most: usize) -> Result<Vec<String>> {
         let Some(fd) = self.directory(path)? else { return Ok(Vec::new()) };
         let wrong = |error: Errno| Refusal::io(path, "list it", &error.into());
         let mut out = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&fd).map_err(wrong)? {
+        for entry in rustix::fs::Dir::read_from(&fd).map_err(wrong)?.take(most) {
             let entry = entry.map_err(wrong)?;
             match entry.file_name().to_str() {
                 Ok("." | "..") | Err(_) => {}
@@ -102,6 +106,34 @@ impl Root {
         }
         out.sort_unstable();
         Ok(out)
+    }
+
+    /// Some names in the directory `path` that a service's user may have filled or replaced: at most `most`, sorted; none
+    /// where it is no directory.
+    pub fn list_some(&self, path: &str, most: usize) -> Result<Vec<String>> {
+        match self.list_at_most(path, most) {
+            Err(refusal) if refusal.class == crate::refusal::Class::Input => Ok(Vec::new()),
+            names => names,
+        }
+    }
+
+    /// The content of the plain file `path`, no link followed anywhere: a service's user may have put one there, and what root
+    /// reads by it would be written where all may read. None where there is anything but such a file of at most `limit` bytes.
+    pub fn read_plain(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        let (above, name) = split(path);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let read = || {
+            let Some(directory) = self.directory(above)? else { return Ok(None) };
+            match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
+                Ok(file) => read_open(file, path, limit).map(Some),
+                Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
+                Err(error) => Err(Refusal::io(path, "open it", &error.into())),
+            }
+        };
+        match read() {
+            Err(refusal) if refusal.class == crate::refusal::Class::Input => Ok(None),
+            content => content,
+        }
     }
 
     /// The size of the plain file `path` and when its content was written; none when there is none.
@@ -129,6 +161,22 @@ impl Root {
         match self.found(path, flags) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
+            Err(error) => Err(Refusal::io(path, "look at it", &error.into())),
+        }
+    }
+
+    /// Whether there is anything at `path`; nothing is where a part of it is a link or no directory.
+    pub fn exists_plainly(&self, path: &str) -> Result<bool> {
+        let (above, name) = split(path);
+        let directory = match self.directory(above) {
+            Err(refusal) if refusal.class == crate::refusal::Class::Input => return Ok(false),
+            Ok(None) => return Ok(false),
+            directory => directory?,
+        };
+        let Some(directory) = directory else { return Ok(false) };
+        match rustix::fs::statat(&directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(Refusal::io(path, "look at it", &error.into())),
         }
     }

@@ -179,7 +179,8 @@ fn settled(root: &Root, image: &Image, status: &mut Status) -> Result<()> {
 /// What the next run would write, and what the last one wrote. The API server's addresses are taken as they are: no name
 /// server is asked. Before the first run everything differs, and nothing is said.
 fn compare(root: &Root, inputs: &Inputs, settings: &Settings, status: &mut Status) -> Result<()> {
-    let found = crate::found::read(root, settings.get("OIDC_CA_FILE"))?;
+    let mut found = crate::found::read(root, settings.get("OIDC_CA_FILE"))?;
+    found.settled = inputs.when == When::Later;
     let none = settings.get("KUBE_API_INTERNAL_LB_HOSTNAME").is_empty().then_some(&[][..]);
     status.notes = settings.notes();
     let mut plan = crate::render::render(settings, &found, none).map_err(Refusal::input)?;

@@ -1,9 +1,9 @@
 //! Directories, and files of others: their modes and owners, by descriptor and never by name.
 
-use super::{io, owner_of};
+use super::{io, owner_of, set_aside};
 use crate::accounts::Ids;
 use crate::plan::{Mend, Plan};
-use crate::refusal::Result;
+use crate::refusal::{Class, Result};
 use crate::root::Root;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -18,7 +18,16 @@ pub(super) fn make(root: &Root, plan: &Plan, ids: &Ids, notes: &mut Vec<String>)
         let path = directory.path.as_str();
         let (uid, gid) = owner_of(ids, path, directory.owner, directory.group)?;
         let mode = Mend::Exactly(directory.mode);
-        let Some(fd) = root.directory(path)? else {
+        let found = match root.directory(path) {
+            Err(refusal) if refusal.class == Class::Input && plan.is_others(path) => {
+                let (above, name) = root.parent(path)?;
+                set_aside(&above, name).map_err(|error| io(path, "replace what is there", error))?;
+                notes.push(format!("{path} was no directory: it is made anew"));
+                None
+            }
+            found => found?,
+        };
+        let Some(fd) = found else {
             create(root, path, uid, gid, mode)?;
             changed.push(path.to_owned());
             continue;
@@ -37,14 +46,19 @@ pub(super) fn make(root: &Root, plan: &Plan, ids: &Ids, notes: &mut Vec<String>)
 fn create(root: &Root, path: &str, uid: u32, gid: u32, mode: Mend) -> Result<()> {
     let (above, name) = root.parent(path)?;
     let unfinished = format!(".{name}.new");
-    match rustix::fs::mkdirat(&above, &unfinished, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(io(path, "make it", error)),
-    }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    rustix::fs::openat(&above, &unfinished, flags, Mode::empty())
+    let open = || match rustix::fs::mkdirat(&above, unfinished.as_str(), Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => rustix::fs::openat(&above, unfinished.as_str(), flags, Mode::empty()),
+        Err(error) => Err(error),
+    };
+    let opened = match open() {
+        // no crash of ours has left that
+        Err(Errno::NOTDIR | Errno::LOOP) => set_aside(&above, &unfinished).and_then(|()| open()),
+        opened => opened,
+    };
+    opened
         .and_then(|fd| set(&fd, Some(uid), Some(gid), mode).and_then(|_| rustix::fs::fsync(&fd)))
-        .and_then(|()| rustix::fs::renameat(&above, &unfinished, &above, name))
+        .and_then(|()| rustix::fs::renameat(&above, unfinished.as_str(), &above, name))
         .and_then(|()| rustix::fs::fsync(&above))
         .map_err(|error| io(path, "make it", error))
 }
@@ -57,7 +71,11 @@ pub(super) fn mend(root: &Root, plan: &Plan, ids: &Ids, notes: &mut Vec<String>)
     for mend in &plan.mends {
         let path = mend.path.as_str();
         let (above, name) = crate::root::split(path);
-        let Some(directory) = root.directory(above)? else { continue };
+        let directory = match root.directory(above) {
+            Err(refusal) if refusal.class == Class::Input => None,
+            found => found?,
+        };
+        let Some(directory) = directory else { continue };
         let uid = mend.owner.and_then(|name| ids.user(name));
         let gid = mend.group.and_then(|name| ids.group(name));
         let stat = match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {

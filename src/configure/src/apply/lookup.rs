@@ -36,13 +36,14 @@ pub(super) fn look<'a>(root: &Root, plan: &'a Plan, ids: &Ids) -> Result<Changes
         if let Err(fault) = owner_of(ids, &directory.path, directory.owner, directory.group) {
             faults.push(fault);
         }
-        collect(root.directory(&directory.path), &mut faults)?;
+        collect(mild(plan, &directory.path, root.directory(&directory.path), None), &mut faults)?;
     }
     for file in &plan.files {
         match owner_of(ids, &file.path, file.owner, file.group) {
             Err(fault) => faults.push(fault),
             Ok((uid, gid)) => {
-                if collect(is_equal(root, file, uid, gid), &mut faults)? == Some(false) {
+                let equal = mild(plan, &file.path, is_equal(root, file, uid, gid), false);
+                if collect(equal, &mut faults)? == Some(false) {
                     changes.files.push((file, uid, gid));
                 }
             }
@@ -50,7 +51,8 @@ pub(super) fn look<'a>(root: &Root, plan: &'a Plan, ids: &Ids) -> Result<Changes
     }
     for removal in &plan.removals {
         let (above, _) = crate::root::split(&removal.path);
-        let present = match collect(root.directory(above), &mut faults)? {
+        let directory = mild(plan, &removal.path, root.directory(above), None);
+        let present = match collect(directory, &mut faults)? {
             Some(Some(_)) => root.exists(&removal.path)?,
             _ => false,
         };
@@ -59,6 +61,16 @@ pub(super) fn look<'a>(root: &Root, plan: &'a Plan, ids: &Ids) -> Result<Changes
         }
     }
     if faults.is_empty() { Ok(changes) } else { Err(Refusal::input(faults)) }
+}
+
+/// What is refused at a path that a service's user may change is `otherwise`: it is replaced.
+fn mild<T>(plan: &Plan, path: &str, result: Result<T>, otherwise: T) -> Result<T> {
+    match result {
+        Err(refusal) if refusal.class == crate::refusal::Class::Input && plan.is_others(path) => {
+            Ok(otherwise)
+        }
+        result => result,
+    }
 }
 
 /// Keeps the faults of an input's refusal for later; any other one ends it.

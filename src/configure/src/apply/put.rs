@@ -1,9 +1,9 @@
 //! Putting a committed set into place, now or after a crash.
 
 use super::io;
-use super::stage::{JOURNAL, Staged, Step, parse, unfinished, write_beside};
+use super::stage::{JOURNAL, Staged, Step, name_it, parse, unfinished, write_beside};
 use crate::names::STAGING;
-use crate::refusal::{Fault, Result};
+use crate::refusal::{Class, Fault, Result};
 use crate::root::{Root, split};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -26,7 +26,7 @@ pub fn recover(root: &Root) -> Result<bool> {
         let Step::Put(_, path) = step else { continue };
         // what came to its end between a copy and its name; whoever rolls this forward may need no copy
         let (above, name) = split(path);
-        if let Some(directory) = root.directory(above)? {
+        if let Some(directory) = still(root, above)? {
             remove(&directory, &unfinished(name), path)?;
         }
     }
@@ -40,7 +40,7 @@ pub(super) fn put(root: &Root, staged: &Staged) -> Result<()> {
     for step in &staged.steps {
         let (Step::Put(_, path) | Step::Remove(path)) = step;
         let (above, name) = split(path);
-        let Some(directory) = root.directory(above)? else { continue };
+        let Some(directory) = still(root, above)? else { continue };
         match step {
             Step::Put(at, _) => rename(staged, *at, &directory, name, path)?,
             Step::Remove(_) => remove(&directory, name, path)?,
@@ -48,15 +48,24 @@ pub(super) fn put(root: &Root, staged: &Staged) -> Result<()> {
         touched.insert(above);
     }
     for above in touched {
-        if let Some(directory) = root.directory(above)? {
+        if let Some(directory) = still(root, above)? {
             rustix::fs::fsync(&directory).map_err(|error| io(above, "make it durable", error))?;
         }
     }
     clear(root)
 }
 
+/// The directory `path`, when it is one still. Since the set was committed a service's user may have put something else in
+/// its place; the configuration that follows puts it right and writes what was in it.
+fn still(root: &Root, path: &str) -> Result<Option<OwnedFd>> {
+    match root.directory(path) {
+        Err(refusal) if refusal.class == Class::Input => Ok(None),
+        found => found,
+    }
+}
+
 fn rename(staged: &Staged, at: usize, directory: &OwnedFd, name: &str, path: &str) -> Result<()> {
-    match rustix::fs::renameat(&staged.directory, at.to_string(), directory, name) {
+    match name_it(&staged.directory, &at.to_string(), directory, name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::XDEV) => carry(staged, at, directory, name, path),
         Err(error) => Err(io(path, "put it into place", error)),

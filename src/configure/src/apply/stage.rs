@@ -1,7 +1,7 @@
 //! Staging: every file that differs, whole and durable, where nobody but root can enter.
 
-use super::io;
 use super::lookup::Changes;
+use super::{io, set_aside};
 use crate::names::STAGING;
 use crate::refusal::{Fault, Result};
 use crate::root::Root;
@@ -93,6 +93,9 @@ pub(super) fn write(
 ) -> Result<()> {
     match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
+        Err(Errno::ISDIR) => {
+            set_aside(directory, name).map_err(|error| io(path, "replace what is in its way", error))?;
+        }
         Err(error) => return Err(io(path, "replace what was staged for it", error)),
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -121,8 +124,16 @@ pub(super) fn write_beside(
 ) -> Result<()> {
     let unfinished = unfinished(name);
     write(directory, &unfinished, bytes, Some(access), path)?;
-    rustix::fs::renameat(directory, &unfinished, directory, name)
-        .map_err(|error| io(path, "put it into place", error))
+    name_it(directory, &unfinished, directory, name).map_err(|error| io(path, "put it into place", error))
+}
+
+/// Renames a file to `name`, whatever is there: that was looked at before, and is a directory only where a service's user has
+/// made one since, or could.
+pub(super) fn name_it(from: &OwnedFd, old: &str, to: &OwnedFd, name: &str) -> rustix::io::Result<()> {
+    match rustix::fs::renameat(from, old, to, name) {
+        Err(Errno::ISDIR) => set_aside(to, name).and_then(|()| rustix::fs::renameat(from, old, to, name)),
+        other => other,
+    }
 }
 
 /// The name of such a file until it is whole.

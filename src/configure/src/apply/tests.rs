@@ -162,6 +162,26 @@ fn a_set_that_was_committed_is_rolled_forward_and_one_that_was_not_is_cleared() 
 }
 
 #[test]
+fn a_set_that_was_committed_is_rolled_forward_whatever_stands_where_its_files_go() {
+    let folder = Folder::new("journal-broken");
+    std::fs::create_dir_all(folder.path(STAGING)).expect("a directory");
+    for at in 0..3 {
+        std::fs::write(folder.path(&format!("{STAGING}/{at}")), "new").expect("a file");
+    }
+    symlink("/etc", folder.path("/opt/linked")).expect("a link");
+    std::fs::create_dir_all(folder.path("/opt/env/full/deep")).expect("a directory");
+    let text =
+        "put 0 /opt/linked/passwd\nput 1 /opt/env/full\nput 2 /opt/env/last\nremove /opt/linked/x\nend\n";
+    std::fs::write(folder.path(&format!("{STAGING}/journal")), text).expect("a file");
+    assert_eq!(recover(&folder.root()), Ok(true));
+    assert_eq!(
+        (folder.read("/opt/env/full"), folder.read("/opt/env/last")),
+        ("new".to_owned(), "new".to_owned())
+    );
+    assert!(!folder.path("/etc/passwd").exists() && !folder.path(STAGING).exists());
+}
+
+#[test]
 fn directories_are_made_and_mended_and_removals_spare_what_is_others() {
     let folder = Folder::new("directories");
     let mut plan = plan("a");

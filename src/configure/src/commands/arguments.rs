@@ -12,7 +12,9 @@ mod tests;
 pub const HELP: &str = "\
 configure: writes what the services of this node start with
 
-usage: configure [--root DIR] [COMMAND]
+usage: configure [--root DIR] [--systemctl FILE] [COMMAND]
+
+Below another root than `/` no service is touched: what systemctl would be asked is said, or FILE is asked it.
 
 on a node
   (none)                 check all settings, then write what differs, as one set; running it again is always safe
@@ -117,6 +119,8 @@ pub enum Command {
 pub struct Arguments {
     /// The root of the file system.
     pub root: PathBuf,
+    /// The program that is asked to restart services; none for the running system's own, where the root is its.
+    pub systemctl: Option<PathBuf>,
     /// What to do there.
     pub command: Command,
 }
@@ -128,7 +132,7 @@ impl Arguments {
         let name = words
             .next()
             .map(|name| PathBuf::from(name).file_name().unwrap_or_default().to_string_lossy().into_owned());
-        let mut root = PathBuf::from("/");
+        let (mut root, mut systemctl) = (PathBuf::from("/"), None);
         let mut rest: Vec<String> = Vec::new();
         let (mut given, mut paths) = (None, Vec::new());
         while let Some(word) = words.next() {
@@ -136,6 +140,7 @@ impl Arguments {
             let mut value = || words.next().ok_or_else(|| usage(format!("wanted a value behind {text}")));
             match text {
                 "--root" => root = PathBuf::from(value()?),
+                "--systemctl" => systemctl = Some(PathBuf::from(value()?)),
                 "--help" | "-h" => given = Some(Command::Help),
                 "--version" | "-V" => given = Some(Command::Version),
                 "--user-data" | "--mutable" | "--policy" | "--kind" | "--role" => {
@@ -145,14 +150,14 @@ impl Arguments {
             }
         }
         if let Some(command) = given {
-            return Ok(Self { root, command });
+            return Ok(Self { root, systemctl, command });
         }
         let command = match by_name(name.as_deref().unwrap_or_default()) {
             Some(command) => command.to_owned(),
             None if rest.is_empty() => "configure".to_owned(),
             None => rest.remove(0),
         };
-        Ok(Self { root, command: parse_command(&command, &rest, &paths)? })
+        Ok(Self { root, systemctl, command: parse_command(&command, &rest, &paths)? })
     }
 }
 

@@ -66,7 +66,8 @@ pub fn prepare(root: &Root, image: &Image, inputs: &Inputs) -> Result<Prepared> 
         ask(&settings)?;
     }
     let api = api_addresses(&settings, inputs, &mut notes)?;
-    let found = found::read(root, settings.get("OIDC_CA_FILE"))?;
+    let mut found = found::read(root, settings.get("OIDC_CA_FILE"))?;
+    found.settled = inputs.when == When::Later;
     let mut plan = crate::render::render(&settings, &found, api.as_deref()).map_err(Refusal::input)?;
     bootstrap::plan(inputs, SystemTime::now(), &mut plan);
     notes.append(&mut plan.notes);
@@ -147,3 +148,6 @@ pub fn report(applied: &Applied, notes: &[String]) {
     }
     crate::console::say(&text);
 }
+
+#[cfg(test)]
+mod broken;

@@ -2,7 +2,8 @@
 
 use super::configure::prepare;
 use super::lock;
-use super::restart::{No, is_on, systemctl};
+use super::restart::is_on;
+use super::systemctl::{No, Systemctl};
 use crate::accounts::Accounts;
 use crate::apply;
 use crate::bootstrap::{self, layer};
@@ -15,7 +16,7 @@ use crate::receive::{PACE, judge, rest};
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
-use crate::settings::{self, Settings, When};
+use crate::settings::{self, OidcCa, Settings, When};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
@@ -23,7 +24,7 @@ use std::time::SystemTime;
 const API: &str = "KUBE_API_INTERNAL_LB_HOSTNAME";
 
 /// Runs it.
-pub fn run(root: &Root) -> Result<()> {
+pub fn run(root: &Root, systemctl: &Systemctl) -> Result<()> {
     std::thread::sleep(rest(root.modified(RECORD), SystemTime::now()));
     // before anything can fail: a trigger that stays starts this again at once. One that cannot be removed does not do
     // so without end
@@ -37,7 +38,7 @@ pub fn run(root: &Root) -> Result<()> {
     };
     // services that require the configuration may want the lock
     drop(lock);
-    restart(root, &settings, &steps, record)
+    restart(root, systemctl, &settings, &steps, record)
 }
 
 /// What is to be done with a service.
@@ -95,6 +96,14 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
         inputs.asked = Some(Vec::new());
     }
     let mut prepared = prepare(root, image, &inputs).map_err(without_lines)?;
+    // at a boot it may have gone since, which is told; a delivery that names a file that is not there is a mistake
+    if let OidcCa::File(path) = &prepared.settings.oidc_ca
+        && image.role == Role::ControlPlane
+        && before.as_ref().is_none_or(|before| before.oidc_ca != prepared.settings.oidc_ca)
+        && !root.exists(path)?
+    {
+        return Err(crate::render::kube::no_oidc_file(path).into());
+    }
     prepared.plan.files.append(&mut delivered.files);
     prepared.notes.append(&mut told);
     prepared.notes.append(&mut delivered.notes);
@@ -147,7 +156,13 @@ fn once(root: &Root, refusal: Refusal, delivery: &str) -> Result<Refusal> {
 }
 
 /// Restarts in order, one line a service; afterwards only those wait for it of which systemd could not be asked.
-fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) -> Result<()> {
+fn restart(
+    root: &Root,
+    systemctl: &Systemctl,
+    settings: &Settings,
+    steps: &Steps,
+    mut record: Record,
+) -> Result<()> {
     let (mut failed, mut unasked) = (BTreeSet::new(), BTreeSet::new());
     let mut faults = Vec::new();
     for step in &steps.services {
@@ -158,8 +173,12 @@ fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) 
             (false, true) => &["disable", "stop"],
             (false, false) => &[],
         };
-        let wrong: Vec<Wrong> = words.iter().filter_map(|word| ask(root, &[word, unit]).err()).collect();
-        if let Some(first) = wrong.first() {
+        let wrong: Vec<Wrong> =
+            words.iter().filter_map(|word| ask(root, systemctl, &[word, unit]).err()).collect();
+        if !systemctl.is_asked() {
+            // whoever starts this root as a system restarts them
+            unasked.insert(step.service);
+        } else if let Some(first) = wrong.first() {
             let hint = match first {
                 Wrong::Failed(_) => format!("`journalctl -b -u {unit}` says why"),
                 Wrong::Unasked(_) => "the next run of `configure receive` asks again".to_owned(),
@@ -173,7 +192,7 @@ fn restart(root: &Root, settings: &Settings, steps: &Steps, mut record: Record) 
         }
     }
     if steps.hosts
-        && let Err(wrong) = ask(root, &["start", "--no-block", "hosts-refresh.service"])
+        && let Err(wrong) = ask(root, systemctl, &["start", "--no-block", "hosts-refresh.service"])
     {
         faults
             .push(Fault::new("hosts-refresh", wrong.rule()).hint("its timer starts it within five minutes"));
@@ -211,9 +230,9 @@ impl Wrong {
 }
 
 /// Asks `systemctl`.
-fn ask(root: &Root, words: &[&str]) -> std::result::Result<(), Wrong> {
+fn ask(root: &Root, systemctl: &Systemctl, words: &[&str]) -> std::result::Result<(), Wrong> {
     let what = words.first().copied().unwrap_or_default();
-    systemctl(root, words).map_err(|no| match no {
+    systemctl.ask(root, words).map_err(|no| match no {
         No::Ended(status) => {
             Wrong::Failed(format!("wanted `systemctl {what}` to succeed: it ended with {status}"))
         }

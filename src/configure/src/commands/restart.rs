@@ -2,15 +2,15 @@
 //!
 //! One service that fails does not stop the rest; the exit code says that one did.
 
+use super::systemctl::{No, Systemctl};
 use crate::names::Provider;
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
 use crate::settings::{Settings, When};
-use std::process::{Command, ExitStatus, Stdio};
 
 /// Runs it.
-pub fn run(root: &Root) -> Result<()> {
+pub fn run(root: &Root, systemctl: &Systemctl) -> Result<()> {
     let image = crate::install::load(root)?;
     let settings = {
         let _lock = super::lock::take(root)?;
@@ -22,26 +22,7 @@ pub fn run(root: &Root) -> Result<()> {
         }
         crate::settings::check(&inputs.layers, &image, inputs.when).map_err(Refusal::input)?
     };
-    carry_out(root, &commands(&settings))
-}
-
-/// Units that an image may come without, also where the settings want them: its manifest did not have the component.
-const OPTIONAL: [&str; 1] = ["kube2iam"];
-
-/// Whether these words are about a unit that the image lacks, and switch it off or are about an optional one. It is asked
-/// for all the same, as the unit may stand elsewhere, but that systemd knows none is no fault. Any other unit that is wanted
-/// and missing is one.
-fn is_needless(root: &Root, words: &[&str]) -> Result<bool> {
-    match words {
-        ["disable" | "stop", unit] => lacks(root, unit),
-        ["enable" | "restart", unit] if OPTIONAL.contains(unit) => lacks(root, unit),
-        _ => Ok(false),
-    }
-}
-
-/// Whether the image has no such unit.
-fn lacks(root: &Root, unit: &str) -> Result<bool> {
-    Ok(!root.exists(&format!("/etc/systemd/system/{unit}.service"))?)
+    carry_out(root, systemctl, &commands(&settings))
 }
 
 /// What `systemctl` is asked, in order.
@@ -80,11 +61,11 @@ fn waits_for_certificates(service: Service) -> bool {
 }
 
 /// Asks `systemctl` each of `commands`; all that failed are told at the end. Without a reload nothing else is asked.
-pub fn carry_out(root: &Root, commands: &[Vec<&'static str>]) -> Result<()> {
+pub fn carry_out(root: &Root, systemctl: &Systemctl, commands: &[Vec<&'static str>]) -> Result<()> {
     let mut faults = Vec::new();
     for words in commands {
         let what = format!("systemctl {}", words.join(" "));
-        let wrong = match systemctl(root, words) {
+        let wrong = match systemctl.ask(root, words) {
             Ok(()) => None,
             Err(No::Ended(status)) => Some(format!("it ended with {status}")),
             Err(No::Unasked(error)) => Some(format!("it cannot be run: {error}")),
@@ -101,31 +82,4 @@ pub fn carry_out(root: &Root, commands: &[Vec<&'static str>]) -> Result<()> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Refusal { class: Class::Io, faults }) }
-}
-
-/// How `systemctl` did not do what it was asked.
-pub(super) enum No {
-    /// It said no.
-    Ended(ExitStatus),
-    /// It could not be run at all.
-    Unasked(std::io::Error),
-}
-
-/// The door to the only other program there is. A no to a needless request is none, and what it says of it is not told.
-pub(super) fn systemctl(root: &Root, words: &[&str]) -> std::result::Result<(), No> {
-    // where that cannot be told the request matters
-    let needless = is_needless(root, words).unwrap_or(false);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "one program with fixed words; nothing else belongs into the image"
-    )]
-    let mut command = Command::new("systemctl");
-    if needless {
-        command.stderr(Stdio::null());
-    }
-    match command.args(words).stdin(Stdio::null()).status() {
-        Ok(status) if status.success() || needless => Ok(()),
-        Ok(status) => Err(No::Ended(status)),
-        Err(error) => Err(No::Unasked(error)),
-    }
 }

@@ -61,7 +61,11 @@ impl Taken {
 pub fn disarm(root: &Root) -> Result<()> {
     let Some(directory) = root.directory(RECV)? else { return Ok(()) };
     let gone = match rustix::fs::unlinkat(&directory, TRIGGER, AtFlags::empty()) {
-        Err(Errno::ISDIR) => rustix::fs::unlinkat(&directory, TRIGGER, AtFlags::REMOVEDIR),
+        Err(Errno::ISDIR) => match rustix::fs::unlinkat(&directory, TRIGGER, AtFlags::REMOVEDIR) {
+            // a directory with something in it is the agent's to clear away, under another name
+            Err(Errno::NOTEMPTY | Errno::EXIST) => crate::apply::set_aside(&directory, TRIGGER),
+            other => other,
+        },
         other => other,
     };
     match gone {

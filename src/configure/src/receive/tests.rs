@@ -115,6 +115,10 @@ fn the_trigger_goes_whatever_it_is() {
     assert!(disarm(&root).is_ok() && gone(&path));
     std::fs::create_dir(&path).expect("a directory");
     assert!(disarm(&root).is_ok() && gone(&path));
+    std::fs::create_dir(&path).expect("a directory");
+    std::fs::write(path.join("in it"), b"x").expect("a file");
+    assert!(disarm(&root).is_ok() && gone(&path));
+    assert_eq!(std::fs::read_dir(folder.at(RECV)).expect("a directory").count(), 1, "it is kept beside");
     folder.put("/etc/passwd", b"x");
     symlink(folder.at("/etc/passwd"), &path).expect("a link");
     assert!(disarm(&root).is_ok() && gone(&path) && folder.at("/etc/passwd").exists());

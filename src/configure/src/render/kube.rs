@@ -98,8 +98,12 @@ fn oidc_ca(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut Vec
         }
         OidcCa::File(path) => {
             if settings.role == Role::ControlPlane && !found.oidc_file {
-                let fault = Fault::new(path.as_str(), "wanted the file that OIDC_CA_FILE names, got none");
-                faults.push(fault.hint("give the authority itself as OIDC_CA_CERT, or clear OIDC_CA_FILE"));
+                let fault = no_oidc_file(path);
+                if found.settled {
+                    plan.notes.push(fault.to_string());
+                } else {
+                    faults.push(fault);
+                }
             }
             if path != OIDC_CA {
                 plan.remove(OIDC_CA, Some(Output::OidcCa));
@@ -110,6 +114,12 @@ fn oidc_ca(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut Vec
     }
     plan.remove(OIDC_CA, Some(Output::OidcCa));
     String::new()
+}
+
+/// `OIDC_CA_FILE` names nothing.
+pub(crate) fn no_oidc_file(path: &str) -> Fault {
+    Fault::new(path, "expected the file that OIDC_CA_FILE names, found none")
+        .hint("give the authority itself as OIDC_CA_CERT, or clear OIDC_CA_FILE")
 }
 
 fn api_server(settings: &Settings, oidc_ca: &str, plan: &mut Plan) {
@@ -155,9 +165,9 @@ fn oidc_flags(settings: &Settings, oidc_ca: &str) -> String {
         format!("--oidc-signing-algs={algs}"),
         format!("--oidc-username-claim={}", settings.get("OIDC_USERNAME_CLAIM")),
         // `-` is none for any claim; an empty one is none for `email` only, and the issuer for all others
-        "--oidc-username-prefix=-".to_owned(),
+        format!("--oidc-username-prefix={}", settings.get_or("OIDC_USERNAME_PREFIX", "-")),
         format!("--oidc-groups-claim={}", settings.get("OIDC_GROUPS_CLAIM")),
-        "--oidc-groups-prefix=".to_owned(),
+        format!("--oidc-groups-prefix={}", settings.get("OIDC_GROUPS_PREFIX")),
     ];
     if !oidc_ca.is_empty() {
         flags.push(format!("--oidc-ca-file={oidc_ca}"));
@@ -200,8 +210,13 @@ fn kubeconfigs(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut
         let Some(text) = found.files.get(path) else { continue };
         match with_port(text, settings.get("KUBE_API_PORT")) {
             Some(text) => plan.file(path, 0o644, ("root", "root"), text.into_bytes(), Some(output)),
+            // its own service's affair: the user of each may change what is in its directory
+            None if found.settled => {
+                plan.notes
+                    .push(format!("{path} has not one line `server: https://HOST:PORT`: it stays as it is"));
+            }
             None => faults.push(
-                Fault::new(path, "wanted one line `server: https://HOST:PORT`")
+                Fault::new(path, "expected one line `server: https://HOST:PORT`")
                     .hint("the image brings it: bake it again"),
             ),
         }

@@ -41,11 +41,16 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
     let is_other =
         |name: &String| !["ca.crt", "config.hash"].contains(&name.as_str()) && !name.starts_with('.');
     if !found.identity.iter().any(is_other) {
-        let rule = "wanted the nonce `nonce.jwt` or the identity that the agent made of it, got neither";
-        faults.push(
-            Fault::new(IDENTITY, rule)
-                .hint("user-data writes the nonce: look at how the instance was started"),
-        );
+        if found.settled {
+            // the agent's own affair by now: the node runs on with what it was delivered
+            plan.notes.push(format!("{IDENTITY} has no identity: nstance-agent cannot take deliveries"));
+        } else {
+            let rule = "wanted the nonce `nonce.jwt` or the identity that the agent made of it, got neither";
+            faults.push(
+                Fault::new(IDENTITY, rule)
+                    .hint("user-data writes the nonce: look at how the instance was started"),
+            );
+        }
     }
     if found.identity.contains("nonce.jwt") {
         let (owner, group) = (Some(USER), Some(USER));

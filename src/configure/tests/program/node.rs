@@ -16,6 +16,8 @@ pub(crate) const DELIVERY: &str = "opt/nstance-agent/recv/mutable.env";
 pub(crate) const RECORD: &str = "opt/podplane/etc/received";
 /// Where a root may have a `systemctl` that only writes down what it is asked.
 pub(crate) const TOOLS: &str = "run/tools";
+/// Where what stands in for the machine's own programs is.
+pub(crate) const MACHINE: &str = "run/machine";
 
 /// Mounts directories of `$0` over themselves, then starts what comes behind.
 const MOUNTS: &str =
@@ -162,6 +164,10 @@ impl Node {
             words.push(self.path().display().to_string());
         }
         words.extend([program(), "--root".to_owned(), self.path().display().to_string()]);
+        let systemctl = self.at(TOOLS).join("systemctl");
+        if systemctl.exists() {
+            words.extend(["--systemctl".to_owned(), systemctl.display().to_string()]);
+        }
         words.extend(command.iter().map(|&word| word.to_owned()));
         words
     }
@@ -172,10 +178,13 @@ impl Node {
         self.start(&words.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// Starts `words`, with this root's own `systemctl` before the machine's.
+    /// Starts `words`, with a `systemctl` in the machine's place that must not be asked: no root of a test is `/`.
     pub(crate) fn start(&self, words: &[&str]) -> Output {
         let machine = std::env::var("PATH").unwrap();
-        start_with_path(words, &format!("{}:{machine}", self.at(TOOLS).display()))
+        self.write(&format!("{MACHINE}/systemctl"), "#!/bin/sh\necho \"$@\" >>\"${0%/*}/asked\"\n", 0o755);
+        let output = start_with_path(words, &format!("{}:{machine}", self.at(MACHINE).display()));
+        assert!(!self.at(MACHINE).join("asked").exists(), "the machine's own systemctl was asked");
+        output
     }
 
     /// Runs it, and it must do what it is told.

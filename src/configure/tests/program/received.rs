@@ -285,6 +285,26 @@ fn l06_with_every_class_fixed_no_delivery_brings_an_authority_of_its_own() {
 }
 
 #[test]
+fn below_another_root_no_service_is_asked_for_and_restarts_are_remembered() {
+    let node = offered();
+    fs::remove_dir_all(node.at(TOOLS)).unwrap();
+    let output = node.run(&RECEIVE);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("not asked, as the root is not `/`: systemctl restart kubelet\n"), "{said}");
+    let record = fs::read_to_string(node.at(RECORD)).unwrap();
+    let waiting = record.lines().find(|line| line.starts_with("RESTART=")).unwrap();
+    assert!(waiting.contains("kubelet"), "{record}");
+    let output = node.run(&["restart"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.contains("systemctl daemon-reload\n"), "{said}");
+    // on a machine it is asked, and only by its own name
+    let systemctl = |words: &[&str]| configure::commands::systemctl::Systemctl::of(words[0].as_ref(), None);
+    assert!(systemctl(&["/"]).is_asked() && systemctl(&["//"]).is_asked());
+    assert!(!systemctl(&["/mnt"]).is_asked() && !systemctl(&["."]).is_asked());
+}
+
+#[test]
 fn what_the_image_lacks_need_not_be_switched_off() {
     let node = Node::booted();
     // as systemd answers for a unit that does not exist

@@ -1,6 +1,6 @@
 //! A tree as a value, and what it may be between two others.
 
-use crate::node::{RECORD, TOOLS};
+use crate::node::{MACHINE, RECORD, TOOLS};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
@@ -109,7 +109,7 @@ fn walk(root: &Path, directory: &Path, out: &mut BTreeMap<String, Entry>) {
         let metadata = path.symlink_metadata().unwrap();
         let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
         // not of the node
-        if name == TOOLS {
+        if [TOOLS, MACHINE].contains(&name.as_str()) {
             continue;
         }
         let content = if metadata.is_symlink() {

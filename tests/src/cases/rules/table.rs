@@ -158,7 +158,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "named-authority-must-exist",
         reason: "OIDC_CA_FILE is honoured, and a file that is not there is an error instead of silently no authority",
-        covers: |seen| seen.is_refused_for("wanted the file that OIDC_CA_FILE names"),
+        covers: |seen| seen.is_refused_for("expected the file that OIDC_CA_FILE names"),
     },
     Rule {
         name: "values-keep-rules",
