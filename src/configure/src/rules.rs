@@ -59,6 +59,8 @@ pub enum Rule {
     SigningAlgs,
     /// The name of a claim in a token.
     Claim,
+    /// What stands before the names that a claim has; none that the cluster keeps for itself.
+    ClaimPrefix,
     /// Lines of `authorized_keys`.
     SshKeys,
     /// Base64 of PEM certificates.
@@ -147,6 +149,9 @@ impl Rule {
             }
             Self::NameList => "wanted names separated by commas on one line",
             Self::SigningAlgs => "wanted algorithms separated by commas: RS, ES or PS with 256, 384 or 512",
+            Self::ClaimPrefix => {
+                "expected letters, digits and `-._:/@`, at most 253, neither `-` nor a part of `system:` nor starting with it"
+            }
             Self::Claim => "wanted letters, digits and `-._:/@`, at most 253",
             Self::SshKeys => "expected SSH public keys, one per line, with or without options before them",
             Self::Certificates => "wanted base64 of PEM certificates",
@@ -203,9 +208,12 @@ impl Rule {
                 value.split(',').count() <= 3 && value.split(',').all(|one| one.parse().is_ok_and(is_server))
             }
             Self::SigningAlgs => value.split(',').all(|one| is_signing_alg(one.trim_matches(' '))),
-            Self::Claim => {
-                value.len() <= 253
-                    && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/@".contains(&byte))
+            Self::Claim => is_claim(value),
+            Self::ClaimPrefix => {
+                is_claim(value)
+                    && value != "-"
+                    && !"system:".starts_with(value)
+                    && !value.starts_with("system:")
             }
             Self::NameList => value.chars().all(|character| {
                 character.is_ascii_alphanumeric()
@@ -278,6 +286,10 @@ pub fn is_label(value: &str) -> bool {
         && end(value.as_bytes().last())
 }
 
+fn is_claim(value: &str) -> bool {
+    value.len() <= 253 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/@".contains(&byte))
+}
+
 fn is_path(value: &str) -> bool {
     value.starts_with('/')
         && value.len() <= 1024
@@ -303,7 +315,12 @@ mod tests {
 
     #[test]
     fn a_rule_takes_what_it_says_and_nothing_else() {
-        let cases: [(Rule, &[&str], &[&str]); 24] = [
+        let cases: [(Rule, &[&str], &[&str]); 25] = [
+            (
+                Rule::ClaimPrefix,
+                &["oidc:", "https://o/", "system-", "s3:"],
+                &["system:", "system:masters", "system", "s", "-", "a b", "a,b"],
+            ),
             (
                 Rule::Region,
                 &["us-east-1", "local", "eu-west-9", "cn-north-1", "fsn1", "Dc_1.b"],

@@ -18,8 +18,8 @@ const DECIDED: [(Option<Grant>, &str); 5] = [
     (Some(Grant::Root), "SSH_AUTHORIZED_KEY SSH_AUTHORIZED_KEYS"),
     (
         Some(Grant::ClusterAdmin),
-        "KUBE_SERVICE_ACCOUNT_ISSUER OIDC_CA_CERT OIDC_CA_FILE OIDC_CUSTOM_CA OIDC_GROUPS_CLAIM OIDC_ISSUER \
-         OIDC_SIGNING_ALGS OIDC_USERNAME_CLAIM",
+        "KUBE_SERVICE_ACCOUNT_ISSUER OIDC_CA_CERT OIDC_CA_FILE OIDC_CUSTOM_CA OIDC_GROUPS_CLAIM OIDC_GROUPS_PREFIX \
+         OIDC_ISSUER OIDC_SIGNING_ALGS OIDC_USERNAME_CLAIM OIDC_USERNAME_PREFIX",
     ),
     (Some(Grant::Authorities), "ca.crt ca.pub service-accounts.key service-accounts.pub"),
     (

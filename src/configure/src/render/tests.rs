@@ -39,6 +39,15 @@ fn flags_of_openid_connect_are_all_there_or_none_is() {
 }
 
 #[test]
+fn with_a_prefix_no_issuer_says_who_is_of_the_cluster_itself() {
+    let given = "OIDC_ISSUER=https://o\nOIDC_USERNAME_PREFIX=oidc:\nOIDC_GROUPS_PREFIX=oidc:\n";
+    let flags = variable(&configured("oidc-prefix", given), "KUBE_API_OIDC_FLAGS");
+    for flag in ["username-prefix=oidc:", "groups-prefix=oidc:"] {
+        assert!(flags.split(' ').any(|word| word == format!("--oidc-{flag}")), "{flag}: {flags}");
+    }
+}
+
+#[test]
 fn the_keys_of_service_accounts_are_where_their_issuer_is() {
     for (name, given, wanted) in [
         (
@@ -97,6 +106,7 @@ fn an_agent_of_any_release_finds_its_variables() {
 #[test]
 fn a_hash_of_its_configuration_is_no_identity_of_an_agent() {
     let node = Node::new("config-hash");
+    // a first boot is told; later it is the agent's own affair
     let identity = node.0.join("opt/nstance-agent/identity");
     std::fs::rename(identity.join("nonce.jwt"), identity.join("config.hash")).expect("renamed");
     let root = node.root();

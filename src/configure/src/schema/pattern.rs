@@ -70,6 +70,7 @@ fn inner(rule: Rule, form: Form) -> String {
         (Rule::AddressList, _) => format!("{ADDRESS}(?:,{ADDRESS}){{0,2}}"),
         (Rule::SigningAlgs, _) => format!(" *{ALG} *(?:, *{ALG} *)*"),
         (Rule::Claim, _) => "[A-Za-z0-9._:/@-]{1,253}".to_owned(),
+        (Rule::ClaimPrefix, _) => "[A-Za-z0-9._:/@-]{1,253}".to_owned(),
         (Rule::NameList, _) => "[A-Za-z0-9, \\t._@:-]+".to_owned(),
         (Rule::Certificates, _) => "[A-Za-z0-9+/= \\t\\n\\f\\r]+".to_owned(),
         // no part is `.` or `..`

@@ -26,7 +26,8 @@ const EXACT: [Rule; 14] = [
     Rule::AwsAccount,
 ];
 /// Rules whose pattern takes more.
-const WIDER: [Rule; 15] = [
+const WIDER: [Rule; 16] = [
+    Rule::ClaimPrefix,
     Rule::NodeName,
     Rule::ClusterName,
     Rule::SshKeys,
@@ -87,6 +88,7 @@ const VALUES: &[&str] = &[
     "localhost",
     "api.demo.example.com",
     "a/b",
+    "system:",
     "x@evil.example/",
     "10.0.0.1",
     "256.0.0.1",
