@@ -60,6 +60,17 @@ fn plan_for_aws(shared: &Shared, manifest: Option<&Path>) -> Result<Run> {
 }
 
 #[test]
+fn a_source_date_epoch_that_is_no_time_is_wrong_use_with_the_way_out() -> Result<()> {
+    let shared = Shared::get()?;
+    for wrong in ["", "yesterday", "-1", "1e9", " 1700000000", "99999999999"] {
+        let ended = shared.about("plan", BASE)?.env("SOURCE_DATE_EPOCH", wrong).refused(2)?;
+        ensure!(ended.stderr.contains(&format!("found `{wrong}`")), "{ended}");
+        ensure!(ended.stderr.contains("\nhint: `SOURCE_DATE_EPOCH=$("), "{ended}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_plan_for_aws_without_a_pin_of_kube2iam_leaves_it_out_and_says_so() -> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let ended = plan_for_aws(&shared, None)?.done()?;

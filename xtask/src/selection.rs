@@ -3,13 +3,13 @@
 use crate::programs::{self, Program};
 use crate::progress::Show;
 use crate::project::{self, Project};
-use anyhow::Context as _;
 use bake::lock::{Lock, Request};
 use bake::manifest::Manifest;
 use bake::name::{Arch, Kind, Provider};
 use bake::plan::{Choices, Plan};
 use bake::recipe::Recipe;
 use bake::{Class, Refusal, Stage};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -126,16 +126,10 @@ impl Selection {
 
     /// What a bake with `lock` does. SOURCE_DATE_EPOCH is honoured here, and nowhere else.
     pub(crate) fn plan(&self, inputs: &Inputs, lock: &Lock) -> anyhow::Result<Plan> {
-        let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
-            Err(_) => None,
-            Ok(text) => Some(
-                text.parse::<u32>()
-                    .with_context(|| format!("SOURCE_DATE_EPOCH: `{text}` is no number of seconds"))?,
-            ),
-        };
+        let epoch = std::env::var_os("SOURCE_DATE_EPOCH").map(|text| epoch(&text)).transpose()?;
         let choices = Choices {
             provider: self.provider,
-            epoch: epoch.map(i64::from),
+            epoch,
             configure: inputs.configure.clone(),
             init: inputs.init.clone(),
             effects: inputs.effects.clone(),
@@ -143,6 +137,19 @@ impl Selection {
         };
         Ok(bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices)?)
     }
+}
+
+/// The value of SOURCE_DATE_EPOCH: seconds since 1970, up to the year 2106.
+fn epoch(text: &OsStr) -> bake::Result<i64> {
+    let seconds = text.to_str().and_then(|text| text.parse::<u32>().ok());
+    seconds.map(i64::from).ok_or_else(|| {
+        let what = format!("expected seconds since 1970, at most {}, found `{}`", u32::MAX, text.display());
+        Refusal::new(Class::Usage, "SOURCE_DATE_EPOCH", Stage::Plan, what)
+            .hint(
+                "`SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)` is the time of the last commit; without the variable \
+                 it is that of the lock",
+            )
+    })
 }
 
 /// How a lock differs from what `kind` asks for; empty when they agree.
