@@ -48,6 +48,34 @@ fn changed(folder: &Path, change: impl FnOnce(&mut serde_json::Value)) -> Result
     Ok(path)
 }
 
+#[test]
+fn the_manifest_says_which_of_two_registries_is_in_an_image() -> Result<()> {
+    let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
+    let pin = json!({"version": "0.3.0", "url": "https://github.com/podplane/registry/releases/download/v0.3.0/registry_0.3.0_linux_amd64.tar.gz",
+        "type": "tar.gz", "digest": format!("sha256:{}", "5a".repeat(32)), "size": 9_000_000});
+    for (own, zot) in [(false, true), (true, false), (true, true)] {
+        let manifest = changed(scratch.path(), |vmconfig| {
+            if let Some(components) = vmconfig["dependencies"].as_object_mut() {
+                if own {
+                    components.insert("registry".to_owned(), pin.clone());
+                }
+                if !zot {
+                    components.remove("zot");
+                }
+            }
+        })?;
+        let run = plan_for_aws(&shared, Some(&manifest))?.args(["--json"]).done()?;
+        let plan: serde_json::Value = serde_json::from_str(&run.stdout)?;
+        for (unit, there) in [("registry.service", own), ("zot.service", zot)] {
+            ensure!(plan["plan"]["enable"].get(unit).is_some() == there, "{unit} {own} {zot}");
+            let files = plan["plan"]["files"].as_array().context("files")?;
+            let path = format!("/etc/systemd/system/{unit}");
+            ensure!(files.iter().any(|file| file["path"] == path.as_str()) == there, "{path} {own} {zot}");
+        }
+    }
+    Ok(())
+}
+
 /// A plan of knc for aws, from the committed pins or from `manifest`.
 fn plan_for_aws(shared: &Shared, manifest: Option<&Path>) -> Result<Run> {
     let image = Image { kind: "knc", arch: Arch::Amd64 };

@@ -30,8 +30,12 @@ pub fn user_data(bytes: &[u8]) {
     let Ok(user_data) = bootstrap::parse_user_data(bytes) else { return };
     let layers = Layers { user_data, detected: Layer::default(), mutable: Layer::default() };
     for (role, kind) in [(Role::Worker, "knd"), (Role::ControlPlane, "knc")] {
-        let image =
-            install::Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:1".to_owned() };
+        let image = install::Image {
+            kind: kind.to_owned(),
+            role,
+            pause: "registry.k8s.io/pause:1".to_owned(),
+            cache: install::Cache::Zot,
+        };
         let faults = settings::check(&layers, &image, settings::When::FirstRun).err().unwrap_or_default();
         for fault in faults {
             assert!(!fault.to_string().contains(char::is_control), "a fault is one line");

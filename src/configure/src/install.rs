@@ -18,7 +18,21 @@ pub struct Image {
     pub role: Role,
     /// The sandbox image, `registry.k8s.io/pause:VERSION`.
     pub pause: String,
+    /// What its registry cache is.
+    pub cache: Cache,
 }
+
+/// The program that is an image's registry cache: the manifest has one of the two components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// zot, over TLS with certificates of both sides.
+    Zot,
+    /// Podplane's own registry, without TLS: only this machine reaches it. Where a manifest has both, it is this one.
+    Podplane,
+}
+
+/// The component whose presence makes the registry Podplane's own.
+const REGISTRY: &str = "registry";
 
 /// Where a user's own kind says what its nodes do: `worker` or `control-plane`.
 const ROLE: &str = "/opt/podplane/share/role";
@@ -47,6 +61,8 @@ pub fn parse(bytes: &[u8], role: Option<&str>) -> std::result::Result<Image, Fau
     }
     let role =
         role_of(kind, role).ok_or_else(|| wrong("wanted the kind `knd` or `knc`, or a role beside it"))?;
+    let own = manifest.get("dependencies").and_then(|components| components.get(REGISTRY)).is_some();
+    let cache = if own { Cache::Podplane } else { Cache::Zot };
     let images = manifest.get("images").or_else(|| whole.get("images"));
     let mut pauses: Vec<&str> = images
         .map_or(&[][..], Json::list)
@@ -57,7 +73,9 @@ pub fn parse(bytes: &[u8], role: Option<&str>) -> std::result::Result<Image, Fau
     pauses.sort_unstable();
     pauses.dedup();
     match pauses.as_slice() {
-        [pause] if is_image(pause) => Ok(Image { kind: kind.to_owned(), role, pause: (*pause).to_owned() }),
+        [pause] if is_image(pause) => {
+            Ok(Image { kind: kind.to_owned(), role, pause: (*pause).to_owned(), cache })
+        }
         [] => Err(wrong("wanted an image `registry.k8s.io/pause:VERSION`")),
         [_] => Err(wrong("wanted a name of letters, digits and `./:@_-` for the pause image")),
         _ => Err(wrong("wanted one image `registry.k8s.io/pause:VERSION`, got several")),
@@ -83,7 +101,7 @@ fn is_image(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Role, parse};
+    use super::{Cache, Role, parse};
 
     #[test]
     fn kind_and_pause_image_come_from_the_manifest() {
@@ -109,6 +127,21 @@ mod tests {
             parse(own.as_bytes(), Some("control-plane")).map(|image| image.role),
             Ok(Role::ControlPlane)
         );
+    }
+
+    #[test]
+    fn the_component_of_the_manifest_says_which_registry_an_image_has() {
+        for (components, wanted) in [
+            ("", Cache::Zot),
+            (r#""zot": {}"#, Cache::Zot),
+            (r#""registry": {}"#, Cache::Podplane),
+            (r#""registry": {}, "zot": {}"#, Cache::Podplane),
+        ] {
+            let text = format!(
+                r#"{{"vmconfig": {{"kind": "knd", "images": [{{"image": "registry.k8s.io/pause:3.9"}}], "dependencies": {{{components}}}}}}}"#
+            );
+            assert_eq!(parse(text.as_bytes(), None).map(|image| image.cache), Ok(wanted), "{components}");
+        }
     }
 
     #[test]

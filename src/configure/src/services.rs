@@ -1,5 +1,6 @@
 //! The services that a configuration reaches, in the order in which they are restarted.
 
+use crate::install::Cache;
 use crate::names::Role;
 
 /// A service; the order of the variants is the order of restarts: what others need comes first.
@@ -7,8 +8,10 @@ use crate::names::Role;
 pub enum Service {
     /// Ships logs.
     FluentBit,
-    /// The registry cache.
+    /// The registry cache, where it is zot.
     Zot,
+    /// The registry cache, where it is Podplane's own.
+    Registry,
     /// Runs containers.
     Containerd,
     /// Registers the node and takes deliveries.
@@ -29,9 +32,10 @@ pub enum Service {
 
 impl Service {
     /// All, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FluentBit,
         Self::Zot,
+        Self::Registry,
         Self::Containerd,
         Self::NstanceAgent,
         Self::Netsy,
@@ -48,6 +52,7 @@ impl Service {
         match self {
             Self::FluentBit => "fluent-bit",
             Self::Zot => "zot",
+            Self::Registry => "registry",
             Self::Containerd => "containerd",
             Self::NstanceAgent => "nstance-agent",
             Self::Netsy => "netsy",
@@ -72,6 +77,7 @@ impl Service {
                 "/opt/crt/registry.server.crt",
                 "/opt/key/registry/registry.server.key",
             ],
+            Self::Registry => &["/opt/env/registry.env"],
             Self::Containerd => &["/opt/podplane/etc/user-data.env"],
             Self::NstanceAgent => &["/opt/env/nstance-agent.env", "/opt/nstance-agent/identity/ca.crt"],
             Self::Netsy => &[
@@ -123,9 +129,27 @@ impl Service {
         }
     }
 
-    /// Whether a node of `role` has it.
+    /// The one that is the registry cache.
     #[must_use]
-    pub fn is_of(self, role: Role) -> bool {
+    pub fn of_cache(cache: Cache) -> Self {
+        match cache {
+            Cache::Zot => Self::Zot,
+            Cache::Podplane => Self::Registry,
+        }
+    }
+
+    /// Whether a node of `role` has it, when its image has that registry cache.
+    #[must_use]
+    pub fn is_of(self, role: Role, cache: Cache) -> bool {
+        match self {
+            Self::Zot | Self::Registry => self == Self::of_cache(cache),
+            _ => self.is_of_role(role),
+        }
+    }
+
+    /// Whether a node of `role` may have it, whatever is in its image.
+    #[must_use]
+    pub fn is_of_role(self, role: Role) -> bool {
         match self {
             Self::Netsy | Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler => {
                 role == Role::ControlPlane

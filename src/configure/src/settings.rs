@@ -11,7 +11,7 @@ mod together;
 
 pub use features::{OidcCa, Registry, Telemetry, Wait};
 
-use crate::install::Image;
+use crate::install::{Cache, Image};
 use crate::keys::{self, Given, KEYS};
 use crate::layers::Layers;
 use crate::names::{DETECTED, MUTABLE, Provider, Role, USER_DATA};
@@ -26,6 +26,8 @@ pub struct Settings {
     pub kind: String,
     /// The sandbox image that the manifest pins.
     pub pause: String,
+    /// What the image's registry cache is.
+    pub cache: Cache,
     /// Who runs the machine.
     pub provider: Provider,
     /// The authority that the agent trusts, PEM.
@@ -107,14 +109,15 @@ pub fn check(layers: &Layers, image: &Image, when: When) -> Result<Settings, Vec
     if image.role == Role::ControlPlane && layers.value("NETSY_BUCKET").is_empty() {
         waits.push(features::NETSY);
     }
-    let registry = features::registry(layers, &mut waits);
-    let telemetry = features::telemetry(layers, &mut waits);
+    let registry = features::registry(layers, image.cache, &mut waits);
+    let telemetry = features::telemetry(layers, image.cache, &mut waits);
     let provider = Provider::of(layers.value("PROVIDER_KIND"));
     match provider {
         Some(provider) if faults.is_empty() => Ok(Settings {
             role: image.role,
             kind: image.kind.clone(),
             pause: image.pause.clone(),
+            cache: image.cache,
             provider,
             nstance_ca: crate::base64::certificates(layers.value("NSTANCE_CA_CERT")),
             ssh_keys: features::ssh_keys(layers),

@@ -161,7 +161,7 @@ fn settled(root: &Root, image: &Image, status: &mut Status) -> Result<()> {
             None
         }
     };
-    for service in Service::ALL.into_iter().filter(|service| service.is_of(image.role)) {
+    for service in Service::ALL.into_iter().filter(|service| service.is_of(image.role, image.cache)) {
         let on = settings.as_ref().map(|settings| is_on(service, settings));
         let mut missing = Vec::new();
         for path in service.needs() {

@@ -7,7 +7,7 @@ use crate::bootstrap::parse_user_data;
 use crate::delivery::{self, Delivery};
 use crate::envfile::{Assignment, FILE_LIMIT};
 use crate::found::Found;
-use crate::install::{Image, role_of};
+use crate::install::{Cache, Image, role_of};
 use crate::layers::{Layer, Layers};
 use crate::names::{MUTABLE, Role, USER_DATA};
 use crate::policy::{self, Policy};
@@ -84,7 +84,12 @@ pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Told> 
             take(policy::check(&policy, &layers, &delivered, MUTABLE));
         }
         layers.mutable = mutable;
-        let image = Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:0".to_owned() };
+        let image = Image {
+            kind: kind.to_owned(),
+            role,
+            pause: "registry.k8s.io/pause:0".to_owned(),
+            cache: Cache::Zot,
+        };
         match crate::settings::check(&layers, &image, When::FirstRun) {
             Err(found) => take(found),
             Ok(settings) => {

@@ -110,7 +110,7 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
     let mut services = apply::affected(root, &prepared.plan, &prepared.ids)?;
     let waiting = record.services("RESTART");
     services.extend(&waiting);
-    services.retain(|service| service.is_of(image.role));
+    services.retain(|service| service.is_of(image.role, image.cache));
     for (key, value) in [("REFUSED", ""), ("WHY", ""), ("FAILED", "")] {
         record.set(key, value);
     }

@@ -32,7 +32,7 @@ pub fn commands(settings: &Settings) -> Vec<Vec<&'static str>> {
     for unit in ["nstance-recv-watch.path", "hosts-refresh.timer"] {
         out.extend([vec!["enable", unit], vec!["start", unit]]);
     }
-    for service in Service::ALL.into_iter().filter(|service| service.is_of(settings.role)) {
+    for service in Service::ALL.into_iter().filter(|service| service.is_of(settings.role, settings.cache)) {
         let unit = service.unit();
         out.extend(match (is_on(service, settings), waits_for_certificates(service)) {
             (false, _) => vec![vec!["disable", unit], vec!["stop", unit]],
@@ -48,7 +48,9 @@ pub fn commands(settings: &Settings) -> Vec<Vec<&'static str>> {
 pub fn is_on(service: Service, settings: &Settings) -> bool {
     match service {
         Service::FluentBit => settings.telemetry.is_some(),
-        Service::Zot => settings.registry.is_some(),
+        Service::Zot | Service::Registry => {
+            settings.registry.is_some() && service == Service::of_cache(settings.cache)
+        }
         Service::Netsy => !settings.get("NETSY_BUCKET").is_empty(),
         Service::Kube2iam => settings.provider == Provider::Aws,
         _ => true,

@@ -25,6 +25,10 @@ pub enum Output {
     ZotEnv,
     /// `/opt/zot/etc/zot.yml`
     ZotConfig,
+    /// `/opt/env/registry.env`
+    RegistryEnv,
+    /// `/opt/zot/etc/aws.conf`
+    RegistryAws,
     /// `/etc/containerd/certs.d/HOST/hosts.toml`; read for each pull, so nothing restarts
     RegistryHosts,
     /// `/etc/containerd/config.toml`
@@ -55,7 +59,7 @@ pub enum Output {
 
 impl Output {
     /// All that settings reach.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::NstanceAgentEnv,
         Self::NstanceCa,
         Self::KubeletEnv,
@@ -66,6 +70,8 @@ impl Output {
         Self::NetsyCluster,
         Self::ZotEnv,
         Self::ZotConfig,
+        Self::RegistryEnv,
+        Self::RegistryAws,
         Self::RegistryHosts,
         Self::ContainerdConfig,
         Self::FluentBitEnv,
@@ -94,6 +100,8 @@ impl Output {
             Self::NetsyCluster => "/opt/netsy/etc/cluster.jsonc",
             Self::ZotEnv => "/opt/env/zot.env",
             Self::ZotConfig => "/opt/zot/etc/zot.yml",
+            Self::RegistryEnv => "/opt/env/registry.env",
+            Self::RegistryAws => "/opt/zot/etc/aws.conf",
             Self::RegistryHosts => "/etc/containerd/certs.d/HOST/hosts.toml",
             Self::ContainerdConfig => "/etc/containerd/config.toml",
             Self::FluentBitEnv => "/opt/env/fluent-bit.env",
@@ -123,6 +131,7 @@ impl Output {
             Self::KubeSchedulerKubeconfig => &[Service::KubeScheduler],
             Self::NetsyEnv | Self::NetsyCluster => &[Service::Netsy],
             Self::ZotEnv | Self::ZotConfig => &[Service::Zot],
+            Self::RegistryEnv | Self::RegistryAws => &[Service::Registry],
             Self::ContainerdConfig => &[Service::Containerd],
             Self::FluentBitEnv | Self::FluentBitConfig => &[Service::FluentBit],
             Self::Kube2iamEnv | Self::Kube2iamKubeconfig => &[Service::Kube2iam],

@@ -1,7 +1,7 @@
 use super::text;
 use crate::accounts::Accounts;
 use crate::found::{Found, KUBECONFIGS};
-use crate::install::Image;
+use crate::install::{Cache, Image};
 use crate::keys::{Given, KEYS, Output};
 use crate::layers::{Layer, Layers};
 use crate::names::Role;
@@ -177,6 +177,13 @@ fn plan(layers: &Layers) -> Result<Plan, String> {
         crate::render::render(settings, &found(), Some(api)).map_err(|faults| format!("{faults:?}"))
     };
     let mut plan = render(&settings, &[])?;
+    // and what is otherwise where the registry is Podplane's own
+    let image = Image { cache: Cache::Podplane, ..image("knc", Role::ControlPlane) };
+    let settings = check(layers, &image, When::Later).map_err(|faults| format!("{faults:?}"))?;
+    let own = render(&settings, &[])?;
+    let of_registry = |output| [Some(Output::RegistryEnv), Some(Output::RegistryAws)].contains(&output);
+    plan.files.extend(own.files.into_iter().filter(|file| of_registry(file.output)));
+    plan.removals.extend(own.removals.into_iter().filter(|removal| of_registry(removal.output)));
     let host = layers.value("KUBE_API_INTERNAL_LB_HOSTNAME");
     let api: Vec<_> = if host.is_empty() { vec![] } else { vec!["10.3.3.3".parse().expect("an address")] };
     let settings = check(layers, &worker, When::Later).map_err(|faults| format!("{faults:?}"))?;
@@ -188,7 +195,7 @@ fn plan(layers: &Layers) -> Result<Plan, String> {
 }
 
 fn image(kind: &str, role: Role) -> Image {
-    Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:1".to_owned() }
+    Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:1".to_owned(), cache: Cache::Zot }
 }
 
 fn found() -> Found {

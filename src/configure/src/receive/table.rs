@@ -28,7 +28,8 @@ impl Pair {
     /// Where the key goes on a node of `role`, and its group.
     #[must_use]
     pub fn key_on(&self, role: Role) -> Option<(String, &'static str)> {
-        let of_role = self.services.is_empty() || self.services.iter().any(|service| service.is_of(role));
+        let of_role =
+            self.services.is_empty() || self.services.iter().any(|service| service.is_of_role(role));
         let (directory, group) = self.key.filter(|_| of_role)?;
         Some((format!("{KEY}/{directory}/{}.key", self.name), group))
     }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 const ENV: &str = "/opt/env/fluent-bit.env";
 const CONFIG: &str = "/opt/fluent-bit/etc/fluent-bit.yml";
 /// Units whose logs can be sent, in the order of the pipeline.
-const UNITS: [&str; 12] = [
+const UNITS: [&str; 13] = [
     "first-boot-env",
     "cron",
     "ssh",
@@ -22,6 +22,7 @@ const UNITS: [&str; 12] = [
     "kube-scheduler",
     "kubelet",
     "zot",
+    "registry",
 ];
 
 /// Plans it, or its removal.

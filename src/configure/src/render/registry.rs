@@ -1,7 +1,11 @@
-//! The registry cache: zot's environment and configuration, and containerd's way to it.
+//! The registry cache, zot or Podplane's own: its environment and configuration, and containerd's way to it.
+//!
+//! Both listen on the loopback. zot asks for containerd's certificate; the other has no TLS, and so is asked by `http:`. Both
+//! run as the user `zot`, whose directories each node has.
 
 use super::env::EnvFile;
 use crate::found::{CERTS, Found};
+use crate::install::Cache;
 use crate::json::quote;
 use crate::keys::Output;
 use crate::names::Provider;
@@ -13,6 +17,10 @@ use std::fmt::Write as _;
 pub const MARK: &str = "# written by configure\n";
 const ENV: &str = "/opt/env/zot.env";
 const CONFIG: &str = "/opt/zot/etc/zot.yml";
+const OWN_ENV: &str = "/opt/env/registry.env";
+/// What the AWS SDKs read, and the profile in it.
+const AWS: &str = "/opt/zot/etc/aws.conf";
+const PROFILE: &str = "registry";
 
 /// Plans it, or its removal.
 pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan) {
@@ -21,14 +29,32 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan) {
         plan.remove(&format!("{CERTS}/{stale}/hosts.toml"), Some(Output::RegistryHosts));
         plan.remove(&format!("{CERTS}/{stale}"), None);
     }
-    let Some(hostname) = kept else {
+    match settings.cache {
+        Cache::Zot => zot(settings, kept, plan),
+        Cache::Podplane => own(settings, kept, plan),
+    }
+    let Some(hostname) = kept else { return };
+    let directory = format!("{CERTS}/{hostname}");
+    plan.file(
+        &format!("{directory}/hosts.toml"),
+        0o644,
+        ("root", "root"),
+        hosts(settings).into_bytes(),
+        Some(Output::RegistryHosts),
+    );
+    plan.directories.push(PlannedDirectory { path: directory, mode: 0o755, owner: "root", group: "root" });
+}
+
+/// zot's files, or their removal.
+fn zot(settings: &Settings, hostname: Option<&str>, plan: &mut Plan) {
+    let Some(hostname) = hostname else {
         plan.remove(ENV, Some(Output::ZotEnv));
         plan.remove(CONFIG, Some(Output::ZotConfig));
         return;
     };
     let endpoint = endpoint(settings, "REGISTRY_ENDPOINT");
-    let region = settings.get_or("REGISTRY_REGION", settings.get("PROVIDER_REGION"));
-    let (key, secret) = (settings.get("REGISTRY_ACCESS_KEY_ID"), settings.get("REGISTRY_SECRET_ACCESS_KEY"));
+    let region = region(settings);
+    let (key, secret) = keys(settings);
     let role = settings.aws_role("REGISTRY_ASSUME_ROLE", "registry");
     let mut env = EnvFile::default();
     env.extend([
@@ -58,15 +84,75 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan) {
     env.plan(plan, "zot", "zot", Output::ZotEnv);
     let config = config(settings, region, &endpoint);
     plan.file(CONFIG, 0o640, ("root", "zot"), config.into_bytes(), Some(Output::ZotConfig));
-    let directory = format!("{CERTS}/{hostname}");
-    plan.file(
-        &format!("{directory}/hosts.toml"),
-        0o644,
-        ("root", "root"),
-        hosts(settings).into_bytes(),
-        Some(Output::RegistryHosts),
+}
+
+/// The files of Podplane's own registry, or their removal. It takes a role by a profile, in a file of the AWS SDKs' form.
+fn own(settings: &Settings, hostname: Option<&str>, plan: &mut Plan) {
+    let profile = hostname.and_then(|_| profile(settings));
+    match &profile {
+        Some(text) => {
+            let bytes = text.clone().into_bytes();
+            plan.file(AWS, 0o640, ("root", "zot"), bytes, Some(Output::RegistryAws));
+        }
+        None => plan.remove(AWS, Some(Output::RegistryAws)),
+    }
+    if hostname.is_none() {
+        plan.remove(OWN_ENV, Some(Output::RegistryEnv));
+        return;
+    }
+    let listen = format!("{}:5000", address(settings));
+    let mut env = EnvFile::default();
+    env.extend([("REGISTRY_LISTEN", listen.as_str()), ("REGISTRY_BUCKET", settings.get("REGISTRY_BUCKET"))]);
+    if settings.provider == Provider::Google {
+        env.put("REGISTRY_PROVIDER", "gcs");
+    } else {
+        env.extend([("REGISTRY_PROVIDER", "s3"), ("AWS_REGION", region(settings))]);
+        // an endpoint that is not given is the region's own, which the SDK knows
+        let endpoint = match settings.get("REGISTRY_ENDPOINT") {
+            "" => String::new(),
+            given if given.contains("://") => endpoint(settings, "REGISTRY_ENDPOINT"),
+            given => format!("https://{given}"),
+        };
+        let given = [
+            ("REGISTRY_S3_ENDPOINT", endpoint.as_str()),
+            ("REGISTRY_S3_PATH_STYLE", settings.get("AWS_S3_USE_PATH_STYLE")),
+        ];
+        env.extend(given.into_iter().filter(|(_, value)| !value.is_empty()));
+        if profile.is_some() {
+            env.extend([("AWS_CONFIG_FILE", AWS), ("AWS_PROFILE", PROFILE)]);
+        } else {
+            let (key, secret) = keys(settings);
+            super::fluent_bit::static_keys(&mut env, key, secret);
+        }
+    }
+    env.plan(plan, "registry", "zot", Output::RegistryEnv);
+}
+
+/// The profile of the role that reads the bucket; none where there is no role. Its own credentials are the keys that were
+/// given, else the machine's.
+fn profile(settings: &Settings) -> Option<String> {
+    let role = settings.aws_role("REGISTRY_ASSUME_ROLE", "registry");
+    if role.is_empty() || settings.provider == Provider::Google {
+        return None;
+    }
+    let (session, region) = (settings.get("INSTANCE_ID"), region(settings));
+    let head = format!(
+        "{MARK}[profile {PROFILE}]\nrole_arn = {role}\nrole_session_name = {session}-registry\nregion = {region}\n"
     );
-    plan.directories.push(PlannedDirectory { path: directory, mode: 0o755, owner: "root", group: "root" });
+    Some(match keys(settings) {
+        ("", _) | (_, "") => format!("{head}credential_source = Ec2InstanceMetadata\n"),
+        (key, secret) => format!(
+            "{head}source_profile = keys\n[profile keys]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
+        ),
+    })
+}
+
+fn keys(settings: &Settings) -> (&str, &str) {
+    (settings.get("REGISTRY_ACCESS_KEY_ID"), settings.get("REGISTRY_SECRET_ACCESS_KEY"))
+}
+
+fn region(settings: &Settings) -> &str {
+    settings.get_or("REGISTRY_REGION", settings.get("PROVIDER_REGION"))
 }
 
 /// The endpoint of the setting `key` with its scheme in small letters; the region's own on aws when it is not given.
@@ -81,7 +167,7 @@ pub(super) fn endpoint(settings: &Settings, key: &str) -> String {
     }
 }
 
-/// zot listens on the loopback of the family that the node prefers.
+/// Both listen on the loopback of the family that the node prefers.
 fn address(settings: &Settings) -> &'static str {
     if settings.get("INSTANCE_IPV6").is_empty() { "127.0.0.1" } else { "[::1]" }
 }
@@ -141,12 +227,17 @@ log:
 }
 
 fn hosts(settings: &Settings) -> String {
-    format!(
-        r#"{MARK}[host."https://{}:5000"]
+    let address = address(settings);
+    match settings.cache {
+        Cache::Zot => format!(
+            r#"{MARK}[host."https://{address}:5000"]
 capabilities = ["pull", "resolve"]
 ca = "/opt/crt/ca.crt"
 client = [["/opt/crt/containerd.client.crt", "/opt/key/containerd/containerd.client.key"]]
-"#,
-        address(settings)
-    )
+"#
+        ),
+        Cache::Podplane => {
+            format!("{MARK}[host.\"http://{address}:5000\"]\ncapabilities = [\"pull\", \"resolve\"]\n")
+        }
+    }
 }

@@ -117,3 +117,105 @@ fn a_hash_of_its_configuration_is_no_identity_of_an_agent() {
     };
     assert!(refusal.to_string().contains("nonce.jwt"), "{refusal}");
 }
+
+/// A control plane whose image has Podplane's own registry, with these lines more in its user-data.
+fn with_own_registry(name: &str, more: &str) -> Node {
+    let node = Node::new(name);
+    let manifest = r#"{"kind": "knc", "images": [{"image": "registry.k8s.io/pause:3.9"}], "dependencies": {"registry": {}}}"#;
+    node.write("/opt/podplane/share/vmconfig-installed.json", manifest);
+    let path = "opt/podplane/etc/user-data.env";
+    let user_data = text(&node, path);
+    node.write(path, &format!("{user_data}{more}"));
+    node.configure();
+    node
+}
+
+const ENV: &str = "opt/env/registry.env";
+const AWS: &str = "opt/zot/etc/aws.conf";
+const HOSTS: &str = "etc/containerd/certs.d/r.demo/hosts.toml";
+
+#[test]
+fn an_image_with_podplane_s_own_registry_has_its_variables_and_no_tls() {
+    let on = "REGISTRY_HOSTNAME=r.demo\nREGISTRY_BUCKET=b\nREGISTRY_REGION=q\nREGISTRY_ENDPOINT=store.demo\n\
+        AWS_S3_USE_PATH_STYLE=true\nREGISTRY_ACCESS_KEY_ID=k\nREGISTRY_SECRET_ACCESS_KEY=s\n";
+    let node = with_own_registry("own", on);
+    assert_eq!(
+        text(&node, ENV),
+        "REGISTRY_LISTEN='127.0.0.1:5000'\nREGISTRY_BUCKET='b'\nREGISTRY_PROVIDER='s3'\nAWS_REGION='q'\n\
+         REGISTRY_S3_ENDPOINT='https://store.demo'\nREGISTRY_S3_PATH_STYLE='true'\nAWS_ACCESS_KEY_ID='k'\n\
+         AWS_SECRET_ACCESS_KEY='s'\n"
+    );
+    let hosts =
+        "# written by configure\n[host.\"http://127.0.0.1:5000\"]\ncapabilities = [\"pull\", \"resolve\"]\n";
+    assert_eq!(text(&node, HOSTS), hosts);
+    let pause = "sandbox = \"r.demo/mirror/registry.k8s.io/pause:3.9\"";
+    assert!(text(&node, "etc/containerd/config.toml").contains(pause));
+    assert_eq!(text(&node, AWS) + &text(&node, "opt/env/zot.env") + &text(&node, "opt/zot/etc/zot.yml"), "");
+    // and nothing is left of it when it is switched off
+    let mutable = text(&node, "opt/podplane/etc/mutable.env");
+    node.write("/opt/podplane/etc/mutable.env", &format!("{mutable}REGISTRY_ENABLED='false'\n"));
+    node.configure();
+    assert_eq!(text(&node, ENV) + &text(&node, HOSTS), "");
+}
+
+#[test]
+fn podplane_s_own_registry_takes_a_role_by_a_profile() {
+    let on = "REGISTRY_HOSTNAME=r.demo\nREGISTRY_BUCKET=b\nPROVIDER_REGION=q\n";
+    let aws = format!("{on}PROVIDER_KIND=aws\nAWS_ACCOUNT_ID=123456789012\n");
+    let node = with_own_registry("own-aws", &aws);
+    let env = text(&node, ENV);
+    assert!(
+        env.ends_with("AWS_REGION='q'\nAWS_CONFIG_FILE='/opt/zot/etc/aws.conf'\nAWS_PROFILE='registry'\n"),
+        "{env}"
+    );
+    assert_eq!(
+        text(&node, AWS),
+        "# written by configure\n[profile registry]\nrole_arn = arn:aws:iam::123456789012:role/podplane-c-registry\n\
+         role_session_name = i-registry\nregion = q\ncredential_source = Ec2InstanceMetadata\n"
+    );
+    let keys = "REGISTRY_ASSUME_ROLE=arn:x\nREGISTRY_ACCESS_KEY_ID=k\nREGISTRY_SECRET_ACCESS_KEY=s\n";
+    let node = with_own_registry("own-keys", &format!("{on}{keys}"));
+    let profile = text(&node, AWS);
+    assert!(
+        profile.contains("role_arn = arn:x\n") && profile.contains("\nsource_profile = keys\n"),
+        "{profile}"
+    );
+    assert!(
+        profile.ends_with("[profile keys]\naws_access_key_id = k\naws_secret_access_key = s\n"),
+        "{profile}"
+    );
+    assert!(!text(&node, ENV).contains("SECRET"), "a key in the environment would count before the role");
+    let google = "PROVIDER_KIND=google\nGOOGLE_PROJECT_ID=g\n";
+    let node = with_own_registry("own-google", &format!("{on}{google}"));
+    let env = "REGISTRY_LISTEN='127.0.0.1:5000'\nREGISTRY_BUCKET='b'\nREGISTRY_PROVIDER='gcs'\n";
+    assert_eq!(text(&node, ENV), env);
+}
+
+#[test]
+fn only_the_registry_that_is_in_the_image_is_started() {
+    use crate::commands::restart::commands;
+    let on = "REGISTRY_HOSTNAME=r.demo\nREGISTRY_BUCKET=b\n";
+    for (node, is, is_not) in [
+        (configured("start-zot", on), "zot", "registry"),
+        (with_own_registry("start-own", on), "registry", "zot"),
+    ] {
+        let root = node.root();
+        let image = crate::install::load(&root).expect("an image");
+        let inputs = crate::bootstrap::read(&root, &image).expect("inputs");
+        let settings = crate::settings::check(&inputs.layers, &image, inputs.when);
+        let asked = commands(&settings.unwrap_or_else(|faults| panic!("{faults:?}")));
+        assert!(asked.contains(&vec!["restart", is]), "{asked:?}");
+        assert!(!asked.iter().flatten().any(|word| *word == is_not), "{asked:?}");
+    }
+}
+
+#[test]
+fn the_logs_of_the_registry_cache_are_those_of_the_one_that_is_there() {
+    let sent =
+        "TELEMETRY_ENABLED=true\nTELEMETRY_OTLP_ENDPOINT=https://o:1\nTELEMETRY_LOG_SERVICES=zot,kubelet\n";
+    let pipeline = |node: &Node| text(node, "opt/fluent-bit/etc/fluent-bit.yml");
+    let (zot, own) = (configured("logs-zot", sent), with_own_registry("logs-own", sent));
+    let unit = |name: &str| format!("_SYSTEMD_UNIT={name}.service");
+    assert!(pipeline(&zot).contains(&unit("zot")) && !pipeline(&zot).contains(&unit("registry")));
+    assert!(pipeline(&own).contains(&unit("registry")) && !pipeline(&own).contains(&unit("zot")));
+}

@@ -1,5 +1,6 @@
 //! What several settings are together: logs, the registry cache, SSH keys, the issuer's authority.
 
+use crate::install::Cache;
 use crate::layers::Layers;
 use crate::names::MUTABLE;
 use crate::refusal::Fault;
@@ -62,9 +63,9 @@ pub(super) const NETSY: Wait = Wait {
     hint: "give it in a delivery, or in user-data",
 };
 
-const fn registry_lacks(key: &'static str, because: &'static str) -> Wait {
+fn registry_lacks(key: &'static str, because: &'static str, cache: Cache) -> Wait {
     let hint = "give both, or set REGISTRY_ENABLED to false";
-    Wait { key, because, part: "the registry cache", service: Some(Service::Zot), hint }
+    Wait { key, because, part: "the registry cache", service: Some(Service::of_cache(cache)), hint }
 }
 
 const fn telemetry_lacks(key: &'static str) -> Wait {
@@ -90,26 +91,27 @@ pub enum OidcCa {
 }
 
 /// On when it is not switched off and has a host name and a bucket: either may come later than the other.
-pub(super) fn registry(layers: &Layers, waits: &mut Vec<Wait>) -> Option<Registry> {
+pub(super) fn registry(layers: &Layers, cache: Cache, waits: &mut Vec<Wait>) -> Option<Registry> {
     if layers.value("REGISTRY_ENABLED") == "false" {
         return None;
     }
     match (layers.value("REGISTRY_HOSTNAME"), layers.value("REGISTRY_BUCKET")) {
         ("", "") => None,
         ("", _) => {
-            waits.push(registry_lacks("REGISTRY_HOSTNAME", "as REGISTRY_BUCKET is"));
+            waits.push(registry_lacks("REGISTRY_HOSTNAME", "as REGISTRY_BUCKET is", cache));
             None
         }
         (_, "") => {
-            waits.push(registry_lacks("REGISTRY_BUCKET", "as REGISTRY_HOSTNAME is"));
+            waits.push(registry_lacks("REGISTRY_BUCKET", "as REGISTRY_HOSTNAME is", cache));
             None
         }
         (hostname, _) => Some(Registry { hostname: hostname.to_owned() }),
     }
 }
 
-/// On when it is not switched off and has somewhere to send to. A bucket with half a key is nowhere yet.
-pub(super) fn telemetry(layers: &Layers, waits: &mut Vec<Wait>) -> Option<Telemetry> {
+/// On when it is not switched off and has somewhere to send to. A bucket with half a key is nowhere yet. Whoever names zot
+/// means the image's registry cache, whatever that is.
+pub(super) fn telemetry(layers: &Layers, cache: Cache, waits: &mut Vec<Wait>) -> Option<Telemetry> {
     if layers.value("TELEMETRY_ENABLED") == "false" {
         return None;
     }
@@ -125,13 +127,15 @@ pub(super) fn telemetry(layers: &Layers, waits: &mut Vec<Wait>) -> Option<Teleme
     if !s3 && otlp.is_none() {
         return None;
     }
-    let services = layers
+    let mut services: Vec<String> = layers
         .value("TELEMETRY_LOG_SERVICES")
         .split(',')
         .map(|one| one.chars().filter(|character| !character.is_whitespace()).collect::<String>())
         .map(|one| one.strip_suffix(".service").map_or(one.clone(), str::to_owned))
         .filter(|one| !one.is_empty())
         .collect();
+    let cache = Service::of_cache(cache).unit();
+    services.iter_mut().filter(|one| *one == Service::Zot.unit()).for_each(|one| cache.clone_into(one));
     Some(Telemetry { services, cloudinit: layers.value("TELEMETRY_LOG_CLOUDINIT") == "true", s3, otlp })
 }
 

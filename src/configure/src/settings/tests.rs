@@ -1,5 +1,5 @@
 use super::{Settings, When, check};
-use crate::install::Image;
+use crate::install::{Cache, Image};
 use crate::layers::{Layer, Layers};
 use crate::names::Role;
 use crate::refusal::Fault;
@@ -20,7 +20,8 @@ fn layers(user: &str, mutable: &str) -> Layers {
 
 fn checked(layers: &Layers, role: Role) -> Result<Settings, Vec<Fault>> {
     let kind = if role == Role::Worker { "knd" } else { "knc" };
-    let image = Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:1".to_owned() };
+    let image =
+        Image { kind: kind.to_owned(), role, pause: "registry.k8s.io/pause:1".to_owned(), cache: Cache::Zot };
     check(layers, &image, When::Later)
 }
 
