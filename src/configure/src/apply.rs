@@ -84,7 +84,7 @@ pub fn replace(root: &Root, file: &PlannedFile, ids: &Ids) -> Result<bool> {
     let Some((file, uid, gid)) = changes.files.first() else { return Ok(false) };
     let (directory, name) = root.parent(&file.path)?;
     stage::write_beside(&directory, name, &file.bytes, (*uid, *gid, file.mode), &file.path)?;
-    rustix::fs::fsync(&directory).map_err(|error| io(&file.path, "put it into place", error))?;
+    crate::calls::fsync(&directory).map_err(|error| io(&file.path, "put it into place", error))?;
     Ok(true)
 }
 
@@ -107,14 +107,14 @@ fn owner_of(ids: &Ids, path: &str, owner: &str, group: &str) -> std::result::Res
 /// Moves what is called `name` out of the way: a link, a pipe or a file goes, a directory with what is in it is kept beside,
 /// under a name that nobody could foresee.
 pub(crate) fn set_aside(directory: &OwnedFd, name: &str) -> rustix::io::Result<()> {
-    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+    match crate::calls::unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR) => {}
         Err(error) => return Err(error),
     }
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let aside = format!(".{name}.aside-{}-{}", since.as_nanos(), std::process::id());
-    rustix::fs::renameat(directory, name, directory, aside)
+    crate::calls::renameat(directory, name, directory, &aside)
 }
 
 /// An error of the system at `path`.

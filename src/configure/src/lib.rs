@@ -22,6 +22,7 @@ pub mod apply;
 pub mod authority;
 pub mod base64;
 pub mod bootstrap;
+pub mod calls;
 pub mod certificate;
 pub mod commands;
 pub mod console;

@@ -27,7 +27,7 @@ impl Root {
     /// The directory `path` as root.
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty())
+        let fd = crate::calls::open(path, flags, Mode::empty())
             .map_err(|error| Refusal::io(path.display().to_string(), "open it", &error.into()))?;
         Ok(Self { fd, whole: path == Path::new("/") })
     }
@@ -65,7 +65,7 @@ impl Root {
     pub fn directory(&self, path: &str) -> Result<Option<OwnedFd>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let opened = match rustix::fs::openat2(&self.fd, relative(path), flags, Mode::empty(), resolve) {
+        let opened = match crate::calls::openat2(&self.fd, relative(path), flags, Mode::empty(), resolve) {
             Err(Errno::NOSYS) => walked(&self.fd, relative(path), flags),
             opened => opened,
         };
@@ -124,7 +124,7 @@ impl Root {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let read = || {
             let Some(directory) = self.directory(above)? else { return Ok(None) };
-            match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
+            match crate::calls::openat(&directory, name, flags, Mode::empty()) {
                 Ok(file) => read_open(file, path, limit).map(Some),
                 Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
                 Err(error) => Err(Refusal::io(path, "open it", &error.into())),
@@ -184,8 +184,8 @@ impl Root {
     /// What is at `path`, links followed within the root.
     fn found(&self, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
         let path = relative(path);
-        match rustix::fs::openat2(&self.fd, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
-            Err(Errno::NOSYS) if self.whole => rustix::fs::openat(&self.fd, path, flags, Mode::empty()),
+        match crate::calls::openat2(&self.fd, path, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            Err(Errno::NOSYS) if self.whole => crate::calls::openat(&self.fd, path, flags, Mode::empty()),
             opened => opened,
         }
     }
@@ -194,7 +194,7 @@ impl Root {
 /// The directory `path` below `root`, part by part, no link followed and never upwards.
 fn walked(root: &OwnedFd, path: &str, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
     let open =
-        |above: &OwnedFd, part: &str, flags| rustix::fs::openat(above.as_fd(), part, flags, Mode::empty());
+        |above: &OwnedFd, part: &str, flags| crate::calls::openat(above.as_fd(), part, flags, Mode::empty());
     let through = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let (above, last) = path.rsplit_once('/').unwrap_or(("", path));
     let mut at = open(root, ".", through)?;
@@ -279,7 +279,7 @@ mod tests {
             "/none/x",
         ] {
             let path = relative(path);
-            let one = rustix::fs::openat2(&root.fd, path, flags, Mode::empty(), resolve);
+            let one = crate::calls::openat2(&root.fd, path, flags, Mode::empty(), resolve);
             assert_eq!(inode(one), inode(walked(&root.fd, path.trim_end_matches('/'), flags)), "{path}");
         }
         for path in ["..", "a/..", "a/../.."] {

@@ -5,7 +5,7 @@ use crate::accounts::Ids;
 use crate::plan::{Mend, Plan};
 use crate::refusal::{Class, Result};
 use crate::root::Root;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
@@ -46,9 +46,8 @@ pub(super) fn make(root: &Root, plan: &Plan, ids: &Ids, notes: &mut Vec<String>)
 fn create(root: &Root, path: &str, uid: u32, gid: u32, mode: Mend) -> Result<()> {
     let (above, name) = root.parent(path)?;
     let unfinished = format!(".{name}.new");
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let open = || match rustix::fs::mkdirat(&above, unfinished.as_str(), Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => rustix::fs::openat(&above, unfinished.as_str(), flags, Mode::empty()),
+    let open = || match crate::calls::mkdirat(&above, &unfinished, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => crate::calls::openat(&above, &unfinished, crate::calls::DIRECTORY, Mode::empty()),
         Err(error) => Err(error),
     };
     let opened = match open() {
@@ -57,9 +56,9 @@ fn create(root: &Root, path: &str, uid: u32, gid: u32, mode: Mend) -> Result<()>
         opened => opened,
     };
     opened
-        .and_then(|fd| set(&fd, Some(uid), Some(gid), mode).and_then(|_| rustix::fs::fsync(&fd)))
-        .and_then(|()| rustix::fs::renameat(&above, unfinished.as_str(), &above, name))
-        .and_then(|()| rustix::fs::fsync(&above))
+        .and_then(|fd| set(&fd, Some(uid), Some(gid), mode).and_then(|_| crate::calls::fsync(&fd)))
+        .and_then(|()| crate::calls::renameat(&above, &unfinished, &above, name))
+        .and_then(|()| crate::calls::fsync(&above))
         .map_err(|error| io(path, "make it", error))
 }
 
@@ -86,9 +85,8 @@ pub(super) fn mend(root: &Root, plan: &Plan, ids: &Ids, notes: &mut Vec<String>)
         let result = match FileType::from_raw_mode(stat.st_mode) {
             // another name of the file may be one that we must not give away
             FileType::RegularFile if stat.st_nlink == 1 => {
-                let flags =
-                    OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-                let Ok(fd) = rustix::fs::openat(&directory, name, flags, Mode::empty()) else { continue };
+                let opened = crate::calls::openat(&directory, name, crate::calls::FOUND, Mode::empty());
+                let Ok(fd) = opened else { continue };
                 let opened = rustix::fs::fstat(&fd).map_err(|error| io(path, "look at it", error))?;
                 // it may have been changed for another one since it was looked at
                 let same = (opened.st_ino, opened.st_dev, opened.st_nlink) == (stat.st_ino, stat.st_dev, 1);
@@ -97,7 +95,7 @@ pub(super) fn mend(root: &Root, plan: &Plan, ids: &Ids, notes: &mut Vec<String>)
             // sockets cannot be opened; their directory is root's alone
             FileType::Socket if gid.is_some_and(|gid| gid != stat.st_gid) => {
                 let group = gid.map(Gid::from_raw);
-                rustix::fs::chownat(&directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW).map(|()| true)
+                crate::calls::chownat(&directory, name, None, group, AtFlags::SYMLINK_NOFOLLOW).map(|()| true)
             }
             _ => Ok(false),
         };
@@ -124,10 +122,10 @@ fn set(fd: &OwnedFd, uid: Option<u32>, gid: Option<u32>, mend: Mend) -> rustix::
         Mend::With(bits) => present | bits,
     };
     if owner.is_some() || group.is_some() {
-        rustix::fs::fchown(fd, owner.map(Uid::from_raw), group.map(Gid::from_raw))?;
+        crate::calls::fchown(fd, owner.map(Uid::from_raw), group.map(Gid::from_raw))?;
     }
     if present != mode {
-        rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))?;
+        crate::calls::fchmod(fd, Mode::from_raw_mode(mode))?;
     }
     Ok(owner.is_some() || group.is_some() || present != mode)
 }

@@ -6,7 +6,7 @@ use crate::keys::Output;
 use crate::plan::{Plan, PlannedFile};
 use crate::refusal::{Fault, Refusal, Result};
 use crate::root::Root;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
 /// What is to be written and removed.
@@ -89,8 +89,7 @@ fn collect<T>(result: Result<T>, faults: &mut Vec<Fault>) -> Result<Option<T>> {
 fn is_equal(root: &Root, file: &PlannedFile, uid: u32, gid: u32) -> Result<bool> {
     let (above, name) = crate::root::split(&file.path);
     let Some(directory) = root.directory(above)? else { return Ok(false) };
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let fd = match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
+    let fd = match crate::calls::openat(&directory, name, crate::calls::FOUND, Mode::empty()) {
         Ok(fd) => fd,
         // a link, a socket: replaced
         Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(false),

@@ -5,7 +5,7 @@ use super::stage::{JOURNAL, Staged, Step, name_it, parse, unfinished, write_besi
 use crate::names::STAGING;
 use crate::refusal::{Class, Fault, Result};
 use crate::root::{Root, split};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -49,7 +49,7 @@ pub(super) fn put(root: &Root, staged: &Staged) -> Result<()> {
     }
     for above in touched {
         if let Some(directory) = still(root, above)? {
-            rustix::fs::fsync(&directory).map_err(|error| io(above, "make it durable", error))?;
+            crate::calls::fsync(&directory).map_err(|error| io(above, "make it durable", error))?;
         }
     }
     clear(root)
@@ -77,8 +77,8 @@ fn rename(staged: &Staged, at: usize, directory: &OwnedFd, name: &str, path: &st
 /// complete, so that this step can be taken again too; what a crash leaves of the copy is used up then.
 fn carry(staged: &Staged, at: usize, directory: &OwnedFd, name: &str, path: &str) -> Result<()> {
     let wrong = |error| io(path, "put it into place", error);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(&staged.directory, at.to_string(), flags, Mode::empty()).map_err(wrong)?;
+    let opened = crate::calls::openat(&staged.directory, &at.to_string(), crate::calls::FOUND, Mode::empty());
+    let fd = opened.map_err(wrong)?;
     let stat = rustix::fs::fstat(&fd).map_err(wrong)?;
     let mut bytes = Vec::new();
     std::fs::File::from(fd)
@@ -88,9 +88,9 @@ fn carry(staged: &Staged, at: usize, directory: &OwnedFd, name: &str, path: &str
 }
 
 fn remove(directory: &OwnedFd, name: &str, path: &str) -> Result<()> {
-    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+    match crate::calls::unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR) => match rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR) {
+        Err(Errno::ISDIR) => match crate::calls::unlinkat(directory, name, AtFlags::REMOVEDIR) {
             // somebody else's files are in it: they stay
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
             Err(error) => Err(io(path, "remove it", error)),
@@ -102,7 +102,7 @@ fn remove(directory: &OwnedFd, name: &str, path: &str) -> Result<()> {
 /// Removes the staging directory: the journal first, so that what is left never looks committed.
 pub(super) fn clear(root: &Root) -> Result<()> {
     let Some(directory) = root.directory(STAGING)? else { return Ok(()) };
-    let gone = |name: &str| match rustix::fs::unlinkat(&directory, name, AtFlags::empty()) {
+    let gone = |name: &str| match crate::calls::unlinkat(&directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(io(STAGING, "clear it", error)),
     };
@@ -111,9 +111,41 @@ pub(super) fn clear(root: &Root) -> Result<()> {
         gone(&name)?;
     }
     let (above, name) = root.parent(STAGING)?;
-    match rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR) {
+    match crate::calls::unlinkat(&above, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(io(STAGING, "remove it", error)),
     }
-    rustix::fs::fsync(&above).map_err(|error| io(STAGING, "make it durable", error))
+    crate::calls::fsync(&above).map_err(|error| io(STAGING, "make it durable", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    #[test]
+    fn where_nothing_can_be_renamed_a_copy_comes_into_place_and_the_staged_file_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["staging", "etc"] {
+            std::fs::create_dir(folder.path().join(name)).expect("a directory");
+        }
+        let (staged, placed) = (folder.path().join("staging/3"), folder.path().join("etc/name"));
+        std::fs::write(&staged, "content").expect("a file");
+        std::fs::set_permissions(&staged, std::fs::Permissions::from_mode(0o640)).expect("a mode");
+        let root = Root::open(folder.path()).expect("a root");
+        let open = |path: &str| root.directory(path).expect("a directory").expect("a directory");
+        let set = Staged { directory: open("/staging"), steps: Vec::new() };
+        for _ in 0..2 {
+            carry(&set, 3, &open("/etc"), "name", "/etc/name").expect("carried");
+            let found = placed.metadata().expect("a file");
+            assert_eq!(std::fs::read_to_string(&placed).expect("a file"), "content");
+            assert_eq!((found.mode() & 0o7777, found.nlink()), (0o640, 1));
+            assert!(staged.exists() && !folder.path().join("etc/.name.new").exists());
+        }
+        // only what was staged: no link in its place is followed
+        std::fs::remove_file(&staged).expect("removed");
+        symlink("../etc/name", &staged).expect("a link");
+        assert!(carry(&set, 3, &open("/etc"), "other", "/etc/other").is_err());
+        assert!(!folder.path().join("etc/other").exists());
+    }
 }

@@ -5,7 +5,7 @@ use super::{io, set_aside};
 use crate::names::STAGING;
 use crate::refusal::{Fault, Result};
 use crate::root::Root;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, Uid};
 use rustix::io::Errno;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -35,13 +35,13 @@ pub(super) enum Step {
 /// Stages and commits `changes`. On an error nothing is left but the staging directory's own content, and that is cleared.
 pub(super) fn stage(root: &Root, changes: &Changes<'_>) -> Result<Staged> {
     let (above, name) = root.parent(STAGING)?;
-    match rustix::fs::mkdirat(&above, name, Mode::RWXU) {
+    match crate::calls::mkdirat(&above, name, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(io(STAGING, "make it", error)),
     }
     let directory =
         root.directory(STAGING)?.ok_or_else(|| Fault::new(STAGING, "wanted a directory, got none"))?;
-    let result = rustix::fs::fsync(&above)
+    let result = crate::calls::fsync(&above)
         .map_err(|error| io(STAGING, "make it durable", error))
         .and_then(|()| fill(root, changes, &directory));
     match result {
@@ -70,12 +70,12 @@ fn fill(root: &Root, changes: &Changes<'_>, directory: &OwnedFd) -> Result<Vec<S
     steps.extend(changes.removals.iter().map(|(path, _)| Step::Remove((*path).to_owned())));
     write(directory, UNFINISHED, text(&steps)?.as_bytes(), None, STAGING)?;
     // every staged name is durable before the journal that speaks of them has its own
-    rustix::fs::fsync(directory).map_err(|error| io(STAGING, "make it durable", error))?;
-    rustix::fs::renameat(directory, UNFINISHED, directory, JOURNAL)
+    crate::calls::fsync(directory).map_err(|error| io(STAGING, "make it durable", error))?;
+    crate::calls::renameat(directory, UNFINISHED, directory, JOURNAL)
         .map_err(|error| io(STAGING, "commit", error))?;
     // not durable: not committed, and the caller clears it. Files put into place before the journal is on the disk could
     // be found without it after a power cut, and nothing would complete the set.
-    rustix::fs::fsync(directory).map_err(|error| io(STAGING, "make it durable", error))?;
+    crate::calls::fsync(directory).map_err(|error| io(STAGING, "make it durable", error))?;
     Ok(steps)
 }
 
@@ -91,20 +91,19 @@ pub(super) fn write(
     access: Option<(u32, u32, u32)>,
     path: &str,
 ) -> Result<()> {
-    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+    match crate::calls::unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(Errno::ISDIR) => {
             set_aside(directory, name).map_err(|error| io(path, "replace what is in its way", error))?;
         }
         Err(error) => return Err(io(path, "replace what was staged for it", error)),
     }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)
+    let fd = crate::calls::openat(directory, name, crate::calls::NEW, crate::calls::PRIVATE)
         .map_err(|error| io(path, "stage it", error))?;
     if let Some((uid, gid, mode)) = access {
-        rustix::fs::fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+        crate::calls::fchown(&fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
             .map_err(|error| io(path, "give it to its owner", error))?;
-        rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode))
+        crate::calls::fchmod(&fd, Mode::from_raw_mode(mode))
             .map_err(|error| io(path, "set its mode", error))?;
     }
     let mut file = std::fs::File::from(fd);
@@ -130,8 +129,8 @@ pub(super) fn write_beside(
 /// Renames a file to `name`, whatever is there: that was looked at before, and is a directory only where a service's user has
 /// made one since, or could.
 pub(super) fn name_it(from: &OwnedFd, old: &str, to: &OwnedFd, name: &str) -> rustix::io::Result<()> {
-    match rustix::fs::renameat(from, old, to, name) {
-        Err(Errno::ISDIR) => set_aside(to, name).and_then(|()| rustix::fs::renameat(from, old, to, name)),
+    match crate::calls::renameat(from, old, to, name) {
+        Err(Errno::ISDIR) => set_aside(to, name).and_then(|()| crate::calls::renameat(from, old, to, name)),
         other => other,
     }
 }
@@ -173,4 +172,36 @@ pub(super) fn parse(text: &str) -> Option<Vec<Step>> {
         });
     }
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_is_read_as_it_was_written() {
+        let steps = vec![
+            Step::Put(0, "/etc/a b".to_owned()),
+            Step::Remove("/etc/c".to_owned()),
+            Step::Put(12, "/x".to_owned()),
+        ];
+        let written = text(&steps).expect("a text");
+        assert_eq!(written, "put 0 /etc/a b\nremove /etc/c\nput 12 /x\nend\n");
+        assert_eq!(parse(&written), Some(steps));
+        assert_eq!(parse("end\n"), Some(Vec::new()));
+        assert!(text(&[Step::Remove("/a\nend".to_owned())]).is_err());
+    }
+
+    #[test]
+    fn file_systems_are_told_from_each_other() {
+        let device =
+            |path: &str| device(std::fs::File::open(path).expect("a directory"), path).expect("a number");
+        assert_ne!(device("/proc"), device("/"));
+        assert_eq!(device("/"), device("/"));
+    }
+
+    #[test]
+    fn a_file_is_unfinished_beside_its_place_under_its_own_name() {
+        assert_eq!((unfinished("a").as_str(), unfinished("b.env").as_str()), (".a.new", ".b.env.new"));
+    }
 }

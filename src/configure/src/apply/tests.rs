@@ -1,10 +1,11 @@
 //! Applying in a folder, with the accounts of whoever runs the test: numbers are looked up, never assumed.
 
-use super::{apply, recover};
+use super::{affected, apply, difference, owner_of, recover, replace};
 use crate::accounts::{Accounts, Ids};
 use crate::keys::Output;
 use crate::names::STAGING;
-use crate::plan::{Plan, PlannedDirectory};
+use crate::plan::{Mend, Plan, PlannedDirectory, PlannedFile, PlannedMend};
+use crate::refusal::Class;
 use crate::root::Root;
 use crate::services::Service;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -197,4 +198,254 @@ fn directories_are_made_and_mended_and_removals_spare_what_is_others() {
     removal.remove("/opt/new", None);
     apply(&folder.root(), &removal, &ids()).expect("applied");
     assert!(folder.path("/opt/new/foreign").exists() && !folder.path("/opt/new/file").exists());
+}
+
+/// A group that a file of ours can be given to: any for root, else another of ours, if there is one.
+fn other_group() -> Option<u32> {
+    let own = rustix::process::getegid().as_raw();
+    if rustix::process::geteuid().is_root() {
+        return Some(own + 7);
+    }
+    let groups = rustix::process::getgroups().expect("groups");
+    groups.into_iter().map(rustix::fs::Gid::as_raw).find(|group| *group != own)
+}
+
+/// As [`ids`], with the group `other`, and for root the user `other`.
+fn ids_with_others() -> Ids {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let other = if rustix::process::geteuid().is_root() { uid + 5 } else { uid };
+    let accounts = Accounts {
+        passwd: format!("root:x:{uid}:{gid}::/:/bin/sh\nother:x:{other}:{gid}::/:/bin/sh\n"),
+        group: format!("root:x:{gid}:\nother:x:{}:\n", other_group().unwrap_or(gid)),
+        ..Accounts::default()
+    };
+    accounts.ids()
+}
+
+fn owners(path: &Path) -> (u32, u32) {
+    let found = path.symlink_metadata().expect("a file");
+    (found.uid(), found.gid())
+}
+
+#[test]
+fn each_account_has_its_own_numbers() {
+    let accounts = Accounts {
+        passwd: "u:x:5:6::/:/bin/sh\n".to_owned(),
+        group: "g:x:7:\n".to_owned(),
+        ..Accounts::default()
+    };
+    let ids = accounts.ids();
+    assert_eq!(owner_of(&ids, "/x", "u", "g"), Ok((5, 7)));
+    for (user, group, missing) in [("g", "g", "user `g`"), ("u", "u", "group `u`")] {
+        let fault = owner_of(&ids, "/x", user, group).expect_err("a fault");
+        assert!(fault.rule.contains(missing) && fault.hint.is_some(), "{fault}");
+    }
+}
+
+#[test]
+fn an_owner_or_a_group_alone_is_enough_to_write_a_file_anew() {
+    let (folder, ids) = (Folder::new("owners"), ids_with_others());
+    let with = |owner, group| {
+        let mut plan = Plan::default();
+        plan.file("/etc/owned", 0o640, (owner, group), b"same".to_vec(), None);
+        plan.directories.push(PlannedDirectory { path: "/opt/owned".to_owned(), mode: 0o750, owner, group });
+        plan
+    };
+    let mut before = None;
+    for (owner, group) in [("root", "root"), ("root", "other"), ("other", "other"), ("other", "root")] {
+        let wanted = (ids.user(owner).expect("a user"), ids.group(group).expect("a group"));
+        let applied = apply(&folder.root(), &with(owner, group), &ids).expect("applied");
+        for path in ["/etc/owned", "/opt/owned"] {
+            assert_eq!(owners(&folder.path(path)), wanted, "{path}");
+            assert_eq!(applied.changed.contains(path), before != Some(wanted), "{path} {owner} {group}");
+        }
+        before = Some(wanted);
+    }
+}
+
+#[test]
+fn what_would_change_is_told_without_a_change() {
+    let folder = Folder::new("difference");
+    apply(&folder.root(), &plan("a"), &ids()).expect("applied");
+    let mut next = plan("a");
+    next.files[0].bytes = b"b".to_vec();
+    next.remove("/etc/other", Some(Output::KubeletEnv));
+    next.files.pop();
+    let told = difference(&folder.root(), &next, &ids()).expect("told");
+    assert_eq!(told.iter().map(String::as_str).collect::<Vec<_>>(), ["/etc/other", "/opt/env/zot.env"]);
+    let services = affected(&folder.root(), &next, &ids()).expect("told");
+    assert_eq!(services.into_iter().collect::<Vec<_>>(), [Service::Zot, Service::Kubelet]);
+    assert_eq!(folder.read("/opt/env/zot.env"), "a");
+    assert!(difference(&folder.root(), &plan("a"), &ids()).expect("told").is_empty());
+}
+
+#[test]
+fn one_file_is_replaced_without_a_set_around_it() {
+    let folder = Folder::new("replace");
+    let file = |bytes: &[u8]| PlannedFile {
+        path: "/etc/one".to_owned(),
+        mode: 0o604,
+        owner: OWN.0,
+        group: OWN.1,
+        bytes: bytes.to_vec(),
+        output: None,
+    };
+    // what a crash has left of an earlier one
+    std::fs::write(folder.path("/etc/.one.new"), "half").expect("a file");
+    assert_eq!(replace(&folder.root(), &file(b"a"), &ids()), Ok(true));
+    assert_eq!((folder.read("/etc/one").as_str(), mode(&folder.path("/etc/one"))), ("a", 0o604));
+    assert!(!folder.path("/etc/.one.new").exists());
+    assert_eq!(replace(&folder.root(), &file(b"a"), &ids()), Ok(false));
+    assert_eq!(replace(&folder.root(), &file(b"b"), &ids()), Ok(true));
+    assert_eq!(folder.read("/etc/one"), "b");
+}
+
+#[test]
+fn f08_a_second_name_and_what_was_appended_are_replaced() {
+    let folder = Folder::new("names");
+    apply(&folder.root(), &plan("a"), &ids()).expect("applied");
+    let (path, second) = (folder.path("/opt/env/zot.env"), folder.path("/etc/second"));
+    std::fs::hard_link(&path, &second).expect("a second name");
+    assert!(apply(&folder.root(), &plan("a"), &ids()).expect("applied").changed.contains("/opt/env/zot.env"));
+    let inode = |path: &Path| path.metadata().expect("a file").ino();
+    assert_ne!(inode(&path), inode(&second));
+    for wrong in ["", "b", "a and more"] {
+        std::fs::write(&path, wrong).expect("a file");
+        apply(&folder.root(), &plan("a"), &ids()).expect("applied");
+        assert_eq!((folder.read("/opt/env/zot.env").as_str(), mode(&path)), ("a", 0o640), "{wrong}");
+    }
+}
+
+#[test]
+fn every_fault_is_told_at_once_and_a_disk_that_says_no_is_another_matter() {
+    let folder = Folder::new("faults");
+    for path in ["/etc/other", "/opt/env/zot.env"] {
+        std::fs::create_dir(folder.path(path)).expect("a directory");
+    }
+    let mut faulty = plan("a");
+    faulty.file("/etc/last", 0o600, ("nosuch", "root"), Vec::new(), None);
+    let refusal = apply(&folder.root(), &faulty, &ids()).expect_err("refused");
+    assert_eq!((refusal.class, refusal.faults.len()), (Class::Input, 3), "{refusal}");
+
+    let mut long = Plan::default();
+    long.file(&format!("/etc/{}/x", "n".repeat(300)), 0o600, OWN, Vec::new(), None);
+    let refusal = apply(&folder.root(), &long, &ids()).expect_err("refused");
+    assert_eq!(refusal.class, Class::Io, "{refusal}");
+    let mut long = Plan::default();
+    long.file(&format!("/etc/{}", "n".repeat(300)), 0o600, OWN, Vec::new(), None);
+    let refusal = apply(&folder.root(), &long, &ids()).expect_err("refused");
+    let hint = refusal.faults[0].hint.clone().unwrap_or_default();
+    assert!(refusal.class == Class::Io && hint.starts_with("nothing is half done"), "{refusal}");
+
+    // a line of the journal is a path
+    let mut broken = Plan::default();
+    broken.file("/etc/a\nb", 0o600, OWN, Vec::new(), None);
+    assert!(apply(&folder.root(), &broken, &ids()).is_err());
+    assert!(!folder.path(STAGING).exists() && !folder.path("/etc/a\nb").exists());
+}
+
+#[test]
+fn a_journal_of_many_steps_is_rolled_forward_and_a_cut_one_is_told() {
+    let folder = Folder::new("journal-long");
+    std::fs::create_dir(folder.path(STAGING)).expect("a directory");
+    let mut text: String = (0..300).map(|n| format!("remove /etc/gone-{n}\n")).collect();
+    text.push_str("put 0 /etc/kept\n");
+    std::fs::write(folder.path(&format!("{STAGING}/0")), "new").expect("a file");
+    // what came to its end between a copy and its name
+    std::fs::write(folder.path("/etc/.kept.new"), "half").expect("a file");
+    let journal = folder.path(&format!("{STAGING}/journal"));
+    for cut in [&text, "end", "put 0\nend\n", "put x /etc/kept\nend\n", "move /etc/kept\nend\n"] {
+        std::fs::write(&journal, cut).expect("a file");
+        let refusal = recover(&folder.root()).expect_err("refused");
+        assert!(refusal.to_string().contains("a whole journal"), "{cut}: {refusal}");
+    }
+    std::fs::write(&journal, text + "end\n").expect("a file");
+    assert_eq!(recover(&folder.root()), Ok(true));
+    assert_eq!(folder.read("/etc/kept"), "new");
+    assert!(!folder.path("/etc/.kept.new").exists() && !folder.path(STAGING).exists());
+}
+
+#[test]
+fn files_of_others_are_mended_unless_they_have_a_second_name_or_are_links() {
+    let folder = Folder::new("mend");
+    let mend = |path: &str, mode, group| PlannedMend { path: path.to_owned(), owner: None, group, mode };
+    let all = |group| Plan {
+        mends: vec![
+            mend("/etc/exact", Mend::Exactly(0o640), group),
+            mend("/etc/more", Mend::With(0o111), group),
+            mend("/etc/linked", Mend::Exactly(0o600), group),
+            mend("/etc/second", Mend::Exactly(0o600), group),
+            mend("/etc/socket", Mend::Exactly(0o600), group),
+            mend("/etc/directory", Mend::Exactly(0o700), group),
+            mend("/etc/none", Mend::Exactly(0o600), group),
+            mend("/nowhere/none", Mend::Exactly(0o600), group),
+        ],
+        ..Plan::default()
+    };
+    for name in ["exact", "more", "target", "first"] {
+        let path = folder.path(&format!("/etc/{name}"));
+        std::fs::write(&path, name).expect("a file");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o664)).expect("a mode");
+    }
+    symlink("target", folder.path("/etc/linked")).expect("a link");
+    std::fs::hard_link(folder.path("/etc/first"), folder.path("/etc/second")).expect("a second name");
+    std::fs::create_dir(folder.path("/etc/directory")).expect("a directory");
+    let directory = mode(&folder.path("/etc/directory"));
+    let _socket = std::os::unix::net::UnixListener::bind(folder.path("/etc/socket")).expect("a socket");
+    let changed = |plan: &Plan, ids: &Ids| {
+        let applied = apply(&folder.root(), plan, ids).expect("applied");
+        assert!(applied.notes.is_empty(), "{:?}", applied.notes);
+        applied.changed.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(changed(&all(Some("root")), &ids()), ["/etc/exact", "/etc/more"]);
+    let modes = |names: &[&str]| -> Vec<u32> {
+        names.iter().map(|name| mode(&folder.path(&format!("/etc/{name}")))).collect()
+    };
+    assert_eq!(
+        modes(&["exact", "more", "target", "first", "directory"]),
+        [0o640, 0o775, 0o664, 0o664, directory]
+    );
+    assert!(changed(&all(Some("root")), &ids()).is_empty());
+    if let Some(other) = other_group() {
+        let plan = all(Some("other"));
+        assert_eq!(changed(&plan, &ids_with_others()), ["/etc/exact", "/etc/more", "/etc/socket"]);
+        let own = rustix::process::getegid().as_raw();
+        for (name, group) in [
+            ("exact", other),
+            ("more", other),
+            ("socket", other),
+            ("target", own),
+            ("second", own),
+            ("directory", own),
+        ] {
+            assert_eq!(owners(&folder.path(&format!("/etc/{name}"))).1, group, "{name}");
+        }
+        assert_eq!(modes(&["exact", "more"]), [0o640, 0o775], "a new owner takes no bit of the mode");
+    }
+}
+
+#[test]
+fn a_directory_that_a_crash_left_half_made_is_used_and_one_that_drifted_is_set_right() {
+    let folder = Folder::new("half-made");
+    let mut plan = Plan::default();
+    let directory =
+        |path: &str| PlannedDirectory { path: path.to_owned(), mode: 0o750, owner: OWN.0, group: OWN.1 };
+    plan.directories = vec![directory("/opt/new"), directory("/opt/new/below"), directory("/opt/drifted")];
+    std::fs::create_dir(folder.path("/opt/.new.new")).expect("a directory");
+    std::fs::create_dir(folder.path("/opt/drifted")).expect("a directory");
+    std::fs::set_permissions(folder.path("/opt/drifted"), std::fs::Permissions::from_mode(0o2777))
+        .expect("a mode");
+    let applied = apply(&folder.root(), &plan, &ids()).expect("applied");
+    let changed: Vec<&str> = applied.changed.iter().map(String::as_str).collect();
+    assert_eq!(changed, ["/opt/drifted", "/opt/new", "/opt/new/below"]);
+    for path in changed {
+        assert_eq!(mode(&folder.path(path)), 0o750, "{path}");
+    }
+    assert!(!folder.path("/opt/.new.new").exists());
+    assert!(apply(&folder.root(), &plan, &ids()).expect("applied").changed.is_empty());
+    // a link in the place of the half-made one is not followed
+    std::fs::remove_dir_all(folder.path("/opt/new")).expect("removed");
+    symlink("/etc", folder.path("/opt/.new.new")).expect("a link");
+    assert!(apply(&folder.root(), &plan, &ids()).is_err());
+    assert!(!folder.path("/opt/new").exists());
 }

@@ -49,19 +49,14 @@ pub fn run(root: &Root) -> Result<()> {
     facts.set(ADDRESSES, &addresses.join(","));
     let text = facts.text().unwrap_or_default();
     let (directory, name) = root.parent(DETECT_FACTS)?;
-    let flags = rustix::fs::OFlags::WRONLY
-        | rustix::fs::OFlags::CREATE
-        | rustix::fs::OFlags::EXCL
-        | rustix::fs::OFlags::CLOEXEC;
     let unfinished = format!(".{name}.new");
-    let _ = rustix::fs::unlinkat(&directory, &unfinished, rustix::fs::AtFlags::empty());
-    let fd =
-        rustix::fs::openat(&directory, &unfinished, flags, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
-            .map_err(|error| Refusal::io(DETECT_FACTS, "write it", &error.into()))?;
+    let _ = crate::calls::unlinkat(&directory, &unfinished, rustix::fs::AtFlags::empty());
+    let fd = crate::calls::openat(&directory, &unfinished, crate::calls::NEW, crate::calls::PRIVATE)
+        .map_err(|error| Refusal::io(DETECT_FACTS, "write it", &error.into()))?;
     use std::io::Write as _;
     std::fs::File::from(fd)
         .write_all(text.as_bytes())
         .map_err(|error| Refusal::io(DETECT_FACTS, "write it", &error))?;
-    rustix::fs::renameat(&directory, &unfinished, &directory, name)
+    crate::calls::renameat(&directory, &unfinished, &directory, name)
         .map_err(|error| Refusal::io(DETECT_FACTS, "put it into place", &error.into()))
 }

@@ -20,6 +20,9 @@ use crate::settings::{self, OidcCa, Settings, When};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+#[cfg(test)]
+mod tests;
+
 /// What of the API server's addresses this program may not ask for itself.
 const API: &str = "KUBE_API_INTERNAL_LB_HOSTNAME";
 

@@ -10,7 +10,7 @@ use crate::names::Role;
 use crate::refusal::{Class, Fault, Refusal, Result, printable};
 use crate::root::Root;
 use crate::sha512;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -60,8 +60,8 @@ impl Taken {
 /// Removes the trigger, so that the next delivery is noticed; before anything is read.
 pub fn disarm(root: &Root) -> Result<()> {
     let Some(directory) = root.directory(RECV)? else { return Ok(()) };
-    let gone = match rustix::fs::unlinkat(&directory, TRIGGER, AtFlags::empty()) {
-        Err(Errno::ISDIR) => match rustix::fs::unlinkat(&directory, TRIGGER, AtFlags::REMOVEDIR) {
+    let gone = match crate::calls::unlinkat(&directory, TRIGGER, AtFlags::empty()) {
+        Err(Errno::ISDIR) => match crate::calls::unlinkat(&directory, TRIGGER, AtFlags::REMOVEDIR) {
             // a directory with something in it is the agent's to clear away, under another name
             Err(Errno::NOTEMPTY | Errno::EXIST) => crate::apply::set_aside(&directory, TRIGGER),
             other => other,
@@ -151,10 +151,9 @@ fn file(
     owners: &[Option<u32>],
 ) -> Result<std::result::Result<Option<Vec<u8>>, Fault>> {
     let path = format!("{place}/{name}");
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let io = |error: Errno| Refusal::io(path.as_str(), "read it", &error.into());
     for _ in 0..TRIES {
-        let fd = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+        let fd = match crate::calls::openat(directory, name, crate::calls::FOUND, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(Ok(None)),
             Err(Errno::LOOP | Errno::NXIO) => {
@@ -187,7 +186,8 @@ fn file(
     Err(Refusal { class: Class::Io, faults: vec![fault] })
 }
 
-fn is_sound(stat: &Stat, owners: &[Option<u32>]) -> std::result::Result<(), String> {
+/// Whether a file may be taken, by what it is; else the rule that it breaks.
+pub(super) fn is_sound(stat: &Stat, owners: &[Option<u32>]) -> std::result::Result<(), String> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err("wanted a plain file".to_owned());
     }

@@ -1,8 +1,8 @@
 //! Reading a hostile directory, and judging what was read.
 
-use super::judge::{Installed, judge};
+use super::judge::{Installed, installed, judge};
 use super::record::Record;
-use super::take::{KEYS, RECV, TRIGGER, Taken, disarm, take};
+use super::take::{KEYS, RECV, TRIGGER, Taken, disarm, is_sound, take};
 use super::{generation, settings, table};
 use crate::accounts::{Accounts, Ids};
 use crate::layers::{Layer, Layers};
@@ -70,15 +70,51 @@ fn plain_files_are_read_and_nothing_else_is_touched() {
     let taken = folder.take().expect("a delivery");
     assert_eq!(taken.recv.keys().collect::<Vec<_>>(), ["ca.crt"]);
     assert_eq!(taken.keys.keys().collect::<Vec<_>>(), ["kubelet.client.key"]);
-    assert!(taken.notes.iter().any(|note| note.contains("nope")) && !taken.notes.concat().contains('\u{1b}'));
-    assert_eq!(taken.name(), folder.take().expect("the same").name());
+    // neither the trigger nor the directory itself
+    folder.put(&format!("{RECV}/{TRIGGER}"), b"");
+    let again = folder.take().expect("the same");
+    let note = format!("passed over in {RECV}, as a node of this kind takes no such file: \\u{{1b}}[2Jnope");
+    assert_eq!(again.notes, [note]);
+    assert_eq!((taken.name(), taken.name().len()), (again.name(), 64));
+    // by its content, and by what is where
+    let name = |recv: &[(&str, &[u8])], keys: &[(&str, &[u8])]| {
+        let map = |files: &[(&str, &[u8])]| {
+            files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect()
+        };
+        Taken { recv: map(recv), keys: map(keys), notes: Vec::new() }.name()
+    };
+    let names = [
+        name(&[], &[]),
+        name(&[("a", b"1")], &[]),
+        name(&[("a", b"2")], &[]),
+        name(&[], &[("a", b"1")]),
+        name(&[("a", b"1"), ("b", b"")], &[]),
+    ];
+    assert_eq!(std::collections::BTreeSet::from(names).len(), 5);
+}
+
+#[test]
+fn sixteen_names_that_are_passed_over_are_told_and_no_more() {
+    for (count, told, more) in [(16, 16, false), (17, 16, true), (40, 16, true)] {
+        let folder = Folder::new(&format!("names-{count}"));
+        for n in 0..count {
+            folder.put(&format!("{RECV}/n{n:02}"), b"x");
+        }
+        let notes = folder.take().expect("a delivery").notes.concat();
+        let (_, names) = notes.split_once("no such file: ").expect("names");
+        assert_eq!(names.split(", ").count(), told, "{notes}");
+        assert_eq!(notes.ends_with(" and others"), more, "{notes}");
+    }
 }
 
 #[test]
 fn f08_links_pipes_and_second_names_are_refused_all_at_once() {
     let folder = Folder::new("links");
     folder.put("/etc/shadow", b"hunter2");
-    symlink(folder.at("/etc/shadow"), folder.at(&format!("{RECV}/ca.crt"))).expect("a link");
+    // what the link leads to is good in every other way: it must not be followed
+    folder.put("/etc/secret", P256);
+    symlink(folder.at("/etc/secret"), folder.at(&format!("{RECV}/ca.crt"))).expect("a link");
+    symlink(folder.at("/etc/secret"), folder.at(&format!("{KEYS}/kubelet.client.key"))).expect("a link");
     std::fs::hard_link(folder.at("/etc/shadow"), folder.at(&format!("{RECV}/ca.pub"))).expect("a name");
     let fifo = folder.at(&format!("{KEYS}/netsy.client.key"));
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
@@ -86,10 +122,40 @@ fn f08_links_pipes_and_second_names_are_refused_all_at_once() {
     std::fs::create_dir(folder.at(&format!("{RECV}/mutable.env"))).expect("a directory");
     folder.put(&format!("{RECV}/kubelet.client.crt"), &vec![b'x'; 64 * 1024 + 1]);
     let said = folder.take().err().expect("a refusal");
-    for name in ["ca.crt", "ca.pub", "netsy.client.key", "mutable.env", "kubelet.client.crt"] {
-        assert!(said.contains(name), "{name}: {said}");
+    for (name, why) in [
+        ("ca.crt", "a link or a socket"),
+        ("kubelet.client.key", "a link or a socket"),
+        ("ca.pub", "a file of one name"),
+        ("netsy.client.key", "a plain file"),
+        ("mutable.env", "a plain file"),
+        ("kubelet.client.crt", "at most 65536 bytes"),
+    ] {
+        let line = said.lines().find(|line| line.contains(&format!("/{name}: ")));
+        assert!(line.is_some_and(|line| line.contains(why)), "{name}: {said}");
     }
     assert!(!said.contains("hunter2"));
+    // 64 KiB are taken
+    folder.put(&format!("{RECV}/kubelet.client.crt"), &vec![b'x'; 64 * 1024]);
+    assert!(!folder.take().err().expect("a refusal").contains("kubelet.client.crt"));
+}
+
+#[test]
+fn a_file_of_somebody_else_is_refused() {
+    let folder = Folder::new("file-owner");
+    folder.put(&format!("{RECV}/ca.crt"), P256);
+    let path = folder.at(&format!("{RECV}/ca.crt"));
+    let stat = rustix::fs::stat(&path).expect("a file");
+    let other = [Some(stat.st_uid + 1), Some(stat.st_uid + 2)];
+    assert!(is_sound(&stat, &other).is_err_and(|rule| rule.contains("somebody else's")));
+    // an account that is not there is nobody's
+    assert!(is_sound(&stat, &[None, None]).is_err());
+    assert_eq!(is_sound(&stat, &[None, Some(stat.st_uid)]), Ok(()));
+    // as root a file can be given away
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(65_534), None).expect("given away");
+        let said = folder.take().err().expect("a refusal");
+        assert!(said.contains("ca.crt: ") && said.contains("somebody else's"), "{said}");
+    }
 }
 
 #[test]
@@ -191,10 +257,17 @@ fn a_working_pair_is_replaced_only_by_a_working_pair() {
     assert_eq!(judged(&[], &[(key, ED25519_KEY)], old), none);
     assert_eq!(judged(&[(crt, P256)], &[(key, ED25519_KEY)], old), Ok(vec![CRT.to_owned()]));
     assert_eq!(judged(&[], &[(key, P256_KEY)], &[]), none);
+    // nothing belongs together, and nothing new has come: that is told, and stays
+    let parted: &[(&str, &[u8])] = &[(CRT, P256), (KEY, ED25519_KEY)];
+    assert_eq!(judged(&[], &[], parted), none);
+    assert_eq!(judged(&[], &[(key, ED25519_KEY)], parted), none);
+    assert_eq!(judged(&[(crt, P256)], &[], parted), none);
+    assert_eq!(judged(&[(crt, P256)], &[(key, b"no key")], parted), none);
     // and what belongs to nothing is refused
     assert!(judged(&[(crt, ED25519)], &[(key, P256_KEY)], old).is_err());
     assert!(judged(&[(crt, ED25519)], &[], old).is_err());
-    assert!(judged(&[(crt, ED25519)], &[(key, b"no key")], &[]).is_err());
+    let said = judged(&[(crt, ED25519)], &[(key, b"no key")], &[]).expect_err("a refusal");
+    assert!(said.starts_with("/opt/nstance-agent/keys/kubelet.client.key: "), "{said}");
     assert!(judged(&[(crt, b"no certificate")], &[], &[]).is_err());
     assert!(judged(&[(crt, P256_KEY)], &[], &[]).is_err_and(|said| said.contains("private key")));
 }
@@ -213,6 +286,51 @@ fn signing_keys_are_among_those_that_check() {
             .is_err()
     );
     assert_eq!(judged(Worker, &[(public, P256_PUB)], &[], &[]).map(|paths| paths.len()), Ok(1));
+    // a worker gets no private key, whatever is sent
+    assert_eq!(judged(Worker, &[(key, P256_KEY)], &[], &[]), Ok(Vec::new()));
+    // the key that is there has to be among the new ones
+    let there = "/opt/key/kube-apiserver/service-accounts.key";
+    assert!(judged(ControlPlane, &[(public, P256_PUB)], &[], &[(there, ED25519_KEY)]).is_err());
+    assert!(judged(ControlPlane, &[(public, P256_PUB)], &[], &[(there, P256_KEY)]).is_ok());
+    assert_eq!(judged(ControlPlane, &[], &[], &[(there, ED25519_KEY)]), Ok(Vec::new()));
+}
+
+#[test]
+fn what_goes_into_place_is_for_root_and_one_group_and_restarts_who_reads_it() {
+    use crate::keys::Output;
+    use crate::services::Service;
+    let recv = [("kubelet.client.crt".to_owned(), P256.to_vec())].into_iter().collect();
+    let keys = [("kubelet.client.key".to_owned(), P256_KEY.to_vec())].into_iter().collect();
+    let mut plan = Plan::default();
+    assert!(judge(Worker, &Taken { recv, keys, notes: vec![] }, &Installed::new(), &mut plan).is_empty());
+    let wanted = [(CRT, "podplane", P256), (KEY, "kubelet", P256_KEY)];
+    assert_eq!(plan.files.len(), wanted.len());
+    for (file, (path, group, bytes)) in plan.files.iter().zip(wanted) {
+        let output = Some(Output::Delivered(&[Service::Kubelet]));
+        assert_eq!((file.path.as_str(), file.group, file.owner, file.mode), (path, group, "root", 0o640));
+        assert!(file.bytes == bytes && file.output == output, "{path}");
+    }
+}
+
+#[test]
+fn what_is_installed_is_read_by_its_paths_up_to_a_megabyte() {
+    let folder = Folder::new("installed");
+    let paths = [
+        CRT,
+        KEY,
+        "/opt/pub/service-accounts.pub",
+        "/opt/key/kube-apiserver/service-accounts.key",
+        "/opt/crt/ca.crt",
+    ];
+    for path in paths {
+        std::fs::create_dir_all(folder.at(path).parent().expect("a directory")).expect("directories");
+        folder.put(path, &vec![b'x'; 500_000]);
+    }
+    folder.put("/opt/crt/oidc-ca.pem", b"not delivered");
+    let root = Root::open(&folder.0).expect("a root");
+    let found = installed(&root, ControlPlane).expect("files");
+    assert_eq!(found.keys().collect::<std::collections::BTreeSet<_>>().len(), paths.len());
+    assert!(paths.iter().all(|path| found.get(*path).is_some_and(|bytes| bytes.len() == 500_000)));
 }
 
 #[test]
@@ -220,7 +338,69 @@ fn ca_pub_may_be_openssh_s() {
     let line = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGrChqz0Xb5Dy1bA4y9rZ8cqsVt5u1n4m3J0p4q7aB2c ca\n";
     assert!(judged(Worker, &[("ca.pub", line)], &[], &[]).is_ok());
     assert!(judged(Worker, &[("ca.pub", P256_PUB)], &[], &[]).is_ok());
-    assert!(judged(Worker, &[("ca.pub", b"neither\n")], &[], &[]).is_err());
+    let ed25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGrChqz0Xb5Dy1bA4y9rZ8cqsVt5u1n4m3J0p4q7aB2c";
+    for wrong in [
+        "neither\n".to_owned(),
+        // nothing, a key of eight bytes, a kind that nobody knows, a line that would act on a terminal
+        String::new(),
+        "ssh-ed25519 AAAAAAAAAAA= ca\n".to_owned(),
+        ed25519.replace("ssh-", "xsh-"),
+        format!("{ed25519} \u{1b}[2J\n"),
+        format!("{ed25519}\nneither\n"),
+    ] {
+        let said = judged(Worker, &[("ca.pub", wrong.as_bytes())], &[], &[]);
+        assert!(said.is_err_and(|said| said.contains("recv/ca.pub: ")), "{wrong:?}");
+    }
+    for good in [format!("{ed25519}\n{ed25519} a\n"), ed25519.replace("ssh-ed25519", "ecdsa-sha2-nistp256")] {
+        let placed = judged(Worker, &[("ca.pub", good.as_bytes())], &[], &[]);
+        assert_eq!(placed, Ok(vec!["/opt/pub/ca.pub".to_owned()]), "{good}");
+    }
+}
+
+#[test]
+fn what_is_remembered_is_read_again_and_what_is_no_record_is_none() {
+    use super::record::{RECORD, UNKNOWN};
+    use crate::delivery::Unknown;
+    use crate::services::Service;
+    use std::collections::BTreeSet;
+    use std::time::{Duration, SystemTime};
+    let folder = Folder::new("record");
+    std::fs::create_dir_all(folder.at("/opt/podplane/etc")).expect("directories");
+    let (root, at) = (Root::open(&folder.0).expect("a root"), |seconds| {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    });
+    let mut record = Record::read(&root).expect("none is none");
+    assert_eq!(record.get("MUTABLE"), "");
+    let services = BTreeSet::from([Service::Zot, Service::Kubelet]);
+    record.set("MUTABLE", "name");
+    record.set_services("RESTART", &services);
+    assert!(!record.is_still(&root).expect("a record"));
+    record.write(&root, &ids(), at(1_000_000)).expect("written");
+    assert!(record.is_still(&root).expect("a record"));
+    let mut again = Record::read(&root).expect("a record");
+    assert_eq!((again.get("MUTABLE"), again.get("RESTART")), ("name", "zot,kubelet"));
+    assert_eq!((again.services("RESTART"), again.services("FAILED")), (services, BTreeSet::new()));
+    let first = again.get("AT").to_owned();
+    assert!(first.starts_with("1970-01-12T"), "{first}");
+    // the same again keeps its time, another has its own
+    again.write(&root, &ids(), at(2_000_000)).expect("written");
+    assert_eq!(Record::read(&root).expect("a record").get("AT"), first);
+    again.set("WHY", "reason");
+    again.write(&root, &ids(), at(2_000_000)).expect("written");
+    assert!(!record.is_still(&root).expect("a record"));
+    assert!(Record::read(&root).expect("a record").get("AT").starts_with("1970-01-24T"));
+
+    let unknown = |n: usize| Unknown { key: format!("KEY_{:02}", n % 20), line: 1 };
+    record.set_unknown(&(0..30).rev().map(unknown).collect::<Vec<_>>());
+    let names: Vec<&str> = record.get("UNKNOWN").split(',').collect();
+    assert!(names.len() == UNKNOWN && names.is_sorted(), "{names:?}");
+
+    folder.put(RECORD, b"no record");
+    assert_eq!(Record::read(&root).expect("none").get("MUTABLE"), "");
+    // a disk that cannot say is another matter
+    std::fs::remove_file(folder.at(RECORD)).expect("removed");
+    symlink("received", folder.at(RECORD)).expect("a link to itself");
+    assert_eq!(Record::read(&root).err().map(|refusal| refusal.class), Some(Class::Io));
 }
 
 fn delivered(text: &str, record: &mut Record) -> Result<Option<Layer>, String> {

@@ -67,6 +67,31 @@ fn f10_k03_a_merge_whose_disk_refuses_any_change_says_so_and_the_next_one_comple
 }
 
 #[test]
+fn f10_what_a_signal_interrupts_is_done_again() {
+    let merge = ["merge", &format!("/{DELIVERY}"), &format!("/{MUTABLE}"), "--delete"];
+    for (node, command) in [(Node::merged(), &["configure"][..]), (Node::delivered(), &merge)] {
+        let undisturbed = node.again();
+        undisturbed.succeed(command);
+        let new = undisturbed.snapshot();
+        let points: Vec<Point> = trace(&node, command)
+            .into_iter()
+            .filter(|point| point.changes_the_disk() || point.call.starts_with("open"))
+            .collect();
+        for call in ["openat2", "openat", "fsync", "rename"] {
+            assert!(points.iter().any(|point| point.call.starts_with(call)), "no {call}");
+        }
+        for_each(&points, |point| {
+            let node = node.again();
+            let output = inject(&node, command, point, "error=EINTR");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{point:?}: {:?} {said}", output.status);
+            let now = node.snapshot();
+            assert!(now == new, "{point:?}: {:?}", now.difference(&new));
+        });
+    }
+}
+
+#[test]
 fn reading_that_fails_changes_nothing() {
     let node = Node::merged();
     let undisturbed = node.again();

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
 mod dependencies;
+mod durable;
 mod errors;
 mod inputs;
 mod killed;

@@ -217,6 +217,49 @@ fn l10_two_receivers_of_one_delivery_end_as_one_would() {
 }
 
 #[test]
+fn l10_a_delivery_waits_for_a_run_that_has_the_lock() {
+    let node = offered();
+    let lock = File::open(node.at("opt/podplane/etc")).unwrap();
+    lock.lock().unwrap();
+    let before = node.snapshot();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| node.run(&RECEIVE));
+        // long enough that a run which asks nobody would be done
+        std::thread::sleep(Duration::from_secs(2));
+        let mut meanwhile = node.snapshot();
+        // the trigger goes at once, so that what comes meanwhile starts another run
+        meanwhile
+            .0
+            .extend(before.0.get_key_value(TRIGGER).map(|(path, entry)| (path.clone(), entry.clone())));
+        assert!(meanwhile == before, "{:?}", meanwhile.difference(&before));
+        assert!(calls(&node).is_empty() && !run.is_finished(), "{:?}", calls(&node));
+        lock.unlock().unwrap();
+        let output = run.join().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    });
+    assert!(calls(&node).contains("restart kubelet"), "{:?}", calls(&node));
+}
+
+#[test]
+fn l09_a_delivery_restarts_what_reads_it_and_nothing_else() {
+    let node = offered();
+    node.succeed(&RECEIVE);
+    for (text, wanted) in [
+        ("# generation: 3\nKUBE_CLUSTER_DNS=10.96.0.10\n", &["restart kubelet"][..]),
+        ("# generation: 4\nREGISTRY_SECRET_ACCESS_KEY=other\n", &["restart zot"]),
+        ("# generation: 5\nREGISTRY_ENABLED=false\n", &["disable zot", "restart containerd", "stop zot"]),
+        // the same again
+        ("# generation: 5\nREGISTRY_ENABLED=false\n", &[]),
+    ] {
+        let _ = fs::remove_file(node.at(TOOLS).join("calls"));
+        node.write(DELIVERY, text, 0o600);
+        rested(&node);
+        node.succeed(&RECEIVE);
+        assert_eq!(calls(&node).iter().map(String::as_str).collect::<Vec<_>>(), wanted, "{text}");
+    }
+}
+
+#[test]
 fn l10_a_delivery_while_the_services_of_the_one_before_restart_is_the_one_that_counts() {
     let node = offered();
     let path = |path: &str| node.at(path).display().to_string();
