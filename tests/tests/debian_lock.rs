@@ -1,4 +1,4 @@
-//! Locks over the archive that this machine's apt names, beside what apt and gpgv make of the same files.
+//! Locks over the archive that this machine's apt names, else Debian's own, beside what apt and gpgv make of the same files.
 //!
 //! apt gets a root of its own with trixie's suites, an empty dpkg status and the certificates of `manifests/trust`;
 //! the resolver reads the InRelease that it downloaded, so that both see the archive of one moment.
@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use tests::trixie::archive;
 use xshell::{Shell, cmd};
 
 /// What a container host asks for; `ARCH` is the architecture.
@@ -168,7 +169,7 @@ impl Apt {
         for suite in &sources.suites {
             let keys: Vec<String> =
                 trusted_files(suite).iter().map(|file| file.display().to_string()).collect();
-            let (site, component) = (mirror(&suite.archive), &suite.component);
+            let (site, component) = (archive(&suite.archive).unwrap(), &suite.component);
             list.push_str(&format!("deb [signed-by={}] {site} {} {component}\n", keys.join(","), suite.name));
         }
         fs::write(apt.root.path().join("etc/apt/sources.list"), list).unwrap();
@@ -182,7 +183,7 @@ impl Apt {
         let (root, arch) = (self.root.path().display(), self.arch);
         format!(
             "Dir \"{root}\"; Dir::State \"{root}\"; Dir::Cache \"{root}/cache\"; Dir::State::status \"{root}/lib/dpkg/status\";\n\
-             Dir::Etc::main \"/dev/null\"; Dir::Etc::parts \"/dev/null\"; APT::Sandbox::User \"root\";\n\
+             Dir::Etc::main \"/dev/null\"; Dir::Etc::parts \"/etc/apt/apt.conf.d\"; APT::Sandbox::User \"root\";\n\
              APT::Architecture \"{arch}\"; APT::Architectures {{ \"{arch}\"; }}; Acquire::Languages \"none\";\n\
              APT::Install-Recommends \"false\";\n"
         )
@@ -259,8 +260,7 @@ impl Archive for Apt {
         if to.exists() {
             return Ok(fs::read(&to).unwrap());
         }
-        let url =
-            format!("{}/dists/{}/{}", mirror(&suite.archive).trim_end_matches('/'), suite.name, paths[0]);
+        let url = format!("{}/dists/{}/{}", archive(&suite.archive).unwrap(), suite.name, paths[0]);
         let (shell, hash) = (self.shell(), format!("SHA256:{}", digest.hex()));
         cmd!(shell, "/usr/lib/apt/apt-helper -qq download-file {url} {to} {hash}").quiet().run().unwrap();
         fs::read(&to).map_err(|error| Refusal::io(url, Stage::Resolve, "read", &error))
@@ -286,15 +286,6 @@ fn trusted_files(suite: &Suite) -> Vec<PathBuf> {
     let files: Vec<PathBuf> = files.filter(ours).collect();
     assert_eq!(files.len(), suite.keys.len(), "{}", suite.name);
     files
-}
-
-/// Where this machine's apt finds `archive`.
-fn mirror(archive: &str) -> String {
-    let shell = Shell::new().unwrap();
-    let (format, only) = ("$(REPO_URI)", "Created-By: Packages");
-    let text = cmd!(shell, "apt-get indextargets --format {format} {only}").quiet().read().unwrap();
-    let named = |site: &&str| site.trim_end_matches('/').ends_with(&format!("/{archive}"));
-    text.lines().find(named).unwrap_or_else(|| panic!("apt names no mirror of {archive}: {text}")).to_owned()
 }
 
 fn request(asked: &str, arch: Arch) -> Request {

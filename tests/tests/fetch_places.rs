@@ -10,6 +10,7 @@ use bake::sources::{Snapshots, Suite};
 use bake::store::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tests::identity::identity;
 use tests::server::{Reply, Server, Step, head};
 
 const DEB: &str = "pool/main/t/thing/thing_1_all.deb";
@@ -150,37 +151,6 @@ fn d05_a_password_goes_to_its_own_host_and_port_only_and_is_never_shown() {
     assert!(!refusal.to_string().contains("secret"), "{refusal}");
 }
 
-/// A certificate for `host`, made by an authority; both as the test needs them.
-struct Identity {
-    authority: String,
-    config: Arc<rustls::ServerConfig>,
-}
-
-fn identity(host: &str, expired: bool, by_itself: bool) -> Identity {
-    let mut authority = rcgen::CertificateParams::new(vec![]).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(rcgen::DnType::CommonName, "an authority");
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let mut leaf = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
-    if expired {
-        (leaf.not_before, leaf.not_after) =
-            (rcgen::date_time_ymd(2019, 1, 1), rcgen::date_time_ymd(2020, 1, 1));
-    }
-    let key = rcgen::KeyPair::generate().unwrap();
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let leaf = if by_itself { leaf.self_signed(&key) } else { leaf.signed_by(&key, &issuer) }.unwrap();
-    let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], private)
-        .unwrap();
-    Identity { authority: authority_pem, config: Arc::new(config) }
-}
-
 #[test]
 fn d11_a_connection_is_trusted_for_a_known_authority_a_right_name_and_a_valid_time() {
     // name, host in the certificate, expired, self-signed, authority known, trusted
@@ -192,7 +162,7 @@ fn d11_a_connection_is_trusted_for_a_known_authority_a_right_name_and_a_valid_ti
         ("expired", "localhost", true, false, true, false),
     ];
     for (name, host, expired, by_itself, known, trusted) in cases {
-        let identity = identity(host, expired, by_itself);
+        let identity = identity(host, expired, by_itself).unwrap();
         let server = Server::start_tls(Arc::clone(&identity.config)).unwrap();
         server.at(&format!("/{DEB}"), vec![Reply::File(body(0))]);
         let authorities = if known { identity.authority.into_bytes() } else { Vec::new() };
@@ -211,7 +181,7 @@ fn d11_a_connection_is_trusted_for_a_known_authority_a_right_name_and_a_valid_ti
 
 #[test]
 fn d05_no_redirect_leads_from_https_to_http() {
-    let identity = identity("localhost", false, false);
+    let identity = identity("localhost", false, false).unwrap();
     let (secure, plain) = (Server::start_tls(identity.config).unwrap(), serve(&body(0)));
     secure.at(&format!("/{DEB}"), vec![Reply::redirect(&format!("{}/{DEB}", plain.url()))]);
     let options =
