@@ -121,10 +121,9 @@ impl Root {
     /// reads by it would be written where all may read. None where there is anything but such a file of at most `limit` bytes.
     pub fn read_plain(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
         let (above, name) = split(path);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let read = || {
             let Some(directory) = self.directory(above)? else { return Ok(None) };
-            match crate::calls::openat(&directory, name, flags, Mode::empty()) {
+            match crate::calls::openat(&directory, name, crate::calls::FOUND, Mode::empty()) {
                 Ok(file) => read_open(file, path, limit).map(Some),
                 Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
                 Err(error) => Err(Refusal::io(path, "open it", &error.into())),
