@@ -314,10 +314,40 @@ fn gc_keeps_what_was_used_since() {
     }
     drop(store.open_blob(&used).unwrap());
     let swept = store.gc(long_ago + Duration::from_secs(1)).unwrap();
-    assert_eq!((swept.files, swept.kept), (3, 1));
+    assert_eq!((swept.files, swept.kept, swept.kept_bytes), (3, 1, 4));
     assert!(store.has(&used, 4).unwrap() && !store.has(&unused, 6).unwrap());
     assert_eq!(store.note("sort-1", &Sha256::of(b"key")), None);
     assert_eq!(store.gc(SystemTime::UNIX_EPOCH).unwrap().files, 0, "and the store stays in use afterwards");
+}
+
+#[test]
+fn a_store_that_is_to_be_small_gives_up_what_was_derived_first_and_of_that_what_is_oldest() {
+    let place = tempfile::tempdir().unwrap();
+    let mut store = keyed::open(place.path()).unwrap();
+    let input = put(&store, &[1; 1000]);
+    let derived = [put(&store, &[2; 2000]), put(&store, &[3; 3000])];
+    for (at, digest) in derived.iter().enumerate() {
+        let Digest::Sha256(name) = digest else { panic!("{digest}") };
+        store.put_note("unpacked-2", &Sha256::of(&[u8::try_from(at).unwrap()]), &name.0).unwrap();
+    }
+    std::fs::write(place.path().join("incoming/sha256-00.part"), [0; 500]).unwrap();
+    // the input has not been used for the longest time, and the second derived blob was used last
+    let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds);
+    for (digest, seconds) in [(&input, 0), (&derived[0], 1), (&derived[1], 2)] {
+        File::open(store.blob_path(digest)).unwrap().set_modified(time(seconds)).unwrap();
+    }
+    let there = |store: &Store| {
+        [(&input, 1000), (&derived[0], 2000), (&derived[1], 3000)]
+            .map(|(one, size)| store.has(one, size).unwrap())
+    };
+    assert_eq!(store.shrink(1 << 20).unwrap().files, 0, "it is small enough");
+    let swept = store.shrink(5000).unwrap();
+    assert_eq!((there(&store), swept.files, swept.bytes), ([true, false, true], 2, 2500));
+    let swept = store.shrink(1500).unwrap();
+    assert!(swept.kept_bytes <= 1500);
+    assert_eq!(there(&store), [true, false, false]);
+    store.shrink(0).unwrap();
+    assert_eq!(there(&store), [false; 3]);
 }
 
 #[test]

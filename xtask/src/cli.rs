@@ -1,15 +1,21 @@
 //! The commands and what they say of themselves.
 
 use crate::commands::{
-    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, plan, program, seed, serve, setup, store,
-    test, verify, why,
+    bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, pin, plan, program, seed, serve, setup,
+    store, test, verify, why,
 };
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+/// Whether the command line asks for JSON, also where it is wrong otherwise.
+pub(crate) fn asks_for_json(mut args: impl Iterator<Item = OsString>) -> bool {
+    args.by_ref().take_while(|arg| arg != "--").any(|arg| arg == "--json")
+}
 
 /// Bakes golden VM images of Debian 13 at build time: every byte pinned and verified, no root, the same bytes everywhere.
 #[derive(Debug, Parser)]
 #[command(
-    name = "cargo xtask",
+    name = "vmbake",
     bin_name = "cargo xtask",
     version,
     max_term_width = 110,
@@ -19,7 +25,8 @@ What it would do:  cargo xtask plan --kind base
 Why a file is in:  cargo xtask why dist/base.debian-13.amd64.tar.zst /usr/bin/containerd
 
 Exit codes: 0 done, 1 the tool itself failed, 2 usage or manifest, 3 network, 4 verification (size, digest, \
-signature), 5 archive policy, 6 input or output, 7 a lock is held for too long, 8 boot-time input refused."
+signature), 5 archive policy, 6 input or output, 7 a lock is held for too long, 8 boot-time input refused.\n\
+With --json, standard output has one document: the result, or `error` with class, exit code, message and hint."
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -40,6 +47,8 @@ pub(crate) enum Command {
     Boot(boot::Args),
     /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
     Lock(lock::Args),
+    /// Pin another version of a component in every manifest that has it
+    Pin(pin::Args),
     /// List what is in an artifact, or one path of it
     Inspect(inspect::Args),
     /// Say which pin, package or recipe file put a path into an artifact
@@ -77,6 +86,7 @@ impl Command {
             Self::Fetch(args) => fetch::run(&args),
             Self::Boot(args) => boot::run(&args),
             Self::Lock(args) => lock::run(&args),
+            Self::Pin(args) => pin::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Why(args) => why::run(&args),
             Self::Verify(args) => verify::run(&args),
@@ -91,5 +101,27 @@ impl Command {
             Self::Fuzz(args) => fuzz::run(&args),
             Self::Bench(args) => bench::run(&args),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_version_is_that_of_vmbake_and_usage_is_how_it_is_called() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        assert_eq!(command.render_version(), concat!("vmbake ", env!("CARGO_PKG_VERSION"), "\n"));
+        let error = Cli::try_parse_from(["xtask", "bake", "--knd"]).unwrap_err().to_string();
+        assert!(error.contains("Usage: cargo xtask bake"), "{error}");
+    }
+
+    #[test]
+    fn json_is_asked_for_by_its_option_alone() {
+        let asks = |words: &[&str]| asks_for_json(words.iter().map(OsString::from));
+        assert!(asks(&["plan", "--json"]) && asks(&["--json", "nonsense"]));
+        assert!(!asks(&["plan"]) && !asks(&["plan", "json"]) && !asks(&["test", "--", "--json"]));
     }
 }

@@ -3,11 +3,17 @@
 //! Results go to standard output, everything else to standard error. A reader that goes away early is no fault: what
 //! cannot be written is dropped, and nothing here panics.
 
+use anyhow::{Context as _, bail};
+use bake::Class;
 use bake::refusal::shown;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether standard output has its one JSON document.
+static IS_JSON_OUT: AtomicBool = AtomicBool::new(false);
 
 /// A line of the result.
 pub(crate) fn line(text: impl Display) {
@@ -18,6 +24,7 @@ pub(crate) fn line(text: impl Display) {
 /// The result as one JSON document.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string_pretty(value)?);
+    IS_JSON_OUT.store(true, Ordering::Relaxed);
     Ok(())
 }
 
@@ -53,25 +60,79 @@ impl Drop for Rejected<'_> {
     }
 }
 
-/// Says why a command failed, and gives its exit code: that of the refusal's class, else 1.
-pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+/// A failure as JSON.
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: Failed<'a>,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    /// The class of a refusal; none where the tool itself failed.
+    class: Option<Class>,
+    exit_code: u8,
+    /// The file, component or package that it is about.
+    artifact: Option<&'a str>,
+    /// Which stage refused.
+    stage: Option<bake::Stage>,
+    /// The whole line, as standard error has it behind `error: `.
+    message: String,
+    hint: Option<&'a str>,
+}
+
+/// Says why a command failed, and gives its exit code: that of the refusal's class, else 1. With `json` standard output
+/// gets it as well, unless the result stands there already and says it.
+pub(crate) fn failed(error: &anyhow::Error, json: bool) -> ExitCode {
     let refusal = error.chain().find_map(|cause| cause.downcast_ref::<bake::Refusal>());
-    let Some(refusal) = refusal else {
-        note(format!("error: {}", shown(&format!("{error:#}"))));
-        return ExitCode::from(if error.is::<std::io::Error>() { 6 } else { 1 });
+    let failed = match refusal {
+        Some(refusal) => Failed {
+            class: Some(refusal.class),
+            exit_code: refusal.class.exit_code(),
+            artifact: Some(&refusal.artifact),
+            stage: Some(refusal.stage),
+            message: refusal.to_string(),
+            hint: refusal.hint.as_deref(),
+        },
+        None => {
+            let is_io = error.is::<std::io::Error>();
+            let (class, exit_code) = if is_io { (Some(Class::Io), 6) } else { (None, 1) };
+            let message = shown(&format!("{error:#}")).into_owned();
+            Failed { class, exit_code, artifact: None, stage: None, message, hint: None }
+        }
     };
-    note(format!("error: {refusal}"));
-    if let Some(hint) = &refusal.hint {
+    note(format!("error: {}", failed.message));
+    if let Some(hint) = failed.hint {
         note(format!("hint: {}", shown(hint)));
     }
-    ExitCode::from(refusal.class.exit_code())
+    report(failed, json)
 }
 
 /// Help, the version, or wrong use: 0 for what was asked for, else 2.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    let asked_for = !error.use_stderr();
+pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
     let _ = error.print();
-    ExitCode::from(if asked_for { 0 } else { 2 })
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let failed = Failed {
+        class: Some(Class::Usage),
+        exit_code: Class::Usage.exit_code(),
+        artifact: None,
+        stage: None,
+        message,
+        hint: None,
+    };
+    report(failed, json)
+}
+
+fn report(failed: Failed<'_>, json: bool) -> ExitCode {
+    let code = ExitCode::from(failed.exit_code);
+    if json && !IS_JSON_OUT.load(Ordering::Relaxed) {
+        // it has been said on standard error
+        let _ = self::json(&Failure { error: failed });
+    }
+    code
 }
 
 /// A number of bytes for people: `612 MB`, by thousands as disks and networks count.
@@ -90,9 +151,33 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
+/// A number of bytes as options take it: `20G` is 20 times 2^30.
+pub(crate) fn bytes(text: &str) -> anyhow::Result<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text.get(digits.len()..).unwrap_or_default() {
+        "" => 0,
+        "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
+        unit => bail!("unit, expected K, M, G or T, found `{unit}`"),
+    };
+    digits.parse::<u64>()?.checked_mul(1 << shift).context("too large")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{bytes, size};
+
+    #[test]
+    fn numbers_of_bytes_are_read_in_powers_of_two() {
+        for (text, wanted) in [("20G", 20 << 30), ("512", 512), ("0", 0), ("300MiB", 300 << 20)] {
+            assert_eq!(bytes(text).unwrap(), wanted, "{text}");
+        }
+        for wrong in ["", "G", "20X", "-1", "99999999999T"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_have_three_digits() {

@@ -4,6 +4,7 @@ use crate::console::{self, size};
 use crate::places::StoreArgs;
 use anyhow::Context as _;
 use bake::digest::Digest;
+use bake::store::Swept;
 use std::time::{Duration, SystemTime};
 
 /// Check or clear the store
@@ -22,6 +23,9 @@ enum Action {
         /// How many days something may lie unused
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         unused_for: u32,
+        /// How large the store may be: bytes, or with K, M, G. What can be derived again goes first, and inputs last
+        #[arg(long, value_name = "SIZE", value_parser = console::bytes)]
+        max_size: Option<u64>,
         #[command(flatten)]
         common: Common,
     },
@@ -50,7 +54,7 @@ struct Common {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.action {
         Action::Verify(common) => verify(common),
-        Action::Gc { unused_for, common } => gc(common, *unused_for),
+        Action::Gc { unused_for, max_size, common } => gc(common, *unused_for, *max_size),
         Action::Forget { digest, common } => forget(common, digest),
         Action::Path(common) => path(common),
     }
@@ -89,14 +93,21 @@ fn verify(common: &Common) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn gc(common: &Common, days: u32) -> anyhow::Result<()> {
+fn gc(common: &Common, days: u32, most: Option<u64>) -> anyhow::Result<()> {
     let unused = Duration::from_secs(u64::from(days) * 24 * 3600);
     let since = SystemTime::now().checked_sub(unused).context("a time before all times")?;
-    let swept = common.store.open_with_known_key()?.gc(since)?;
+    let mut store = common.store.open_with_known_key()?;
+    let mut swept = store.gc(since)?;
+    if let Some(most) = most {
+        let more = store.shrink(most)?;
+        let (files, bytes) = (swept.files + more.files, swept.bytes + more.bytes);
+        swept = Swept { files, bytes, ..more };
+    }
     if common.json {
         return console::json(&swept);
     }
-    console::line(format!("{} files removed, {}; {} stay", swept.files, size(swept.bytes), swept.kept));
+    let Swept { files, bytes, kept, kept_bytes } = swept;
+    console::line(format!("{files} files removed, {}; {kept} stay, {}", size(bytes), size(kept_bytes)));
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crate::refusal::Result;
 use serde::{Deserialize, Serialize};
 
 /// The kind of its notes.
-const KIND: &str = "identity-1";
+pub(super) const KIND: &str = "identity-1";
 
 /// What a digest is pinned as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@ use super::{Store, hash, io, open};
 use crate::digest::{Digest, Sha256};
 use crate::refusal::Result;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,6 +19,19 @@ pub struct Swept {
     pub bytes: u64,
     /// Files that stay.
     pub kept: u64,
+    /// Their bytes.
+    pub kept_bytes: u64,
+}
+
+/// What is removed first where a store is to be small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// What is of no use: parts of transfers, and what was set aside.
+    Rest,
+    /// What was derived from inputs: it can be derived again.
+    Derived,
+    /// Inputs: they have to be fetched again, and some may not be there any more.
+    Input,
 }
 
 /// What a check of all blobs and notes has found.
@@ -47,13 +62,48 @@ impl Store {
                     let metadata =
                         std::fs::symlink_metadata(&path).map_err(|error| io(&path, "look at", &error))?;
                     if metadata.modified().is_ok_and(|used| used >= since) {
-                        swept.kept += 1;
+                        swept.keep(metadata.len());
                         continue;
                     }
-                    std::fs::remove_file(&path).map_err(|error| io(&path, "remove", &error))?;
-                    swept.files += 1;
-                    swept.bytes += metadata.len();
+                    swept.remove(&path, metadata.len())?;
                 }
+            }
+            Ok(swept)
+        })
+    }
+
+    /// Removes so much that at most `most` bytes stay: first what is of no use, then what was derived from inputs, and inputs
+    /// last; of each what has not been used for the longest time.
+    ///
+    /// # Errors
+    /// `Lock` where another process has the store open still after the time-out, with its number.
+    pub fn shrink(&mut self, most: u64) -> Result<Swept> {
+        self.alone(|store| {
+            let derived = derived(store)?;
+            let mut files = Vec::new();
+            for name in ["aside", "blobs", "incoming", "notes"] {
+                for path in walk(&store.root.join(name))? {
+                    let metadata =
+                        std::fs::symlink_metadata(&path).map_err(|error| io(&path, "look at", &error))?;
+                    let rank = match name {
+                        "notes" if is_identity(store, &path) => Rank::Input,
+                        "blobs" if !derived.contains(&path) => Rank::Input,
+                        "notes" | "blobs" => Rank::Derived,
+                        _ => Rank::Rest,
+                    };
+                    files.push((rank, metadata.modified().ok(), path, metadata.len()));
+                }
+            }
+            files.sort_unstable();
+            let mut total: u64 = files.iter().map(|(.., len)| len).sum();
+            let mut swept = Swept::default();
+            for (.., path, len) in files {
+                if total <= most {
+                    swept.keep(len);
+                    continue;
+                }
+                swept.remove(&path, len)?;
+                total -= len;
             }
             Ok(swept)
         })
@@ -101,6 +151,39 @@ impl Store {
         open::hold(self, file)?;
         done
     }
+}
+
+impl Swept {
+    fn keep(&mut self, len: u64) {
+        self.kept += 1;
+        self.kept_bytes += len;
+    }
+
+    fn remove(&mut self, path: &Path, len: u64) -> Result<()> {
+        std::fs::remove_file(path).map_err(|error| io(path, "remove", &error))?;
+        self.files += 1;
+        self.bytes += len;
+        Ok(())
+    }
+}
+
+/// The blobs that notes, of whatever key, lead to. A note of what was derived begins with the digest of a blob; the bytes that
+/// another one begins with are that of none. Nothing is believed: who writes a false note has something derived anew.
+fn derived(store: &Store) -> Result<BTreeSet<PathBuf>> {
+    let mut blobs = BTreeSet::new();
+    for path in walk(&store.root.join("notes"))? {
+        let Ok(Some(file)) = super::access::open_plain(&path) else { continue };
+        let mut digest = [0; 32];
+        if file.read_exact_at(&mut digest, super::TAG as u64).is_ok() {
+            blobs.insert(store.blob_path(&Digest::Sha256(Sha256(digest))));
+        }
+    }
+    Ok(blobs)
+}
+
+/// Whether a note says whose an input is.
+fn is_identity(store: &Store, path: &Path) -> bool {
+    path.starts_with(store.root.join("notes").join(super::identity::KIND))
 }
 
 /// What a file of the store is.
