@@ -14,8 +14,8 @@ const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f \"a\": b@c";
 
 fn seed(shared: &Shared, folder: &Path, more: &[&str]) -> Result<Ended> {
-    let (user_data, output) = (folder.join("given.env"), folder.join("seed.iso"));
-    shared.run("seed").option("--user-data", user_data).option("--output", output).args(more).done()
+    let (settings, output) = (folder.join("given.env"), folder.join("seed.iso"));
+    shared.run("seed").option("--settings", settings).option("--output", output).args(more).done()
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_private_key_never_gets_into_a_seed() -> Result<()> {
     {
         fs::write(scratch.path().join("given.env"), env)?;
         fs::write(scratch.path().join("key"), key)?;
-        let run = shared.run("seed").option("--user-data", path("given.env"));
+        let run = shared.run("seed").option("--settings", path("given.env"));
         let said = run.option("--output", path("seed.iso")).option("--ssh-key", path("key")).end()?;
         ensure!(said.code != Some(0) && said.stderr.contains("private key"), "{said}");
         ensure!(!said.stderr.contains("s3cr3t") && !scratch.path().join("seed.iso").exists(), "{said}");
@@ -116,6 +116,52 @@ fn a_private_key_never_gets_into_a_seed() -> Result<()> {
         said.starts_with("warning: ") && said.contains("/key: expected a comment, or an SSH public key"),
         "{said}"
     );
+    Ok(())
+}
+
+#[test]
+fn user_data_of_ones_own_makes_a_seed_for_any_image() -> Result<()> {
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    let (folder, shell) = (scratch.path(), Shell::new()?);
+    let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    let script = "#!/bin/sh\necho hello\n";
+    let network = "version: 2\nethernets: {}\n";
+    for (name, text) in [("script", script), ("key", KEY), ("net", network), ("given.env", "CLUSTER_ID=c\n")]
+    {
+        fs::write(folder.join(name), text)?;
+    }
+    let seed =
+        |words: &[&str]| shared.run("seed").option("--output", path("seed.iso")).args(words.iter().copied());
+    let (key, net) = (path("key"), path("net"));
+    let words =
+        ["--user-data", &path("script"), "--ssh-key", &key, "--network-config", &net, "--hostname", "node-1"];
+    let said = seed(&words).done()?;
+    ensure!(said.stderr.is_empty(), "{said}");
+    let (image, to) = (folder.join("seed.iso"), folder.join("read"));
+    cmd!(shell, "xorriso -osirrox on -indev {image} -extract / {to}").quiet().ignore_stderr().run()?;
+    let text = |name: &str| fs::read_to_string(to.join(name));
+    ensure!(
+        text("user-data")? == script
+            && text("network-config")? == network
+            && !to.join("user-data.env").exists()
+    );
+    let meta_data = text("meta-data")?;
+    instance(&meta_data)?;
+    // a script has no place for keys: cloud-init takes them from meta-data, too
+    let meta: serde_json::Value = serde_yaml_ng::from_str(&meta_data)?;
+    ensure!(meta["public-keys"] == serde_json::json!([KEY]), "{meta}");
+    // a key alone is a seed
+    seed(&["--ssh-key", &key]).done()?;
+    // settings in the place of user-data would do nothing, and nobody would know why
+    let said = seed(&["--user-data", &path("given.env")]).refused(2)?.stderr;
+    ensure!(said.contains("given.env: parse: its first line, expected `#cloud-config`"), "{said}");
+    ensure!(said.contains("hint: these are settings of Podplane: give them with --settings"), "{said}");
+    fs::write(folder.join("plain"), "users: []\n")?;
+    let said = seed(&["--user-data", &path("plain")]).refused(2)?.stderr;
+    ensure!(said.contains("hint: a cloud-config has `#cloud-config` as its first line"), "{said}");
+    let said = seed(&[]).refused(2)?.stderr;
+    ensure!(said.contains("hint: --user-data takes a cloud-config"), "{said}");
     Ok(())
 }
 

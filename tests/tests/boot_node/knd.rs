@@ -60,7 +60,7 @@ fn a_worker_takes_a_seed_from_a_volume_and_its_services_follow_a_delivery() -> R
     for (name, text) in &files {
         std::fs::write(room.join(name), text)?;
     }
-    let run = shared.run("seed").option("--user-data", room.join("user-data.env"));
+    let run = shared.run("seed").option("--settings", room.join("user-data.env"));
     let run = run.option("--nonce", room.join("nonce.jwt")).option("--ca", room.join("ca.crt"));
     run.option("--output", &seed).done()?;
     let setup = Setup { network: true, volumes: vec![seed], ..Setup::default() };
