@@ -14,6 +14,7 @@ pub mod qcow2;
 pub mod recipes;
 pub mod run;
 pub mod rustup;
+pub mod schema;
 pub mod server;
 pub mod shared;
 pub mod standin;

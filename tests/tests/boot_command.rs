@@ -6,6 +6,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tests::run::Run;
+use tests::schema::Schema;
 use tests::shared::{BASE, Shared};
 
 /// A run of `boot` under KVM with a QEMU that is none: `how` says what goes wrong there.
@@ -51,7 +52,7 @@ fn a_machine_that_kvm_cannot_run_is_started_again_under_tcg_and_that_is_said() -
         let ended = run.args(["--expect", "console localhost login:"]).option("--log", &log).done()?;
         let said = format!("{wanted} under KVM; starting again under TCG");
         assert!(ended.stderr.contains(&said), "{how}: {ended}");
-        let report: Value = serde_json::from_str(&ended.stdout)?;
+        let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
         assert_eq!((&report["accelerator"], &report["again"]), (&"tcg".into(), &wanted.into()), "{report:#}");
         assert!(report["expectations"][0]["seconds"].is_number(), "{report:#}");
         // both starts are in the log
@@ -66,7 +67,7 @@ fn a_boot_that_is_not_over_in_time_says_how_far_it_got_and_shows_the_end_of_its_
     let run = fake(&shared, scratch.path(), "silence")?.args(["--timeout", "3", "--expect", "console never"]);
     let ended = run.end()?;
     assert_eq!(ended.code, Some(1), "{ended}");
-    let report: Value = serde_json::from_str(&ended.stdout)?;
+    let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
     assert_eq!(report["reached"], "firmware", "{report:#}");
     assert_eq!(report["stopped"], "the time was over", "{report:#}");
     assert_eq!(report["console"], serde_json::json!(["BdsDxe: starting Boot0001"]));
@@ -113,7 +114,7 @@ fn a_boot_by_direct_kernel_meets_its_expectations_and_shows_where_its_time_went(
     let ended = run.end()?;
     assert_eq!(ended.code, Some(1), "{ended}");
     assert!(ended.stderr.contains("over budget: multi-user after"), "{ended}");
-    let report: Value = serde_json::from_str(&ended.stdout)?;
+    let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
     let met = report["expectations"]
         .as_array()
         .map_or(0, |all| all.iter().filter(|one| one["seconds"].is_number()).count());
