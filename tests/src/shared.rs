@@ -159,6 +159,9 @@ impl Shared {
             let run = self.run("lock").args(["--kind", image.kind, "--arch", &image.arch.to_string()]);
             let run =
                 run.option("--store", self.store()).option("--output", &path).option("--unreviewed", &new);
+            // what a component of it needs is resolved as well
+            let run = run.option("--manifest", self.manifest(image)?);
+            let run = run.option("--mirror", self.mirror(image.arch)?);
             if run.end()?.code == Some(0) {
                 return Ok(());
             }

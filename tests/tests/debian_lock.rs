@@ -296,7 +296,7 @@ fn request(asked: &str, arch: Arch) -> Request {
 
 fn task(request: &Request) -> Task<'_> {
     static KIND: LazyLock<bake::name::Kind> = LazyLock::new(|| "base".parse().unwrap());
-    Task { kind: &KIND, request, now: jiff_now(), previous: &[] }
+    Task { kind: &KIND, request, now: jiff_now(), previous: &[], given: &[] }
 }
 
 fn resolved(apt: &Apt, request: &Request) -> Lock {

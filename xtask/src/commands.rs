@@ -9,6 +9,7 @@ pub(crate) mod fuzz;
 pub(crate) mod inspect;
 pub(crate) mod lint;
 pub(crate) mod lock;
+pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod program;
 pub(crate) mod seed;

@@ -1,5 +1,6 @@
 //! Where things come from and go to: the store, mirrors, Debian's archive.
 
+use crate::project::Project;
 use crate::{console, store_key};
 use bake::fetch::{self, Place, Proxy, apt};
 use bake::sources::Sources;
@@ -96,9 +97,14 @@ impl StoreArgs {
 
 impl PlaceArgs {
     /// How to fetch. Debian's archives are those that options name, else those of this machine's apt and then the mirror
-    /// of `sources`; in each case the snapshot archive has what they lack. `relock` is the way out when a package has gone
+    /// of `sources`; in each case the snapshot archive has what they lack. Components may be files of `project`. `relock` is the way out when a package has gone
     /// from the archive.
-    pub(crate) fn options(&self, sources: &Sources, relock: String) -> anyhow::Result<fetch::Options> {
+    pub(crate) fn options(
+        &self,
+        project: &Project,
+        sources: &Sources,
+        relock: String,
+    ) -> anyhow::Result<fetch::Options> {
         let apt = apt::read(Path::new("/"), Proxy::Environment);
         let places = |named: &[Place], apt: Vec<Place>, archive: &str| -> anyhow::Result<Vec<Place>> {
             if !named.is_empty() {
@@ -115,6 +121,7 @@ impl PlaceArgs {
             debian: places(&self.debian_mirror, apt.debian, "debian")?,
             debian_security: places(&self.debian_security_mirror, apt.debian_security, "debian-security")?,
             snapshots: sources.snapshots(),
+            project: project.root.clone(),
             offline: self.offline,
             proxy: Proxy::Environment,
             debian_proxies: apt.proxies,

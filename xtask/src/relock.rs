@@ -6,15 +6,17 @@ use crate::progress::Show;
 use crate::project::{self, Project};
 use crate::review;
 use bake::debian::release::ReleaseError;
-use bake::debian::resolve::{self, Limits};
+use bake::debian::resolve::{self, Given, Limits};
 use bake::fetch::{self, Archives};
 use bake::lock::{Lock, Request};
-use bake::name::{Arch, Kind};
+use bake::manifest::{Entry, Form, Manifest, Pin};
+use bake::name::{Arch, Kind, Name};
 use bake::plan::package_wants;
 use bake::recipe::Recipe;
 use bake::sources::{Sources, Suite};
 use bake::store::Store;
-use bake::{Refusal, Stage};
+use bake::unpack::Package;
+use bake::{Class, Refusal, Stage};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +32,20 @@ pub(crate) struct Task<'a> {
     pub(crate) max_age: Option<u32>,
     /// Where the texts of scripts that nobody has reviewed go.
     pub(crate) unreviewed: Option<&'a Path>,
+    /// The Debian packages among the components: what they need is resolved, and their scripts must be known, too.
+    pub(crate) components: &'a [(Name, Pin)],
+}
+
+/// The Debian packages among the components that `recipe` places and `manifest` pins, for any cloud: one lock is for all.
+pub(crate) fn components(recipe: &Recipe, manifest: Option<&Manifest>) -> Vec<(Name, Pin)> {
+    let entries = manifest.into_iter().flat_map(|manifest| &manifest.components);
+    let pinned = entries.filter_map(|(name, entry)| match entry {
+        Entry::Pinned(pin) if pin.form == Form::Deb && recipe.components.contains_key(name) => {
+            Some((name.clone(), pin.clone()))
+        }
+        _ => None,
+    });
+    pinned.collect()
 }
 
 /// The locks that a new one of `kind` must not go back behind: the one that is committed, and the one that is there where
@@ -75,18 +91,34 @@ pub(crate) fn resolve(
     threads: usize,
     show: &Show,
 ) -> bake::Result<Lock> {
-    let lock = packages(task, &recipe.request(task.arch), project, store, options, show)?;
+    let debs = pipeline::debs(task.components, task.arch, store, options, threads, show)?;
+    let given = debs.iter().map(|(name, package)| given(name, package)).collect::<bake::Result<Vec<_>>>()?;
+    let lock = packages(task, &recipe.request(task.arch), &given, project, store, options, show)?;
     let mut effects = project.effects()?;
     effects.extend(recipe.effects.clone());
-    let (lock, unreviewed) = pipeline::with_scripts(lock, &effects, store, threads, show)?;
-    review::check(project, &unreviewed, Stage::Resolve, task.unreviewed)?;
+    let (lock, mut unreviewed) = pipeline::with_scripts(lock, &effects, store, threads, show)?;
+    for (name, package) in &debs {
+        unreviewed.extend(bake::effects::unreviewed(&effects, name, &package.control));
+    }
+    review::check(project, &unreviewed, Stage::Resolve, task.unreviewed)
+        .map_err(|refusal| project.located(refusal))?;
     Ok(lock)
 }
 
-/// Resolves what `request` asks for, and brings the packages into the store; nothing is known of their scripts.
+/// What the resolver has to know of a component.
+fn given(name: &Name, package: &Package) -> bake::Result<Given> {
+    let control = package.control.iter().find(|file| file.name == "control");
+    let text = control.and_then(|file| String::from_utf8(file.bytes.to_vec()).ok()).ok_or_else(|| {
+        Refusal::new(Class::Archive, name.as_str(), Stage::Resolve, "its control file is not UTF-8")
+    })?;
+    Ok(Given { name: name.clone(), control: text })
+}
+
+/// Resolves what `request` asks for and `given` need, and brings the packages into the store; nothing is known of their scripts.
 pub(crate) fn packages(
     task: &Task<'_>,
     request: &Request,
+    given: &[Given],
     project: &Project,
     store: &Store,
     options: &fetch::Options,
@@ -98,7 +130,7 @@ pub(crate) fn packages(
     }
     let archive = Archives::new(store, options, show);
     let now = jiff::Timestamp::now();
-    let asked = resolve::Task { kind: task.kind, request, now, previous: task.previous };
+    let asked = resolve::Task { kind: task.kind, request, now, previous: task.previous, given };
     let what = format!("resolving the packages of {} on {}", task.kind, task.arch);
     let lock = show
         .during(&what, Duration::ZERO, |_| resolve::resolve(&asked, &sources, &archive, &Limits::default()))
@@ -156,7 +188,6 @@ pub(crate) fn write(path: &Path, lock: &Lock) -> bake::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bake::Class;
 
     #[test]
     fn a_new_lock_is_compared_with_the_committed_one_wherever_it_is_written() {

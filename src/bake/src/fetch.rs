@@ -27,12 +27,14 @@ mod progress;
 mod proxy;
 mod transfer;
 mod tries;
+mod unpinned;
 mod web;
 
 pub use apt_archive::Archives;
 pub use places::Place;
 pub use progress::{Event, Progress, Silent};
 pub use proxy::{Proxies, Proxy};
+pub use unpinned::unpinned;
 
 use crate::digest::Digest;
 use crate::plan::{Source, Want};
@@ -43,6 +45,7 @@ use hosts::Hosts;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -62,6 +65,8 @@ pub struct Options {
     pub debian_security: Vec<Place>,
     /// Where the states of Debian's archives are kept, tried when no root has a file.
     pub snapshots: Snapshots,
+    /// The project's folder, which relative `file:` URLs are below.
+    pub project: PathBuf,
     /// Use directories and the store only.
     pub offline: bool,
     /// The way to upstream.
@@ -117,6 +122,7 @@ impl Default for Options {
             debian: Vec::new(),
             debian_security: Vec::new(),
             snapshots: Snapshots::default(),
+            project: PathBuf::new(),
             offline: false,
             proxy: Proxy::Direct,
             debian_proxies: Proxies::default(),

@@ -64,7 +64,8 @@ pub struct LockedPackage {
     pub size: u64,
     /// The digest of the .deb.
     pub sha256: Sha256,
-    /// What asked for it: `essential`, `required`, `recipe`, or the names of packages that depend on it, sorted.
+    /// What asked for it: `essential`, `required`, `recipe`, or the names of packages and of components that depend on it,
+    /// sorted.
     pub because: Vec<String>,
     /// Its maintainer scripts with their digests (`preinst`, `postinst`, `prerm`, `postrm`, `config`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -9,6 +9,7 @@
 //! a digest is `Entry::Unpinned`, and a plan that needs it says so.
 
 mod agree;
+pub mod place;
 mod raw;
 
 use crate::digest::Digest;
@@ -64,7 +65,7 @@ pub enum Entry {
 pub struct Pin {
     /// Upstream's version.
     pub version: String,
-    /// Where upstream publishes it: `https:`, without user and password.
+    /// Where upstream publishes it: `https:`, without user and password; of a project's own component also `http:` or `file:`.
     pub url: String,
     /// What it is.
     pub form: Form,
@@ -147,7 +148,9 @@ pub fn parse(artifact: &str, text: &[u8]) -> Result<Manifest> {
     let file: raw::File = serde_json::from_slice(text).map_err(|error| {
         // serde's words for a repeated key differ by where it stands; ours do not
         let what = error.to_string().replace("duplicate field", "key given twice:");
-        Refusal::new(Class::Usage, artifact, Stage::Parse, what)
+        let hint = crate::near::hint(&what);
+        let refusal = Refusal::new(Class::Usage, artifact, Stage::Parse, what);
+        if let Some(hint) = hint { refusal.hint(hint) } else { refusal }
     })?;
     Ok(file.checked())
 }

@@ -54,6 +54,9 @@ pub struct Plan {
     pub arch: Arch,
     /// For one cloud, or for any.
     pub provider: Option<Provider>,
+    /// What it is called beyond that.
+    #[serde(skip_serializing_if = "Label::is_none")]
+    pub label: Label,
     /// The time of every file that would be newer, seconds since 1970: the lock's newest date, or SOURCE_DATE_EPOCH.
     pub epoch: i64,
     /// The suites that vouch for the packages.
@@ -100,6 +103,21 @@ pub struct Plan {
     pub compression: Compression,
     /// How the disk is laid out.
     pub disk: Disk,
+}
+
+/// What an image is called where that is not just what it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Label {
+    /// In the place of kind, system and architecture.
+    pub name: Option<Name>,
+    /// Behind all else: a version.
+    pub tag: Option<Name>,
+}
+
+impl Label {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A component with where its files go.
@@ -211,6 +229,8 @@ pub enum Source {
 pub struct Choices {
     /// For one cloud, or for any.
     pub provider: Option<Provider>,
+    /// What the image is called beyond what it is.
+    pub label: Label,
     /// The time of every file that would be newer; the lock's newest date when there is none.
     pub epoch: Option<i64>,
     /// The boot-time program; needed where the recipe has a place for it.
@@ -258,6 +278,7 @@ pub fn plan(
         version: manifest.version.clone(),
         arch: lock.arch,
         provider: choices.provider,
+        label: choices.label.clone(),
         epoch: choices.epoch.unwrap_or(newest.as_second()),
         suites: lock.suites.clone(),
         snapshots: choices.snapshots.clone(),
@@ -285,14 +306,20 @@ pub fn plan(
 }
 
 impl Plan {
-    /// The name of the image: `knc.debian-13.amd64`, with the cloud behind it where it is for just one.
+    /// The name of the image: `knc.debian-13.amd64`, with the cloud behind it where it is for just one, or the name that it
+    /// was given; and the tag behind that.
     #[must_use]
     pub fn name(&self) -> String {
-        let Self { kind, os, arch, .. } = self;
-        match self.provider {
-            None => format!("{kind}.{os}.{arch}"),
-            Some(provider) => format!("{kind}.{os}.{arch}.{provider}"),
+        let Self { kind, os, arch, label, .. } = self;
+        let mut name = match (&label.name, self.provider) {
+            (Some(name), _) => name.to_string(),
+            (None, None) => format!("{kind}.{os}.{arch}"),
+            (None, Some(provider)) => format!("{kind}.{os}.{arch}.{provider}"),
+        };
+        if let Some(tag) = &label.tag {
+            name = format!("{name}.{tag}");
         }
+        name
     }
 
     /// The digest of all that is decided; it names the image.
@@ -306,14 +333,21 @@ impl Plan {
     #[must_use]
     pub fn wants(&self) -> Vec<Want> {
         let packages = package_wants(&self.packages, &self.suites);
-        let components = self.components.iter().map(|component| Want {
-            name: component.name.clone(),
-            version: component.pin.version.clone(),
-            digest: component.pin.digest.clone(),
-            size: component.pin.size,
-            source: Source::Upstream { url: component.pin.url.clone() },
-        });
+        let components =
+            self.components.iter().map(|component| component_want(&component.name, &component.pin));
         packages.into_iter().chain(components).collect()
+    }
+}
+
+/// A component as a want.
+#[must_use]
+pub fn component_want(name: &Name, pin: &Pin) -> Want {
+    Want {
+        name: name.clone(),
+        version: pin.version.clone(),
+        digest: pin.digest.clone(),
+        size: pin.size,
+        source: Source::Upstream { url: pin.url.clone() },
     }
 }
 

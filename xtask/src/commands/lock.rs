@@ -5,7 +5,7 @@ use crate::places::{PlaceArgs, StoreArgs};
 use crate::progress::ShowArgs;
 use crate::project::{self, Project};
 use crate::relock;
-use crate::selection::differences;
+use crate::selection::{differences, host};
 use anyhow::ensure;
 use bake::lock::{Lock, LockedPackage};
 use bake::name::{Arch, Kind, Name};
@@ -25,14 +25,18 @@ pub(crate) struct Args {
     /// Whose packages [default: all kinds]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// For which machine [default: both]
-    #[arg(long, value_name = "amd64|arm64")]
-    arch: Option<Arch>,
+    /// For which machines, several with commas between [default: this one; with --check also those that have a lock]
+    #[arg(long, value_name = "amd64|arm64", value_delimiter = ',')]
+    arch: Vec<Arch>,
     /// Resolve nothing: tell, without a network, whether recipe and lock still agree
     #[arg(long)]
     check: bool,
-    /// Write the lock there; needs --kind and --arch
-    #[arg(long, value_name = "FILE", requires = "kind", requires = "arch")]
+    /// The pinned upstream components: what Debian packages among them need is resolved, too [default:
+    /// manifests/KIND.debian-13.ARCH.json]
+    #[arg(long, value_name = "FILE", requires = "kind")]
+    manifest: Option<PathBuf>,
+    /// Write the lock there; needs --kind, and one --arch at most
+    #[arg(long, value_name = "FILE", requires = "kind")]
     output: Option<PathBuf>,
     /// Write the texts of maintainer scripts that nobody has reviewed there, as they go into manifests/effects
     #[arg(long, value_name = "DIR")]
@@ -69,10 +73,13 @@ struct Report {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let project = Project::find(args.project.as_deref())?;
     let kinds = args.kind.clone().map_or_else(|| project.kinds(), |kind| Ok(vec![kind]))?;
-    let arches = args.arch.map_or_else(|| Arch::ALL.to_vec(), |arch| vec![arch]);
+    ensure_usage(
+        args.arch.len() < 2 || (args.output.is_none() && args.manifest.is_none()),
+        "--output and --manifest are for one architecture",
+    )?;
     let mut reports = Vec::new();
     for kind in &kinds {
-        for arch in &arches {
+        for arch in &arches(args, &project, kind) {
             let path = args.output.clone().unwrap_or_else(|| project.lock_path(kind, *arch));
             let one = if args.check { check } else { make };
             reports.push(one(args, &project, kind, *arch, path)?);
@@ -93,6 +100,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     ensure!(!reports.is_empty(), "there is no recipe in `{}`", project.root.display());
     Ok(())
+}
+
+/// The architectures that are asked for.
+fn arches(args: &Args, project: &Project, kind: &Kind) -> Vec<Arch> {
+    if !args.arch.is_empty() {
+        return args.arch.clone();
+    }
+    let host = host();
+    let is_checked = |arch: &Arch| *arch == host || (args.check && project.lock_path(kind, *arch).exists());
+    Arch::ALL.into_iter().filter(is_checked).collect()
+}
+
+fn ensure_usage(holds: bool, what: &'static str) -> bake::Result<()> {
+    if holds { Ok(()) } else { Err(Refusal::new(Class::Usage, "lock", Stage::Parse, what)) }
 }
 
 fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) -> anyhow::Result<Report> {
@@ -119,17 +140,22 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
     let recipe = project.recipe(kind)?;
     let previous = relock::previous(project, kind, arch, Some(&path))?;
     let options = args.places.options(
+        project,
         &project.sources()?,
         "check the mirrors; the archive's index names a file that it does not have".to_owned(),
     )?;
     let store = args.store.open()?;
     let _rejected = console::Rejected(&store);
+    let manifest = args.manifest.clone().unwrap_or_else(|| project.manifest_path(kind, arch));
+    let is_there = args.manifest.is_some() || manifest.exists();
+    let manifest = is_there.then(|| project::manifest(&manifest)).transpose()?;
     let task = relock::Task {
         kind,
         arch,
         previous: &previous,
         max_age: args.max_age,
         unreviewed: args.unreviewed.as_deref(),
+        components: &relock::components(&recipe, manifest.as_ref()),
     };
     let lock = relock::resolve(&task, project, &recipe, &store, &options, args.places.threads(), &show)?;
     relock::write(&path, &lock)?;
@@ -178,5 +204,42 @@ fn print(report: &Report) {
     console::line(format!("{kind} on {arch}: {packages} packages, {}: {path}", size(*bytes)));
     for change in &report.changes {
         console::line(format!("  {change}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::fs;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_lock_is_of_the_architecture_that_is_asked_for_or_of_this_machines() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["image-recipes", "manifests"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let project = Project::find(Some(folder.path())).unwrap();
+        let kind: Kind = "mine".parse().unwrap();
+        let asked = |words: &[&str]| {
+            let line = Line::parse_from([&["lock"], words].concat());
+            arches(&line.args, &project, &kind)
+        };
+        assert_eq!(asked(&[]), [host()]);
+        assert_eq!(asked(&["--arch", "arm64"]), [Arch::Arm64]);
+        assert_eq!(asked(&["--arch", "amd64,arm64"]), [Arch::Amd64, Arch::Arm64]);
+        // a check is of all that there is
+        assert_eq!(asked(&["--check"]), [host()]);
+        for arch in Arch::ALL {
+            fs::write(project.lock_path(&kind, arch), "").unwrap();
+        }
+        assert_eq!(asked(&["--check"]), Arch::ALL);
+        assert_eq!(asked(&[]), [host()]);
     }
 }

@@ -37,6 +37,25 @@ pub struct Task<'a> {
     pub now: Timestamp,
     /// The locks before: nothing older than any of them is accepted.
     pub previous: &'a [Lock],
+    /// Packages of the image that are of no suite: components. What they need is resolved; they are not in the lock.
+    pub given: &'a [Given],
+}
+
+/// A package that is part of an image and of no suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The component.
+    pub name: Name,
+    /// Its control file.
+    pub control: String,
+}
+
+impl Given {
+    /// Its paragraph as an index would have it. Where it is and what its digest is, the manifest says: nothing here is asked.
+    fn paragraph(&self) -> String {
+        let zeros = Sha256([0; 32]).hex();
+        format!("{}\nFilename: pool/{}.deb\nSize: 0\nSHA256: {zeros}\n", self.control.trim_end(), self.name)
+    }
 }
 
 /// How large the files of an archive may be, in bytes.
@@ -75,6 +94,18 @@ pub fn resolve(task: &Task<'_>, sources: &Sources, archive: &dyn Archive, limits
         let name = format!("{} Packages", suites[at].name);
         offers
             .extend(index::parse(text, at, arch).map_err(|error| refuse(Class::Verification, name, error))?);
+    }
+    let given: Vec<String> = task.given.iter().map(Given::paragraph).collect();
+    for (text, given) in given.iter().zip(task.given) {
+        let wrong = |error: String| refuse(Class::Archive, given.name.as_str(), error);
+        let own = index::parse(text, suites.len(), arch)
+            .map_err(|error| wrong(format!("its control file: {error}")))?;
+        if own.len() != 1 || own.iter().any(|own| own.name != given.name.as_str()) {
+            return Err(wrong("its control file is of another package".to_owned()));
+        }
+        // the component is the one that the image gets, whatever version the archive has
+        offers.retain(|offer| offer.name != given.name.as_str());
+        offers.extend(own);
     }
     let packages = choose(task, offers, &suites)?;
     Ok(Lock { kind: task.kind.clone(), arch, request: task.request.digest(), suites, packages })
@@ -187,7 +218,7 @@ fn choose(task: &Task<'_>, offers: Vec<Offer<'_>>, suites: &[LockedSuite]) -> Re
             }
         }
     }
-    for name in &request.install {
+    for name in request.install.iter().chain(task.given.iter().map(|given| &given.name)) {
         because.entry(name.as_str()).or_default().insert("recipe");
     }
     let names = |names: &[Name]| names.iter().map(|name| name.as_str().to_owned()).collect::<BTreeSet<_>>();
@@ -221,7 +252,8 @@ fn locked(
     suites: &[LockedSuite],
     because: &BTreeMap<&str, BTreeSet<&str>>,
 ) -> Result<Vec<LockedPackage>> {
-    whole.offers().iter().map(|offer| package(offer, suites, because)).collect()
+    let of_suites = whole.offers().iter().filter(|offer| offer.suite < suites.len());
+    of_suites.map(|offer| package(offer, suites, because)).collect()
 }
 
 fn package(

@@ -88,7 +88,8 @@ impl<'a> Archives<'a> {
                 Stage::Fetch,
                 format!("{why}, and no directory has it"),
             )
-            .hint("name a place of Debian's archive that can be reached"));
+            .hint("name a place of Debian's archive that can be reached with --debian-mirror and --debian-security-mirror, or do \
+                 without --offline"));
         }
         let until = Instant::now() + self.options.deadlines.total;
         let mut failures: Vec<(String, Fault)> = Vec::new();

@@ -1,6 +1,7 @@
 //! Where a want may be had, in the order of trying. Pure: nothing is asked here.
 
 use super::Options;
+use crate::manifest::place;
 use crate::plan::{Source, Want};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use reqwest::Url;
@@ -59,20 +60,15 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
     let mut found = Vec::new();
     match &want.source {
         Source::Upstream { url } => {
-            let url =
-                Url::parse(url).map_err(|error| refuse(format!("the URL of the pin is wrong: {error}")))?;
-            if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
-                return Err(refuse("the URL of a pin must be https, without user and password".to_owned()));
-            }
-            let base =
-                url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default().to_owned();
+            let itself = upstream(url, options).map_err(refuse)?;
+            let base = url.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
             for mirror in &options.mirrors {
                 let short = [want.name.as_str(), want.version.as_str(), base.as_str()];
                 let long = [&["vmconfig", "artifacts"][..], &short[..]].concat();
                 found.extend(mirror.file(&long, Of::Upstream));
                 found.extend(mirror.file(&short, Of::Upstream));
             }
-            found.push(Location::Url { url, of: Of::Upstream });
+            found.push(itself);
         }
         Source::Debian { archive, file, date } => {
             let parts: Vec<&str> = file.split('/').collect();
@@ -88,6 +84,19 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
         found.retain(|location| matches!(location, Location::File(_)));
     }
     Ok(found)
+}
+
+/// Where the URL of a pin leads.
+fn upstream(url: &str, options: &Options) -> std::result::Result<Location, String> {
+    if let Some(path) = place::file(url) {
+        // an absolute path takes the place of the folder
+        return Ok(Location::File(options.project.join(path)));
+    }
+    let url = Url::parse(url).map_err(|error| format!("the URL of the pin is wrong: {error}"))?;
+    if !matches!(url.scheme(), "https" | "http") || !url.username().is_empty() || url.password().is_some() {
+        return Err("the URL of a pin must be https, http or file, without user and password".to_owned());
+    }
+    Ok(Location::Url { url, of: Of::Upstream })
 }
 
 /// The roots of an archive that the user names.
@@ -244,8 +253,23 @@ mod tests {
     }
 
     #[test]
-    fn m06_an_upstream_url_that_is_not_https_or_has_a_password_is_refused_and_not_shown() {
-        for url in ["http://h/f", "file:///f", "ftp://h/f", "https://user:secret@h/f", "nothing"] {
+    fn a_file_of_the_project_is_taken_from_its_folder_also_offline() {
+        let options = Options { project: "/home/me/p".into(), offline: true, ..Options::default() };
+        for (url, path) in
+            [("file:parts/a-1.0", "/home/me/p/parts/a-1.0"), ("file:///srv/a-1.0", "/srv/a-1.0")]
+        {
+            assert_eq!(shown_all(&want("1.0", Source::Upstream { url: url.to_owned() }), &options), [path]);
+        }
+        let options = Options { offline: false, mirrors: vec!["/m".parse().unwrap()], ..options };
+        let http = want("1.0", Source::Upstream { url: "http://h/a-1.0".to_owned() });
+        assert_eq!(shown_all(&http, &options).last().unwrap(), "http://h/a-1.0");
+        let file = want("1.0", Source::Upstream { url: "file:a-1.0".to_owned() });
+        assert_eq!(shown_all(&file, &options)[1..], ["/m/runc/1.0/a-1.0", "/home/me/p/a-1.0"]);
+    }
+
+    #[test]
+    fn m06_an_upstream_url_that_is_of_another_scheme_or_has_a_password_is_refused_and_not_shown() {
+        for url in ["ftp://h/f", "https://user:secret@h/f", "http://user:secret@h/f", "nothing"] {
             let refusal =
                 locations(&want("1", Source::Upstream { url: url.to_owned() }), &Options::default())
                     .unwrap_err();

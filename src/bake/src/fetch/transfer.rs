@@ -42,9 +42,12 @@ pub(super) fn transfer(one: &One<'_>) -> Result<Option<Failures>> {
     let places = locations(one.want, one.options)?;
     if places.is_empty() {
         let (why, hint) = if one.options.offline {
-            ("this run is offline", "run once without offline, or name a directory that has it")
+            (
+                "this run is offline",
+                "run once without --offline, or name a directory that has it: --mirror, --debian-mirror, --debian-security-mirror",
+            )
         } else {
-            ("no place is named that could have it", "name a place of Debian's archive")
+            ("no place is named that could have it", "name a place of Debian's archive with --debian-mirror")
         };
         let cause = format!("it is not in the store, and {why}");
         return Err(Refusal::new(Class::Network, one.want.name.as_str(), Stage::Fetch, cause).hint(hint));

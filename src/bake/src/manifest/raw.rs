@@ -1,6 +1,6 @@
 //! The shape of a manifest's text, with the checks that make it a `Manifest`.
 
-use super::{Entry, Form, Image, Manifest, Pin};
+use super::{Entry, Form, Image, Manifest, Pin, place};
 use crate::digest::Digest;
 use crate::name::{Arch, Kind, Name, Provider};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -177,7 +177,7 @@ impl Dependency {
             return Ok(Entry::Unpinned { version, form, providers });
         }
         let digest = digest.parse::<Digest>().map_err(|error| error.to_string())?;
-        check_url(&url)?;
+        place::component(&url)?;
         check_size(size)?;
         Ok(Entry::Pinned(Pin { version, url, form, digest, size, providers }))
     }
@@ -204,7 +204,7 @@ impl TryFrom<StockText> for StockImage {
         if r#type != Form::Qcow2 {
             return Err("os.image: type, expected `qcow2`".to_owned());
         }
-        check_url(&url)?;
+        place::published(&url)?;
         check_size(size)?;
         Ok(Self { version, url, r#type, digest, size })
     }
@@ -297,30 +297,6 @@ fn check_size(size: u64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("size, expected 1 to {MOST_SIZE} bytes, found {size}"))
-}
-
-/// Upstream publishes over HTTPS under a name, without a password, and the file has a plain name. Messages never
-/// repeat the URL: it may hold a password.
-fn check_url(text: &str) -> Result<(), String> {
-    let url = url::Url::parse(text).map_err(|error| format!("url: {error}"))?;
-    if url.scheme() != "https" {
-        return Err(format!("url: scheme, wanted `https`, got `{}`", url.scheme()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("url: a user name or password has no place in it".to_owned());
-    }
-    if !matches!(url.host(), Some(url::Host::Domain(_))) {
-        return Err("url: an address is no publisher; name the host".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("url: a query or fragment has no place in it".to_owned());
-    }
-    let file = text.rsplit('/').next().unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+~-".contains(&b);
-    if file.is_empty() || file.starts_with('.') || !file.bytes().all(plain) {
-        return Err("url: its last part is no plain file name".to_owned());
-    }
-    Ok(())
 }
 
 /// A version is a part of a mirror's path.

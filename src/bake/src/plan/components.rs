@@ -3,7 +3,7 @@
 use super::{PlannedComponent, Remark, refuse};
 use crate::debian::version::Version;
 use crate::lock::{Lock, LockedPackage};
-use crate::manifest::{Entry, Form, Manifest, Pin, agree, without_epoch};
+use crate::manifest::{Entry, Form, Manifest, Pin, agree, place, without_epoch};
 use crate::name::{Name, Provider};
 use crate::policy::Policy;
 use crate::recipe::{Component, Recipe};
@@ -56,6 +56,7 @@ pub(super) fn chosen(
         let overridden = policy.check(name, &pin.version, &pin.digest, true)?;
         remarks.extend(overridden.map(|line| Remark::overridden(name, &pin.version, line)));
         fits(name, component, pin)?;
+        remarks.extend(from_elsewhere(name, component, pin)?);
         chosen.push(PlannedComponent { name: name.clone(), pin: pin.clone(), install: component.clone() });
     }
     for (name, entry) in &manifest.components {
@@ -66,6 +67,24 @@ pub(super) fn chosen(
         }
     }
     Ok((chosen, remarks))
+}
+
+/// Kinds whose components are others', and come as these publish them.
+const PUBLISHED: [&str; 3] = ["base", "knd", "knc"];
+
+/// A component that comes by `http:` or from a file, which is said: nothing vouches for where it is from. It must be one of a
+/// project's own recipe.
+fn from_elsewhere(name: &Name, component: &Component, pin: &Pin) -> Result<Option<Remark>> {
+    let (kind, scheme) = (&component.kind, place::scheme(&pin.url));
+    if scheme == "https" {
+        return Ok(None);
+    }
+    if PUBLISHED.contains(&kind.as_str()) {
+        let what = format!("url: scheme, expected `https` for a component of `{kind}`, found `{scheme}`");
+        return Err(refuse(name.as_str(), what)
+            .hint("components of a project's own recipes may have http: and file: URLs"));
+    }
+    Ok(Some(Remark::Plain { name: name.clone(), url: pin.url.clone() }))
 }
 
 /// A pin that has no place in the recipe has to be a Debian package that the lock has at that version or newer: the lock
@@ -87,7 +106,10 @@ fn from_lock(name: &Name, pin: &Pin, lock: &Lock) -> Result<Remark> {
     let LockedPackage { version: locked, .. } = locked;
     if order(locked, pinned).is_none_or(Ordering::is_lt) {
         let what = format!("version in the lock, expected `{pinned}` or later, found `{locked}`");
-        let hint = "`cargo xtask lock` takes what the archive has now";
+        let hint = format!(
+            "`cargo xtask lock --kind {} --arch {}` takes what the archive has now",
+            lock.kind, lock.arch
+        );
         return Err(refuse(name.as_str(), what).hint(hint));
     }
     Ok(Remark::FromLock { name: name.clone(), pinned: pinned.clone(), locked: locked.clone() })

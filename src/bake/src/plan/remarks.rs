@@ -32,6 +32,13 @@ pub enum Remark {
         /// The version in the lock.
         locked: String,
     },
+    /// A component comes by `http:` or from a file.
+    Plain {
+        /// The component.
+        name: Name,
+        /// Where from.
+        url: String,
+    },
     /// An optional component is not in the image.
     LeftOut {
         /// The component.
@@ -65,6 +72,9 @@ impl fmt::Display for Remark {
             ),
             Self::FromLock { name, pinned, locked } => {
                 write!(f, "{name} {pinned}: taken from the lock, which has {locked}")
+            }
+            Self::Plain { name, url } => {
+                write!(f, "{name}: from {url}; only its digest vouches for it")
             }
             Self::LeftOut { name, declared: None } => {
                 write!(f, "{name}: left out, the manifest does not have it")

@@ -66,7 +66,15 @@ files = [{ from = "kube2iam", to = "/opt/kube2iam/bin/kube2iam", mode = "0755" }
 
 fn choices() -> Choices {
     let snapshots = Snapshots::new([("debian", "https://snapshot.debian.org/archive/debian")]);
-    Choices { provider: None, epoch: None, configure: None, init: None, effects: BTreeMap::new(), snapshots }
+    Choices {
+        provider: None,
+        label: Label::default(),
+        epoch: None,
+        configure: None,
+        init: None,
+        effects: BTreeMap::new(),
+        snapshots,
+    }
 }
 
 fn made(recipe_text: &str, dependencies: &str, provider: Option<Provider>) -> Result<Plan> {
@@ -205,6 +213,49 @@ fn qcow2_is_for_readers_without_zstd_where_the_manifest_says_how_to_start_withou
     assert_eq!(compression("[recipe]\n", &manifest("base", "")), Zstd);
     // a recipe that says it knows why
     assert_eq!(compression("[recipe]\n[disk]\ncompression = \"zstd\"\n", &with_boot), Zstd);
+}
+
+#[test]
+fn an_image_is_called_what_it_is_or_what_it_was_named_with_the_tag_behind_that() {
+    let name = |text: &str| Some(text.parse::<Name>().unwrap());
+    let planned = |label: Label, provider| {
+        let choices = Choices { label, provider, ..choices() };
+        plan(&recipe("[recipe]\n"), &manifest("base", ""), &lock(), &Policy::default(), &choices).unwrap()
+    };
+    let plain = planned(Label::default(), None);
+    let aws = Some(Provider::Aws);
+    for (label, provider, wanted) in [
+        (Label { name: None, tag: name("1.2.3") }, None, "base.debian-13.amd64.1.2.3"),
+        (Label { name: None, tag: name("1.2.3") }, aws, "base.debian-13.amd64.aws.1.2.3"),
+        (Label { name: name("web"), tag: None }, None, "web"),
+        (Label { name: name("web"), tag: name("7") }, aws, "web.7"),
+    ] {
+        let plan = planned(label, provider);
+        assert_eq!(plan.name(), wanted);
+        // a name stands in records and descriptors: it decides bytes
+        assert_ne!(plan.digest(), plain.digest(), "{wanted}");
+    }
+    assert_eq!(plain.name(), "base.debian-13.amd64");
+    assert!(!serde_json::to_string(&plain).unwrap().contains("label"));
+}
+
+#[test]
+fn a_projects_own_component_may_come_by_http_or_from_a_file_and_that_is_said() {
+    for url in ["http://example.org/v1.3.3/runc.amd64", "file:parts/v1.3.3/runc.amd64"] {
+        let elsewhere = manifest("base", &runc().replace("https://example.org/v1.3.3/runc.amd64", url));
+        let made = |recipe: &Recipe| plan(recipe, &elsewhere, &lock(), &Policy::default(), &choices());
+        let mut recipe = recipe(RUNC);
+        let scheme = url.split(':').next().unwrap();
+        let refusal = made(&recipe).unwrap_err().to_string();
+        let wanted =
+            format!("runc: plan: url: scheme, expected `https` for a component of `base`, found `{scheme}`");
+        assert_eq!(refusal, wanted);
+        for component in recipe.components.values_mut() {
+            component.kind = "mine".parse().unwrap();
+        }
+        let said: Vec<String> = made(&recipe).unwrap().remarks.iter().map(ToString::to_string).collect();
+        assert_eq!(said, [format!("runc: from {url}; only its digest vouches for it")]);
+    }
 }
 
 #[test]

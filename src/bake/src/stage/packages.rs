@@ -81,25 +81,24 @@ fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Nam
         return Err(refuse(Class::Usage, name.as_str(), cause));
     }
     let provisions = provisions(installed).map_err(|error| refused(name, error))?;
+    let mut missing = Vec::new();
     for field in ["Pre-Depends", "Depends"] {
         let Some(value) = deb.field(field) else { continue };
         for clause in relations(field, value).map_err(|error| refused(name, error))? {
-            if clause.iter().any(|wanted| satisfied(wanted, installed, &provisions)) {
-                continue;
+            if !clause.iter().any(|wanted| satisfied(wanted, installed, &provisions)) {
+                let clause = clause.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+                missing.push(format!("`{clause}`"));
             }
-            let Some(first) = clause.first() else { continue };
-            let clause = clause.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
-            let asked = plan.packages.iter().any(|package| package.name.as_str() == first.name);
-            let cause = format!("component `{name}` needs package `{clause}`, which is not in the image");
-            let refusal = refuse(Class::Usage, name.as_str(), cause);
-            return Err(if asked {
-                refusal.hint("the lock has another version of it; make it anew with `cargo xtask lock`")
-            } else {
-                refusal.hint(format!("add `{}` to [packages] install of the recipe", first.name))
-            });
         }
     }
-    Ok(())
+    let what = match missing.as_slice() {
+        [] => return Ok(()),
+        [one] => format!("package {one}, which is not in the image"),
+        _ => format!("packages {}, which are not in the image", missing.join(", ")),
+    };
+    let hint =
+        format!("`cargo xtask lock --kind {} --arch {}` resolves what components need", plan.kind, plan.arch);
+    Err(refuse(Class::Usage, name.as_str(), format!("component `{name}` needs {what}")).hint(hint))
 }
 
 /// What packages provide, by the provided name.

@@ -72,15 +72,14 @@ fn good() -> Mock {
     signed(&release(&packed, PACKAGES), packed)
 }
 
+fn request(install: &[&str]) -> Request {
+    let install = install.iter().map(|name| name.parse().unwrap()).collect();
+    Request { arch: Arch::Amd64, install, recommends_of: vec![], avoid: vec![] }
+}
+
 fn run(archive: &Mock, days: u32, previous: &[Lock], limits: &Limits) -> Result<Lock, String> {
-    let kind = "base".parse().unwrap();
-    let request = Request {
-        arch: Arch::Amd64,
-        install: vec!["c".parse().unwrap()],
-        recommends_of: vec![],
-        avoid: vec![],
-    };
-    let task = Task { kind: &kind, request: &request, now: day(days), previous };
+    let (kind, request) = ("base".parse().unwrap(), request(&["c"]));
+    let task = Task { kind: &kind, request: &request, now: day(days), previous, given: &[] };
     resolve(&task, &sources(), archive, limits).map_err(|refusal| {
         assert_eq!(refusal.class, Class::Verification, "{refusal}");
         refusal.to_string()
@@ -198,4 +197,35 @@ fn a07_an_index_beyond_its_limits_is_not_even_asked_for() {
         assert!(error.contains("compressed size, wanted at most 10, got"), "{error}");
         assert_eq!(archive.asked.lock().unwrap().len(), 1);
     }
+}
+
+#[test]
+fn what_a_component_needs_is_in_the_lock_and_the_component_is_not() {
+    let control =
+        |fields: &str| format!("Package: c\nVersion: 9\nArchitecture: amd64\n{fields}Description: x\n y\n");
+    let resolved = |fields: &str| {
+        let (kind, request) = ("base".parse().unwrap(), request(&[]));
+        let given = [Given { name: "c".parse().unwrap(), control: control(fields) }];
+        let task = Task { kind: &kind, request: &request, now: day(3), previous: &[], given: &given };
+        let text = PACKAGES.replace(
+            "Package: b\n",
+            "Package: d\nVersion: 1\nArchitecture: all\nProvides: x\n\
+            Filename: pool/d.deb\nSize: 3\nSHA256: \
+            0000000000000000000000000000000000000000000000000000000000000000\n\nPackage: b\n",
+        );
+        let packed = xz(&text);
+        resolve(&task, &sources(), &signed(&release(&packed, &text), packed), &Limits::default())
+    };
+    // the archive has a `c` as well: the component is in its place, and the lock has none
+    let lock = resolved("Depends: gone | x, b (>= 2)\n").unwrap();
+    let packages: Vec<(&str, String)> =
+        lock.packages.iter().map(|package| (package.name.as_str(), package.because.join(" "))).collect();
+    let wanted = [("a", "essential"), ("b", "a c required"), ("d", "c")]
+        .map(|(name, because)| (name, because.to_owned()));
+    assert_eq!(packages, wanted);
+    let refusal = resolved("Depends: gone\n").unwrap_err();
+    assert!(refusal.to_string().contains("`gone`"), "{refusal}");
+    assert!(resolved("Conflicts: a\n").is_err());
+    let refusal = resolved("Package: e\n").unwrap_err();
+    assert!(refusal.to_string().starts_with("c: resolve: its control file"), "{refusal}");
 }

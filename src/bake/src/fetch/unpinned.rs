@@ -1,0 +1,101 @@
+//! A file of a component whose digest is not known yet: brought into the store, where it gets its name.
+//!
+//! Nothing vouches for it: whoever pins it compares the digest with what its publisher says.
+
+use super::fault::Fault;
+use super::places::{Location, locations};
+use super::progress::{Event, Progress};
+use super::transfer::refused;
+use super::tries::{Tries, pause};
+use super::web::{Ask, Web};
+use super::{Options, local};
+use crate::digest::{Digest, Sha256};
+use crate::name::Name;
+use crate::plan::{Source, Want};
+use crate::refusal::Result;
+use crate::store::Store;
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// The largest file, in bytes: that of a pin.
+const MOST: u64 = 8 << 30;
+
+/// Brings the file of `name` in `version` at `url`, or at a mirror, into the store; its digest and size in bytes.
+///
+/// # Errors
+/// `Network` where no place has it, `Io` where the store cannot be written.
+pub fn unpinned(
+    store: &Store,
+    (name, version, url): (&Name, &str, &str),
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Digest, u64)> {
+    let want = Want {
+        name: name.clone(),
+        version: version.to_owned(),
+        digest: Sha256([0; 32]).into(),
+        size: 0,
+        source: Source::Upstream { url: url.to_owned() },
+    };
+    let web = Web::new(options);
+    let until = Instant::now() + options.deadlines.total;
+    let places = locations(&want, options)?;
+    let mut failures: Vec<(String, Fault)> = Vec::new();
+    for place in &places {
+        let shown = place.to_string();
+        progress.event(Event::Index { name: name.as_str(), from: &shown });
+        let (mut tries, last) = (Tries::default(), failures.len() + 1 == places.len());
+        let fault = loop {
+            let mut incoming = store.incoming()?;
+            match copy(place, &web, until, &mut |bytes| incoming.write_all(bytes)) {
+                Ok(()) => return incoming.commit().map(|(digest, size)| (digest.into(), size)),
+                Err(fault) => match tries.next(&fault, &options.deadlines, last) {
+                    Some(wait) if pause(wait, until, &AtomicBool::new(false)).is_ok() => {}
+                    _ => break fault,
+                },
+            }
+        };
+        failures.push((shown, fault));
+    }
+    if failures.is_empty() {
+        failures.push((url.to_owned(), Fault::NoFile));
+    }
+    Err(refused(name.as_str(), &failures))
+}
+
+/// Gives the bytes of a file to `sink`.
+fn copy(
+    place: &Location,
+    web: &Web<'_>,
+    until: Instant,
+    sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<(), Fault> {
+    let mut total = 0;
+    let mut take = |bytes: &[u8], page: bool| {
+        total += bytes.len() as u64;
+        if total > MOST {
+            return Err(Fault::Size { wanted: MOST, got: "more".to_owned(), page });
+        }
+        sink(bytes).map_err(Fault::Write)
+    };
+    match place {
+        Location::File(path) => {
+            let (mut file, _) = local::open(path)?;
+            let mut buffer = vec![0; 256 << 10];
+            loop {
+                match file.read(&mut buffer).map_err(Fault::Read)? {
+                    0 => return Ok(()),
+                    count => take(&buffer[..count], false)?,
+                }
+            }
+        }
+        Location::Url { url, of } => {
+            let stop = AtomicBool::new(false);
+            let ask = Ask { url, of: *of, at: 0, etag: None, size: None, until, stop: &stop };
+            let answer = web.ask(&ask)?;
+            let page = answer.page;
+            web.read(answer, &ask, &mut |chunk| take(chunk, page))
+        }
+    }
+}
