@@ -182,7 +182,10 @@ pub fn staged(store: &Store, debs: &[PathBuf], arch: Arch, init: &[u8]) -> Resul
     let plan =
         Plan { arch, packages: locked, components: Vec::new(), init: Some(init), effects, ..image::plan()? };
     let read = |stored: &Stored| read(store, stored);
-    Ok(stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read, memory: store })?)
+    Ok(stage(
+        &plan,
+        &Inputs { packages, components: BTreeMap::new(), read: &read, memory: store, told: &|_, _| {} },
+    )?)
 }
 
 fn read(store: &Store, stored: &Stored) -> bake::Result<Vec<u8>> {

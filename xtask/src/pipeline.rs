@@ -8,9 +8,9 @@ use bake::effects::{Effects, Unreviewed, unreviewed};
 use bake::emit::Corrupt;
 use bake::fetch::{self, Fetched};
 use bake::lock::{self, Lock};
-use bake::manifest::Form;
+use bake::manifest::{Form, Pin};
 use bake::name::{Arch, ImagePath, Name};
-use bake::plan::{Plan, Want, package_wants};
+use bake::plan::{Plan, Want, component_want, package_wants};
 use bake::stage::{self, Inputs};
 use bake::store::Store;
 use bake::tree::{Content, Node, Stored, Tree};
@@ -103,6 +103,10 @@ pub(crate) fn laid_out(
     threads: usize,
     show: &Show,
 ) -> Result<Tree> {
+    lay_out(plan, project, store, threads, show).map_err(|refusal| project.located(refusal))
+}
+
+fn lay_out(plan: &Plan, project: &Project, store: &Store, threads: usize, show: &Show) -> Result<Tree> {
     let mut unpacked = unpacked(plan, store, threads, show)?;
     let inputs = unpacked.len();
     let components = unpacked.split_off(plan.packages.len());
@@ -123,13 +127,12 @@ pub(crate) fn laid_out(
         }
     }
     review::check(project, &unknown, Stage::Stage, None)?;
-    let inputs = Inputs {
-        packages,
-        components: plan.components.iter().map(|component| component.name.clone()).zip(components).collect(),
-        read: &|stored| read(store, stored),
-        memory: store,
-    };
-    let tree = show.during("laying out the tree", progress::SHORT, |_| stage::stage(plan, &inputs))?;
+    let components = plan.components.iter().map(|component| component.name.clone()).zip(components).collect();
+    let read = |stored: &Stored| read(store, stored);
+    let tree = show.during("laying out the tree", progress::SHORT, |meter| {
+        let told = |done, of| meter.at(done, of);
+        stage::stage(plan, &Inputs { packages, components, read: &read, memory: store, told: &told })
+    })?;
     show.step(&format!("laid out {} paths", tree.len()));
     Ok(tree)
 }
@@ -156,6 +159,29 @@ pub(crate) fn with_scripts(
         }
     }
     Ok((lock, unknown))
+}
+
+/// Brings `components`, which are Debian packages, into the store, and unpacks them.
+pub(crate) fn debs(
+    components: &[(Name, Pin)],
+    arch: Arch,
+    store: &Store,
+    options: &fetch::Options,
+    threads: usize,
+    show: &Show,
+) -> Result<Vec<(Name, unpack::Package)>> {
+    if components.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wants: Vec<Want> = components.iter().map(|(name, pin)| component_want(name, pin)).collect();
+    fetch(store, &wants, options, show)?;
+    let inputs: Vec<unpack::Input<'_>> = wants.iter().map(|want| deb(want, arch)).collect();
+    let unpacked = unpack(store, &inputs, threads, show)?.into_iter().zip(components);
+    let packages = unpacked.filter_map(|(unpacked, (name, _))| match unpacked {
+        Unpacked::Package(package) => Some((name.clone(), package)),
+        Unpacked::Members(_) => None,
+    });
+    Ok(packages.collect())
 }
 
 fn deb(want: &Want, arch: Arch) -> unpack::Input<'_> {

@@ -59,12 +59,13 @@ pub(crate) fn program(
     show: &Show,
 ) -> anyhow::Result<PathBuf> {
     let (name, target) = (program.name(), arch.musl_target());
-    let folder = target_folder(project);
+    let sources = sources(project);
+    let folder = target_folder(&sources);
     let shell = Shell::new()?;
-    shell.change_dir(&project.root);
+    shell.change_dir(&sources);
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
-    let remap = [(home, "/cargo"), (project.root.display().to_string(), "/vmbake")];
+    let remap = [(home, "/cargo"), (sources.display().to_string(), "/vmbake")];
     let remap = remap.map(|(here, image)| format!("--remap-path-prefix={here}={image}"));
     let flags: Vec<&str> = FLAGS.lines().chain(remap.iter().map(String::as_str)).collect();
     let build = cmd!(shell, "cargo build --quiet --locked --package {name} --profile configure --target {target} --target-dir {folder}")
@@ -84,9 +85,17 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::tools::root().join("target"), PathBuf::from)
 }
 
+/// The checkout with the programs' sources: the project itself, or, for a project that has only recipes and manifests, the
+/// one that this program was built from.
+fn sources(project: &Project) -> PathBuf {
+    let has = project.root.join("src/configure").is_dir();
+    let root = if has { &project.root } else { crate::tools::root() };
+    // cargo runs there, and is told of paths below it
+    std::path::absolute(root).unwrap_or_else(|_| root.to_owned())
+}
+
 /// A folder of its own: the outer cargo that runs us may hold the lock of the usual one.
-fn target_folder(project: &Project) -> PathBuf {
-    let usual =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.root.join("target"), PathBuf::from);
+fn target_folder(sources: &Path) -> PathBuf {
+    let usual = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| sources.join("target"), PathBuf::from);
     usual.join("image")
 }

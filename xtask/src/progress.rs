@@ -1,9 +1,12 @@
 //! How long work shows itself: bars on a terminal, plain lines elsewhere, nothing when quiet.
 
+mod bars;
+
 use crate::console::{self, size};
 use bake::fetch::{Event, Progress};
 use bake::refusal::shown;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use bars::{Bars, Work};
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -46,14 +49,6 @@ struct Lines {
     of: usize,
 }
 
-#[derive(Default)]
-struct Bars {
-    total: Option<ProgressBar>,
-    transfers: BTreeMap<usize, ProgressBar>,
-    /// What each transfer has counted, so that one which begins again can be taken back.
-    counted: BTreeMap<usize, u64>,
-}
-
 impl ShowArgs {
     /// What shows it: bars where standard error is a terminal.
     pub(crate) fn show(self) -> Show {
@@ -77,10 +72,21 @@ impl Show {
     /// Does `work`. A line says what it is once it has taken longer than `after`, and from then on how far it is: what the
     /// meter was told last, or for how long it has gone on.
     pub(crate) fn during<T>(&self, what: &str, after: Duration, work: impl FnOnce(&Meter) -> T) -> T {
+        self.labelled(what, what, after, work)
+    }
+
+    /// Does `work` as [`Show::during`] does, with another name for it beside its bar, where there is little room.
+    pub(crate) fn labelled<T>(
+        &self,
+        label: &str,
+        what: &str,
+        after: Duration,
+        work: impl FnOnce(&Meter) -> T,
+    ) -> T {
         let (meter, end, began) = (Meter::default(), End::default(), Instant::now());
-        let far = || match meter.text() {
-            text if text.is_empty() => format!("{what}: {} s", began.elapsed().as_secs()),
-            text => format!("{what}: {text}"),
+        let far = || match meter.far() {
+            Far::Unknown => format!("{what}: {} s", began.elapsed().as_secs()),
+            far => format!("{what}: {far}"),
         };
         let begun = || self.step(what);
         std::thread::scope(|scope| {
@@ -91,15 +97,11 @@ impl Show {
                 }
                 Form::Bars(all, _) => {
                     scope.spawn(|| {
-                        let bar = ProgressBar::new_spinner();
+                        let mut bar = Work::default();
                         watch(&end, after, FRAME, begun, || {
-                            if bar.position() == 0 {
-                                all.add(bar.clone());
-                            }
-                            bar.set_message(shown(&far()).to_string());
-                            bar.inc(1);
+                            bar.draw(all, &shown(label), meter.far(), began.elapsed());
                         });
-                        bar.finish_and_clear();
+                        bar.clear();
                     });
                 }
             }
@@ -110,7 +112,11 @@ impl Show {
 
     /// A line about what begins or has been done, with the time since the start.
     pub(crate) fn step(&self, text: &str) {
-        let line = format!("{:7.2} s  {}", self.seconds(), shown(text));
+        self.note(&format!("{:7.2} s  {}", self.seconds(), shown(text)));
+    }
+
+    /// A line beside the result, where the caller has not asked for quiet.
+    pub(crate) fn note(&self, line: &str) {
         match &self.form {
             Form::Quiet => {}
             Form::Lines(_) => console::note(line),
@@ -120,23 +126,42 @@ impl Show {
     }
 }
 
-/// How far a piece of work is, in words.
+/// How far a piece of work is.
 #[derive(Debug, Default)]
-pub(crate) struct Meter(Mutex<String>);
+pub(crate) struct Meter(Mutex<Far>);
+
+/// So much of so much.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Far {
+    #[default]
+    Unknown,
+    Things(u64, u64),
+    Bytes(u64, u64),
+}
 
 impl Meter {
     /// So many things of so many are done.
     pub(crate) fn at(&self, done: usize, of: usize) {
-        *held(&self.0) = format!("{done} of {of}");
+        *held(&self.0) = Far::Things(done as u64, of as u64);
     }
 
     /// So many bytes of so many are done.
     pub(crate) fn at_bytes(&self, done: u64, of: u64) {
-        *held(&self.0) = format!("{} of {}", size(done), size(of));
+        *held(&self.0) = Far::Bytes(done, of);
     }
 
-    fn text(&self) -> String {
-        held(&self.0).clone()
+    fn far(&self) -> Far {
+        *held(&self.0)
+    }
+}
+
+impl std::fmt::Display for Far {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::Unknown => Ok(()),
+            Self::Things(done, of) => write!(f, "{done} of {of}"),
+            Self::Bytes(done, of) => write!(f, "{} of {}", size(done), size(of)),
+        }
     }
 }
 
@@ -207,7 +232,7 @@ impl Progress for Show {
         match &self.form {
             Form::Quiet => {}
             Form::Lines(lines) => plain(self, &mut held(lines), &event),
-            Form::Bars(all, bars) => drawn(all, &mut held(bars), &event),
+            Form::Bars(all, bars) => held(bars).draw(all, &event),
         }
     }
 }
@@ -227,74 +252,6 @@ fn plain(show: &Show, lines: &mut Lines, event: &Event<'_>) {
         }
         _ => {}
     }
-}
-
-/// One bar a transfer, and one for all.
-fn drawn(all: &MultiProgress, bars: &mut Bars, event: &Event<'_>) {
-    match *event {
-        Event::Begin { bytes, .. } => {
-            let bar = all.add(ProgressBar::new(bytes));
-            bar.set_style(style(
-                "{msg:32} {bar:30} {bytes:>10} of {total_bytes:>10} {bytes_per_sec:>12} {eta:>5} left",
-            ));
-            bar.set_message("all");
-            bars.total = Some(bar);
-        }
-        Event::Start { id, name, version, bytes, at, .. } => {
-            let bar = bars.transfers.entry(id).or_insert_with(|| {
-                let bar = ProgressBar::new(bytes);
-                let bar = bars
-                    .total
-                    .as_ref()
-                    .map_or_else(|| all.add(bar.clone()), |total| all.insert_before(total, bar.clone()));
-                bar.set_style(style(
-                    "  {msg:30} {bar:30} {bytes:>10} of {total_bytes:>10} {bytes_per_sec:>12}",
-                ));
-                bar
-            });
-            bar.set_message(shown(&format!("{name} {version}")).chars().take(30).collect::<String>());
-            bar.set_position(at);
-            count(bars, id, at);
-        }
-        Event::Bytes { id, n } => {
-            let now = bars.counted.get(&id).copied().unwrap_or(0) + n;
-            if let Some(bar) = bars.transfers.get(&id) {
-                bar.set_position(now);
-            }
-            count(bars, id, now);
-        }
-        Event::Restart { id } => count(bars, id, 0),
-        Event::Done { id } => {
-            if let Some(bar) = bars.transfers.remove(&id) {
-                let whole = bar.length().unwrap_or(0);
-                bar.finish_and_clear();
-                count(bars, id, whole);
-            }
-        }
-        Event::End => {
-            for bar in std::mem::take(bars).transfers.into_values() {
-                bar.finish_and_clear();
-            }
-            // the bar for all is cleared with its last owner
-            drop(all.clear());
-        }
-        _ => {}
-    }
-}
-
-/// Brings what `id` has counted for to `now`.
-fn count(bars: &mut Bars, id: usize, now: u64) {
-    let before = bars.counted.insert(id, now).unwrap_or(0);
-    if let Some(total) = &bars.total {
-        total.set_position((total.position() + now).saturating_sub(before));
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    // a template that does not parse would be a fault of this file; the plain bar is good enough then
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
 }
 
 #[cfg(test)]
@@ -328,10 +285,60 @@ mod tests {
     #[test]
     fn a_meter_says_how_far_it_was_told() {
         let meter = Meter::default();
-        assert_eq!(meter.text(), "");
+        assert_eq!(meter.far().to_string(), "");
         meter.at(3, 223);
-        assert_eq!(meter.text(), "3 of 223");
+        assert_eq!(meter.far().to_string(), "3 of 223");
         meter.at_bytes(1_000, 2_000_000);
-        assert_eq!(meter.text(), "1.00 kB of 2.00 MB");
+        assert_eq!(meter.far().to_string(), "1.00 kB of 2.00 MB");
+    }
+
+    #[test]
+    fn bars_of_transfers_and_of_work_fit_the_terminal_and_are_counted() {
+        for width in [60, 80, 200] {
+            let terminal = bars::tests::Terminal::new(width);
+            let all = MultiProgress::with_draw_target(terminal.target());
+            let show = Show { form: Form::Bars(all, Mutex::default()), began: Instant::now() };
+            show.event(Event::Begin { count: 223, bytes: 150_000_000 });
+            let version = "140.0.7339.185-1~deb13u1+a-very-long-version";
+            for id in 0..3 {
+                let name = "linux-image-6.12.48+deb13-cloud-amd64";
+                show.event(Event::Start { id, name, version, bytes: 80_000_000, at: 0, from: "somewhere" });
+                show.event(Event::Bytes { id, n: 40_000_000 });
+                std::thread::sleep(60 * MS);
+            }
+            show.event(Event::Done { id: 0 });
+            std::thread::sleep(60 * MS);
+            show.event(Event::Bytes { id: 1, n: 1 });
+            show.event(Event::End);
+            let label = "unpacking a great many inputs whose name is long";
+            for bytes in [false, true] {
+                show.labelled(label, "begun", Duration::ZERO, |meter| {
+                    for done in 1..=3 {
+                        if bytes {
+                            meter.at_bytes(done * 1_000_000, 3_000_000)
+                        } else {
+                            meter.at(done as usize, 223)
+                        }
+                        std::thread::sleep(150 * MS);
+                    }
+                });
+            }
+            let lines = terminal.lines();
+            for line in lines.iter().filter(|line| !line.contains("begun")) {
+                assert!(line.chars().count() <= width.into(), "{width}: `{line}`");
+            }
+            let has = |parts: &[&str]| lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+            assert!(has(&["[  0/223]", " of  150 MB", "="]), "{lines:#?}");
+            assert!(has(&["[  1/223]", "="]), "{lines:#?}");
+            assert!(has(&["linux-image-6.12", "40.0 MB of 80.0 MB"]), "{lines:#?}");
+            assert!(has(&["[  2/223]", "unpacking a great"]), "{lines:#?}");
+            assert!(has(&["unpacking a great", "2.00 MB of 3.00 MB", "="]), "{lines:#?}");
+        }
+    }
+
+    #[test]
+    fn quiet_says_nothing() {
+        let show = ShowArgs { quiet: true, json: false }.show();
+        assert!(matches!(show.form, Form::Quiet));
     }
 }

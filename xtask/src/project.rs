@@ -43,11 +43,31 @@ impl Project {
 
     /// The recipe of `kind` with all that it extends.
     pub(crate) fn recipe(&self, kind: &Kind) -> bake::Result<Recipe> {
+        self.combined(kind).map_err(|refusal| self.located(refusal))
+    }
+
+    /// `refusal` with the paths of the project's files, which the library names from the project's folder, as they can be
+    /// opened from here.
+    pub(crate) fn located(&self, refusal: Refusal) -> Refusal {
+        let prefix = label(&self.root);
+        if prefix.is_empty() {
+            return refusal;
+        }
+        let hint = refusal.hint.map(|hint| opened_from(&prefix, &hint).into());
+        Refusal { artifact: opened_from(&prefix, &refusal.artifact), hint, ..refusal }
+    }
+
+    fn combined(&self, kind: &Kind) -> bake::Result<Recipe> {
         let mut folders = vec![self.folder(kind)?];
         while let Some(next) = folders.last().and_then(|folder| folder.extends().cloned()) {
             if folders.len() == MOST_LEVELS {
                 let what = format!("`{next}` extends itself, or more than {MOST_LEVELS} recipes");
-                return Err(Refusal::new(Class::Usage, format!("{kind}/recipe.toml"), Stage::Parse, what));
+                return Err(Refusal::new(
+                    Class::Usage,
+                    format!("image-recipes/{kind}/recipe.toml"),
+                    Stage::Parse,
+                    what,
+                ));
             }
             folders.push(self.folder(&next)?);
         }
@@ -106,7 +126,9 @@ impl Project {
         let path = folder.join("recipe.toml");
         if !path.is_file() {
             let known = self.kinds().unwrap_or_default();
-            let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+            let known: Vec<&str> = known.iter().map(Kind::as_str).collect();
+            let meant = bake::near::nearest(kind.as_str(), known.iter().copied());
+            let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
             return Err(Refusal::new(
                 Class::Usage,
                 kind.as_str(),
@@ -114,11 +136,11 @@ impl Project {
                 "there is no recipe of this kind",
             )
             .hint(format!(
-                "the kinds here are {}; a new one is a folder in image-recipes",
+                "{meant}the kinds here are {}; a new one is a folder in image-recipes",
                 known.join(", ")
             )));
         }
-        let recipe = recipe::parse(&format!("{kind}/recipe.toml"), &self.text(&path)?)?;
+        let recipe = recipe::parse(&format!("image-recipes/{kind}/recipe.toml"), &self.text(&path)?)?;
         Ok(Folder { kind: kind.clone(), recipe, rootfs: self.rootfs(&folder)? })
     }
 }
@@ -133,7 +155,7 @@ impl Project {
     pub(crate) fn lock(&self, path: &Path) -> bake::Result<Lock> {
         bake::lock::parse(&self.text(path)?).map_err(|error| {
             Refusal::new(Class::Usage, label(path), Stage::Parse, error)
-                .hint("`cargo xtask lock` makes it anew")
+                .hint("`cargo xtask lock --kind KIND --arch ARCH` makes it anew")
         })
     }
 
@@ -221,6 +243,22 @@ impl Walk<'_> {
     }
 }
 
+/// `text` with each path of the project's files led by `prefix`.
+fn opened_from(prefix: &str, text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let begins = before.is_whitespace() || "`\"(".contains(before);
+        if begins && ["image-recipes/", "manifests/"].iter().any(|folder| text[at..].starts_with(folder)) {
+            out.push_str(prefix);
+            out.push('/');
+        }
+        out.push(c);
+        before = c;
+    }
+    out
+}
+
 /// The name of a file in messages: its path from here, where it is below.
 pub(crate) fn label(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
@@ -251,6 +289,35 @@ mod tests {
         let file = &recipe.files[&("/etc/motd".parse().unwrap(), None)];
         assert_eq!(file.body, Body::Bytes(b"as reviewed".as_slice().into()));
         assert!(recipe.packages.is_empty());
+    }
+
+    #[test]
+    fn paths_in_messages_can_be_opened_from_the_current_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = folder.path().join("image-recipes/mine/recipe.toml");
+        fs::create_dir_all(folder.path().join("image-recipes/mine/rootfs")).unwrap();
+        fs::create_dir_all(folder.path().join("manifests")).unwrap();
+        let project = Project::find(Some(folder.path())).unwrap();
+        let kind: Kind = "mine".parse().unwrap();
+        // a fault of the text, one of the whole, one of a file
+        for text in ["[recipe]\n[package]\n", "[recipe]\n[packages]\nwithout = [\"x\"]\n"] {
+            fs::write(&recipe, text).unwrap();
+            assert_eq!(Path::new(&project.recipe(&kind).unwrap_err().artifact), recipe);
+        }
+        fs::write(&recipe, "[recipe]\n").unwrap();
+        fs::write(folder.path().join("image-recipes/mine/rootfs/x~"), "").unwrap();
+        let refusal = project.recipe(&kind).unwrap_err();
+        assert!(Path::new(&refusal.artifact).is_file(), "{refusal}");
+        assert_eq!(refusal.hint.as_deref(), Some(&*format!("rm {}", refusal.artifact)));
+        let kind: Kind = "mien".parse().unwrap();
+        assert!(project.recipe(&kind).unwrap_err().hint.unwrap().starts_with("did you mean `mine`? "));
+    }
+
+    #[test]
+    fn only_whole_paths_of_the_project_are_led_by_its_folder() {
+        let text = "add it to `manifests/policy.toml` (image-recipes/x), not to my-manifests/a";
+        let led = "add it to `../p/manifests/policy.toml` (../p/image-recipes/x), not to my-manifests/a";
+        assert_eq!(opened_from("../p", text), led);
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) fn check(
     };
     let hint = format!(
         "read each; then add its digest and what it does in an image to manifests/effects.toml, or to [effects.{}] of the \
-         recipe, and its text to manifests/effects/, which `cargo xtask lock --unreviewed DIR` writes",
+         recipe, and its text to manifests/effects/, which `cargo xtask lock --kind KIND --arch ARCH --unreviewed DIR` writes",
         key(&first.package)
     );
     Err(Refusal::new(Class::Archive, first.package.as_str(), stage, format!("{first}{more}")).hint(hint))

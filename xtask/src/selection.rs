@@ -5,8 +5,8 @@ use crate::progress::Show;
 use crate::project::{self, Project};
 use bake::lock::{Lock, Request};
 use bake::manifest::Manifest;
-use bake::name::{Arch, Kind, Provider};
-use bake::plan::{Choices, Plan};
+use bake::name::{Arch, Kind, Name, Provider};
+use bake::plan::{Choices, Label, Plan};
 use bake::recipe::Recipe;
 use bake::{Class, Refusal, Stage};
 use std::ffi::OsStr;
@@ -25,6 +25,12 @@ pub(crate) struct Selection {
     /// Bake for just this cloud: its components come in addition
     #[arg(long, value_name = "local|aws|google|proxmox")]
     pub(crate) provider: Option<Provider>,
+    /// What its files are called [default: KIND.debian-13.ARCH]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<Name>,
+    /// What stands behind that name, such as a version
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<Name>,
     /// The pinned upstream components [default: manifests/KIND.debian-13.ARCH.json]
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
@@ -129,13 +135,15 @@ impl Selection {
         let epoch = std::env::var_os("SOURCE_DATE_EPOCH").map(|text| epoch(&text)).transpose()?;
         let choices = Choices {
             provider: self.provider,
+            label: Label { name: self.name.clone(), tag: self.tag.clone() },
             epoch,
             configure: inputs.configure.clone(),
             init: inputs.init.clone(),
             effects: inputs.effects.clone(),
             snapshots: inputs.sources.snapshots(),
         };
-        Ok(bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices)?)
+        let plan = bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices);
+        Ok(plan.map_err(|refusal| inputs.project.located(refusal))?)
     }
 }
 
@@ -159,6 +167,6 @@ pub(crate) fn differences(lock: &Lock, kind: &Kind, request: &Request) -> Vec<St
 }
 
 /// The machine that this runs on, or amd64 where images cannot be for it.
-fn host() -> Arch {
+pub(crate) fn host() -> Arch {
     if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::Amd64 }
 }

@@ -164,6 +164,17 @@ pub fn emit(
     Ok(emitted)
 }
 
+/// Finds out, before there is any work, whether an output directory can be written to, which is made when it is not there.
+///
+/// # Errors
+/// As those of [`emit`] for an output that cannot be written.
+pub fn check_output(output: &Path) -> Result<()> {
+    output::Directory::open(output)?.begin(PROBE).map(drop)
+}
+
+/// The name of a file that is begun and never written.
+const PROBE: &str = "probe";
+
 /// How much room writing `formats` takes at most: more is never written, and mostly less.
 pub fn needs(tree: &Tree, plan: &Plan, formats: &[Format]) -> Result<Needs> {
     let mut needs = Needs { outputs: 0, store: 0 };

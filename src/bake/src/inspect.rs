@@ -2,13 +2,15 @@
 //!
 //! An artifact is `<name>.tar.zst` or a disk, `<name>.qcow2`; beside it may stand `<name>.files.json`, which says who put
 //! each path there, `<name>.disk.json`, which says what stands where on a disk, and `SHA256SUMS`. Without them the archive
-//! itself is read, and owners are unknown; of a disk there are its partitions then. All that is read may be hostile:
+//! itself is read, and owners are unknown; of a disk there are its partitions then. What images are made from, a `.tar.gz` or a
+//! Debian package, is listed as it is. All that is read may be hostile:
 //! sizes have limits, the archive is understood only in the form that `emit` writes, and nothing is written to disk.
 //!
 //! Deliberately absent: printing, and readers of tars, disk images and file systems in general.
 
 mod compare;
 mod disk;
+mod inputs;
 mod scan;
 mod verify;
 mod why;
@@ -43,11 +45,15 @@ pub struct Artifact {
     path: PathBuf,
     file: File,
     format: Format,
+    /// Set for what is no artifact but an input of one.
+    input: Option<inputs::Input>,
     frames: Option<Vec<Frame>>,
     /// What its partition table says, where it is a disk.
     pub disk: Option<Disk>,
     /// What its `files.json` says; none where there is no such file.
     pub record: Option<Files>,
+    /// Of a Debian package: the names of its control files, the maintainer scripts among them.
+    pub control: Vec<String>,
     scanned: Vec<Line>,
 }
 
@@ -62,7 +68,7 @@ pub struct Share {
     pub bytes: u64,
 }
 
-/// Opens the artifact at `path`.
+/// Opens the artifact at `path`, or an input: a `.tar.gz` or a Debian package.
 ///
 /// # Errors
 /// `Io` where it cannot be read; `Archive` where it, or the `files.json` beside it, is of another form.
@@ -76,8 +82,20 @@ pub fn open(path: &Path) -> Result<Artifact> {
         let mut runs = disk::open(path, format)?.map_err(refuse)?;
         let about = disk::about(&mut *runs).map_err(refuse)?;
         let record = record(&beside(path, "files.json"))?;
-        let (path, scanned) = (path.to_owned(), Vec::new());
-        return Ok(Artifact { path, file, format, frames: None, disk: Some(about), record, scanned });
+        let disk = Some(about);
+        return Ok(Artifact { disk, record, ..empty(path, file, format) });
+    }
+    let read = |error: std::io::Error| Refusal::io(shown(path), Stage::Inspect, "read", &error);
+    if let Some(input) = inputs::sort(&file).map_err(read)? {
+        let again = file.try_clone().map_err(read)?;
+        let (scanned, control) = inputs::list(again, input)
+            .map_err(|error| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error))?;
+        return Ok(Artifact { input: Some(input), scanned, control, ..empty(path, file, format) });
+    }
+    let mut magic = [0; ZSTD.len()];
+    if file.read_exact_at(&mut magic, 0).is_err() || magic != ZSTD {
+        let cause = "expected an artifact of `bake`, a .tar.gz or a .deb, found something else";
+        return Err(Refusal::new(Class::Archive, shown(path), Stage::Inspect, cause));
     }
     let frames = match index::parse(&mut file) {
         Ok(frames) => Some(frames),
@@ -93,7 +111,16 @@ pub fn open(path: &Path) -> Result<Artifact> {
         )
         .map_err(|error| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error))?,
     };
-    Ok(Artifact { path: path.to_owned(), file, format, frames, disk: None, record, scanned })
+    Ok(Artifact { frames, record, scanned, ..empty(path, file, format) })
+}
+
+/// How each frame of zstd begins.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// An artifact of which nothing was read.
+fn empty(path: &Path, file: File, format: Format) -> Artifact {
+    let (path, control, scanned) = (path.to_owned(), Vec::new(), Vec::new());
+    Artifact { path, file, format, input: None, frames: None, disk: None, record: None, control, scanned }
 }
 
 impl Artifact {
@@ -103,12 +130,12 @@ impl Artifact {
         self.record.as_ref().map_or(&self.scanned, |record| &record.paths)
     }
 
-    /// The line of a path, brought to its merged form.
+    /// The line of a path: as it is written for an input, else brought to its merged form.
     ///
     /// # Errors
     /// `Usage` where there is no such path.
     pub fn find(&self, path: &ImagePath) -> Result<&Line> {
-        let path = merged(path);
+        let path = if self.input.is_some() { path.clone() } else { merged(path) };
         match self.paths().binary_search_by(|line| line.path.cmp(&path)) {
             Ok(at) => Ok(&self.paths()[at]),
             Err(_) => Err(Refusal::new(
@@ -117,7 +144,7 @@ impl Artifact {
                 Stage::Inspect,
                 format!("it has no `{path}`"),
             )
-            .hint("`inspect` without a path lists what it has")),
+            .hint("`cargo xtask inspect` without a path lists what it has")),
         }
     }
 
@@ -253,15 +280,23 @@ impl Artifact {
     /// The slow way, for an artifact without an index.
     fn read_on(&self, at: u64, size: u64, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let refuse = |error: std::io::Error| Refusal::io(shown(&self.path), Stage::Inspect, "read", &error);
-        let mut stream = decoder(plain(&self.path)?).map_err(refuse)?;
-        std::io::copy(&mut (&mut stream).take(at), &mut std::io::sink()).map_err(refuse)?;
-        let mut stream = stream.take(size);
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            match stream.read(&mut buffer).map_err(refuse)? {
-                0 => return Ok(()),
-                count => take(&buffer[..count])?,
+        let mut range = |stream: &mut dyn Read| -> Result<()> {
+            std::io::copy(&mut (&mut *stream).take(at), &mut std::io::sink()).map_err(refuse)?;
+            let mut stream = stream.take(size);
+            let mut buffer = vec![0; 64 << 10];
+            loop {
+                match stream.read(&mut buffer).map_err(refuse)? {
+                    0 => return Ok(()),
+                    count => take(&buffer[..count])?,
+                }
             }
+        };
+        let file = plain(&self.path)?;
+        match self.input {
+            Some(input) => {
+                inputs::with_stream(file, input, range).map_err(|error| self.refuse(Class::Archive, error))?
+            }
+            None => range(&mut decoder(file).map_err(refuse)?),
         }
     }
 

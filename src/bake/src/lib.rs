@@ -25,6 +25,7 @@ pub mod inspect;
 pub mod lock;
 pub mod manifest;
 pub mod name;
+pub mod near;
 pub mod plan;
 pub mod policy;
 pub mod privilege;

@@ -88,6 +88,9 @@ pub struct Component {
     pub providers: Vec<Provider>,
     /// Its files; empty for a .deb, which is unpacked as a package.
     pub files: Vec<Install>,
+    /// How many leading parts of its archive's paths do not count, as `tar --strip-components` has it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub strip: u8,
     /// Whether its programs must be static.
     pub r#static: bool,
     /// Whether it is left out where the manifest does not pin it.
@@ -101,6 +104,11 @@ pub struct Component {
 
 fn as_text<S: serde::Serializer>(grants: &BTreeSet<Grant>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(grants.iter().map(ToString::to_string))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// One file of a component.

@@ -122,12 +122,11 @@ impl Refusal {
 
     /// A text that is no TOML, or not of the wanted shape, with its line and column.
     pub fn toml(artifact: impl Into<String>, text: &str, error: &toml::de::Error) -> Self {
-        let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
-        let what = format!(
-            "line {line} column {column}: {}",
-            error.message().replace("duplicate key", "key given twice")
-        );
-        Self::new(Class::Usage, artifact, Stage::Parse, what)
+        let refusal = Self::new(Class::Usage, artifact, Stage::Parse, toml(text, error));
+        match crate::near::hint(error.message()) {
+            Some(hint) => refusal.hint(hint),
+            None => refusal,
+        }
     }
 
     /// A failed operation on a file: `artifact` is the path, `doing` what was tried (`write`, `rename`).
@@ -155,6 +154,13 @@ impl fmt::Display for Refusal {
 }
 
 impl Error for Refusal {}
+
+/// What is wrong with a text that is no TOML, or not of the wanted shape, in one line: `line 3 column 2: …`.
+pub(crate) fn toml(text: &str, error: &toml::de::Error) -> String {
+    let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
+    let what = error.message().replace("duplicate key", "key given twice").replace('\n', " ");
+    format!("line {line} column {column}: {what}")
+}
 
 /// Line and column of the byte `at`, both from 1.
 fn place(text: &str, at: usize) -> (usize, usize) {

@@ -118,9 +118,9 @@ pub enum SourcesError {
     /// More than `MAX`.
     #[error("{0} bytes, wanted at most {MAX}")]
     Large(usize),
-    /// Not of its shape.
-    #[error(transparent)]
-    Form(#[from] Box<toml::de::Error>),
+    /// Not TOML, or not of this shape: `line 3 column 2: …`.
+    #[error("{0}")]
+    Form(String),
     /// The same name twice.
     #[error("{0} `{1}` given twice")]
     Twice(&'static str, String),
@@ -190,7 +190,8 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
     if text.len() > MAX {
         return Err(SourcesError::Large(text.len()));
     }
-    let raw: Raw = toml::from_str(text).map_err(Box::new)?;
+    let raw: Raw =
+        toml::from_str(text).map_err(|error| SourcesError::Form(crate::refusal::toml(text, &error)))?;
     let mut sources =
         Sources { archives: BTreeMap::new(), suites: Vec::new(), certificates: BTreeMap::new() };
     for archive in raw.archive {

@@ -54,6 +54,8 @@ pub struct Inputs<'a> {
     pub read: &'a dyn Fn(&Stored) -> Result<Vec<u8>>,
     /// Where what is slow to find out is kept for the next bake.
     pub memory: &'a dyn Memory,
+    /// Is told how far the work is.
+    pub told: Told<'a>,
 }
 
 /// Keeps what was found out about inputs, under a digest of those inputs. What is not kept, or not there any more, is
@@ -86,6 +88,12 @@ impl Memory for () {
     fn keep(&self, _: &'static str, _: &Sha256, _: &[u8]) {}
 }
 
+/// How many steps `stage` has.
+const STEPS: usize = 9;
+
+/// Is told that so many steps of so many are done.
+pub type Told<'a> = &'a dyn Fn(usize, usize);
+
 /// Reads a range of a blob.
 type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
 
@@ -96,35 +104,49 @@ type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
 /// missing or given twice, an enabled unit that cannot start (`Usage`), a maintainer script that nobody has reviewed, a .deb
 /// among the components that grants what its recipe does not allow (`Archive`).
 pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
+    let done = std::cell::Cell::new(0);
+    let step = || {
+        done.set(done.get() + 1);
+        (inputs.told)(done.get(), STEPS);
+    };
     let debs = packages::debs(plan, inputs)?;
     effects::check(plan, &debs)?;
+    step();
     let mut claims = packages::claims(&debs);
     let accounts = accounts::read(plan, &claims, inputs.read)?;
     claims.extend(components::claims(plan, inputs, &accounts)?);
     claims.extend(overlay::claims(plan, &accounts)?);
     let through = aliases(&claims);
+    step();
     let claim::Settled { mut tree, lost, diversions, replaced } = claim::settle(plan, &debs, claims)?;
     check_aliases(&tree, &through)?;
     exclude::exclude(plan, &mut tree)?;
+    step();
     put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
     effects::apply(plan, &mut tree, &accounts, inputs.read)?;
     homes::apply(plan, &mut tree)?;
+    step();
     let kernels = modules::read(&tree, inputs.read, inputs.memory)?;
     for kernel in &kernels {
         put(&mut tree, plan, "kernel modules", kernel.files()?)?;
     }
+    step();
     let initrds = initrd::files(plan, &tree, &kernels, inputs.read)?;
     put(&mut tree, plan, "initrd", initrds)?;
+    step();
     let units = units::links(plan, &tree, inputs.read)?;
     put(&mut tree, plan, "units", units)?;
     units::start::check(plan, &tree, &accounts, inputs.read)?;
+    step();
     caches::make(plan, &mut tree, inputs.read)?;
+    step();
     put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
     put(&mut tree, plan, "manifest", installed::manifest(plan)?)?;
     tree.change_meta(|_, meta| meta.mtime = meta.mtime.min(plan.epoch));
     let privileges = privileges::of(&tree, accounts.grants, replaced, inputs.read)?;
     privileges::check(plan, &privileges)?;
     tree.set_privileges(privileges);
+    step();
     tree.finish().map_err(|error| refuse(Class::Archive, plan.kind.as_str(), error))
 }
 

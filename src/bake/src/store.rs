@@ -151,7 +151,7 @@ impl Store {
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         self.find_blob(digest)?.ok_or_else(|| {
             Refusal::new(Class::Io, digest.to_string(), Stage::Store, "it is not in the store")
-                .hint("fetch it first, and let no clean-up run beside a bake")
+                .hint("`cargo xtask fetch` brings what a kind is made of; let no clean-up run beside a bake")
         })
     }
 
@@ -304,7 +304,7 @@ impl Store {
             Stage::Store,
             format!("the store is read-only and lacks {what}"),
         )
-        .hint("bake once with a store that can be written to, or choose another one"))
+        .hint("bake once with a store that can be written to, or choose another one with --store"))
     }
 
     fn directory_mode(&self) -> u32 {

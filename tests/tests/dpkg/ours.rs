@@ -77,7 +77,10 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
         )?;
         Ok(bytes)
     };
-    let tree = stage(&plan, &Inputs { packages, components: BTreeMap::new(), read: &read, memory: &store })?;
+    let tree = stage(
+        &plan,
+        &Inputs { packages, components: BTreeMap::new(), read: &read, memory: &store, told: &|_, _| {} },
+    )?;
     Ok(Ours { debs: known, tree, store })
 }
 
@@ -106,6 +109,7 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
         version: "dev".to_owned(),
         arch,
         provider: None,
+        label: bake::plan::Label::default(),
         epoch: i64::from(i32::MAX),
         suites: Vec::new(),
         packages,

@@ -90,20 +90,22 @@ struct Made {
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
+    let output = std::path::absolute(&args.output).context("the output directory")?;
+    emit::check_output(&output)?;
     // the only other program that is ever started runs first: cargo, for the boot-time program
     let inputs = args.selection.inputs(&show)?;
-    let options = args.places.options(&inputs.sources, args.selection.way_out())?;
+    let options = args.places.options(&inputs.project, &inputs.sources, args.selection.way_out())?;
     let store = args.store.open()?;
     let _rejected = console::Rejected(&store);
     let (plan, fetched, fresh) = planned(args, &inputs, &store, &options, &show)?;
     for remark in &plan.remarks {
-        console::note(format!("note: {}", shown(&remark.to_string())));
+        show.note(&format!("note: {}", shown(&remark.to_string())));
     }
     let output = std::path::absolute(&args.output).context("the output directory")?;
     let Laid { paths, privileges, emitted } =
         made(args, &plan, &inputs.project, &store, &fetched, &output, &show)?;
     for line in privileges::summary(&privileges) {
-        console::note(format!("note: {line}"));
+        show.note(&format!("note: {line}"));
     }
     let lock = fresh.map(|lock| relock::write_beside(&output, &plan.name(), &lock)).transpose()?;
     let files = emitted.files.into_iter();
@@ -116,7 +118,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.show.json {
         return console::json(&report);
     }
-    print(&report);
+    print(&report, &show);
     Ok(())
 }
 
@@ -145,8 +147,14 @@ fn planned(
     }
     let Selection { kind, arch, lock: named, .. } = &args.selection;
     let previous = relock::previous(&inputs.project, kind, *arch, named.as_deref())?;
-    let task =
-        relock::Task { kind, arch: *arch, previous: &previous, max_age: args.max_age, unreviewed: None };
+    let task = relock::Task {
+        kind,
+        arch: *arch,
+        previous: &previous,
+        max_age: args.max_age,
+        unreviewed: None,
+        components: &relock::components(&inputs.recipe, Some(&inputs.manifest)),
+    };
     let lock =
         relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
     let plan = args.selection.plan(inputs, &lock)?;
@@ -188,7 +196,7 @@ fn made(
             keep_frames: true,
             published: &args.published_at,
         };
-        let emitted = show.during(&what, Duration::ZERO, |meter| {
+        let emitted = show.labelled("writing", &what, Duration::ZERO, |meter| {
             emit::emit(&tree, plan, store, output, options, |at| meter.at_bytes(at.done, at.total))
         })?;
         Ok(Laid { paths: tree.len(), privileges: tree.privileges().to_vec(), emitted })
@@ -210,14 +218,14 @@ fn made(
     Ok(laid)
 }
 
-fn print(report: &Report) {
+fn print(report: &Report, show: &Show) {
     for file in &report.files {
         console::line(format!("{}  {:>8}  {}", file.sha256.hex(), size(file.size), file.path.display()));
     }
     if let Some(lock) = &report.lock {
-        console::note(format!("the packages were resolved for this bake: {}", lock.display()));
+        show.note(&format!("the packages were resolved for this bake: {}", lock.display()));
     }
-    console::note(format!(
+    show.note(&format!(
         "{}: {} paths, plan {}, {:.1} s",
         report.name, report.paths, report.plan, report.seconds
     ));

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let inputs = args.selection.inputs(&show)?;
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
-    let options = args.places.options(&inputs.sources, args.selection.way_out())?;
+    let options = args.places.options(&inputs.project, &inputs.sources, args.selection.way_out())?;
     let store = args.store.open_with_known_key()?;
     let _rejected = console::Rejected(&store);
     let wants = plan.wants();

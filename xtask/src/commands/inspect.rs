@@ -1,6 +1,8 @@
 //! `inspect`: what is in an artifact.
 
 use crate::console::{self, size};
+use crate::places::StoreArgs;
+use bake::digest::Digest;
 use bake::emit::{Line, Type};
 use bake::inspect::{self, Artifact, Disk, Share};
 use bake::name::ImagePath;
@@ -11,9 +13,10 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With a directory as PATH, what is below it is listed. Sizes by owner need the files.json of the same bake beside \
-the artifact. Of a disk image its partitions are listed, and, with the files.json beside it, what is in it.")]
+the artifact. Of a disk image its partitions are listed, and, with the files.json beside it, what is in it. A .tar.gz or \
+.deb that images are made from is listed by its members as recipes name them, also by its digest where it is in the store.")]
 pub(crate) struct Args {
-    /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …
+    /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …; or an input: a .tar.gz or .deb, or sha256:… of one in the store
     artifact: PathBuf,
     /// A path in the image
     path: Option<ImagePath>,
@@ -23,6 +26,8 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 #[derive(Serialize)]
@@ -32,13 +37,20 @@ struct Report<'a> {
     /// Of a disk: its size and partitions.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<&'a Disk>,
+    /// Of a Debian package: the names of its control files.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    control: &'a [String],
     owners: Vec<Share>,
     files: Vec<&'a Line>,
 }
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let artifact = inspect::open(&args.artifact)?;
+    let digest = args.artifact.to_str().and_then(|text| text.parse::<Digest>().ok());
+    let artifact = match digest {
+        Some(digest) => inspect::open(&args.store.open_with_known_key()?.blob_path(&digest))?,
+        None => inspect::open(&args.artifact)?,
+    };
     match &args.path {
         Some(path) if args.cat => Ok(artifact.read(path, &mut console::Stdout)?),
         Some(path) => below(args, &artifact, path),
@@ -57,6 +69,9 @@ fn whole(args: &Args, artifact: &Artifact) -> anyhow::Result<()> {
         console::line(format!("{:>10}  {files:>6} files  {owner}", size(*bytes)));
     }
     console::line(format!("{:>10}  {:>6} paths  in all", size(report.bytes), report.paths));
+    if !report.control.is_empty() {
+        console::line(format!("{:>10}  control files: {}", "", report.control.join(", ")));
+    }
     if let Some(disk) = report.disk {
         console::line("");
         for (partition, number) in disk.partitions.iter().zip(1..) {
@@ -83,7 +98,14 @@ fn below(args: &Args, artifact: &Artifact, path: &ImagePath) -> anyhow::Result<(
 fn report<'a>(artifact: &'a Artifact, top: &ImagePath, owners: Vec<Share>) -> Report<'a> {
     let files: Vec<&Line> = artifact.paths().iter().filter(|line| line.path.is_within(top)).collect();
     let bytes = files.iter().filter_map(|line| line.size).sum();
-    Report { paths: files.len(), bytes, disk: artifact.disk.as_ref(), owners, files }
+    Report {
+        paths: files.len(),
+        bytes,
+        disk: artifact.disk.as_ref(),
+        control: &artifact.control,
+        owners,
+        files,
+    }
 }
 
 /// A line in the manner of `ls -l`, with numeric owners: names are the image's own.

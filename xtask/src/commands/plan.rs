@@ -27,9 +27,8 @@ pub(crate) struct Args {
     /// List every package, component and file
     #[arg(long)]
     all: bool,
-    /// The whole plan as JSON, with its digest and what is in the store
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    show: ShowArgs,
 }
 
 #[derive(Serialize)]
@@ -63,7 +62,7 @@ struct Scripts<'a> {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let show = ShowArgs { quiet: false, json: args.json }.show();
+    let show = args.show.show();
     let inputs = args.selection.inputs(&show)?;
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
@@ -84,7 +83,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         privileges_unknown,
         plan: &plan,
     };
-    if args.json {
+    if args.show.json {
         return console::json(&report);
     }
     summary(&report);

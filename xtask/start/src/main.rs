@@ -34,10 +34,16 @@ fn main() -> ExitCode {
     }
     let cargo = cargo();
     let mut command = Command::new(&cargo);
-    command.args(["run", "--release", "--package", "xtask", "--"]).args(env::args_os().skip(1));
+    command.arg("run").args(is_quiet(env::args_os().skip(1)).then_some("--quiet"));
+    command.args(["--release", "--package", "xtask", "--"]).args(env::args_os().skip(1));
     // it comes back only where it fails
     eprintln!("error: cannot run `{}`: {}", cargo.display(), command.exec());
     ExitCode::FAILURE
+}
+
+/// Whether xtask is asked to be quiet: then cargo is, too.
+fn is_quiet(mut args: impl Iterator<Item = OsString>) -> bool {
+    args.by_ref().take_while(|arg| arg != "--").any(|arg| arg == "-q" || arg == "--quiet")
 }
 
 /// The cargo that runs us, or the one on the path.
@@ -135,6 +141,13 @@ fn compile(cc: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quiet_is_quiet_from_the_start() {
+        let quiet = |words: &[&str]| is_quiet(words.iter().map(OsString::from));
+        assert!(quiet(&["bake", "-q"]) && quiet(&["bake", "--kind", "base", "--quiet"]));
+        assert!(!quiet(&["bake"]) && !quiet(&["test", "--", "-q"]));
+    }
 
     #[test]
     fn the_targets_are_those_of_the_toolchain_file() {

@@ -91,8 +91,9 @@ impl DropIn {
             .manifest_of(plan, (tree, disk), files, base)
             .map_err(|error| Refusal::new(Class::Usage, self.manifest.as_str(), Stage::Emit, error))?;
         let text = manifest::print(&manifest);
-        manifest::parse(&self.manifest, text.as_bytes())
-            .map_err(|refusal| refusal.hint("publish the image at an https address with a name"))?;
+        manifest::parse(&self.manifest, text.as_bytes()).map_err(|refusal| {
+            refusal.hint("publish the image at an https address with a name, and say it with --published-at")
+        })?;
         Ok(text)
     }
 

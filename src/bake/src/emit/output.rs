@@ -23,6 +23,8 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The way out where a directory cannot be written to.
+pub(super) const WRITABLE: &str = "choose a directory that can be written to with --output";
 /// How often a directory that another bake has locked is tried, and how long after: a minute in all.
 const TRIES: (u32, Duration) = (3000, Duration::from_millis(20));
 
@@ -54,7 +56,7 @@ impl Directory {
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
         std::fs::create_dir_all(path)
-            .map_err(|error| Refusal::io(&shown, Stage::Emit, "make the directory", &error))?;
+            .map_err(|error| Refusal::io(&shown, Stage::Emit, "make the directory", &error).hint(WRITABLE))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| Refusal::io(&shown, Stage::Emit, "open the directory", &error.into()))?;

@@ -48,7 +48,7 @@ impl<'d> Part<'d> {
     pub(super) fn begin(directory: &'d Directory, name: &str) -> Result<Self> {
         let refuse = |error: Errno| {
             Refusal::io(directory.shown(name), Stage::Emit, "make a file beside it", &error.into())
-                .hint("choose a directory that can be written to with --output")
+                .hint(super::output::WRITABLE)
         };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for nth in 0..1000 {

@@ -60,7 +60,8 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
     if text.len() > MAX {
         return Err(LockError::Large(text.len()));
     }
-    let raw: Raw = toml::from_str(text).map_err(Box::new)?;
+    let raw: Raw =
+        toml::from_str(text).map_err(|error| LockError::Form(crate::refusal::toml(text, &error)))?;
     if raw.format != FORMAT {
         return Err(LockError::Format(raw.format));
     }
@@ -101,9 +102,9 @@ pub enum LockError {
     /// More than `MAX`.
     #[error("{0} bytes, wanted at most {MAX}")]
     Large(usize),
-    /// Not TOML, or not of this shape.
-    #[error(transparent)]
-    Form(#[from] Box<toml::de::Error>),
+    /// Not TOML, or not of this shape: `line 3 column 2: …`.
+    #[error("{0}")]
+    Form(String),
     /// Made by another version of this program.
     #[error("format {0}, wanted {FORMAT}")]
     Format(u32),

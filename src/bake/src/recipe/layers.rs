@@ -41,7 +41,7 @@ impl Folder {
     }
 
     fn refuse(&self, what: String) -> Refusal {
-        Refusal::new(Class::Usage, format!("{}/recipe.toml", self.kind), Stage::Parse, what)
+        Refusal::new(Class::Usage, format!("image-recipes/{}/recipe.toml", self.kind), Stage::Parse, what)
     }
 }
 
@@ -207,8 +207,8 @@ fn component(kind: &Kind, raw: &raw::Component) -> Component {
     let files = raw.files.iter().map(install).collect();
     let units = raw.units.iter().map(|unit| unit.0.clone()).collect();
     let privileges = raw.privileges.iter().map(|allowed| allowed.0.clone()).collect();
-    let raw::Component { r#static, optional, .. } = *raw;
-    Component { kind: kind.clone(), providers, files, r#static, optional, units, privileges }
+    let raw::Component { r#static, optional, strip, .. } = *raw;
+    Component { kind: kind.clone(), providers, files, strip, r#static, optional, units, privileges }
 }
 
 fn lay_files(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
@@ -242,7 +242,7 @@ fn check_file(folder: &Folder, file: &RootfsFile) -> Result<()> {
         || (name.starts_with('.') && name.ends_with(".swp"))
         || (name.starts_with('#') && name.ends_with('#') && name.len() > 1);
     let refuse = |what: &str, hint: String| {
-        let artifact = format!("{}/{}", folder.kind, file.source);
+        let artifact = format!("image-recipes/{}/{}", folder.kind, file.source);
         Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what.to_owned()).hint(hint))
     };
     if is_backup {

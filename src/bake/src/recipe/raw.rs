@@ -72,6 +72,8 @@ pub(super) struct Component {
     pub(super) r#static: bool,
     #[serde(default)]
     pub(super) optional: bool,
+    #[serde(default, rename = "strip-components")]
+    pub(super) strip: u8,
     #[serde(default)]
     pub(super) units: Vec<Unit>,
     #[serde(default)]

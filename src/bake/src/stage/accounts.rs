@@ -234,13 +234,16 @@ fn recipe(accounts: &mut Accounts, plan: &Plan) -> Result<()> {
                     "user `{name}` has the id {} and its group {}, which must be one",
                     user.uid, group.gid
                 );
-                return Err(refuse(Class::Usage, format!("{}/recipe.toml", user.kind), cause));
+                return Err(refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", user.kind), cause));
             }
         }
     }
     groups.sort();
     for (gid, name, kind) in groups {
-        accounts.add_group(Group::new(name, gid, Password::Locked), &format!("{kind}/recipe.toml"))?;
+        accounts.add_group(
+            Group::new(name, gid, Password::Locked),
+            &format!("image-recipes/{kind}/recipe.toml"),
+        )?;
     }
     let mut users: Vec<_> = plan.users.iter().collect();
     users.sort_by_key(|(_, user)| user.uid);
@@ -248,13 +251,13 @@ fn recipe(accounts: &mut Accounts, plan: &Plan) -> Result<()> {
         let gid = user.uid;
         let (home, shell) = (user.home.to_string(), user.shell.to_string());
         let (gecos, password) = (user.gecos.clone(), Password::Locked);
-        let file = format!("{}/recipe.toml", user.kind);
+        let file = format!("image-recipes/{}/recipe.toml", user.kind);
         accounts
             .add_user(User { name: name.clone(), uid: user.uid, gid, gecos, home, shell, password }, &file)?;
     }
     for (name, user) in &plan.users {
         for group in &user.groups {
-            accounts.join(name, group, &format!("{}/recipe.toml", user.kind))?;
+            accounts.join(name, group, &format!("image-recipes/{}/recipe.toml", user.kind))?;
             if !is_of_recipe(plan, group) {
                 let file = "recipe.toml".to_owned();
                 let owner = Origin::Recipe { kind: user.kind.clone(), file };
@@ -264,7 +267,7 @@ fn recipe(accounts: &mut Accounts, plan: &Plan) -> Result<()> {
     }
     for (name, group) in &plan.groups {
         for user in &group.members {
-            accounts.join(user, name, &format!("{}/recipe.toml", group.kind))?;
+            accounts.join(user, name, &format!("image-recipes/{}/recipe.toml", group.kind))?;
         }
     }
     Ok(())

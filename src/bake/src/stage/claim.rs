@@ -259,7 +259,7 @@ fn party(origin: &Origin) -> String {
 pub(super) fn about(origin: &Origin) -> String {
     match origin {
         Origin::Package { name } | Origin::Component { name } => name.to_string(),
-        Origin::Recipe { kind, file } => format!("{kind}/{file}"),
+        Origin::Recipe { kind, file } => format!("image-recipes/{kind}/{file}"),
         Origin::Made { step } => step.clone(),
     }
 }

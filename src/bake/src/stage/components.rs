@@ -4,8 +4,8 @@ use super::accounts::Accounts;
 use super::claim::Claim;
 use super::exclude::pattern;
 use super::{Inputs, refuse};
-use crate::name::{ImagePath, Name};
-use crate::plan::Plan;
+use crate::name::ImagePath;
+use crate::plan::{Plan, PlannedComponent};
 use crate::recipe::Install;
 use crate::refusal::{Class, Result};
 use crate::tree::{Meta, Node, Origin};
@@ -22,7 +22,7 @@ pub(super) fn claims(plan: &Plan, inputs: &Inputs<'_>, accounts: &Accounts) -> R
             let what = format!("component `{name}`");
             let uid = accounts.uid(&install.access.owner, &what)?;
             let gid = accounts.gid(&install.access.group, &what)?;
-            for (to, member) in chosen(name, install, members)? {
+            for (to, member) in chosen(component, install, members)? {
                 let (mode, node) = match node(members, member) {
                     Some(node @ Node::Symlink(_)) => (0o777, node),
                     Some(node) => (install.access.mode, node),
@@ -41,10 +41,22 @@ pub(super) fn claims(plan: &Plan, inputs: &Inputs<'_>, accounts: &Accounts) -> R
 
 /// The members that `install` means, with where each goes: for a pattern the path without the pattern's leading
 /// directories goes below `to`.
-fn chosen<'a>(name: &Name, install: &Install, members: &'a [Member]) -> Result<Vec<(ImagePath, &'a Member)>> {
+fn chosen<'a>(
+    component: &PlannedComponent,
+    install: &Install,
+    members: &'a [Member],
+) -> Result<Vec<(ImagePath, &'a Member)>> {
+    let (name, strip) = (&component.name, component.install.strip);
+    let named = |member: &'a Member| stripped(member.path.relative(), strip);
     let nothing = || {
         let cause = format!("its archive has no `{}`", install.from);
-        refuse(Class::Usage, name.as_str(), cause).hint("`inspect` of the upstream archive shows its members")
+        let file = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let is_close = |path: &&str| file(path) == file(&install.from);
+        let mut close =
+            members.iter().filter(|one| one.node != Node::Directory).filter_map(named).filter(is_close);
+        let close = close.next().map_or_else(String::new, |path| format!("it has `{path}`; "));
+        let all = format!("{close}`cargo xtask inspect {}` lists its members", component.pin.digest);
+        refuse(Class::Usage, name.as_str(), cause).hint(all)
     };
     let path = |text: &str| -> Result<ImagePath> {
         text.parse().map_err(|error| refuse(Class::Usage, name.as_str(), error))
@@ -52,7 +64,7 @@ fn chosen<'a>(name: &Name, install: &Install, members: &'a [Member]) -> Result<V
     let Some(directory) = install.to.strip_suffix('/') else {
         let member = match install.from.as_str() {
             "." => members.iter().find(|member| member.node != Node::Directory),
-            from => members.iter().find(|member| member.path.relative() == from),
+            from => members.iter().find(|&member| named(member) == Some(from)),
         };
         return Ok(vec![(path(&install.to)?, member.ok_or_else(nothing)?)]);
     };
@@ -68,12 +80,17 @@ fn chosen<'a>(name: &Name, install: &Install, members: &'a [Member]) -> Result<V
     let prefix = install.from[..literal].rfind('/').map_or(0, |at| at + 1);
     let mut chosen = Vec::new();
     for member in members.iter().filter(|member| member.node != Node::Directory) {
-        let from = member.path.relative();
+        let Some(from) = named(member) else { continue };
         if wanted.is_match(from) && !except.is_match(from) {
             chosen.push((path(&format!("{directory}/{}", &from[prefix..]))?, member));
         }
     }
     if chosen.is_empty() { Err(nothing()) } else { Ok(chosen) }
+}
+
+/// A path of an archive without its first `parts` parts, as a recipe names it; none where no more is left.
+fn stripped(path: &str, parts: u8) -> Option<&str> {
+    (0..parts).try_fold(path, |path, _| path.split_once('/').map(|(_, rest)| rest))
 }
 
 /// What a member is in the image: a file or a link. A hard link is a file of its own there, because its other

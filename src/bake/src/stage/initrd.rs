@@ -158,7 +158,7 @@ fn wanted(plan: &Plan, init: &PlannedInit, kernel: &Modules) -> Result<Vec<usize
 
 fn missing(plan: &Plan, name: &str, version: &str) -> Refusal {
     let cause = format!("[initrd] names module `{name}`, and kernel `{version}` has none of this name");
-    refuse(Class::Usage, format!("{}/recipe.toml", plan.kind), cause)
+    refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", plan.kind), cause)
         .hint("is it spelt as in /usr/lib/modules? another kernel's package may have it: Debian's cloud kernel has few")
 }
 

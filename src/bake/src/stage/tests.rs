@@ -79,6 +79,7 @@ impl Case {
             version: "1".into(),
             arch: Arch::Amd64,
             provider: None,
+            label: crate::plan::Label::default(),
             epoch: EPOCH,
             suites: Vec::new(),
             packages: Vec::new(),
@@ -178,6 +179,7 @@ impl Case {
             kind: self.plan.kind.clone(),
             providers: Vec::new(),
             files: files.iter().map(install).collect(),
+            strip: 0,
             r#static: false,
             optional: false,
             units: Vec::new(),
@@ -221,7 +223,17 @@ impl Case {
     /// With contents that are in a store.
     pub(super) fn stage_reading(&self, read: &dyn Fn(&Stored) -> Result<Vec<u8>>) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());
-        stage(&self.plan, &Inputs { packages, components, read, memory: &() })
+        stage(&self.plan, &Inputs { packages, components, read, memory: &(), told: &|_, _| {} })
+    }
+
+    /// How far the staging was said to be.
+    fn told(&self) -> Vec<(usize, usize)> {
+        let told = std::cell::RefCell::new(Vec::new());
+        let read = |_: &Stored| unreachable!("all contents are inline");
+        let (packages, components) = (self.packages.clone(), self.components.clone());
+        let tell = |done, of| told.borrow_mut().push((done, of));
+        stage(&self.plan, &Inputs { packages, components, read: &read, memory: &(), told: &tell }).unwrap();
+        told.into_inner()
     }
 
     pub(super) fn refusal(&self) -> Refusal {
@@ -378,7 +390,12 @@ fn a_component_without_its_dependencies_is_refused() {
         refusal.to_string(),
         "fluent-bit: stage: component `fluent-bit` needs package `liby (>= 2)`, which is not in the image"
     );
-    assert_eq!(refusal.hint.unwrap(), "add `liby` to [packages] install of the recipe");
+    assert_eq!(
+        refusal.hint.unwrap(),
+        "`cargo xtask lock --kind base --arch amd64` resolves what components need"
+    );
+    let refusal = with("libx, liby (>= 2), libz | libw").refusal().to_string();
+    assert!(refusal.contains("needs packages `liby (>= 2)`, `libz | libw`, which are not"), "{refusal}");
     for depends in ["libx (>> 1.0)", "virtual (<< 2)"] {
         assert_eq!(with(depends).refusal().class, Class::Usage, "{depends}");
     }
@@ -430,6 +447,35 @@ fn a_component_of_another_name_or_version_than_its_pin_is_refused() {
     };
     let message = staged(&named).unwrap_err();
     assert!(message.contains("another package, expected `fluent`, found `fluent-bit`"), "{message}");
+}
+
+#[test]
+fn staging_says_how_far_it_is_up_to_its_end() {
+    let told = Case::new().told();
+    let of = told.len();
+    assert!(of > 5);
+    assert_eq!(told, (1..=of).map(|done| (done, of)).collect::<Vec<_>>());
+}
+
+#[test]
+fn leading_parts_that_a_component_strips_do_not_count() {
+    let mut case = Case::new();
+    let files = [("bin/tool", "/usr/bin/tool"), ("share/*", "/usr/share/tool/")];
+    let archive = ["/tool-1.0/bin/tool=elf", "/tool-1.0/share/a=1", "/tool-1.0/share/b=2", "/README=x"];
+    case.component("tool", Unpacked::Members(members(&archive)), &files);
+    let refusal = case.stage().unwrap_err();
+    assert!(refusal.to_string().contains("its archive has no `bin/tool`"), "{refusal}");
+    let digest = Sha256::of(b"");
+    let hint = format!("it has `tool-1.0/bin/tool`; `cargo xtask inspect {digest}` lists its members");
+    assert_eq!(refusal.hint.as_deref(), Some(&*hint));
+    case.plan.components[0].install.strip = 1;
+    let tree = case.stage().unwrap();
+    for path in ["/usr/bin/tool", "/usr/share/tool/a", "/usr/share/tool/b"] {
+        assert!(tree.get(&self::path(path)).is_some(), "{path}");
+    }
+    // as tar does, what has no more parts is left out
+    case.plan.components[0].install.strip = 3;
+    assert!(case.stage().unwrap_err().to_string().contains("has no `bin/tool`"));
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn missing(kind: &str, unit: &str) -> Refusal {
 }
 
 fn wrong(kind: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {
-    refuse(Class::Usage, format!("{kind}/recipe.toml"), cause)
+    refuse(Class::Usage, format!("image-recipes/{kind}/recipe.toml"), cause)
 }
 
 #[cfg(test)]

@@ -115,20 +115,21 @@ pub(super) fn must_be_ours(path: &Path, sharing: Sharing) -> Result<()> {
     if !metadata.is_dir() {
         return refuse(
             format!("wanted a directory, got {}", sort_of(&metadata)),
-            "choose another place for the store".to_owned(),
+            "choose another place for the store with --store".to_owned(),
         );
     }
     let (mode, owner, me) = (metadata.mode() & 0o7777, metadata.uid(), rustix::process::geteuid().as_raw());
     if sharing == Sharing::Private && owner != me {
         return refuse(
             format!("the directory belongs to another user, wanted uid {me}, got {owner}"),
-            "choose another place for the store, or say that it is shared".to_owned(),
+            "choose another place for the store with --store, or say that it is shared with --shared-store"
+                .to_owned(),
         );
     }
     if sharing == Sharing::Private && mode & 0o022 != 0 {
         return refuse(
             format!("others may write to the directory, wanted mode 0700, got {mode:04o}"),
-            format!("`chmod 0700 {}`, or say that the store is shared", path.display()),
+            format!("`chmod 0700 {}`, or say that the store is shared with --shared-store", path.display()),
         );
     }
     if mode & 0o002 != 0 {

@@ -19,7 +19,8 @@ const DIRECTORIES: [&str; 4] = ["aside", "blobs", "incoming", "notes"];
 pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
     let root = root.to_path_buf();
     make_directory(&root, options.sharing.directory_mode()).map_err(|error| {
-        io(&root, "make", &error).hint("choose a directory for the store that can be written to")
+        io(&root, "make", &error)
+            .hint("choose a directory for the store that can be written to, with --store")
     })?;
     must_be_ours(&root, options.sharing)?;
     let known = check_layout(&root)?;
@@ -86,7 +87,7 @@ fn check_layout(root: &Path) -> Result<bool> {
         let cause =
             format!("the layout is another, wanted `{}`, got `{}`", LAYOUT.trim_end(), text.trim_end());
         return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause).hint(
-            "choose another directory for the store, or remove this one: all in it can be fetched again",
+            "choose another directory for the store with --store, or remove this one: all in it can be fetched again",
         ));
     }
     for entry in std::fs::read_dir(root).map_err(|error| io(root, "list", &error))? {
@@ -95,7 +96,7 @@ fn check_layout(root: &Path) -> Result<bool> {
         if name != LOCK && name != "layout" && !DIRECTORIES.contains(&&*name) {
             let cause = format!("the directory is no store: it has no `layout`, but `{name}`");
             return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause)
-                .hint("choose an empty directory for the store, or one that is not there yet"));
+                .hint("choose an empty directory for the store with --store, or one that is not there yet"));
         }
     }
     Ok(false)
