@@ -69,6 +69,30 @@ fn a_seed_is_read_by_others_and_is_the_same_each_time() -> Result<()> {
 }
 
 #[test]
+fn a_seed_names_the_machine_as_its_settings_do_unless_it_is_told_otherwise() -> Result<()> {
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    let (folder, shell) = (scratch.path(), Shell::new()?);
+    for (settings, more, expected) in [
+        ("INSTANCE_ID=knd-1\n", &[][..], Some("knd-1")),
+        ("INSTANCE_ID=knd-1\nINSTANCE_HOSTNAME=worker\n", &[], Some("worker")),
+        ("INSTANCE_ID=knd-1\n", &["--hostname", "other"], Some("other")),
+        ("INSTANCE_ID=Not_A_Name\n", &[], None),
+        ("CLUSTER_ID=c\n", &[], None),
+    ] {
+        fs::write(folder.join("given.env"), settings)?;
+        seed(&shared, folder, more)?;
+        let (image, to) = (folder.join("seed.iso"), folder.join("meta-data"));
+        let extract = cmd!(shell, "xorriso -osirrox on -indev {image} -extract /meta-data {to}");
+        extract.quiet().ignore_stderr().run()?;
+        let meta: serde_json::Value = serde_json::from_slice(&fs::read(&to)?)?;
+        ensure!(meta.get("local-hostname").and_then(|name| name.as_str()) == expected, "{settings}: {meta}");
+        fs::remove_file(&to)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_seed_that_a_node_would_refuse_is_made_with_warnings() -> Result<()> {
     let shared = Shared::get()?;
     let scratch = shared.scratch()?;

@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// A public key that may log in as cloud-init's first user, `debian`; may be given several times
     #[arg(long, value_name = "FILE")]
     ssh_key: Vec<PathBuf>,
-    /// The instance's name
+    /// The host name that cloud-init gives the machine [default: INSTANCE_HOSTNAME or INSTANCE_ID of the settings]
     #[arg(long, value_name = "NAME", conflicts_with = "meta_data")]
     hostname: Option<String>,
     /// NoCloud's meta-data, in place of what is made of the other arguments; with --user-data it has the keys, too
@@ -107,7 +107,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let meta_data = match &args.meta_data {
         Some(path) => read(path)?,
-        None => meta_data(&files, args.hostname.as_deref(), of_meta_data)?.into_bytes(),
+        None => {
+            let settings = args.settings.as_deref().map(read).transpose()?;
+            let hostname = args.hostname.clone().or_else(|| own_name(&settings?));
+            meta_data(&files, hostname.as_deref(), of_meta_data)?.into_bytes()
+        }
     };
     files.insert("meta-data".to_owned(), meta_data);
     write(&args.output, &bake::seed::volume(&files)?)
@@ -203,6 +207,13 @@ fn cloud_config(keys: &[String]) -> String {
         serde_json::json!({ "ssh_authorized_keys": keys })
     };
     format!("#cloud-config\n{config}\n")
+}
+
+/// What the settings call the machine: a node whose host has no name is not configured.
+fn own_name(user_data: &[u8]) -> Option<String> {
+    let settings = configure::bootstrap::parse_user_data(user_data).ok()?;
+    let given = ["INSTANCE_HOSTNAME", "INSTANCE_ID"].into_iter().filter_map(|key| settings.get(key));
+    given.map(str::to_owned).find(|name| configure::rules::is_hostname(name))
 }
 
 /// An instance of its own for each content: cloud-init does its first-boot work once an instance.

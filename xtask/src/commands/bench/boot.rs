@@ -202,7 +202,7 @@ fn told(port: u16) -> Result<[Told; 3]> {
 
 fn user_data(port: u16) -> String {
     format!(
-        "INSTANCE_ID='bench-1'\nINSTANCE_PROVIDER_ID='bench-1'\nCLUSTER_ID='bench'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
+        "INSTANCE_ID='bench-1'\nINSTANCE_HOSTNAME='bench-1'\nINSTANCE_PROVIDER_ID='bench-1'\nCLUSTER_ID='bench'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
          PROVIDER_INSTANCE_TYPE='small'\nNSTANCE_SERVER_REGISTRATION_ADDR='10.0.2.2:{port}'\n\
          NSTANCE_SERVER_AGENT_ADDR='10.0.2.2:{port}'\nREGISTRY_ENABLED='false'\nTELEMETRY_ENABLED='false'\n"
     )
