@@ -8,6 +8,7 @@ pub mod identity;
 pub mod image;
 pub mod kernel;
 pub mod keyed;
+pub mod node_paths;
 pub mod oci;
 pub mod outputs;
 pub mod qcow2;

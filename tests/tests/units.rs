@@ -265,9 +265,14 @@ fn every_service_waits_for_the_configuration_and_comes_back() -> Result<()> {
 }
 
 #[test]
-fn who_configures_may_write_where_a_directory_of_a_node_may_have_drifted() -> Result<()> {
+fn who_configures_may_write_all_that_it_plans_and_where_a_directory_of_a_node_may_have_drifted() -> Result<()>
+{
     let recipe = recipe("knc")?;
-    let units = units(&recipe)?;
+    let (units, planned) = (units(&recipe)?, tests::node_paths::all()?);
+    assert!(
+        planned.contains("/home/admin/.ssh/authorized_keys")
+            && planned.contains("/run/containerd/containerd.sock")
+    );
     for unit in ["podplane-configure.service", "nstance-recv-watch.service"] {
         let writable: Vec<&str> = unit_file::values(&units[unit], "ReadWritePaths")
             .iter()
@@ -275,7 +280,8 @@ fn who_configures_may_write_where_a_directory_of_a_node_may_have_drifted() -> Re
             .map(|path| path.trim_start_matches('-'))
             .collect();
         let nodes = recipe.directories.iter().filter(|(_, directory)| directory.kind.as_str() != "base");
-        let paths: Vec<&str> = nodes.map(|(path, _)| path.as_str()).collect();
+        let mut paths: Vec<&str> = nodes.map(|(path, _)| path.as_str()).collect();
+        paths.extend(planned.iter().map(String::as_str));
         assert!(paths.contains(&"/var/log/pods") && paths.contains(&"/opt/key"), "{paths:?}");
         for path in paths {
             // its own mode, and its name in the directory above when it is gone
