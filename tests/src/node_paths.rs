@@ -4,7 +4,7 @@
 use anyhow::{Result, anyhow};
 use configure::bootstrap::{self, Inputs};
 use configure::found::{Found, KUBECONFIGS};
-use configure::install::Image;
+use configure::install::{Cache, Image};
 use configure::layers::{Layer, Layers};
 use configure::names::{RECEIVED, Role, STAGING};
 use configure::receive::table::{CA_PUB, CRT, KEY, PAIRS, PUB, SIGNING_KEY, SIGNING_PUB};
@@ -27,11 +27,18 @@ const FACTS: &str = "INSTANCE_PROVIDER_ID=id\nINSTANCE_IPV4=10.0.0.1\nINSTANCE_I
 /// Those of a control plane: of its first configuration, of a delivery, and of what goes away when it is off.
 pub fn all() -> Result<BTreeSet<String>> {
     let mut paths = BTreeSet::from([STAGING.to_owned(), RECEIVED.to_owned()]);
-    for user_data in [EVERYTHING, NOTHING] {
+    let caches = [Cache::Zot, Cache::Podplane];
+    for (user_data, cache) in
+        [EVERYTHING, NOTHING].into_iter().flat_map(|one| caches.map(|cache| (one, cache)))
+    {
         let layers =
             Layers { user_data: layer(user_data)?, detected: layer(FACTS)?, mutable: Layer::default() };
-        let image =
-            Image { kind: "knc".into(), role: Role::ControlPlane, pause: "registry.k8s.io/pause:1".into() };
+        let image = Image {
+            kind: "knc".into(),
+            role: Role::ControlPlane,
+            pause: "registry.k8s.io/pause:1".into(),
+            cache,
+        };
         let settings = check(&layers, &image, When::FirstRun).map_err(|faults| anyhow!("{faults:?}"))?;
         let plan = configure::render::render(&settings, &found(), Some(&[]));
         let mut plan = plan.map_err(|faults| anyhow!("{faults:?}"))?;

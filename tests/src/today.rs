@@ -36,7 +36,8 @@ impl Today {
         let (store, options) = (Store::open(folder)?, options(&sources)?);
         let arch = image.arch.to_string().parse()?;
         let (kind, request) = (image.kind.parse()?, recipes::recipe(image.kind)?.request(arch));
-        let task = Task { kind: &kind, request: &request, now: jiff::Timestamp::now(), previous: None };
+        let task =
+            Task { kind: &kind, request: &request, now: jiff::Timestamp::now(), previous: &[], given: &[] };
         let read = Recorded { archive: Archives::new(&store, &options, &Silent), files: Mutex::default() };
         let lock = resolve(&task, &sources, &read, &Limits::default())?;
         let wants = package_wants(&lock.packages, &lock.suites);

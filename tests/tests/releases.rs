@@ -96,7 +96,7 @@ fn release(release: &str, count: usize) -> Result<()> {
             match (files.is_empty(), keys[name].passed_over.get(kind)) {
                 (true, None) => writeln!(wrong, "{name} reaches nothing on {kind}")?,
                 (false, Some(_)) => {
-                    writeln!(wrong, "{name} is passed over on {kind}, but reaches {files:?}")?
+                    writeln!(wrong, "{name} is passed over on {kind}, but reaches {files:?}")?;
                 }
                 _ => {}
             }

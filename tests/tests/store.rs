@@ -332,7 +332,7 @@ fn a_store_that_is_to_be_small_gives_up_what_was_derived_first_and_of_that_what_
     }
     std::fs::write(place.path().join("incoming/sha256-00.part"), [0; 500]).unwrap();
     // the input has not been used for the longest time, and the second derived blob was used last
-    let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds);
+    let time = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds);
     for (digest, seconds) in [(&input, 0), (&derived[0], 1), (&derived[1], 2)] {
         File::open(store.blob_path(digest)).unwrap().set_modified(time(seconds)).unwrap();
     }

@@ -315,9 +315,9 @@ mod tests {
                 show.labelled(label, "begun", Duration::ZERO, |meter| {
                     for done in 1..=3 {
                         if bytes {
-                            meter.at_bytes(done * 1_000_000, 3_000_000)
+                            meter.at_bytes(done * 1_000_000, 3_000_000);
                         } else {
-                            meter.at(done as usize, 223)
+                            meter.at(usize::try_from(done).unwrap(), 223);
                         }
                         std::thread::sleep(150 * MS);
                     }

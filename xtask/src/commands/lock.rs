@@ -148,7 +148,7 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
     let _rejected = console::Rejected(&store);
     let manifest = args.manifest.clone().unwrap_or_else(|| project.manifest_path(kind, arch));
     let is_there = args.manifest.is_some() || manifest.exists();
-    let manifest = is_there.then(|| project::manifest(&manifest)).transpose()?;
+    let manifest = is_there.then(|| project.manifest(&manifest)).transpose()?;
     let task = relock::Task {
         kind,
         arch,

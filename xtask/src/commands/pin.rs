@@ -3,7 +3,7 @@
 use crate::console::{self, size};
 use crate::places::{PlaceArgs, StoreArgs};
 use crate::progress::ShowArgs;
-use crate::project::{self, Project, label};
+use crate::project::{Project, label};
 use bake::digest::Digest;
 use bake::fetch;
 use bake::manifest::{Entry, Manifest, Pin, agree, without_epoch};
@@ -118,7 +118,7 @@ fn manifests(project: &Project, name: &Name) -> anyhow::Result<Vec<(PathBuf, Man
             if !path.exists() {
                 continue;
             }
-            let manifest = project::manifest(&path)?;
+            let manifest = project.manifest(&path)?;
             known.extend(manifest.components.keys().cloned());
             if let Some(Entry::Pinned(_)) = manifest.components.get(name) {
                 found.push((path, manifest));

@@ -121,8 +121,11 @@ impl Accounts {
     }
 }
 
+/// A file that lays out accounts, and whose it is.
+type Source = (Content, Origin);
+
 /// The sysusers.d files of all owners by file name, without those that a stronger directory replaces or masks.
-fn files(plan: &Plan, claims: &[Claim]) -> Vec<(ImagePath, (Content, Origin))> {
+fn files(plan: &Plan, claims: &[Claim]) -> Vec<(ImagePath, Source)> {
     let of_packages = claims.iter().filter(|claim| !loses(plan, &claim.path, &claim.origin)).map(|claim| {
         let content = match &claim.entry.node {
             Node::File(content) => Some((content.clone(), claim.origin.clone())),
@@ -137,7 +140,7 @@ fn files(plan: &Plan, claims: &[Claim]) -> Vec<(ImagePath, (Content, Origin))> {
     });
     let of_recipes = of_recipes
         .filter(|(path, content)| content.as_ref().is_none_or(|(_, origin)| !loses(plan, path, origin)));
-    let mut files: BTreeMap<String, (usize, ImagePath, Option<(Content, Origin)>)> = BTreeMap::new();
+    let mut files: BTreeMap<String, (usize, ImagePath, Option<Source>)> = BTreeMap::new();
     for (path, content) in of_packages.chain(of_recipes) {
         let parent = path.parent();
         let directory = parent.as_ref().map_or("", ImagePath::as_str);

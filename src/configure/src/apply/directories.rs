@@ -47,7 +47,9 @@ fn create(root: &Root, path: &str, uid: u32, gid: u32, mode: Mend) -> Result<()>
     let (above, name) = root.parent(path)?;
     let unfinished = format!(".{name}.new");
     let open = || match crate::calls::mkdirat(&above, &unfinished, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => crate::calls::openat(&above, &unfinished, crate::calls::DIRECTORY, Mode::empty()),
+        Ok(()) | Err(Errno::EXIST) => {
+            crate::calls::openat(&above, &unfinished, crate::calls::DIRECTORY, Mode::empty())
+        }
         Err(error) => Err(error),
     };
     let opened = match open() {

@@ -302,7 +302,9 @@ fn what_goes_into_place_is_for_root_and_one_group_and_restarts_who_reads_it() {
     let recv = [("kubelet.client.crt".to_owned(), P256.to_vec())].into_iter().collect();
     let keys = [("kubelet.client.key".to_owned(), P256_KEY.to_vec())].into_iter().collect();
     let mut plan = Plan::default();
-    assert!(judge(Worker, &Taken { recv, keys, notes: vec![] }, &Installed::new(), &mut plan).is_empty());
+    assert!(
+        judge(Worker, &Taken { recv, keys, notes: vec![] }, &Installed::new(), None, &mut plan).is_empty()
+    );
     let wanted = [(CRT, "podplane", P256), (KEY, "kubelet", P256_KEY)];
     assert_eq!(plan.files.len(), wanted.len());
     for (file, (path, group, bytes)) in plan.files.iter().zip(wanted) {

@@ -43,7 +43,9 @@ fn append(builder: &mut ::tar::Builder<Vec<u8>>, at: &str, mode: u32, text: &str
     let name = format!(".{at}");
     header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_mode(mode);
-    (header.set_uid(0), header.set_gid(0), header.set_mtime(9));
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(9);
     let target = text.strip_prefix("-> ");
     let body = if target.is_some() { "" } else { text };
     header.set_size(body.len() as u64);

@@ -50,8 +50,11 @@ const OTHERS: [&str; 20] = [
     "/opt/zot/storage",
 ];
 
+/// How something is broken, in words and in deed.
+type Way = (&'static str, fn(&Path));
+
 /// What is put in a path's place, when it and all below it is gone.
-const WAYS: [(&str, fn(&Path)); 11] = [
+const WAYS: [Way; 11] = [
     ("removed", |_| {}),
     ("a link to a directory", |path| symlink("/etc/victims", path).expect("a link")),
     ("a link to a file", |path| symlink("/etc/victims/victim", path).expect("a link")),

@@ -72,14 +72,7 @@ fn lock(ours: &Ours, places: &PlaceArgs, store: &Path) -> Result<Lock> {
     request.install.sort_unstable();
     let options = places.options(&ours.project, &ours.project.sources()?, "check the mirrors".to_owned())?;
     let previous = std::slice::from_ref(&ours.lock);
-    let task = relock::Task {
-        kind,
-        arch,
-        previous,
-        max_age: None,
-        unreviewed: None,
-        components: &[],
-    };
+    let task = relock::Task { kind, arch, previous, max_age: None, unreviewed: None, components: &[] };
     let show = ShowArgs { quiet: true, json: false }.show();
     Ok(relock::packages(&task, &request, &[], &ours.project, &Store::open(store)?, &options, &show)?)
 }
