@@ -106,13 +106,15 @@ fn bases() -> Vec<Layers> {
             out.push(layers);
         }
     }
-    // keys come in pairs
-    let mut keys = full("local");
-    for part in ["NETSY", "REGISTRY", "TELEMETRY_S3"] {
-        keys.user_data.set(&format!("{part}_ACCESS_KEY_ID"), "k");
-        keys.user_data.set(&format!("{part}_SECRET_ACCESS_KEY"), "s");
+    // keys come in pairs; where there is a role, they are what takes it
+    for provider in ["local", "aws"] {
+        let mut keys = full(provider);
+        for part in ["NETSY", "REGISTRY", "TELEMETRY_S3"] {
+            keys.user_data.set(&format!("{part}_ACCESS_KEY_ID"), "k");
+            keys.user_data.set(&format!("{part}_SECRET_ACCESS_KEY"), "s");
+        }
+        out.push(keys);
     }
-    out.push(keys);
     out
 }
 

@@ -125,7 +125,11 @@ fn with_own_registry(name: &str, more: &str) -> Node {
     node.write("/opt/podplane/share/vmconfig-installed.json", manifest);
     let path = "opt/podplane/etc/user-data.env";
     let user_data = text(&node, path);
-    node.write(path, &format!("{user_data}{more}"));
+    let given: Vec<&str> = more.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    let kept =
+        user_data.lines().filter(|line| line.split_once('=').is_none_or(|(key, _)| !given.contains(&key)));
+    let kept: String = kept.map(|line| format!("{line}\n")).collect();
+    node.write(path, &format!("{kept}{more}"));
     node.configure();
     node
 }
