@@ -232,3 +232,6 @@ pub(crate) fn expected(written: u64, done: u64, total: u64) -> u64 {
     let all = u128::from(written) * u128::from(total) / u128::from(done.max(1));
     u64::try_from(all).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

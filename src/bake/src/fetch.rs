@@ -341,3 +341,6 @@ fn on_threads<T: Send>(
     });
     refused.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
+
+#[cfg(test)]
+mod tests;

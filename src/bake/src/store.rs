@@ -367,3 +367,6 @@ fn file_stem(digest: &Digest) -> String {
 fn io(path: &Path, doing: &str, error: &std::io::Error) -> Refusal {
     Refusal::io(path.display().to_string(), Stage::Store, doing, error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -264,3 +264,6 @@ fn numbers(numbers: &[u64]) -> Vec<u8> {
 fn refuse(what: String) -> Refusal {
     Refusal::new(Class::Archive, "qcow2", Stage::Emit, what)
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,3 +51,60 @@ fn geometry(sectors: u64) -> [u8; 4] {
     let [high, low] = u16::try_from(rest / heads).unwrap_or(u16::MAX).to_be_bytes();
     [high, low, u8::try_from(heads).unwrap_or(16), u8::try_from(track).unwrap_or(u8::MAX)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(bytes: &[u8]) -> u64 {
+        bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
+    }
+
+    #[test]
+    fn the_footer_has_the_fields_of_the_specification() {
+        let footer = footer(3 << 30, Uuid([7; 16]), CENTURY + 5);
+        assert_eq!(footer.len(), 512);
+        let fields: [(&str, std::ops::Range<usize>, &[u8]); 7] = [
+            ("cookie", 0..8, b"conectix"),
+            ("features and version", 8..16, &[0, 0, 0, 2, 0, 1, 0, 0]),
+            ("offset of a further header", 16..24, &[0xff; 8]),
+            ("time", 24..28, &[0, 0, 0, 5]),
+            ("host", 36..40, b"Wi2k"),
+            ("type", 60..64, &[0, 0, 0, 2]),
+            ("id", 68..84, &[7; 16]),
+        ];
+        for (what, at, expected) in fields {
+            assert_eq!(&footer[at], expected, "{what}");
+        }
+        assert_eq!((number(&footer[40..48]), number(&footer[48..56])), (3 << 30, 3 << 30));
+        assert!(footer[84..].iter().all(|&byte| byte == 0), "reserved");
+        // one's complement of the sum of all other bytes
+        let others = footer.iter().enumerate().filter(|(at, _)| !(64..68).contains(at));
+        let sum: u64 = others.map(|(_, &byte)| u64::from(byte)).sum();
+        assert_eq!(number(&footer[64..68]), u64::from(!u32::try_from(sum).unwrap()));
+    }
+
+    #[test]
+    fn a_time_before_the_format_s_is_its_first() {
+        assert_eq!(footer(1 << 30, Uuid([0; 16]), 0)[24..28], [0; 4]);
+    }
+
+    #[test]
+    fn heads_and_cylinders_are_those_of_the_appendix() {
+        // MiB; cylinders, heads, sectors of a track
+        for (mib, cylinders, heads, track) in [
+            (1, 30, 4, 17),
+            (64, 963, 8, 17),
+            (512, 1040, 16, 63),
+            (2048, 4161, 16, 63),
+            (32 << 10, 16_448, 16, 255),
+            (127 << 10, 65_278, 16, 255),
+            // as many as can be said
+            (2040 << 10, 65_535, 16, 255),
+        ] {
+            let [high, low, found_heads, found_track] = geometry(mib * 2048);
+            let found = (u16::from_be_bytes([high, low]), found_heads, found_track);
+            assert_eq!(found, (cylinders, heads, track), "{mib}");
+        }
+    }
+}

@@ -187,3 +187,144 @@ impl Directory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    /// Names in the directory, hidden ones too, sorted.
+    fn names(path: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn part<'d>(directory: &'d Directory, name: &str, bytes: &[u8]) -> Part<'d> {
+        let mut part = directory.begin(name).unwrap();
+        part.write_all(bytes).unwrap();
+        part
+    }
+
+    #[test]
+    fn files_appear_together_under_their_names_with_their_digests_and_mode() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("deep/dist");
+        let directory = Directory::open(&path).unwrap();
+        let parts = vec![part(&directory, "a", b"first"), part(&directory, "b", b"second")];
+        assert!(names(&path).iter().all(|name| name.ends_with(".part")), "{:?}", names(&path));
+        let written = directory.publish(parts).unwrap();
+        assert_eq!(names(&path), ["SHA256SUMS", "a", "b"]);
+        for (written, (name, bytes)) in written.iter().zip([("a", &b"first"[..]), ("b", b"second")]) {
+            assert_eq!((written.name.as_str(), written.sha256), (name, Sha256::of(bytes)));
+            assert_eq!(written.size, bytes.len() as u64);
+            assert_eq!(std::fs::read(path.join(name)).unwrap(), bytes);
+            let mode = std::fs::metadata(path.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o644);
+        }
+        // another bake's lines stay, its own are replaced
+        let parts = vec![part(&directory, "b", b"third"), part(&directory, "c", b"")];
+        directory.publish(parts).unwrap();
+        let sums = std::fs::read_to_string(path.join(sums::NAME)).unwrap();
+        let line = |bytes: &[u8], name: &str| format!("{}  {name}\n", Sha256::of(bytes).hex());
+        assert_eq!(sums, line(b"first", "a") + &line(b"third", "b") + &line(b"", "c"));
+    }
+
+    #[test]
+    fn a_part_that_is_dropped_leaves_nothing_and_what_was_there_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        directory.publish(vec![part(&directory, "a", b"good")]).unwrap();
+        drop(part(&directory, "a", b"half"));
+        assert_eq!(names(place.path()), ["SHA256SUMS", "a"]);
+        assert_eq!(std::fs::read(place.path().join("a")).unwrap(), b"good");
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_a_directory_is_refused_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, victim) = (place.path().join("dist"), place.path().join("victim"));
+        let directory = Directory::open(&path).unwrap();
+        std::fs::write(&victim, "kept").unwrap();
+        for name in ["a", sums::NAME] {
+            symlink(&victim, path.join(name)).unwrap();
+        }
+        directory.publish(vec![part(&directory, "a", b"new")]).unwrap();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"kept");
+        assert_eq!(std::fs::read(path.join("a")).unwrap(), b"new");
+        std::fs::create_dir(path.join("b")).unwrap();
+        let refusal = directory.begin("b").unwrap_err();
+        assert!(refusal.to_string().contains("a directory has the name of an output"), "{refusal}");
+    }
+
+    #[test]
+    fn parts_of_killed_bakes_are_swept_and_those_of_others_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        for name in [".a.77-0.part", ".a.b.77-12.part", ".a.part", ".a.x-0.part", "a.77-0.part", ".mine"] {
+            std::fs::write(place.path().join(name), "").unwrap();
+        }
+        let directory = Directory::open(place.path()).unwrap();
+        let ours = part(&directory, "x", b"on its way");
+        let other = Directory::open(place.path()).unwrap();
+        let left = names(place.path());
+        let expected = [".a.part", ".a.x-0.part", ".mine", &format!(".x.{}-0.part", std::process::id())];
+        assert_eq!(left, [&expected[..], &["a.77-0.part"]].concat());
+        // and it is still ours
+        drop(other);
+        directory.publish(vec![ours]).unwrap();
+    }
+
+    #[test]
+    fn placed_pieces_leave_holes_and_are_read_back() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let mut placed = directory.begin("a").unwrap();
+        placed.place(300_000, b"end").unwrap();
+        placed.place(0, b"begin").unwrap();
+        placed.read_back().unwrap();
+        let mut expected = vec![0; 300_003];
+        expected[..5].copy_from_slice(b"begin");
+        expected[300_000..].copy_from_slice(b"end");
+        let mut said = directory.begin("b").unwrap();
+        said.place(3, b"x").unwrap();
+        said.set(9, Sha256::of(b"\0\0\0x\0\0\0\0\0")).unwrap();
+        let written = directory.publish(vec![placed, said]).unwrap();
+        assert_eq!((written[0].sha256, written[0].size), (Sha256::of(&expected), 300_003));
+        assert_eq!(std::fs::read(place.path().join("a")).unwrap(), expected);
+        assert_eq!(std::fs::read(place.path().join("b")).unwrap(), b"\0\0\0x\0\0\0\0\0");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_what_the_file_needs() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let mut part = part(&directory, "a", b"12345");
+        part.expected = 900;
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let hint = part.refusal("write", &full).hint.unwrap();
+        assert!(hint.contains("needs 900 bytes, of which 5 had room"), "{hint}");
+        part.expected = 0;
+        let hint = part.refusal("write", &full).hint.unwrap();
+        assert!(hint.contains("needs 5 bytes"), "{hint}");
+        let other = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(part.refusal("write", &other).hint, None);
+    }
+
+    #[test]
+    fn sums_that_are_none_are_refused_before_any_work() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join(sums::NAME);
+        for text in ["no list\n", "abc  a\n", &format!("{}  ../a\n", Sha256::of(b"").hex())] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(Directory::open(place.path()).unwrap_err().class, Class::Io, "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, 0o644.into(), 0).unwrap();
+        let refusal = Directory::open(place.path()).unwrap_err();
+        assert!(refusal.to_string().contains("it is not a plain file"), "{refusal}");
+    }
+}

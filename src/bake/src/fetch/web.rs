@@ -353,3 +353,91 @@ fn text(error: &reqwest::Error) -> String {
 fn header_text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), header::HeaderValue::from_str(value).unwrap())
+        };
+        lines.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn a_redirect_keeps_secrets_with_their_host_and_never_leaves_https() {
+        let hop = |from: &str, to: &str| {
+            let next = next_hop(&from.parse().unwrap(), &headers(&[("location", to)]));
+            next.map(|url| url.to_string()).map_err(|fault| fault.to_string())
+        };
+        for (from, to, expected) in [
+            ("https://u:p@a.example/x", "/y", "https://u:p@a.example/y"),
+            ("https://u:p@a.example/x", "https://a.example/y", "https://u:p@a.example/y"),
+            ("https://u:p@a.example/x", "https://b.example/y", "https://b.example/y"),
+            ("https://u:p@a.example/x", "https://a.example:8443/y", "https://a.example:8443/y"),
+            ("https://u:p@a.example/x", "https://v:q@b.example/y", "https://b.example/y"),
+            ("http://a.example/x", "https://a.example/y", "https://a.example/y"),
+            ("http://a.example/x", "http://b.example/y", "http://b.example/y"),
+        ] {
+            assert_eq!(hop(from, to), Ok(expected.to_owned()), "{from} {to}");
+        }
+        for (from, to, said) in [
+            ("https://a.example/", "http://a.example/", "from https to http"),
+            ("http://a.example/", "file:///etc/passwd", "to `file`"),
+            ("https://a.example/", "ftp://a.example/", "to `ftp`"),
+            ("https://a.example/", "https://[", "to what is no URL"),
+        ] {
+            assert!(hop(from, to).unwrap_err().contains(said), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_all_the_rest_and_nothing_else() {
+        let (url, stop) = (Url::parse("http://a.example/").unwrap(), AtomicBool::new(false));
+        let ask = |size| Ask {
+            url: &url,
+            of: Of::Upstream,
+            at: 3,
+            etag: None,
+            size,
+            until: Instant::now(),
+            stop: &stop,
+        };
+        for good in ["bytes 3-9/10", "bytes 3-9/*"] {
+            assert!(check_range(good, &ask(Some(10))).is_ok(), "{good}");
+            assert!(check_range(good, &ask(None)).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "bytes",
+            "bytes 3-9",
+            "bytes 2-9/10",
+            "bytes 4-9/10",
+            "bytes 3-8/10",
+            "bytes 3-10/10",
+            "bytes 3-9/11",
+            "bytes 3-9/x",
+            "bytes 3-/10",
+            "items 3-9/10",
+            "bytes 3-18446744073709551615/10",
+            "bytes -3-9/10",
+        ] {
+            assert!(check_range(bad, &ask(Some(10))).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_says_when_to_come_back_in_seconds_or_by_its_own_clock() {
+        let after = |lines: &[(&'static str, &str)]| retry_after(&headers(lines)).map(|wait| wait.as_secs());
+        let (date, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(after(&[("retry-after", "120")]), Some(120));
+        assert_eq!(after(&[("retry-after", later), ("date", date)]), Some(30));
+        assert_eq!(after(&[("retry-after", date), ("date", later)]), None, "that was before");
+        assert_eq!(after(&[("retry-after", later)]), None, "its clock is not ours");
+        for odd in ["", "soon", "-1", "1.5"] {
+            assert_eq!(after(&[("retry-after", odd)]), None, "{odd}");
+        }
+        assert_eq!(after(&[]), None);
+    }
+}
