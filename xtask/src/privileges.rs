@@ -10,39 +10,16 @@ const MOST: usize = 6;
 
 /// A line for each owner and sort; many of one sort are counted, unless `all` are asked for.
 pub(crate) fn lines(privileges: &[Privilege], all: bool) -> Vec<String> {
-    let mut groups: BTreeMap<(String, Sort), Vec<&str>> = BTreeMap::new();
-    for Privilege { owner, grant } in privileges {
-        groups.entry((party(owner), grant.sort)).or_default().push(&grant.what);
-    }
-    let mut lines = Vec::new();
-    for ((owner, sort), what) in groups {
-        let text = match what.as_slice() {
-            [first, rest @ ..] if !all && rest.len() >= MOST => {
-                format!("{} such as {first}", what.len())
-            }
-            // what lines say has blanks of its own
-            _ if all || [Sort::Tmpfiles, Sort::Member, Sort::Replaces].contains(&sort) => {
-                lines.extend(what.iter().map(|one| line(&owner, sort, one)));
-                continue;
-            }
-            _ => what.join(" "),
-        };
-        lines.push(line(&owner, sort, &text));
-    }
-    lines
-}
-
-fn line(owner: &str, sort: Sort, what: &str) -> String {
-    format!("{owner:<32} {sort:<12} {}", shown(what))
+    let line = |(owner, sort, what): &(String, Sort, String)| format!("{owner:<32} {sort:<12} {what}");
+    grouped(privileges.iter(), all).iter().map(line).collect()
 }
 
 /// What a bake says: what components grant, and how much recipes and Debian's packages do.
 pub(crate) fn summary(privileges: &[Privilege]) -> Vec<String> {
     let is_component = |one: &&Privilege| matches!(one.owner, Origin::Component { .. });
-    let of_components = privileges.iter().filter(is_component);
-    let mut lines: Vec<String> = of_components
-        .map(|Privilege { owner, grant }| format!("{owner} grants {}", shown(&grant.to_string())))
-        .collect();
+    let line = |(owner, sort, what): &(String, Sort, String)| format!("{owner} grants {sort} {what}");
+    let mut lines: Vec<String> =
+        grouped(privileges.iter().filter(is_component), false).iter().map(line).collect();
     let is_package = |one: &Privilege| matches!(one.owner, Origin::Package { .. });
     for (who, of_packages) in [("Debian's packages", true), ("recipes", false)] {
         let mut counts: BTreeMap<Sort, usize> = BTreeMap::new();
@@ -55,6 +32,28 @@ pub(crate) fn summary(privileges: &[Privilege]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Owner, sort, and what they grant: several paths of one sort together, many of them counted unless `all` are asked for.
+fn grouped<'p>(privileges: impl Iterator<Item = &'p Privilege>, all: bool) -> Vec<(String, Sort, String)> {
+    let mut groups: BTreeMap<(String, Sort), Vec<&str>> = BTreeMap::new();
+    for Privilege { owner, grant } in privileges {
+        groups.entry((party(owner), grant.sort)).or_default().push(&grant.what);
+    }
+    let mut grouped = Vec::new();
+    for ((owner, sort), what) in groups {
+        match what.as_slice() {
+            [first, rest @ ..] if !all && rest.len() >= MOST => {
+                grouped.push((owner, sort, format!("({}) such as {}", what.len(), shown(first))));
+            }
+            // what lines say has blanks of its own
+            _ if all || [Sort::Tmpfiles, Sort::Member, Sort::Replaces].contains(&sort) => {
+                grouped.extend(what.iter().map(|one| (owner.clone(), sort, shown(one).into_owned())));
+            }
+            _ => grouped.push((owner, sort, shown(&what.join(" ")).into_owned())),
+        }
+    }
+    grouped
 }
 
 /// An owner, all files of a recipe as one.
@@ -82,6 +81,7 @@ mod tests {
             (0..8).map(|n| privilege(&package, &format!("certificate /c/{n}"))).collect();
         all.push(privilege(&package, "set-uid /usr/bin/sudo"));
         all.push(privilege(&component, "set-uid /usr/bin/tool"));
+        all.extend((0..7).map(|n| privilege(&component, &format!("hook /opt/cni/bin/{n}"))));
         all.push(privilege(&recipe("rootfs/a"), "cron /etc/cron.d/a"));
         all.push(privilege(&recipe("rootfs/b"), "cron /etc/cron.d/b"));
         let joined = |lines: Vec<String>| {
@@ -91,8 +91,9 @@ mod tests {
             joined(lines(&all, false)),
             [
                 "component `tool` set-uid /usr/bin/tool",
+                "component `tool` hook (7) such as /opt/cni/bin/0",
                 "package `sudo` set-uid /usr/bin/sudo",
-                "package `sudo` certificate 8 such as /c/0",
+                "package `sudo` certificate (8) such as /c/0",
                 "recipe `base` cron /etc/cron.d/a /etc/cron.d/b",
             ]
         );
@@ -101,6 +102,7 @@ mod tests {
             summary(&all),
             [
                 "component `tool` grants set-uid /usr/bin/tool",
+                "component `tool` grants hook (7) such as /opt/cni/bin/0",
                 "Debian's packages grant 1 set-uid, 8 certificate; `plan` and the record list them",
                 "recipes grant 2 cron; `plan` and the record list them",
             ]
