@@ -1,6 +1,5 @@
 //! Resolving the Debian packages of a kind: `lock`, and `bake --relock`.
 
-use crate::console;
 use crate::pipeline;
 use crate::progress::Show;
 use crate::project::{self, Project};
@@ -55,6 +54,7 @@ pub(crate) fn previous(
     kind: &Kind,
     arch: Arch,
     named: Option<&Path>,
+    show: &Show,
 ) -> bake::Result<Vec<Lock>> {
     let committed = project.lock_path(kind, arch);
     let mut locks = Vec::new();
@@ -73,7 +73,7 @@ pub(crate) fn previous(
         locks.push(lock);
     }
     if locks.is_empty() {
-        console::note(format!(
+        show.note(&format!(
             "note: {kind} on {arch} has no lock yet: any state of Debian's archive that is signed and not too old is accepted"
         ));
     }
@@ -197,8 +197,9 @@ mod tests {
         }
         let project = Project::find(Some(place.path())).unwrap();
         let (kind, arch) = ("base".parse().unwrap(), Arch::Amd64);
+        let show = crate::progress::ShowArgs { quiet: true, json: false }.show();
         let dates = |named: Option<&Path>| -> Result<Vec<jiff::Timestamp>, String> {
-            let locks = previous(&project, &kind, arch, named)
+            let locks = previous(&project, &kind, arch, named, &show)
                 .map_err(|refusal| format!("{refusal}; {}", refusal.hint.as_deref().unwrap_or_default()))?;
             Ok(locks.iter().map(|lock| lock.suites[0].date).collect())
         };

@@ -101,7 +101,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for remark in &plan.remarks {
         show.note(&format!("note: {}", shown(&remark.to_string())));
     }
-    let output = std::path::absolute(&args.output).context("the output directory")?;
     let Laid { paths, privileges, emitted } =
         made(args, &plan, &inputs.project, &store, &fetched, &output, &show)?;
     for line in privileges::summary(&privileges) {
@@ -146,7 +145,7 @@ fn planned(
         }
     }
     let Selection { kind, arch, lock: named, .. } = &args.selection;
-    let previous = relock::previous(&inputs.project, kind, *arch, named.as_deref())?;
+    let previous = relock::previous(&inputs.project, kind, *arch, named.as_deref(), show)?;
     let task = relock::Task {
         kind,
         arch: *arch,

@@ -138,7 +138,7 @@ fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) ->
 fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) -> anyhow::Result<Report> {
     let show = args.show.show();
     let recipe = project.recipe(kind)?;
-    let previous = relock::previous(project, kind, arch, Some(&path))?;
+    let previous = relock::previous(project, kind, arch, Some(&path), &show)?;
     let options = args.places.options(
         project,
         &project.sources()?,
