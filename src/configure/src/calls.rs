@@ -5,7 +5,7 @@
     reason = "`clippy.toml` keeps all others from the calls that are wrapped here"
 )]
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::fs::{AtFlags, Dir, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::{Result, retry_on_intr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -48,6 +48,11 @@ pub fn openat2(
     resolve: ResolveFlags,
 ) -> Result<OwnedFd> {
     retry_on_intr(|| rustix::fs::openat2(&directory, path, flags, mode, resolve))
+}
+
+/// The names in a directory, which is opened anew.
+pub fn names(directory: impl AsFd) -> Result<Dir> {
+    retry_on_intr(|| Dir::read_from(&directory))
 }
 
 /// fsync(2).

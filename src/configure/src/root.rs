@@ -97,7 +97,7 @@ impl Root {
         let Some(fd) = self.directory(path)? else { return Ok(Vec::new()) };
         let wrong = |error: Errno| Refusal::io(path, "list it", &error.into());
         let mut out = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&fd).map_err(wrong)?.take(most) {
+        for entry in crate::calls::names(&fd).map_err(wrong)?.take(most) {
             let entry = entry.map_err(wrong)?;
             match entry.file_name().to_str() {
                 Ok("." | "..") | Err(_) => {}

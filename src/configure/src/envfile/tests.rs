@@ -1,4 +1,4 @@
-use super::{line, read};
+use super::{FILE_LIMIT, is_key, line, read};
 
 fn values(text: &str) -> Option<Vec<(String, String)>> {
     Some(read(text.as_bytes()).ok()?.into_iter().map(|one| (one.key, one.value)).collect())
@@ -87,4 +87,79 @@ fn f02_what_is_written_is_read_back() {
         assert!(line("K", unsafe_one).is_none(), "{unsafe_one:?}");
     }
     assert!(line("K", "\u{fdcf}\u{fdf0}\u{fffd}\u{85}").is_some());
+}
+
+/// The first fault of bytes that must have one.
+fn fault(bytes: &[u8]) -> super::Syntax {
+    read(bytes).err().expect("refused").remove(0)
+}
+
+#[test]
+fn f04_what_is_just_within_the_limits_is_read() {
+    assert_eq!(FILE_LIMIT, 65_536);
+    let whole = format!("A=1\n#{}", "x".repeat(FILE_LIMIT - 5));
+    assert_eq!((whole.len(), values(&whole).map(|all| all.len())), (FILE_LIMIT, Some(1)));
+    assert!(fault(format!("{whole}x").as_bytes()).rule.contains("64 KiB"));
+    let lines = |count: usize| format!("{}A=1", "\n".repeat(count - 1));
+    assert_eq!(values(&lines(4096)).map(|all| all.len()), Some(1));
+    let one_more = fault(lines(4097).as_bytes());
+    assert!(one_more.line == 4097 && one_more.rule.contains("4096 lines"), "{one_more:?}");
+    let key = |length: usize| format!("{}=1", "K".repeat(length));
+    assert_eq!(values(&key(128)).map(|all| all.len()), Some(1));
+    for length in [129, 130, 200] {
+        let long = fault(key(length).as_bytes());
+        assert!(long.key.is_none() && long.rule.contains("a key of letters"), "{long:?}");
+    }
+}
+
+#[test]
+fn a_key_is_a_name_that_a_shell_could_assign_to() {
+    for good in ["A", "_", "a1", "A_B_2", &"K".repeat(128)] {
+        assert!(is_key(good), "{good}");
+    }
+    for bad in ["", "1", "1A", "A-B", "A B", "A=", "\u{fc}", &"K".repeat(129)] {
+        assert!(!is_key(bad), "{bad}");
+    }
+}
+
+#[test]
+fn export_is_a_word_before_a_key_and_a_key_of_its_own() {
+    let one = |text: &str| values(text).map(|all| all.into_iter().map(|(key, _)| key).collect::<Vec<_>>());
+    assert_eq!(one("export=1"), Some(vec!["export".to_owned()]));
+    assert_eq!(one("export \t A=1"), Some(vec!["A".to_owned()]));
+    for (text, key) in [("A B=c", Some("A")), ("A", Some("A")), ("export 1A=2", None), ("A=b c", Some("A"))] {
+        assert_eq!(fault(text.as_bytes()).key.as_deref(), key, "{text}");
+    }
+}
+
+#[test]
+fn a_tilde_counts_where_a_shell_would_expand_it() {
+    for refused in ["X=~", "X=~/a", "X=a:~/b", "X=:~"] {
+        assert!(values(refused).is_none(), "{refused}");
+    }
+    for (text, value) in [("X=a~", "a~"), ("X=a~:b", "a~:b"), ("X='~'", "~"), ("X=\\~", "~")] {
+        assert_eq!(values(text), Some(vec![("X".to_owned(), value.to_owned())]), "{text}");
+    }
+}
+
+#[test]
+fn files_of_other_systems_are_refused_with_what_mends_them() {
+    let hint = |bytes: &[u8]| fault(bytes).hint.unwrap_or_default();
+    for utf16 in [&b"\xff\xfeA\0"[..], b"\xfe\xff\0A"] {
+        assert!(hint(utf16).contains("UTF-16"), "{utf16:?}");
+    }
+    assert_eq!(hint(b"A=\xff"), "");
+    assert!(hint(b"A=1\r\n").contains("dos2unix"));
+    assert_eq!(hint(b"A=1\0"), "");
+    assert!(hint(b"\xef\xbb\xbfA=1").contains("dos2unix"));
+}
+
+#[test]
+fn lines_are_counted_also_within_values() {
+    let read = read(b"\n# remark\nA='x\ny'\nB=\"\\\n\"\n\nC=1").expect("settings");
+    let lines: Vec<(&str, u32)> = read.iter().map(|one| (one.key.as_str(), one.line)).collect();
+    assert_eq!(lines, [("A", 3), ("B", 5), ("C", 8)]);
+    // a quote that is never closed is the last that can be told
+    let faults = super::read(b"1A=2\nB='x\nC=$y\n").err().expect("refused");
+    assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 2]);
 }

@@ -106,7 +106,7 @@ fn bases() -> Vec<Layers> {
             out.push(layers);
         }
     }
-    // keys come in pairs; where there is a role, they are what takes it
+    // keys come in pairs
     for provider in ["local", "aws"] {
         let mut keys = full(provider);
         for part in ["NETSY", "REGISTRY", "TELEMETRY_S3"] {

@@ -125,7 +125,13 @@ mod tests {
             ]
         );
         assert!(!takes("service-accounts.key", Role::Worker) && takes("service-accounts.pub", Role::Worker));
-        assert!(!takes("kube-scheduler.client.crt", Role::Worker));
+        for name in ["kube-scheduler.client.crt", "kube-controller-manager.client.crt"] {
+            assert!(!takes(name, Role::Worker) && takes(name, Role::ControlPlane), "{name}");
+        }
+        for name in ["ca.crt", "kubelet.client.crt", "mutable.env", "ca.pub"] {
+            assert!(takes(name, Role::Worker) && takes(name, Role::ControlPlane), "{name}");
+        }
+        assert!(takes("service-accounts.key", Role::ControlPlane));
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn open(root: &Root, path: &str, owners: &[Option<u32>]) -> Result<Option<OwnedF
 fn names(directory: &OwnedFd, role: Role, notes: &mut Vec<String>) -> Result<Vec<String>> {
     let wrong = |error: Errno| Refusal::io(RECV, "list it", &error.into());
     let (mut out, mut others) = (Vec::new(), Vec::new());
-    for entry in rustix::fs::Dir::read_from(directory).map_err(wrong)?.take(NAMES) {
+    for entry in crate::calls::names(directory).map_err(wrong)?.take(NAMES) {
         let entry = entry.map_err(wrong)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         match name.as_str() {
@@ -177,7 +177,7 @@ fn file(
             .read_to_end(&mut bytes)
             .map_err(|error| Refusal::io(path.as_str(), "read it", &error))?;
         let after = rustix::fs::fstat(handle.as_fd()).map_err(io)?;
-        if mark(&before) == mark(&after) && u64::try_from(after.st_size) == u64::try_from(bytes.len()) {
+        if is_same(&before, &after, bytes.len()) {
             return Ok(Ok(Some(bytes)));
         }
     }
@@ -201,6 +201,11 @@ pub(super) fn is_sound(stat: &Stat, owners: &[Option<u32>]) -> std::result::Resu
         Ok(size) if size <= LIMIT => Ok(()),
         _ => Err(format!("wanted at most {LIMIT} bytes")),
     }
+}
+
+/// Whether a file was the same before and after `read` bytes of it were read, and these are all.
+pub(super) fn is_same(before: &Stat, after: &Stat, read: usize) -> bool {
+    mark(before) == mark(after) && u64::try_from(after.st_size) == u64::try_from(read)
 }
 
 /// What of a file is other when it was written to.

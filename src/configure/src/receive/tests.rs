@@ -2,7 +2,7 @@
 
 use super::judge::{Installed, installed, judge};
 use super::record::Record;
-use super::take::{KEYS, RECV, TRIGGER, Taken, disarm, is_sound, take};
+use super::take::{KEYS, RECV, TRIGGER, Taken, disarm, is_same, is_sound, take};
 use super::{generation, settings, table};
 use crate::accounts::{Accounts, Ids};
 use crate::layers::{Layer, Layers};
@@ -140,6 +140,23 @@ fn f08_links_pipes_and_second_names_are_refused_all_at_once() {
 }
 
 #[test]
+fn l04_a_file_is_whole_when_neither_it_nor_its_length_has_changed() {
+    let folder = Folder::new("same");
+    let path = folder.at("/etc/file");
+    let written = |bytes: &[u8], at: u64| {
+        std::fs::write(&path, bytes).expect("a file");
+        let file = std::fs::File::options().write(true).open(&path).expect("a file");
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(at)).expect("a time");
+        rustix::fs::stat(&path).expect("a file")
+    };
+    let (before, other) = (written(b"abc", 1), written(b"xyz", 2));
+    assert!(is_same(&other, &rustix::fs::stat(&path).expect("a file"), 3));
+    // written to, also when as much was read as it has; cut, or longer than what was read
+    assert!(!is_same(&before, &other, 3));
+    assert!(!is_same(&other, &other, 2) && !is_same(&other, &other, 4));
+}
+
+#[test]
 fn a_file_of_somebody_else_is_refused() {
     let folder = Folder::new("file-owner");
     folder.put(&format!("{RECV}/ca.crt"), P256);
@@ -197,6 +214,13 @@ fn l04_a_file_that_changes_while_it_is_read_is_never_taken_in_part() {
     let contents: [Vec<u8>; 2] = [vec![b'a'; 60_000], vec![b'b'; 50_000]];
     std::fs::write(&path, &contents[0]).expect("a file");
     let stop = std::sync::atomic::AtomicBool::new(false);
+    /// The writer ends, however the reader does.
+    struct Ended<'a>(&'a std::sync::atomic::AtomicBool);
+    impl Drop for Ended<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // as a careful writer: a new file under the name
@@ -209,13 +233,13 @@ fn l04_a_file_that_changes_while_it_is_read_is_never_taken_in_part() {
                 std::fs::rename(&new, &path).expect("renamed");
             }
         });
+        let _ended = Ended(&stop);
         for _ in 0..200 {
             match folder.take() {
                 Ok(taken) => assert!(contents.contains(&taken.recv["ca.crt"])),
                 Err(said) => assert!(said.contains("stays the same"), "{said}"),
             }
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
 
@@ -391,6 +415,13 @@ fn what_is_remembered_is_read_again_and_what_is_no_record_is_none() {
     again.write(&root, &ids(), at(2_000_000)).expect("written");
     assert!(!record.is_still(&root).expect("a record"));
     assert!(Record::read(&root).expect("a record").get("AT").starts_with("1970-01-24T"));
+    // a value alone makes another record, under the same keys
+    let mut other = Record::read(&root).expect("a record");
+    other.set("WHY", "another");
+    assert!(!other.is_still(&root).expect("a record"));
+    other.write(&root, &ids(), at(3_000_000)).expect("written");
+    assert!(other.is_still(&root).expect("a record") && !again.is_still(&root).expect("a record"));
+    assert!(Record::read(&root).expect("a record").get("AT").starts_with("1970-02-04T"));
 
     let unknown = |n: usize| Unknown { key: format!("KEY_{:02}", n % 20), line: 1 };
     record.set_unknown(&(0..30).rev().map(unknown).collect::<Vec<_>>());

@@ -118,17 +118,19 @@ fn a_hash_of_its_configuration_is_no_identity_of_an_agent() {
     assert!(refusal.to_string().contains("nonce.jwt"), "{refusal}");
 }
 
-/// A control plane whose image has Podplane's own registry, with these lines more in its user-data.
+/// A control plane whose image has Podplane's own registry, with these lines in its user-data.
 fn with_own_registry(name: &str, more: &str) -> Node {
     let node = Node::new(name);
     let manifest = r#"{"kind": "knc", "images": [{"image": "registry.k8s.io/pause:3.9"}], "dependencies": {"registry": {}}}"#;
     node.write("/opt/podplane/share/vmconfig-installed.json", manifest);
     let path = "opt/podplane/etc/user-data.env";
-    let user_data = text(&node, path);
-    let given: Vec<&str> = more.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
-    let kept =
-        user_data.lines().filter(|line| line.split_once('=').is_none_or(|(key, _)| !given.contains(&key)));
-    let kept: String = kept.map(|line| format!("{line}\n")).collect();
+    let key = |line: &str| line.split_once('=').map(|(key, _)| key.to_owned());
+    let given: Vec<Option<String>> = more.lines().map(key).collect();
+    let kept: String = text(&node, path)
+        .lines()
+        .filter(|line| !given.contains(&key(line)))
+        .map(|line| format!("{line}\n"))
+        .collect();
     node.write(path, &format!("{kept}{more}"));
     node.configure();
     node
