@@ -171,7 +171,7 @@ fn what_is_fetched_is_in_the_store_and_not_fetched_again() {
     let again = bench.fetch(&wants, &bench.options(&["mirror"])).unwrap();
     assert_eq!(again.transferred(), 5);
     assert!(bench.store.verify_blob(&a.digest).unwrap());
-    assert_eq!(bench.incoming(), [PathBuf::new(); 0]);
+    assert_eq!(bench.incoming(), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
         assert!(said.contains(expected), "{expected}: {said}");
     }
     assert!(!bench.store.has(&a.digest, 5).unwrap());
-    assert_eq!(bench.incoming(), [PathBuf::new(); 0]);
+    assert_eq!(bench.incoming(), Vec::<PathBuf>::new());
 }
 
 #[test]

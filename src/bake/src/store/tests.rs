@@ -5,6 +5,9 @@ use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::time::SystemTime;
 
+/// How something is spoilt, in words and in deed.
+type Way = (&'static str, fn(&Path));
+
 struct Place {
     _directory: tempfile::TempDir,
     root: PathBuf,
@@ -64,7 +67,7 @@ fn mode(path: &Path) -> u32 {
 fn a_blob_is_under_its_digest_once_and_read_whole() {
     let place = Place::new();
     let store = place.open();
-    let bytes: Vec<u8> = (0..600_000_u32).flat_map(|n| n.to_le_bytes()).collect();
+    let bytes: Vec<u8> = (0..600_000_u32).flat_map(u32::to_le_bytes).collect();
     let digest = add(&store, &bytes);
     assert_eq!(add(&store, &bytes), digest);
     let hex = digest.hex();
@@ -127,7 +130,7 @@ fn another_layout_and_a_directory_of_something_else_are_left_alone() {
 
 #[test]
 fn what_is_not_what_its_name_says_is_set_aside_and_is_not_there_any_more() {
-    let bad: [(&str, fn(&Path)); 5] = [
+    let bad: [Way; 5] = [
         ("another byte", |path| std::fs::write(path, b"abd").unwrap()),
         ("cut", |path| std::fs::write(path, b"ab").unwrap()),
         ("longer", |path| std::fs::write(path, b"abcd").unwrap()),
@@ -162,7 +165,7 @@ fn what_is_not_what_its_name_says_is_set_aside_and_is_not_there_any_more() {
 
 #[test]
 fn links_fifos_and_second_names_are_no_blobs_and_block_nothing() {
-    let odd: [(&str, fn(&Path)); 4] = [
+    let odd: [Way; 4] = [
         ("link", |path| symlink("/etc/hostname", path).unwrap()),
         ("fifo", |path| {
             let (fifo, mode) = (rustix::fs::FileType::Fifo, 0o644.into());
