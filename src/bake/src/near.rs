@@ -104,7 +104,7 @@ mod tests {
         let field = "unknown field `package`, expected one of `recipe`, `packages`";
         assert_eq!(hint(field).as_deref(), Some("did you mean `packages`?"));
         assert_eq!(
-            hint("unknown field `siz`, expected `size` or `esp`").as_deref(),
+            hint("unknown field `sice`, expected `size` or `esp`").as_deref(),
             Some("did you mean `size`?")
         );
         assert_eq!(

@@ -273,7 +273,7 @@ mod tests {
             (GOLDEN.replace("\"curl\"\nversion", "\"zurl\"\nversion"), "package `libc6` after `zurl`"),
             (suite, "unknown field `note`"),
             (format!("extra = 1\n{GOLDEN}"), "unknown field `extra`"),
-            (format!("kind = \"base\"\n{GOLDEN}"), "duplicate key"),
+            (format!("kind = \"base\"\n{GOLDEN}"), "key given twice"),
             (GOLDEN.replace("format = 1", "format = 2"), "format 2, wanted 1"),
             (GOLDEN.replace("sha256 = \"sha256:", "sha256 = \"md5:"), "digest must be sha256"),
             (GOLDEN.replace("file = \"pool/", "file = \"../pool/"), "wanted a path `pool/….deb`"),
@@ -289,6 +289,7 @@ mod tests {
         for (text, wanted) in cases {
             assert_ne!(text, GOLDEN, "{wanted}: the case changes nothing");
             let error = parse(&text).unwrap_err().to_string();
+            assert!(!error.contains('\n'), "one line: {error}");
             assert!(error.contains(wanted), "{wanted}: {error}");
         }
     }
