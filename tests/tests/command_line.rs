@@ -209,8 +209,11 @@ fn what_a_component_depends_on_is_resolved_by_lock() -> Result<()> {
     ensure!(package("libpq5").context("libpq5")?.because == ["fluent-bit"], "{:?}", package("libpq5"));
     ensure!(package("fluent-bit").is_none(), "a component is in the lock");
     // and the image is whole
-    let run = shared.bake(KND, &shared.warm_store(KND)?, &scratch.path().join("out"))?;
-    run.option("--project", &project).option("--lock", scratch.path().join("lock.toml")).done()?;
+    let run = shared.run("bake").args(["--kind", "knd", "--arch", "amd64"]).option("--project", &project);
+    let run = run.option("--manifest", shared.manifest(KND)?).option("--mirror", shared.mirror(KND.arch)?);
+    let run = run.option("--configure", shared.configure(KND.arch)?).option("--init", shared.init(KND.arch)?);
+    let run = run.option("--store", shared.warm_store(KND)?).option("--output", scratch.path().join("out"));
+    run.option("--lock", scratch.path().join("lock.toml")).done()?;
     Ok(())
 }
 

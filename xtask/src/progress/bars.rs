@@ -158,16 +158,16 @@ pub(super) mod tests {
     use std::io::Result;
     use std::sync::{Arc, Mutex};
 
-    /// A terminal that remembers what it was given.
+    /// A terminal that remembers the lines that it was given: each comes in one piece, and blanks fill its line.
     #[derive(Debug, Clone)]
     pub(crate) struct Terminal {
         width: u16,
-        written: Arc<Mutex<String>>,
+        lines: Arc<Mutex<Vec<String>>>,
     }
 
     impl Terminal {
         pub(crate) fn new(width: u16) -> Self {
-            Self { width, written: Arc::default() }
+            Self { width, lines: Arc::default() }
         }
 
         pub(crate) fn target(&self) -> ProgressDrawTarget {
@@ -176,12 +176,7 @@ pub(super) mod tests {
 
         /// Its lines, with those that were drawn over.
         pub(crate) fn lines(&self) -> Vec<String> {
-            self.written.lock().unwrap().lines().map(|line| line.trim_end().to_owned()).collect()
-        }
-
-        fn put(&self, text: &str) -> Result<()> {
-            self.written.lock().unwrap().push_str(text);
-            Ok(())
+            self.lines.lock().unwrap().clone()
         }
     }
 
@@ -190,10 +185,10 @@ pub(super) mod tests {
             self.width
         }
         fn move_cursor_up(&self, _: usize) -> Result<()> {
-            self.put("\n")
+            Ok(())
         }
         fn move_cursor_down(&self, _: usize) -> Result<()> {
-            self.put("\n")
+            Ok(())
         }
         fn move_cursor_right(&self, _: usize) -> Result<()> {
             Ok(())
@@ -202,16 +197,19 @@ pub(super) mod tests {
             Ok(())
         }
         fn write_line(&self, text: &str) -> Result<()> {
-            self.put(&format!("{text}\n"))
+            self.write_str(text)
         }
         fn write_str(&self, text: &str) -> Result<()> {
-            self.put(text)
+            if !text.trim().is_empty() {
+                self.lines.lock().unwrap().push(text.to_owned());
+            }
+            Ok(())
         }
         fn clear_line(&self) -> Result<()> {
-            self.put("\n")
+            Ok(())
         }
         fn flush(&self) -> Result<()> {
-            self.put("\n")
+            Ok(())
         }
     }
 }
