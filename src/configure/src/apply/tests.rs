@@ -451,3 +451,60 @@ fn a_directory_that_a_crash_left_half_made_is_used_and_one_that_drifted_is_set_r
     let made = folder.path("/opt/new").symlink_metadata().expect("a directory");
     assert!(made.is_dir() && mode(&folder.path("/opt/new")) == 0o750 && mode(&folder.path("/etc")) == before);
 }
+
+#[test]
+fn what_a_service_has_put_below_its_own_directory_is_replaced_and_elsewhere_it_is_refused() {
+    let (folder, ids) = (Folder::new("theirs"), ids_with_others());
+    let theirs = |plan: &mut Plan, path: &str, owner| {
+        plan.directories.push(PlannedDirectory { path: path.to_owned(), mode: 0o700, owner, group: OWN.1 });
+    };
+    let mut plan = Plan::default();
+    theirs(&mut plan, "/opt/theirs", "other");
+    theirs(&mut plan, "/opt/theirs/linked", "other");
+    plan.file("/opt/theirs/linked/file", 0o600, OWN, b"new".to_vec(), None);
+    plan.file("/opt/theirs/full", 0o600, OWN, b"new".to_vec(), None);
+    plan.remove("/opt/theirs/away/victim", None);
+    let mend = |path: &str| PlannedMend {
+        path: path.to_owned(),
+        owner: None,
+        group: None,
+        mode: Mend::Exactly(0o600),
+    };
+    plan.mends = vec![mend("/opt/theirs/away/victim")];
+    std::fs::create_dir_all(folder.path("/opt/theirs/full/deep")).expect("directories");
+    std::fs::write(folder.path("/etc/victim"), "victim").expect("a file");
+    let before = mode(&folder.path("/etc/victim"));
+    for name in ["linked", "away"] {
+        symlink(folder.path("/etc"), folder.path(&format!("/opt/theirs/{name}"))).expect("a link");
+    }
+    let applied = apply(&folder.root(), &plan, &ids).expect("applied");
+    assert_eq!(applied.notes, ["/opt/theirs/linked was no directory: it is made anew"]);
+    for path in ["/opt/theirs/linked/file", "/opt/theirs/full"] {
+        assert_eq!(folder.read(path), "new", "{path}");
+    }
+    assert!(folder.path("/opt/theirs/linked").symlink_metadata().expect("a directory").is_dir());
+    assert!(!folder.path("/etc/file").exists() && mode(&folder.path("/etc/victim")) == before);
+    // what was in it is kept beside
+    let names = folder.path("/opt/theirs").read_dir().expect("a directory");
+    let kept = names.map(|entry| entry.expect("an entry").path()).find(|path| path.join("deep").is_dir());
+    assert!(kept.is_some_and(|path| path.to_string_lossy().contains("/.full.aside-")));
+
+    // a disk that says no is no such matter
+    let long = format!("/opt/theirs/{}", "n".repeat(300));
+    let mut cases = vec![Plan::default(), Plan::default(), Plan::default()];
+    cases.iter_mut().for_each(|plan| theirs(plan, "/opt/theirs", "other"));
+    theirs(&mut cases[0], &long, "other");
+    cases[1].file(&long, 0o600, OWN, Vec::new(), None);
+    cases[2].remove(&format!("{long}/x"), None);
+    for plan in &cases {
+        assert_eq!(apply(&folder.root(), plan, &ids).expect_err("refused").class, Class::Io);
+    }
+    // and what is root's is for root to look at
+    symlink(folder.path("/etc"), folder.path("/opt/ours")).expect("a link");
+    for owner in ["root", "other"] {
+        let mut plan = Plan::default();
+        theirs(&mut plan, "/opt/ours", owner);
+        let refusal = apply(&folder.root(), &plan, &ids).expect_err("refused");
+        assert_eq!(refusal.class, Class::Input, "{refusal}");
+    }
+}
