@@ -181,11 +181,16 @@ impl Apt {
 
     fn configuration(&self) -> String {
         let (root, arch) = (self.root.path().display(), self.arch);
+        // of the machine's own settings only the way to the archive
+        let shell = Shell::new().unwrap();
+        let all = cmd!(shell, "apt-config dump").quiet().read().unwrap();
+        let is_proxy = |line: &&str| line.starts_with("Acquire::") && line.contains("::Proxy");
+        let proxies: String = all.lines().filter(is_proxy).map(|line| format!("{line}\n")).collect();
         format!(
             "Dir \"{root}\"; Dir::State \"{root}\"; Dir::Cache \"{root}/cache\"; Dir::State::status \"{root}/lib/dpkg/status\";\n\
-             Dir::Etc::main \"/dev/null\"; Dir::Etc::parts \"/etc/apt/apt.conf.d\"; APT::Sandbox::User \"root\";\n\
+             Dir::Etc::main \"/dev/null\"; Dir::Etc::parts \"/dev/null\"; APT::Sandbox::User \"root\";\n\
              APT::Architecture \"{arch}\"; APT::Architectures {{ \"{arch}\"; }}; Acquire::Languages \"none\";\n\
-             APT::Install-Recommends \"false\";\n"
+             APT::Install-Recommends \"false\";\n{proxies}"
         )
     }
 

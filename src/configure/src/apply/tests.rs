@@ -89,10 +89,19 @@ fn l08_what_is_right_keeps_its_inode() {
     let folder = Folder::new("inode");
     apply(&folder.root(), &plan("a"), &ids()).expect("applied");
     let before = folder.path("/opt/env/zot.env").metadata().expect("a file");
+    let changed = || {
+        let above = folder.path(STAGING).parent().map(Path::to_path_buf).expect("a directory");
+        let above = above.metadata().expect("a directory");
+        (above.ctime(), above.ctime_nsec())
+    };
+    let untouched = changed();
+    // longer than the clock of a file system needs for its next tick
+    std::thread::sleep(std::time::Duration::from_millis(20));
     let applied = apply(&folder.root(), &plan("a"), &ids()).expect("applied");
     let after = folder.path("/opt/env/zot.env").metadata().expect("a file");
     assert!(applied.changed.is_empty() && applied.services.is_empty());
     assert_eq!((before.ino(), before.mtime_nsec()), (after.ino(), after.mtime_nsec()));
+    assert_eq!(changed(), untouched, "nothing is staged where nothing differs");
 }
 
 #[test]
@@ -491,11 +500,12 @@ fn what_a_service_has_put_below_its_own_directory_is_replaced_and_elsewhere_it_i
 
     // a disk that says no is no such matter
     let long = format!("/opt/theirs/{}", "n".repeat(300));
-    let mut cases = vec![Plan::default(), Plan::default(), Plan::default()];
+    let mut cases = vec![Plan::default(); 4];
     cases.iter_mut().for_each(|plan| theirs(plan, "/opt/theirs", "other"));
     theirs(&mut cases[0], &long, "other");
     cases[1].file(&long, 0o600, OWN, Vec::new(), None);
     cases[2].remove(&format!("{long}/x"), None);
+    cases[3].mends.push(mend(&format!("{long}/x")));
     for plan in &cases {
         assert_eq!(apply(&folder.root(), plan, &ids).expect_err("refused").class, Class::Io);
     }
