@@ -368,6 +368,11 @@ fn a_journal_of_many_steps_is_rolled_forward_and_a_cut_one_is_told() {
         let refusal = recover(&folder.root()).expect_err("refused");
         assert!(refusal.to_string().contains("a whole journal"), "{cut}: {refusal}");
     }
+    // a disk that says no is no reason to call it done
+    let long = format!("{text}remove /etc/{}/x\nend\n", "n".repeat(300));
+    std::fs::write(&journal, long).expect("a file");
+    assert_eq!(recover(&folder.root()).map_err(|refusal| refusal.class), Err(Class::Io));
+    assert!(journal.exists());
     std::fs::write(&journal, text + "end\n").expect("a file");
     assert_eq!(recover(&folder.root()), Ok(true));
     assert_eq!(folder.read("/etc/kept"), "new");
@@ -516,5 +521,11 @@ fn what_a_service_has_put_below_its_own_directory_is_replaced_and_elsewhere_it_i
         theirs(&mut plan, "/opt/ours", owner);
         let refusal = apply(&folder.root(), &plan, &ids).expect_err("refused");
         assert_eq!(refusal.class, Class::Input, "{refusal}");
+        // also where it has come since all was looked at
+        let made = super::directories::make(&folder.root(), &plan, &ids, &mut Vec::new());
+        assert_eq!(made.expect_err("refused").class, Class::Input);
+        assert!(folder.path("/opt/ours").symlink_metadata().expect("a link").is_symlink());
     }
+    let made = super::directories::make(&folder.root(), &cases[0], &ids, &mut Vec::new());
+    assert_eq!(made.expect_err("refused").class, Class::Io);
 }
