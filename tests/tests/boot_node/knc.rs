@@ -57,6 +57,7 @@ fn configured(shared: &Shared, room: &std::path::Path) -> Result<(Guest, TcpList
         ("/opt/nstance-agent/identity/ca.crt", "0600", AGENT, fixture("p256.crt")?.as_bytes()),
         ("/opt/nstance-agent/identity/nonce.jwt", "0600", AGENT, NONCE.as_bytes()),
     ])?;
+    guest.sh("hostnamectl set-hostname knc-1")?;
     for script in ["install", "configure", "restart"] {
         guest.sh(&format!("/opt/podplane/bin/{script}.sh"))?;
     }

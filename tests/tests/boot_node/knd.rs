@@ -81,8 +81,9 @@ fn a_worker_takes_a_seed_from_credentials_and_without_one_says_so_and_starts_not
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let (room, image) = (scratch.path(), shared.disk(KND, "qcow2")?);
     let server = TcpListener::bind("127.0.0.1:0")?;
-    // no volume, so no cloud-init that knows the instance's id
-    let told_of = user_data(server.local_addr()?.port()) + "INSTANCE_PROVIDER_ID='i-2'\n";
+    // no volume, so no cloud-init that knows the instance's id, and gives the machine its name
+    let told_of =
+        user_data(server.local_addr()?.port()) + "INSTANCE_PROVIDER_ID='i-2'\nINSTANCE_HOSTNAME='knd-2'\n";
     let credentials = BTreeMap::from([
         ("podplane.user-data".to_owned(), told_of.clone().into_bytes()),
         ("podplane.nonce".to_owned(), NONCE.into()),
