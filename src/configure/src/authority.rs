@@ -50,12 +50,13 @@ mod tests {
 
     /// Each made by openssl for these tests: an authority, one that it has signed, itself anew with the same key, and a
     /// certificate of no authority that it has signed.
-    const MADE: [(&str, &str); 6] = [
+    const MADE: [(&str, &str); 7] = [
         ("rsa", include_str!("../../../tests/fixtures/certificates/authorities/rsa.pem")),
         ("rsa-sha512", include_str!("../../../tests/fixtures/certificates/authorities/rsa-sha512.pem")),
         ("p256", include_str!("../../../tests/fixtures/certificates/authorities/p256.pem")),
         ("p384", include_str!("../../../tests/fixtures/certificates/authorities/p384.pem")),
         ("p521", include_str!("../../../tests/fixtures/certificates/authorities/p521.pem")),
+        ("p521-sha256", include_str!("../../../tests/fixtures/certificates/authorities/p521-sha256.pem")),
         ("ed25519", include_str!("../../../tests/fixtures/certificates/authorities/ed25519.pem")),
     ];
 
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn keys_may_go_and_none_may_come() {
         let keys_of = |texts: &[&str]| of_public_keys(texts.concat().as_bytes()).expect("keys");
-        let [one, two] = [of(MADE[2].1), of(MADE[5].1)].map(|[first, ..]| first);
+        let [one, two] = [of(MADE[2].1), of(MADE[6].1)].map(|[first, ..]| first);
         let both = keys_of(&[&one, &two]);
         assert!(keys(&both, &both).is_ok() && keys(&both, &keys_of(&[&two])).is_ok());
         assert!(

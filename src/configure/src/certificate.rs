@@ -4,27 +4,33 @@
 //! A.1.2, SEC 1 C.4) are compared as values. Who signed a certificate is for those to judge who are shown it, but for
 //! authorities that follow others: [`Signed`]. Deliberately absent: names and dates, as this node's clock may be wrong.
 
-use crate::der::{BOOLEAN, INTEGER, OBJECT, OCTET_STRING, Reader, SEQUENCE, sequence};
 use crate::pem::{self, Block};
+use rsa::pkcs1::{RsaPrivateKey, RsaPublicKey};
+use rsa::pkcs8::PrivateKeyInfo;
+use sec1::EcPrivateKey;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{ObjectIdentifier, OctetStringRef};
+use x509_cert::der::{Decode as _, Reader as _, SliceReader};
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::BasicConstraints;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
 
-/// 1.2.840.113549.1.1.1
-const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-/// 1.2.840.10045.2.1
-const EC: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
-/// 1.3.101.112
-const ED25519: &[u8] = b"\x2b\x65\x70";
+const RSA: ObjectIdentifier = rsa::pkcs1::ALGORITHM_OID;
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 
 /// A public key, as a value to compare.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PublicKey {
-    /// The modulus and the exponent.
+    /// The modulus and the exponent, the highest byte first.
     Rsa(Vec<u8>, Vec<u8>),
-    /// The curve's object identifier and the point.
-    Ec(Vec<u8>, Vec<u8>),
+    /// The curve and the point.
+    Ec(ObjectIdentifier, Vec<u8>),
     /// The point.
     Ed25519([u8; 32]),
     /// Of an algorithm that this reader does not know: its identifier and the key.
-    Other(Vec<u8>, Vec<u8>),
+    Other(ObjectIdentifier, Vec<u8>),
 }
 
 /// A rule that is broken.
@@ -48,7 +54,7 @@ pub fn of_certificate(bytes: &[u8]) -> Result<PublicKey, Rule> {
 /// The public keys in `bytes`: as such, or of certificates.
 pub fn of_public_keys(bytes: &[u8]) -> Result<Vec<PublicKey>, Rule> {
     let read = |block: Block| match block.label.as_str() {
-        "PUBLIC KEY" => sequence(&block.der).and_then(public),
+        "PUBLIC KEY" => public(&block.der),
         "RSA PUBLIC KEY" => rsa(&block.der),
         "CERTIFICATE" => in_certificate(&block.der),
         _ => None,
@@ -86,10 +92,9 @@ pub fn of_block(der: &[u8]) -> Option<PublicKey> {
 
 /// A certificate as something that was signed.
 pub struct Signed<'a> {
+    /// What the signature is over, as it was written.
     message: &'a [u8],
-    /// Its object identifier.
-    algorithm: &'a [u8],
-    signature: &'a [u8],
+    certificate: Certificate,
     authority: bool,
 }
 
@@ -97,32 +102,14 @@ impl<'a> Signed<'a> {
     /// Of a certificate in DER.
     #[must_use]
     pub fn of(der: &'a [u8]) -> Option<Self> {
-        let mut certificate = sequence(der)?;
-        let message = certificate.whole(SEQUENCE)?;
-        let named = certificate.whole(SEQUENCE)?;
-        let signature = certificate.bits()?;
-        let mut signed = sequence(message)?;
-        signed.optional(0xa0);
-        signed.value(INTEGER)?;
+        let certificate = Certificate::from_der(der).ok()?;
+        let signed = &certificate.tbs_certificate;
         // what is outside of the signature says the same (RFC 5280 4.1.1.2)
-        if signed.whole(SEQUENCE)? != named || !certificate.is_empty() {
+        if signed.signature != certificate.signature_algorithm {
             return None;
         }
-        // issuer, validity, subject, key
-        for _ in 0..4 {
-            signed.value(SEQUENCE)?;
-        }
-        // unique identifiers
-        signed.optional(0x81);
-        signed.optional(0x82);
-        let authority = match signed.optional(0xa3) {
-            Some(extensions) => is_authority(sequence(extensions)?)?,
-            None => false,
-        };
-        if !signed.is_empty() {
-            return None;
-        }
-        Some(Self { message, algorithm: sequence(named)?.value(OBJECT)?, signature, authority })
+        let authority = is_authority(signed.extensions.as_deref().unwrap_or_default())?;
+        Some(Self { message: message(der)?, certificate, authority })
     }
 
     /// Whether it says of itself that it may sign others.
@@ -134,97 +121,85 @@ impl<'a> Signed<'a> {
     /// Whether the one with `key` has signed it.
     #[must_use]
     pub fn is_by(&self, key: &PublicKey) -> bool {
-        crate::signature::is_good(self.algorithm, key, self.message, self.signature)
+        let Some(signature) = self.certificate.signature.as_bytes() else { return false };
+        crate::signature::is_good(self.certificate.signature_algorithm.oid, key, self.message, signature)
     }
 }
 
+/// TBSCertificate with its tag and length.
+fn message(der: &[u8]) -> Option<&[u8]> {
+    let mut outer = SliceReader::new(der).ok()?;
+    let header = outer.peek_header().ok()?;
+    let content = outer.tlv_bytes().ok()?;
+    let content = content.get(content.len().checked_sub(usize::try_from(header.length).ok()?)?..)?;
+    SliceReader::new(content).ok()?.tlv_bytes().ok()
+}
+
 /// Whether the one extension `basicConstraints` (RFC 5280 4.2.1.9) is there and says so.
-fn is_authority(mut extensions: Reader<'_>) -> Option<bool> {
-    let mut found = None;
-    while !extensions.is_empty() {
-        let mut extension = extensions.inside(SEQUENCE)?;
-        let name = extension.value(OBJECT)?;
-        extension.optional(BOOLEAN);
-        let value = extension.value(OCTET_STRING)?;
-        if name == b"\x55\x1d\x13" {
-            let says = sequence(value)?.optional(BOOLEAN) == Some(&[0xff]);
-            if found.replace(says).is_some() {
-                return None;
-            }
-        }
-    }
-    Some(found.unwrap_or(false))
+fn is_authority(extensions: &[Extension]) -> Option<bool> {
+    let mut found = extensions.iter().filter(|extension| extension.extn_id == BASIC_CONSTRAINTS);
+    let Some(first) = found.next() else { return Some(false) };
+    let says = BasicConstraints::from_der(first.extn_value.as_bytes()).ok()?;
+    found.next().is_none().then_some(says.ca)
 }
 
 /// What fuzzers read as DER, without the PEM around it that they seldom get right: as each of what a block may be.
 pub(crate) fn of_der(der: &[u8]) -> [Option<PublicKey>; 5] {
-    [in_certificate(der), sequence(der).and_then(public), pkcs8(der), pkcs1(der), sec1(der, None)]
+    [in_certificate(der), public(der), pkcs8(der), pkcs1(der), sec1(der, None)]
 }
 
-/// Certificate → TBSCertificate → SubjectPublicKeyInfo.
 fn in_certificate(der: &[u8]) -> Option<PublicKey> {
-    let mut certificate = sequence(der)?;
-    let mut signed = certificate.inside(SEQUENCE)?;
-    certificate.value(SEQUENCE)?;
-    certificate.bits()?;
-    signed.optional(0xa0);
-    signed.value(INTEGER)?;
-    // algorithm, issuer, validity, subject
-    for _ in 0..4 {
-        signed.value(SEQUENCE)?;
-    }
-    let key = public(signed.inside(SEQUENCE)?);
-    key.filter(|_| certificate.is_empty())
+    let certificate = Certificate::from_der(der).ok()?;
+    let info = &certificate.tbs_certificate.subject_public_key_info;
+    let curve = info.algorithm.parameters.as_ref().and_then(|curve| curve.decode_as().ok());
+    of_algorithm(info.algorithm.oid, curve, info.subject_public_key.as_bytes()?)
 }
 
-/// SubjectPublicKeyInfo (RFC 5280 4.1), from within.
-fn public(mut info: Reader<'_>) -> Option<PublicKey> {
-    let mut algorithm = info.inside(SEQUENCE)?;
-    let (name, key) = (algorithm.value(OBJECT)?, info.bits()?);
+/// SubjectPublicKeyInfo (RFC 5280 4.1).
+fn public(der: &[u8]) -> Option<PublicKey> {
+    let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+    let curve = info.algorithm.parameters_oid().ok();
+    of_algorithm(info.algorithm.oid, curve, info.subject_public_key.as_bytes()?)
+}
+
+fn of_algorithm(name: ObjectIdentifier, curve: Option<ObjectIdentifier>, key: &[u8]) -> Option<PublicKey> {
     match name {
         RSA => rsa(key),
-        EC => Some(PublicKey::Ec(algorithm.value(OBJECT)?.to_vec(), key.to_vec())),
+        EC => Some(PublicKey::Ec(curve?, key.to_vec())),
         ED25519 => key.try_into().ok().map(PublicKey::Ed25519),
-        _ => Some(PublicKey::Other(name.to_vec(), key.to_vec())),
+        _ => Some(PublicKey::Other(name, key.to_vec())),
     }
 }
 
 /// RSAPublicKey
 fn rsa(der: &[u8]) -> Option<PublicKey> {
-    let mut key = sequence(der)?;
-    Some(PublicKey::Rsa(key.value(INTEGER)?.to_vec(), key.value(INTEGER)?.to_vec()))
+    let key = RsaPublicKey::from_der(der).ok()?;
+    Some(PublicKey::Rsa(key.modulus.as_bytes().to_vec(), key.public_exponent.as_bytes().to_vec()))
 }
 
-/// RSAPrivateKey: a version, then the public key's two numbers.
+/// RSAPrivateKey
 fn pkcs1(der: &[u8]) -> Option<PublicKey> {
-    let mut key = sequence(der)?;
-    key.value(INTEGER)?;
-    Some(PublicKey::Rsa(key.value(INTEGER)?.to_vec(), key.value(INTEGER)?.to_vec()))
+    let key = RsaPrivateKey::from_der(der).ok()?.public_key();
+    Some(PublicKey::Rsa(key.modulus.as_bytes().to_vec(), key.public_exponent.as_bytes().to_vec()))
 }
 
 /// ECPrivateKey; `curve` is what names it outside of it.
-fn sec1(der: &[u8], curve: Option<&[u8]>) -> Option<PublicKey> {
-    let mut key = sequence(der)?;
-    key.value(INTEGER)?;
-    key.value(OCTET_STRING)?;
-    let within = key.optional(0xa0).and_then(|inner| Reader::new(inner).value(OBJECT));
-    let point = Reader::new(key.optional(0xa1)?).bits()?;
-    Some(PublicKey::Ec(curve.or(within)?.to_vec(), point.to_vec()))
+fn sec1(der: &[u8], curve: Option<ObjectIdentifier>) -> Option<PublicKey> {
+    let key = EcPrivateKey::from_der(der).ok()?;
+    let within = key.parameters.and_then(sec1::EcParameters::named_curve);
+    Some(PublicKey::Ec(curve.or(within)?, key.public_key?.to_vec()))
 }
 
 /// PrivateKeyInfo
 fn pkcs8(der: &[u8]) -> Option<PublicKey> {
-    let mut key = sequence(der)?;
-    key.value(INTEGER)?;
-    let mut algorithm = key.inside(SEQUENCE)?;
-    let name = algorithm.value(OBJECT)?;
-    let inner = key.value(OCTET_STRING)?;
-    match name {
-        RSA => pkcs1(inner),
-        EC => sec1(inner, algorithm.value(OBJECT)),
+    let key = PrivateKeyInfo::from_der(der).ok()?;
+    match key.algorithm.oid {
+        RSA => pkcs1(key.private_key),
+        EC => sec1(key.private_key, key.algorithm.parameters_oid().ok()),
         ED25519 => {
-            let seed: [u8; 32] = Reader::new(inner).value(OCTET_STRING)?.try_into().ok()?;
-            Some(PublicKey::Ed25519(crate::ed25519::public_key(&seed)))
+            let seed = OctetStringRef::from_der(key.private_key).ok()?.as_bytes().try_into().ok()?;
+            let key = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key();
+            Some(PublicKey::Ed25519(key.to_bytes()))
         }
         _ => None,
     }

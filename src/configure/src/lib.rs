@@ -14,8 +14,8 @@
 //!   forward or throws it away whole, before any service starts.
 //!
 //! The root of the file system is an argument, so that all of it runs in a folder. No shell, no process but `systemctl`;
-//! nothing here prints except [`console`], and that never panics. Deliberately absent: any dependency but `rustix`, an
-//! allocator of errors that carry values (a refusal names key, rule and place, never what was given), time zones.
+//! nothing here prints except [`console`], and that never panics. Deliberately absent: any dependency but for
+//! system calls and cryptography, an allocator of errors that carry values (a refusal names key, rule and place, never what was given), time zones.
 
 pub mod accounts;
 pub mod apply;
@@ -27,9 +27,8 @@ pub mod certificate;
 pub mod commands;
 pub mod console;
 pub mod delivery;
-pub mod der;
 pub mod detect;
-pub mod ed25519;
+pub mod digest;
 pub mod envfile;
 pub mod found;
 pub mod fuzz;
@@ -53,7 +52,5 @@ pub mod rules;
 pub mod schema;
 pub mod services;
 pub mod settings;
-pub mod sha2;
-pub mod sha512;
 pub mod signature;
 pub mod status;

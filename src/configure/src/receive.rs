@@ -36,7 +36,6 @@ use crate::layers::{Layer, Layers};
 use crate::names::Role;
 use crate::policy::{self, Policy};
 use crate::refusal::{Fault, Refusal};
-use crate::sha512;
 use record::Record;
 use std::time::{Duration, SystemTime};
 use take::{RECV, Taken};
@@ -65,7 +64,7 @@ pub fn settings(
     notes: &mut Vec<String>,
 ) -> Result<Option<Layer>, Vec<Fault>> {
     let Some(bytes) = taken.recv.get(table::MUTABLE) else { return Ok(None) };
-    let name = sha512::name(&[bytes]);
+    let name = crate::digest::name(&[bytes]);
     if record.get("MUTABLE") == name {
         return Ok(None);
     }

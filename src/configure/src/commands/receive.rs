@@ -147,7 +147,7 @@ fn once(root: &Root, refusal: Refusal, delivery: &str) -> Result<Refusal> {
         return Ok(refusal);
     }
     let ids = Accounts::read(root)?.ids();
-    let name = crate::sha512::name(&[delivery.as_bytes(), refusal.to_string().as_bytes()]);
+    let name = crate::digest::name(&[delivery.as_bytes(), refusal.to_string().as_bytes()]);
     let mut record = Record::read(root)?;
     if record.get("REFUSED") == name {
         return Ok(Refusal { class: Class::Input, faults: Vec::new() });

@@ -9,7 +9,6 @@ use crate::accounts::Ids;
 use crate::names::Role;
 use crate::refusal::{Class, Fault, Refusal, Result, printable};
 use crate::root::Root;
-use crate::sha512;
 use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -53,7 +52,7 @@ impl Taken {
             })
             .collect();
         let parts: Vec<&[u8]> = named.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]).collect();
-        sha512::name(&parts)
+        crate::digest::name(&parts)
     }
 }
 

@@ -1,15 +1,16 @@
 //! What every image gets: how big it is, how much memory it takes, whose code is in it.
 
 use crate::node::{Node, build, cargo};
+use std::collections::BTreeSet;
 
-/// One file of at most a megabyte that needs no other, for each architecture; the compiler comes with both.
+/// One file of at most 1.3 MB, a quarter of it cryptography, that needs no other, for each architecture; the compiler comes with both.
 #[test]
 fn the_program_is_small_and_static_on_both_architectures() {
     // e_machine and e_type of the ELF specification: EM_X86_64, ET_DYN: at another address each time; EM_AARCH64, ET_EXEC, as
     // the compiler makes no other static program for it
     for (arch, machine, kind) in [("x86_64", 62, 3), ("aarch64", 183, 2)] {
         let bytes = std::fs::read(build(arch)).unwrap();
-        assert!(bytes.len() <= 1_000_000, "{arch}: {} bytes", bytes.len());
+        assert!(bytes.len() <= 1_300_000, "{arch}: {} bytes", bytes.len());
         assert_eq!(bytes[..5], *b"\x7fELF\x02", "{arch}");
         let number = |at: usize, size: usize| -> usize {
             bytes[at..at + size].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
@@ -31,17 +32,21 @@ fn sixteen_mebibytes_are_enough() {
     }
 }
 
-/// The list is committed, so that a change of it is seen: `cargo tree` with these words writes it.
+/// The lists are committed, so that a change of them is seen: `cargo tree` with these words, each line once and in order.
 #[test]
 fn no_code_of_others_comes_in_unseen() {
-    let list = include_str!("../../dependencies.txt");
-    for arch in ["x86_64", "aarch64"] {
+    for (arch, list) in [
+        ("x86_64", include_str!("../../dependencies/x86_64.txt")),
+        ("aarch64", include_str!("../../dependencies/aarch64.txt")),
+    ] {
         let target = format!("{arch}-unknown-linux-musl");
         let words = "tree --locked --package configure --edges normal,build --prefix none --format";
         let mut words: Vec<&str> = words.split(' ').collect();
         words.extend(["{p} {f}", "--target", &target]);
         let tree = cargo(&words);
         let (_, others) = tree.split_once('\n').unwrap();
-        assert_eq!(others, list, "{target}");
+        let others: BTreeSet<&str> =
+            others.lines().map(|line| line.trim_end_matches(" (*)").trim_end()).collect();
+        assert_eq!(others, list.lines().collect(), "{target}");
     }
 }
