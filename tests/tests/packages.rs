@@ -34,7 +34,7 @@ fn calls(apt: &str, requirements: &str, ci: &str) -> Result<(Option<i32>, Vec<St
 
 const REQUIREMENTS: &str =
     "# package, how it is known\nbash bash # there\nqemu-system-x86 no-such-program\nother /no/such/file\n";
-const PLAIN: &str = "-q install --yes --no-install-recommends qemu-system-x86 other";
+const PLAIN: &str = "-q install --yes --no-install-recommends --no-remove qemu-system-x86 other";
 
 #[test]
 fn what_is_there_is_not_asked_for_and_what_is_missing_is_installed_at_once() -> Result<()> {
@@ -46,7 +46,7 @@ fn what_is_there_is_not_asked_for_and_what_is_missing_is_installed_at_once() -> 
 #[test]
 fn a_package_of_backports_that_is_in_the_way_gives_way_to_the_one_of_the_release() -> Result<()> {
     let apt = "case \"$*\" in *install*--allow-downgrades*|*update*) exit 0 ;; *) exit 100 ;; esac";
-    let again = "-q install --yes --no-install-recommends --allow-downgrades qemu-system-x86 other qemu-utils/bookworm";
+    let again = "-q install --yes --no-install-recommends --no-remove --allow-downgrades qemu-system-x86 other qemu-utils/bookworm";
     assert_eq!(
         calls(apt, REQUIREMENTS, "true")?,
         (Some(0), vec!["-q update".into(), PLAIN.into(), again.into()])

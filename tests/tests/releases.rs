@@ -197,8 +197,8 @@ impl Node {
     /// Runs a command of the program, which has to end well; what it said.
     fn run(&self, command: &str) -> Result<String> {
         let (shell, program, root) = (Shell::new()?, &self.program, self.root());
-        let path = format!("{}:{}", root.join("stub").display(), std::env::var("PATH")?);
-        let run = cmd!(shell, "{program} --root {root} {command}").env("PATH", path);
+        let systemctl = root.join("stub/systemctl");
+        let run = cmd!(shell, "{program} --root {root} --systemctl {systemctl} {command}");
         let output = run.quiet().ignore_status().output()?;
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         ensure!(output.status.success(), "{command} ended with {}:\n{said}", output.status);
