@@ -24,11 +24,12 @@ use xshell::{Shell, cmd};
 /// Packages whose dependencies are taken too: what runs.
 const WHOLE: [&str; 4] = ["systemd", "udev", "util-linux", "dash"];
 /// Packages of which only the units and the programs that these name are looked at.
-const ALONE: [&str; 9] = [
+const ALONE: [&str; 10] = [
     "base-files",
     "cloud-init",
     "containerd",
     "dbus",
+    "nftables",
     "openssh-client",
     "openssh-server",
     "procps",
