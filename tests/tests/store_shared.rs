@@ -17,6 +17,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, SystemTime};
+use tests::keyed;
 use tests::server::{Reply, Server};
 
 const ACTOR: &str = env!("CARGO_BIN_EXE_store-actor");
@@ -338,7 +339,7 @@ fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgo
     }
     let offline = Options { offline: true, ..Options::default() };
     let bring = |want: &Want, options: &Options| {
-        let store = Store::open(&root).unwrap();
+        let store = keyed::open(&root).unwrap();
         fetch(&store, std::slice::from_ref(want), options, &Silent)
             .map(drop)
             .map_err(|refusal| (refusal.class, refusal.to_string(), refusal.hint.unwrap_or_default()))
@@ -365,8 +366,8 @@ fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgo
     bring(&want(&bytes, 1), &offline).unwrap();
     // the way out: the bytes are removed, and come again from where the new pin says
     let digest = want(&bytes, 1).digest;
-    assert!(Store::open(&root).unwrap().forget(&digest).unwrap());
-    assert!(!Store::open(&root).unwrap().forget(&digest).unwrap());
+    assert!(keyed::open(&root).unwrap().forget(&digest).unwrap());
+    assert!(!keyed::open(&root).unwrap().forget(&digest).unwrap());
     assert_eq!(bring(&want(&bytes, 2), &offline).unwrap_err().0, Class::Network);
     bring(&want(&bytes, 2), &options(&server.url())).unwrap();
     bring(&want(&bytes, 2), &offline).unwrap();

@@ -332,7 +332,7 @@ fn a_store_that_is_changed_at_any_moment_changes_no_byte() {
         .collect();
     let kinds: BTreeSet<&str> =
         good.keys().filter_map(|name| name.strip_prefix("notes").ok()?.iter().next()?.to_str()).collect();
-    assert_eq!(kinds, ["frame-2", "unpacked-2"].into());
+    assert_eq!(kinds, ["frame-2", "identity-1", "unpacked-2"].into());
     let side = place.path().join("side");
     let mut attacker = Attacker { root: root.clone(), dice: Dice(0x5eed), good, side, swaps: 0 };
     let (mut passed, mut refused, mut found) = (0, 0, 0);

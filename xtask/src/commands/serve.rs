@@ -94,8 +94,8 @@ fn converse(stream: &TcpStream, dir: &Path) -> io::Result<()> {
 fn send(mut stream: &TcpStream, answer: &Answer, found: Option<Found>, keeps: bool) -> io::Result<()> {
     stream.write_all(answer.head(keeps).as_bytes())?;
     match (answer.body, found) {
-        (Body::None, _) | (_, None) => Ok(()),
         (Body::Text(text), _) => stream.write_all(text.as_bytes()),
+        (Body::None, _) | (_, None) => Ok(()),
         (Body::Range(from, len), Some(found)) => match found.content {
             routes::Content::Bytes(bytes) => {
                 let (from, len) = (usize::try_from(from).unwrap_or(0), usize::try_from(len).unwrap_or(0));
