@@ -227,7 +227,7 @@ mod tests {
             OpenOptions::new().write(true).open(&path).unwrap().set_len(len as u64).unwrap();
             assert!(is_changed(&verified.read_to_end(&mut Vec::new()).unwrap_err()));
         }
-        // what is behind the end is nobody's
+        // trailing data belongs to nobody
         let (_place, store, digest, path) = blob(&bytes);
         let mut verified = store.verified(&digest).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
