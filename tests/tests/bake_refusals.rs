@@ -172,7 +172,7 @@ fn an_override_of_the_policy_is_told_by_plan_by_bake_and_by_the_record() -> Resu
     ensure!(ended.stdout.contains(line) && ended.stdout.contains("CVE-2026-53488"), "{ended}");
     let scratch = shared.scratch()?;
     let bake = shared.bake(KND, &shared.warm_store(KND)?, scratch.path())?;
-    let ended = bake.clone().args(["--quiet"]).done()?;
+    let ended = bake.clone().done()?;
     ensure!(ended.stderr.contains(&format!("note: {line}")), "{ended}");
     let report: serde_json::Value = serde_json::from_str(&bake.args(["--json"]).done()?.stdout)?;
     let record = fs::read(scratch.path().join(format!("{}.record.json", KND.name())))?;
