@@ -24,10 +24,11 @@ use xshell::{Shell, cmd};
 /// Packages whose dependencies are taken too: what runs.
 const WHOLE: [&str; 4] = ["systemd", "udev", "util-linux", "dash"];
 /// Packages of which only the units and the programs that these name are looked at.
-const ALONE: [&str; 10] = [
+const ALONE: [&str; 11] = [
     "base-files",
     "cloud-init",
     "containerd",
+    "coreutils",
     "dbus",
     "nftables",
     "openssh-client",

@@ -12,7 +12,7 @@ use tests::workspace;
 const UNITS: &str = "/etc/systemd/system/";
 
 /// The highest exposure of each service of ours, in tenths, as `systemd-analyze security --threshold` takes it.
-const CEILINGS: [(&str, u8); 16] = [
+const CEILINGS: [(&str, u8); 18] = [
     ("containerd.service", 85),
     ("fluent-bit.service", 20),
     ("hosts-refresh.service", 15),
@@ -28,12 +28,13 @@ const CEILINGS: [(&str, u8); 16] = [
     ("podplane-configure.service", 15),
     ("podplane-detect.service", 20),
     ("podplane-seed.service", 15),
+    ("podplane-seeded.service", 15),
     ("registry.service", 20),
     ("zot.service", 20),
 ];
 
 /// The services that configure writes an environment file for.
-const ENVIRONMENTS: [&str; 8] = [
+const ENVIRONMENTS: [&str; 9] = [
     "fluent-bit",
     "kube-apiserver",
     "kube-controller-manager",
@@ -246,6 +247,7 @@ fn every_service_waits_for_the_configuration_and_comes_back() -> Result<()> {
         "podplane-configure.service",
         "podplane-detect.service",
         "podplane-seed.service",
+        "podplane-seeded.service",
         "hosts-refresh.service",
         // no setting reaches it
         "pod-metadata.service",
@@ -358,7 +360,11 @@ fn a_seed_that_comes_late_is_taken_late() -> Result<()> {
     let seed = &units["podplane-seed.service"];
     // one that stays active is not started again, and has no success to be followed
     assert!(unit_file::values(seed, "RemainAfterExit").is_empty());
-    assert_eq!(unit_file::values(seed, "OnSuccess"), ["multi-user.target"]);
+    assert_eq!(unit_file::values(seed, "OnSuccess"), ["podplane-seeded.service"]);
+    // a look that found nothing starts nothing that looks again
+    let seeded = &units["podplane-seeded.service"];
+    assert_eq!(unit_file::values(seeded, "ConditionPathExists"), ["/opt/podplane/etc/user-data.env"]);
+    assert_eq!(unit_file::values(seeded, "OnSuccess"), ["multi-user.target"]);
     let rules = recipe.files.get(&("/etc/udev/rules.d/61-podplane-seed.rules".parse()?, None));
     let Some(Body::Bytes(rules)) = rules.map(|file| &file.body) else { anyhow::bail!("no rule of udev") };
     let rules = std::str::from_utf8(rules)?;
@@ -398,7 +404,7 @@ fn every_service_runs_as_a_user_of_the_recipe_but_containerd_kubelet_and_who_con
         assert_eq!(user, group, "{unit}");
         let service = unit.trim_end_matches(".service");
         let own = match service {
-            "podplane-detect" => "podplane",
+            "podplane-detect" | "podplane-seeded" => "podplane",
             // the registry cache has one user, whichever it is
             "registry" => "zot",
             service => service,
