@@ -183,7 +183,7 @@ fn compare_accounts(
     let got = accounts::changes(&before.accounts, &after.accounts);
     let wanted = expect.accounts.clone().unwrap_or_else(|| serde_json::json!({}));
     if got != wanted {
-        out.push(Difference::Accounts { what: format!("wanted {wanted}, got {got}") });
+        out.push(Difference::Accounts { what: format!("expected {wanted}, found {got}") });
     }
 }
 

@@ -137,9 +137,9 @@ impl Run {
     /// Runs it to its end, which must be a refusal with this exit code, said in one line of the fixed form.
     pub fn refused(&self, code: i32) -> Result<Ended> {
         let ended = self.end()?;
-        ensure!(ended.code == Some(code), "wanted exit code {code}\n{ended}");
+        ensure!(ended.code == Some(code), "expected exit code {code}\n{ended}");
         let errors = ended.stderr.lines().filter(|line| line.starts_with("error: ")).count();
-        ensure!(errors == 1, "wanted one line `error: …`, got {errors}\n{ended}");
+        ensure!(errors == 1, "expected one line `error: …`, found {errors}\n{ended}");
         let plain = |c: char| !c.is_control() || c == '\n';
         ensure!(ended.stdout.chars().chain(ended.stderr.chars()).all(plain), "a control character\n{ended}");
         Ok(ended)

@@ -101,7 +101,7 @@ fn fill(manifest: &mut Value, dir: &Path, program: &Program, layout: Layout) -> 
 fn text(entry: &Value, key: &str) -> Result<String> {
     match entry.get(key) {
         Some(Value::String(text)) => Ok(text.clone()),
-        other => bail!("`{key}` must be a text, got {other:?}"),
+        other => bail!("`{key}` must be a text, found {other:?}"),
     }
 }
 

@@ -97,7 +97,7 @@ fn an_artifact_tells_what_is_in_it_and_who_put_it_there() -> Result<()> {
         ("/bin/sh", "dash"),
     ] {
         let said = why(path)?.stdout;
-        ensure!(said.contains(owner), "`{path}`, wanted `{owner}`, got {said}");
+        ensure!(said.contains(owner), "`{path}`, expected `{owner}`, found {said}");
     }
     let inspected = shared.run("inspect").args([artifact.as_os_str(), "--json".as_ref()]).done()?.stdout;
     let inspected: serde_json::Value = serde_json::from_str(&inspected)?;

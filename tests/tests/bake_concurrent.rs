@@ -41,6 +41,6 @@ fn p01_sixteen_bakes_on_one_empty_store_fetch_each_file_once_and_all_give_the_sa
         *served.entry(request.path).or_insert(0) += 1;
     }
     let wanted: BTreeMap<_, _> = pool.iter().map(|(path, _)| (format!("/{path}"), 1)).collect();
-    ensure!(served == wanted, "each file once, wanted {wanted:#?}, got {served:#?}");
+    ensure!(served == wanted, "each file once, expected {wanted:#?}, found {served:#?}");
     Ok(())
 }

@@ -20,7 +20,7 @@ fn check(image: Image, surroundings: impl FnOnce(Run, &Path) -> Result<Run>) -> 
     let run = surroundings(shared.bake(image, &store, &output)?, scratch.path())?;
     run.done()?;
     let got = whole(&output, &image.name())?;
-    ensure!(got == wanted, "wanted {wanted:#?}, got {got:#?}");
+    ensure!(got == wanted, "expected {wanted:#?}, found {got:#?}");
     Ok(())
 }
 
@@ -111,7 +111,7 @@ fn check_all_formats(surroundings: impl FnOnce(Run, &Path) -> Result<Run>) -> Re
     let run = shared.bake(BASE, &store, &output)?.args(["--format", ALL_FORMATS, "--offline"]);
     surroundings(run, scratch.path())?.done()?;
     let got = whole(&output, &BASE.name())?;
-    ensure!(got == wanted, "wanted {wanted:#?}, got {got:#?}");
+    ensure!(got == wanted, "expected {wanted:#?}, found {got:#?}");
     Ok(())
 }
 

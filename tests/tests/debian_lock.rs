@@ -145,7 +145,7 @@ fn s08_a_suite_served_for_another_is_refused() {
     let error = resolve(&task(&request), &sources(), &Swapped(&Apt::new(Arch::Amd64)), &Limits::default())
         .unwrap_err();
     assert_eq!(error.class, Class::Verification);
-    assert_eq!(error.to_string(), "trixie InRelease: resolve: codename trixie-updates, wanted trixie");
+    assert_eq!(error.to_string(), "trixie InRelease: resolve: codename trixie-updates, expected trixie");
 }
 
 /// An apt with a root of its own.

@@ -277,12 +277,12 @@ fn an_unreviewed_script_stops_lock_and_bake_and_is_shown() -> Result<()> {
     let baked = baked.option("--output", scratch.path().join("dist")).refused(5)?;
     for ended in [&locked, &baked] {
         for wanted in [
-            format!("the postinst of package `mawk` has changed, got {digest}"),
+            format!("the postinst of package `mawk` has changed, found {digest}"),
             "/usr/bin/mawk 5 \\\n".to_owned(),
             format!("manifests/effects/mawk/postinst-{}", &reviewed.hex()[..12]),
             "hint: read each; then add its digest".to_owned(),
         ] {
-            ensure!(ended.stderr.contains(&wanted), "wanted `{wanted}` in:\n{}", ended.stderr);
+            ensure!(ended.stderr.contains(&wanted), "expected `{wanted}` in:\n{}", ended.stderr);
         }
     }
     ensure!(!lock.exists(), "a lock was written");

@@ -72,7 +72,7 @@ fn d12_a_place_with_wrong_bytes_is_left_for_the_next_and_both_are_named() {
     let log = log.0.into_inner().unwrap();
     let next = log.iter().find(|event| event.starts_with("NextPlace")).unwrap();
     assert!(
-        next.contains(&evil.url()) && next.contains(&good.url()) && next.contains("digest, wanted"),
+        next.contains(&evil.url()) && next.contains(&good.url()) && next.contains("digest, expected"),
         "{next}"
     );
 }
@@ -262,14 +262,14 @@ fn a_directory_is_a_place_also_offline_and_only_its_plain_files_are_taken() {
     let (_place, store) = store();
     let refused = |wanted: &str| {
         let refusal = fetch(&store, &[want(&body(0))], &options, &Silent).unwrap_err();
-        assert!(refusal.to_string().contains(wanted), "wanted `{wanted}`, got `{refusal}`");
+        assert!(refusal.to_string().contains(wanted), "expected `{wanted}`, found `{refusal}`");
         assert_eq!(store.root().join("incoming").read_dir().unwrap().count(), 0);
     };
     refused("not there");
     std::fs::write(&path, b"short").unwrap();
-    refused("size, wanted 50000, got 5");
+    refused("size, expected 50000, found 5");
     std::fs::write(&path, body(1)).unwrap();
-    refused("digest, wanted");
+    refused("digest, expected");
     std::fs::remove_file(&path).unwrap();
     let fifo = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).unwrap();

@@ -110,7 +110,7 @@ fn a_seed_that_a_node_would_refuse_is_made_with_warnings() -> Result<()> {
     let path = |name: &str| scratch.path().join(name).to_string_lossy().into_owned();
     let said = seed(&shared, scratch.path(), &["--nonce", &path("nonce"), "--ca", &path("ca")])?.stderr;
     ensure!(said.lines().filter(|line| line.starts_with("warning: ")).count() == 2, "{said}");
-    ensure!(said.contains("wanted a JSON Web Token") && said.contains("/ca: "), "{said}");
+    ensure!(said.contains("expected a JSON Web Token") && said.contains("/ca: "), "{said}");
     ensure!(!said.contains("s3cr3t"), "{said}");
     ensure!(scratch.path().join("seed.iso").is_file());
     Ok(())

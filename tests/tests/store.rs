@@ -196,7 +196,7 @@ fn c04_a_store_that_others_may_write_to_is_refused_naming_the_mode() {
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(mode)).unwrap();
         let refusal = Store::open(place.path()).unwrap_err();
         assert_eq!(refusal.class, Class::Io);
-        assert!(refusal.to_string().contains(&format!("got {mode:04o}")), "{refusal}");
+        assert!(refusal.to_string().contains(&format!("found {mode:04o}")), "{refusal}");
     }
 }
 
@@ -262,7 +262,7 @@ fn c03_a_blob_that_is_no_plain_file_is_refused_at_once() {
 #[test]
 fn c06_a_directory_with_another_layout_or_none_is_refused_and_left_as_it_is() {
     for (name, text, wanted) in [
-        ("layout", "vmbake store 7\n", "wanted `vmbake store 1`, got `vmbake store 7`"),
+        ("layout", "vmbake store 7\n", "expected `vmbake store 1`, found `vmbake store 7`"),
         ("diary", "x", "is no store"),
     ] {
         let place = tempfile::tempdir().unwrap();

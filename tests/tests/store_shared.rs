@@ -126,7 +126,7 @@ fn p02_a_stopped_holder_is_named_after_the_time_out_and_a_killed_one_is_followed
     let refusal = fetch(&store, &[want(&bytes, 1)], &hasty, &Silent).unwrap_err();
     assert_eq!((refusal.class, refusal.class.exit_code()), (Class::Lock, 7));
     let named = format!("process {} (stopped)", holder.0.id());
-    assert!(refusal.to_string().contains(&named), "wanted `{named}`, got `{refusal}`");
+    assert!(refusal.to_string().contains(&named), "expected `{named}`, found `{refusal}`");
     holder.signal(Signal::KILL);
     fetch(&store, &[want(&bytes, 1)], &options(&server.url()), &Silent).unwrap();
     assert_eq!(incoming(place.path()), 0);

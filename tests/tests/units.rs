@@ -124,7 +124,7 @@ fn g08_what_is_wrong_with_a_unit_is_noticed() -> Result<()> {
     for (unit, wanted) in cases {
         tree.write("/etc/systemd/system/broken.service", unit.as_bytes())?;
         let got = verify(&tree, &BTreeSet::from(["broken.service".to_owned()]))?;
-        assert!(got.contains(wanted), "wanted `{wanted}`, got `{got}`");
+        assert!(got.contains(wanted), "expected `{wanted}`, found `{got}`");
     }
     Ok(())
 }

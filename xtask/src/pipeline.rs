@@ -201,7 +201,8 @@ fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
     let refuse = |class, what: String| Refusal::new(class, blob.to_string(), Stage::Stage, what);
     let len = usize::try_from(stored.len).unwrap_or(usize::MAX);
     if len > MOST_READ {
-        let what = format!("a file that is read while staging, wanted at most {MOST_READ} bytes, got {len}");
+        let what =
+            format!("a file that is read while staging, expected at most {MOST_READ} bytes, found {len}");
         return Err(refuse(Class::Archive, what));
     }
     let mut bytes = vec![0; len];

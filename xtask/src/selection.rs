@@ -162,7 +162,8 @@ fn epoch(text: &OsStr) -> bake::Result<i64> {
 
 /// How a lock differs from what `kind` asks for; empty when they agree.
 pub(crate) fn differences(lock: &Lock, kind: &Kind, request: &Request) -> Vec<String> {
-    let other = (lock.kind != *kind).then(|| format!("the lock is of kind `{}`, wanted `{kind}`", lock.kind));
+    let other =
+        (lock.kind != *kind).then(|| format!("the lock is of kind `{}`, expected `{kind}`", lock.kind));
     other.into_iter().chain(bake::lock::check(lock, request).iter().map(ToString::to_string)).collect()
 }
 

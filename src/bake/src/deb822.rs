@@ -60,13 +60,13 @@ pub enum What {
     #[error("a continuation line without a field")]
     Orphan,
     /// No colon, or a name with what does not belong into one.
-    #[error("wanted `Name: value`, got `{0}`")]
+    #[error("expected `Name: value`, found `{0}`")]
     Name(String),
     /// The same name twice.
     #[error("field `{0}` given twice")]
     Twice(String),
     /// More than one of the limits of this module.
-    #[error("{what}, wanted at most {limit}")]
+    #[error("{what}, expected at most {limit}")]
     Limit {
         /// What there is too much of.
         what: &'static str,
@@ -74,7 +74,7 @@ pub enum What {
         limit: usize,
     },
     /// Not one paragraph where just one belongs.
-    #[error("wanted one paragraph, got {0}")]
+    #[error("expected one paragraph, found {0}")]
     Count(&'static str),
 }
 
@@ -262,12 +262,12 @@ mod tests {
             ("\n x\n", "line 2: a continuation line without a field"),
             ("A: 1\r\n", "line 1: control character 0x0d"),
             ("A: 1\nB: \0\n", "line 2: control character 0x00"),
-            ("A : 1\n", "line 1: wanted `Name: value`, got `A : 1`"),
-            ("A: 1\n\n# x: y\n", "line 3: wanted `Name: value`, got `# x: y`"),
-            ("-A: 1\n", "line 1: wanted `Name: value`, got `-A: 1`"),
-            (": 1\n", "line 1: wanted `Name: value`, got `: 1`"),
-            ("Ä: 1\n", "line 1: wanted `Name: value`, got `Ä: 1`"),
-            ("A: 1\nno field\n", "line 2: wanted `Name: value`, got `no field`"),
+            ("A : 1\n", "line 1: expected `Name: value`, found `A : 1`"),
+            ("A: 1\n\n# x: y\n", "line 3: expected `Name: value`, found `# x: y`"),
+            ("-A: 1\n", "line 1: expected `Name: value`, found `-A: 1`"),
+            (": 1\n", "line 1: expected `Name: value`, found `: 1`"),
+            ("Ä: 1\n", "line 1: expected `Name: value`, found `Ä: 1`"),
+            ("A: 1\nno field\n", "line 2: expected `Name: value`, found `no field`"),
         ];
         for (text, wanted) in cases {
             assert_eq!(fields(text), Err(wanted.to_owned()), "{text:?}");
@@ -276,10 +276,10 @@ mod tests {
 
     #[test]
     fn a_file_of_one_paragraph_has_just_one() {
-        assert_eq!(paragraph("").unwrap_err().to_string(), "line 1: wanted one paragraph, got none");
+        assert_eq!(paragraph("").unwrap_err().to_string(), "line 1: expected one paragraph, found none");
         assert_eq!(
             paragraph("A: 1\n\nB: 2\n").unwrap_err().to_string(),
-            "line 3: wanted one paragraph, got a second one"
+            "line 3: expected one paragraph, found a second one"
         );
     }
 
@@ -289,9 +289,9 @@ mod tests {
         let long = format!("{}: x\n", "n".repeat(MAX_NAME + 1));
         let big = format!("A: {}\n", "x".repeat(MAX_VALUE + 1));
         for (text, wanted) in [
-            (&many, "fields of a paragraph, wanted at most 256"),
-            (&long, "bytes of a name, wanted at most 128"),
-            (&big, "bytes of a value, wanted at most 4194304"),
+            (&many, "fields of a paragraph, expected at most 256"),
+            (&long, "bytes of a name, expected at most 128"),
+            (&big, "bytes of a value, expected at most 4194304"),
         ] {
             let text = format!("{text}\nB: 1\n");
             let mut all = paragraphs(&text);

@@ -21,7 +21,7 @@ pub enum Digest {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DigestError {
     /// An unknown algorithm, none, or the wrong number of digits.
-    #[error("digest must be sha256:64 hex or sha512:128 hex, got `{0}`")]
+    #[error("digest must be sha256:64 hex or sha512:128 hex, found `{0}`")]
     Form(String),
 }
 

@@ -212,7 +212,7 @@ fn file() -> Access {
 /// Reads a file of effects, `artifact` in messages. Errors are `Class::Usage` with line and column.
 pub fn parse(artifact: &str, text: &str) -> Result<Effects> {
     if text.len() > MOST_BYTES {
-        let what = format!("size, wanted at most {MOST_BYTES} bytes, got {}", text.len());
+        let what = format!("size, expected at most {MOST_BYTES} bytes, found {}", text.len());
         return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
     }
     let effects: Effects = toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))?;

@@ -261,7 +261,7 @@ fn without_repeats(wants: &[Want]) -> Result<Vec<&Want>> {
             }
             Some(other) => {
                 let cause = format!(
-                    "`{}` has the same digest but another size, wanted {}, got {}",
+                    "`{}` has the same digest but another size, expected {}, found {}",
                     other.name, other.size, want.size
                 );
                 return Err(Refusal::new(Class::Usage, want.name.as_str(), Stage::Fetch, cause));

@@ -321,7 +321,7 @@ fn record(path: &Path) -> Result<Option<Files>> {
     let read = plain(path)?.take(MAX_FILES + 1).read_to_end(&mut bytes);
     read.map_err(|error| Refusal::io(shown(path), Stage::Inspect, "read", &error))?;
     if bytes.len() as u64 > MAX_FILES {
-        return Err(refuse(format!("wanted at most {MAX_FILES} bytes, got more")));
+        return Err(refuse(format!("expected at most {MAX_FILES} bytes, found more")));
     }
     let files = parse_files(&bytes).map_err(|error| refuse(error.to_string()))?;
     if !files.paths.is_sorted_by(|a, b| a.path < b.path) {

@@ -95,7 +95,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Difference {
     /// It is for another machine.
-    #[error("the lock is for {got}, wanted {wanted}")]
+    #[error("the lock is for {got}, expected {wanted}")]
     Arch {
         /// The request's.
         wanted: Arch,

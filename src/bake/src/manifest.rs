@@ -142,7 +142,7 @@ impl Pin {
 /// Reads a manifest; `artifact` names it in messages. Errors are `Class::Usage` with line and column.
 pub fn parse(artifact: &str, text: &[u8]) -> Result<Manifest> {
     if text.len() > MOST_BYTES {
-        let what = format!("size, wanted at most {MOST_BYTES} bytes, got {}", text.len());
+        let what = format!("size, expected at most {MOST_BYTES} bytes, found {}", text.len());
         return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
     }
     let file: raw::File = serde_json::from_slice(text).map_err(|error| {

@@ -5,7 +5,7 @@ use crate::refusal::hides;
 use std::fmt;
 use std::str::FromStr;
 
-/// Text that is no name of the wanted sort.
+/// Text that is no name of the expected sort.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{got}` is no {sort}: {rule}")]
 pub struct NameError {

@@ -377,13 +377,13 @@ fn refuse(artifact: &str, what: impl Into<Box<dyn std::error::Error + Send + Syn
 fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
     for (what, got) in [("manifest", &manifest.kind), ("lock", &lock.kind)] {
         if *got != recipe.kind {
-            return Err(refuse(what, format!("kind, wanted `{}`, got `{got}`", recipe.kind)));
+            return Err(refuse(what, format!("kind, expected `{}`, found `{got}`", recipe.kind)));
         }
     }
     if manifest.arch != lock.arch {
         return Err(refuse(
             "manifest",
-            format!("architecture, wanted `{}`, got `{}`", lock.arch, manifest.arch),
+            format!("architecture, expected `{}`, found `{}`", lock.arch, manifest.arch),
         ));
     }
     Ok(())

@@ -93,7 +93,7 @@ pub struct Refusal {
     pub artifact: String,
     /// Which stage refused.
     pub stage: Stage,
-    /// What is wrong: lower case, names in backticks, `wanted X, got Y` where there are two sides.
+    /// What is wrong: lower case, names in backticks, `expected X, found Y` where there are two sides.
     pub cause: Box<dyn Error + Send + Sync>,
     /// The way out, where there is one.
     pub hint: Option<Cow<'static, str>>,
@@ -120,7 +120,7 @@ impl Refusal {
         self
     }
 
-    /// A text that is no TOML, or not of the wanted shape, with its line and column.
+    /// A text that is no TOML, or not of the expected shape, with its line and column.
     pub fn toml(artifact: impl Into<String>, text: &str, error: &toml::de::Error) -> Self {
         let refusal = Self::new(Class::Usage, artifact, Stage::Parse, toml(text, error));
         match crate::near::hint(error.message()) {
@@ -155,7 +155,7 @@ impl fmt::Display for Refusal {
 
 impl Error for Refusal {}
 
-/// What is wrong with a text that is no TOML, or not of the wanted shape, in one line: `line 3 column 2: …`.
+/// What is wrong with a text that is no TOML, or not of the expected shape, in one line: `line 3 column 2: …`.
 pub(crate) fn toml(text: &str, error: &toml::de::Error) -> String {
     let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
     let what = error.message().replace("duplicate key", "key given twice").replace('\n', " ");
@@ -209,8 +209,9 @@ mod tests {
 
     #[test]
     fn a_refusal_is_one_line_that_names_artifact_and_stage() {
-        let refusal = Refusal::new(Class::Verification, "runc\n", Stage::Fetch, "size, wanted 10, got 12");
-        assert_eq!(refusal.to_string(), "runc\\n: fetch: size, wanted 10, got 12");
+        let refusal =
+            Refusal::new(Class::Verification, "runc\n", Stage::Fetch, "size, expected 10, found 12");
+        assert_eq!(refusal.to_string(), "runc\\n: fetch: size, expected 10, found 12");
         assert_eq!(refusal.class.exit_code(), 4);
     }
 }

@@ -26,13 +26,13 @@ const LABEL: &str = "cidata";
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SeedError {
     /// A name that does not fit into all tables.
-    #[error("file name `{0}`: wanted at most 28 of a-z, 0-9, `-` and one `.`, not at an end")]
+    #[error("file name `{0}`: expected at most 28 of a-z, 0-9, `-` and one `.`, not at an end")]
     Name(String),
     /// Two names that differ in what ISO 9660 does not know.
     #[error("files `{0}` and `{1}` have one name in ISO 9660")]
     Same(String, String),
     /// Too much.
-    #[error("wanted at most {MOST_FILES} files of at most {MOST_BYTES} bytes each")]
+    #[error("expected at most {MOST_FILES} files of at most {MOST_BYTES} bytes each")]
     Size,
 }
 

@@ -116,7 +116,7 @@ struct Raw {
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesError {
     /// More than `MAX`.
-    #[error("{0} bytes, wanted at most {MAX}")]
+    #[error("{0} bytes, expected at most {MAX}")]
     Large(usize),
     /// Not TOML, or not of this shape: `line 3 column 2: …`.
     #[error("{0}")]
@@ -135,7 +135,7 @@ pub enum SourcesError {
         name: String,
     },
     /// A value that cannot be used.
-    #[error("`{name}`: {rule}, got `{got}`")]
+    #[error("`{name}`: {rule}, found `{got}`")]
     Value {
         /// Whose value it is.
         name: String,
@@ -153,7 +153,7 @@ pub enum SourcesError {
         error: CertificateError,
     },
     /// A file that holds another certificate.
-    #[error("`{file}` holds the certificate {got}, wanted {wanted}")]
+    #[error("`{file}` holds the certificate {got}, expected {wanted}")]
     Fingerprint {
         /// The file.
         file: String,
@@ -247,13 +247,13 @@ fn add(sources: &mut Sources, suite: Suite) -> Result<(), SourcesError> {
     let part = |text: &str| {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    const RULE: &str = "wanted a-z, 0-9 and -";
+    const RULE: &str = "expected a-z, 0-9 and -";
     check(&suite.name, RULE, &suite.name, part)?;
     check(&suite.name, RULE, &suite.component, part)?;
     for (rule, empty) in [
-        ("wanted at least one of keys", suite.keys.is_empty()),
-        ("wanted at least one of suites", suite.suites.is_empty()),
-        ("wanted max-age-days of 1 to 400", !(1..=400).contains(&suite.max_age_days)),
+        ("expected at least one of keys", suite.keys.is_empty()),
+        ("expected at least one of suites", suite.suites.is_empty()),
+        ("expected max-age-days of 1 to 400", !(1..=400).contains(&suite.max_age_days)),
     ] {
         check(&suite.name, rule, "", |_| !empty)?;
     }
@@ -276,7 +276,7 @@ fn certificate(
     key: &Key,
     read: impl Fn(&str) -> std::io::Result<String>,
 ) -> Result<Certificate, SourcesError> {
-    check(&key.fingerprint, "wanted a file below trust/ that ends in .asc", &key.file, |file| {
+    check(&key.fingerprint, "expected a file below trust/ that ends in .asc", &key.file, |file| {
         file.starts_with("trust/") && file.ends_with(".asc") && !file.contains("..")
     })?;
     let text = read(&key.file).map_err(|error| SourcesError::Io(key.file.clone(), error))?;
@@ -379,8 +379,8 @@ mod tests {
                 "mirror = \"ftp://",
                 "expected a mirror that begins with http:// or https://",
             ),
-            ("max-age-days = 150", "max-age-days = 0", "wanted max-age-days of 1 to 400"),
-            ("trust/debian-archive-trixie-stable.asc", "/etc/passwd", "wanted a file below trust/"),
+            ("max-age-days = 150", "max-age-days = 0", "expected max-age-days of 1 to 400"),
+            ("trust/debian-archive-trixie-stable.asc", "/etc/passwd", "expected a file below trust/"),
             ("trixie-automatic.asc", "trixie-stable.asc", "holds the certificate 41587F7D"),
             ("codename =", "code-name =", "unknown field `code-name`"),
         ];

@@ -96,7 +96,7 @@ pub fn difference(root: &Root, plan: &Plan, ids: &Ids) -> Result<BTreeSet<String
 /// The numbers of `owner` and `group`, for `path`.
 fn owner_of(ids: &Ids, path: &str, owner: &str, group: &str) -> std::result::Result<(u32, u32), Fault> {
     let missing = |what: &str, name: &str| {
-        Fault::new(path, format!("wanted the {what} `{name}`: {what} `{name}` not found"))
+        Fault::new(path, format!("expected the {what} `{name}`: {what} `{name}` not found"))
             .hint("the image brings it: bake it again")
     };
     let uid = ids.user(owner).ok_or_else(|| missing("user", owner))?;

@@ -38,10 +38,10 @@ pub fn read(root: &Root, image: &Image) -> Result<Inputs> {
     if root.exists(DONE)? {
         let hint = format!("the first run wrote it; to have it found out again, remove {DONE}");
         let gone =
-            |path: &str| Refusal::from(Fault::new(path, "wanted the file, got none").hint(hint.clone()));
+            |path: &str| Refusal::from(Fault::new(path, "expected the file, found none").hint(hint.clone()));
         let detected = layer(root, DETECTED)?.ok_or_else(|| gone(DETECTED))?;
         if detected.get(LAST).is_none_or(str::is_empty) {
-            return Err(Fault::new(DETECTED, "wanted the whole file, got one that is cut")
+            return Err(Fault::new(DETECTED, "expected the whole file, found one that is cut")
                 .key(LAST)
                 .hint(hint)
                 .into());
@@ -58,7 +58,7 @@ pub fn read(root: &Root, image: &Image) -> Result<Inputs> {
         None => layer(root, DEFAULTS)?,
     };
     let mut mutable = seed.ok_or_else(|| {
-        Fault::new(DEFAULTS, "wanted the image's defaults, got none").hint("bake the image again")
+        Fault::new(DEFAULTS, "expected the image's defaults, found none").hint("bake the image again")
     })?;
     if !root.exists(MUTABLE)? {
         seed_from(&user_data, &mut mutable);
@@ -73,7 +73,7 @@ pub fn read(root: &Root, image: &Image) -> Result<Inputs> {
 /// User-data of `root`; a key that is given twice with different values is refused.
 pub fn user_data(root: &Root) -> Result<Layer> {
     let Some(bytes) = root.read(USER_DATA, FILE_LIMIT)? else {
-        return Err(Fault::new(USER_DATA, "wanted the instance's user-data, got no file")
+        return Err(Fault::new(USER_DATA, "expected the instance's user-data, found no file")
             .hint("first boot writes it: `cloud-init status --long` says how far that went")
             .into());
     };

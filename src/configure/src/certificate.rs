@@ -41,14 +41,14 @@ pub fn of_certificate(bytes: &[u8]) -> Result<PublicKey, Rule> {
     let mut keys = Vec::new();
     for block in pem::read(bytes)? {
         if block.label.ends_with("PRIVATE KEY") {
-            return Err("wanted certificates, got a private key, which must not be where all may read");
+            return Err("expected certificates, found a private key, which must not be where all may read");
         }
         if block.label != "CERTIFICATE" {
-            return Err("wanted certificates, got a block of something else");
+            return Err("expected certificates, found a block of something else");
         }
-        keys.push(in_certificate(&block.der).ok_or("wanted an X.509 certificate in PEM")?);
+        keys.push(in_certificate(&block.der).ok_or("expected an X.509 certificate in PEM")?);
     }
-    keys.into_iter().next().ok_or("wanted a certificate")
+    keys.into_iter().next().ok_or("expected a certificate")
 }
 
 /// The public keys in `bytes`: as such, or of certificates.
@@ -60,7 +60,7 @@ pub fn of_public_keys(bytes: &[u8]) -> Result<Vec<PublicKey>, Rule> {
         _ => None,
     };
     let keys: Option<Vec<_>> = pem::read(bytes)?.into_iter().map(read).collect();
-    keys.ok_or("wanted public keys in PEM")
+    keys.ok_or("expected public keys in PEM")
 }
 
 /// The public key that the one private key in `bytes` belongs to.
@@ -73,15 +73,15 @@ pub fn of_private_key(bytes: &[u8]) -> Result<PublicKey, Rule> {
             "PRIVATE KEY" => pkcs8(&block.der),
             "RSA PRIVATE KEY" => pkcs1(&block.der),
             "EC PRIVATE KEY" => sec1(&block.der, None),
-            "ENCRYPTED PRIVATE KEY" => return Err("wanted a private key that is not encrypted"),
-            _ => return Err("wanted a private key, got a block of something else"),
+            "ENCRYPTED PRIVATE KEY" => return Err("expected a private key that is not encrypted"),
+            _ => return Err("expected a private key, found a block of something else"),
         };
-        let found = found.ok_or("wanted a private key of RSA, EC with its public point, or Ed25519")?;
+        let found = found.ok_or("expected a private key of RSA, EC with its public point, or Ed25519")?;
         if key.replace(found).is_some() {
-            return Err("wanted one private key, got more");
+            return Err("expected one private key, found more");
         }
     }
-    key.ok_or("wanted a private key")
+    key.ok_or("expected a private key")
 }
 
 /// The public key of the certificate that the block `der` is.
@@ -245,7 +245,7 @@ mod tests {
         assert!(of_private_key(made!("rsa.crt")).is_err());
         assert!(of_private_key(made!("encrypted.key")).is_err_and(|rule| rule.contains("encrypted")));
         let both = [&made!("rsa.key")[..], made!("p256.key")].concat();
-        assert!(of_private_key(&both).is_err_and(|rule| rule.contains("got more")));
+        assert!(of_private_key(&both).is_err_and(|rule| rule.contains("found more")));
         let der = crate::pem::read(made!("p256.crt")).expect("PEM").remove(0).der;
         for cut in 0..der.len() {
             assert!(super::in_certificate(&der[..cut]).is_none(), "{cut}");

@@ -47,7 +47,7 @@ impl Unknown {
     /// What its author is told.
     #[must_use]
     pub fn fault(&self, place: &str) -> Fault {
-        let fault = Fault::new(place, "wanted a known setting").line(self.line).key(&self.key);
+        let fault = Fault::new(place, "expected a known setting").line(self.line).key(&self.key);
         match keys::closest(&self.key) {
             Some(meant) => {
                 fault.hint(format!("is `{meant}` meant? a node passes over what it does not know"))
@@ -69,14 +69,14 @@ pub fn parse(bytes: &[u8], place: &str, role: Role, also: &Layer) -> Result<Deli
 pub fn read(bytes: &[u8], place: &str, role: Role, also: &Layer) -> (Delivered, Vec<Fault>) {
     let nothing = |rule: &str| (Delivered::default(), vec![Fault::new(place, rule)]);
     if bytes.len() > LIMIT {
-        return nothing("wanted at most 64 KiB");
+        return nothing("expected at most 64 KiB");
     }
     let has_mark = bytes.starts_with(b"\xef\xbb\xbf");
     if bytes.contains(&0) || has_mark {
-        let fault = Fault::new(place, "wanted text without NUL and byte order mark");
+        let fault = Fault::new(place, "expected text without NUL and byte order mark");
         return (Delivered::default(), vec![Fault { hint: has_mark.then(|| NO_MARK.to_owned()), ..fault }]);
     }
-    let Ok(text) = std::str::from_utf8(bytes) else { return nothing("wanted UTF-8") };
+    let Ok(text) = std::str::from_utf8(bytes) else { return nothing("expected UTF-8") };
     let (mut out, mut faults) = (Delivered::default(), Vec::new());
     let mut lines = text.split('\n').zip(1u32..);
     while let Some((raw, number)) = lines.next() {
@@ -86,7 +86,7 @@ pub fn read(bytes: &[u8], place: &str, role: Role, also: &Layer) -> (Delivered, 
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
-            faults.push(Fault::new(place, "wanted `KEY=value`").line(number));
+            faults.push(Fault::new(place, "expected `KEY=value`").line(number));
             continue;
         };
         let mut value = value.to_owned();
@@ -124,19 +124,19 @@ fn unquoted(value: &str) -> &str {
 
 fn check<'a>(key: &str, value: &'a str, known: Option<&Key>, role: Role) -> Result<&'a str, Broken> {
     if !is_key(key) {
-        return Err(Broken::new("wanted a key of letters, digits and `_`, not starting with a digit"));
+        return Err(Broken::new("expected a key of letters, digits and `_`, not starting with a digit"));
     }
     let rule = match known {
         Some(key) if key.is_live() => key.is_of(role).then_some(key.rule),
-        Some(_) => return Err(Broken::new("wanted a setting that may change live")),
+        Some(_) => return Err(Broken::new("expected a setting that may change live")),
         None if keys::is_dangerous(key) => {
-            return Err(Broken::new("wanted no name that programs run code by"));
+            return Err(Broken::new("expected no name that programs run code by"));
         }
         None => None,
     };
     let limit = known.map_or(crate::envfile::VALUE_LIMIT, |key| key.rule.limit());
     if value.len() > limit {
-        return Err(Broken::new(format!("wanted at most {limit} bytes, got {}", value.len())));
+        return Err(Broken::new(format!("expected at most {limit} bytes, found {}", value.len())));
     }
     if value.is_empty() {
         return Ok(value);
@@ -159,7 +159,7 @@ fn check<'a>(key: &str, value: &'a str, known: Option<&Key>, role: Role) -> Resu
             || (lines && matches!(c, '\n' | '"' | '*' | '?' | '%' | '(' | ')' | '!'))
     };
     if !value.chars().all(harmless) {
-        return Err(Broken::with_unseen("wanted only letters, digits, blanks and `-./_:+=#@,`", value));
+        return Err(Broken::with_unseen("expected only letters, digits, blanks and `-./_:+=#@,`", value));
     }
     match rule.and_then(|rule| rule.broken(value)) {
         Some(broken) => Err(broken),

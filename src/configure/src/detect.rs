@@ -50,7 +50,7 @@ pub fn detect(root: &Root, user_data: &Layer, image: &Image) -> Result<Layer> {
         Some(given) => Some(given.to_owned()),
         None => Some(device.as_deref().and_then(|device| routes.ipv6(device)).unwrap_or_default()),
     };
-    fact("INSTANCE_NETDEV", device, "wanted a default route, or one global address alone");
+    fact("INSTANCE_NETDEV", device, "expected a default route, or one global address alone");
     // a host may have either family alone
     let ipv4 = ipv4.or_else(|| ipv6.as_ref().filter(|address| !address.is_empty()).map(|_| String::new()));
     fact(
@@ -58,7 +58,7 @@ pub fn detect(root: &Root, user_data: &Layer, image: &Image) -> Result<Layer> {
         ipv4,
         "expected an IPv4 or a global IPv6 address on the device of the default route",
     );
-    fact("INSTANCE_IPV6", ipv6, "wanted an address or nothing");
+    fact("INSTANCE_IPV6", ipv6, "expected an address or nothing");
     let hostname = given("INSTANCE_HOSTNAME").or_else(network::hostname);
     let fqdn = match given("INSTANCE_FQDN") {
         Some(fqdn) => Some(fqdn),

@@ -42,7 +42,7 @@ const PAUSE: &str = "registry.k8s.io/pause:";
 /// Reads it from `root`.
 pub fn load(root: &Root) -> Result<Image> {
     let bytes = root.read(INSTALLED, json::LIMIT)?.ok_or_else(|| {
-        Fault::new(INSTALLED, "wanted the manifest that the image was made from")
+        Fault::new(INSTALLED, "expected the manifest that the image was made from")
             .hint("use an image that vmbake baked")
     })?;
     let role = root.read(ROLE, 64)?.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -57,10 +57,10 @@ pub fn parse(bytes: &[u8], role: Option<&str>) -> std::result::Result<Image, Fau
     let manifest = whole.get("vmconfig").unwrap_or(&whole);
     let kind = manifest.get("kind").and_then(Json::text).unwrap_or_default();
     if kind.is_empty() {
-        return Err(wrong("wanted a kind"));
+        return Err(wrong("expected a kind"));
     }
     let role =
-        role_of(kind, role).ok_or_else(|| wrong("wanted the kind `knd` or `knc`, or a role beside it"))?;
+        role_of(kind, role).ok_or_else(|| wrong("expected the kind `knd` or `knc`, or a role beside it"))?;
     let own = manifest.get("dependencies").and_then(|components| components.get(REGISTRY)).is_some();
     let cache = if own { Cache::Podplane } else { Cache::Zot };
     let images = manifest.get("images").or_else(|| whole.get("images"));
@@ -76,9 +76,9 @@ pub fn parse(bytes: &[u8], role: Option<&str>) -> std::result::Result<Image, Fau
         [pause] if is_image(pause) => {
             Ok(Image { kind: kind.to_owned(), role, pause: (*pause).to_owned(), cache })
         }
-        [] => Err(wrong("wanted an image `registry.k8s.io/pause:VERSION`")),
-        [_] => Err(wrong("wanted a name of letters, digits and `./:@_-` for the pause image")),
-        _ => Err(wrong("wanted one image `registry.k8s.io/pause:VERSION`, got several")),
+        [] => Err(wrong("expected an image `registry.k8s.io/pause:VERSION`")),
+        [_] => Err(wrong("expected a name of letters, digits and `./:@_-` for the pause image")),
+        _ => Err(wrong("expected one image `registry.k8s.io/pause:VERSION`, found several")),
     }
 }
 

@@ -63,16 +63,16 @@ impl Json {
     }
 }
 
-/// The value of `bytes`; the error says what was wanted.
+/// The value of `bytes`; the error says what was expected.
 pub fn read(bytes: &[u8]) -> Result<Json, &'static str> {
     if bytes.len() > LIMIT {
-        return Err("wanted at most 4 MiB of JSON");
+        return Err("expected at most 4 MiB of JSON");
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| "wanted JSON in UTF-8")?;
+    let text = std::str::from_utf8(bytes).map_err(|_| "expected JSON in UTF-8")?;
     let mut reader = Reader { rest: text };
     let value = reader.value(DEPTH)?;
     reader.blanks();
-    if reader.rest.is_empty() { Ok(value) } else { Err("wanted one JSON value and nothing behind it") }
+    if reader.rest.is_empty() { Ok(value) } else { Err("expected one JSON value and nothing after it") }
 }
 
 struct Reader<'a> {
@@ -95,7 +95,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: u8) -> Result<Json, &'static str> {
-        let deeper = depth.checked_sub(1).ok_or("wanted JSON of at most 32 levels")?;
+        let deeper = depth.checked_sub(1).ok_or("expected JSON of at most 32 levels")?;
         self.blanks();
         if self.take("{") {
             self.map(deeper)
@@ -114,9 +114,9 @@ impl Reader<'_> {
                 .rest
                 .find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'))
                 .unwrap_or(self.rest.len());
-            let (number, rest) = self.rest.split_at_checked(end).ok_or("wanted JSON")?;
+            let (number, rest) = self.rest.split_at_checked(end).ok_or("expected JSON")?;
             if !is_number(number) {
-                return Err("wanted a JSON value");
+                return Err("expected a JSON value");
             }
             self.rest = rest;
             Ok(Json::Number(number.to_owned()))
@@ -132,23 +132,23 @@ impl Reader<'_> {
         loop {
             self.blanks();
             if !self.take("\"") {
-                return Err("wanted a key in quotes");
+                return Err("expected a key in quotes");
             }
             let key = self.text()?;
             self.blanks();
             if !self.take(":") {
-                return Err("wanted `:` behind a key");
+                return Err("expected `:` after a key");
             }
             let value = self.value(depth)?;
             if out.insert(key, value).is_some() {
-                return Err("wanted each key once");
+                return Err("expected each key once");
             }
             self.blanks();
             if self.take("}") {
                 return Ok(Json::Map(out));
             }
             if !self.take(",") {
-                return Err("wanted `,` or `}`");
+                return Err("expected `,` or `}`");
             }
         }
     }
@@ -166,7 +166,7 @@ impl Reader<'_> {
                 return Ok(Json::List(out));
             }
             if !self.take(",") {
-                return Err("wanted `,` or `]`");
+                return Err("expected `,` or `]`");
             }
         }
     }
@@ -175,9 +175,9 @@ impl Reader<'_> {
         let mut out = String::new();
         let mut chars = self.rest.chars();
         loop {
-            match chars.next().ok_or("wanted a closing quote")? {
+            match chars.next().ok_or("expected a closing quote")? {
                 '"' => break,
-                '\\' => match chars.next().ok_or("wanted an escape")? {
+                '\\' => match chars.next().ok_or("expected an escape")? {
                     'n' => out.push('\n'),
                     't' => out.push('\t'),
                     'r' => out.push('\r'),
@@ -188,22 +188,22 @@ impl Reader<'_> {
                         out.push(if (0xd800..0xdc00).contains(&unit) {
                             let low = match (chars.next(), chars.next()) {
                                 (Some('\\'), Some('u')) => hex(&mut chars)?,
-                                _ => return Err("wanted a pair of surrogates"),
+                                _ => return Err("expected a pair of surrogates"),
                             };
                             let low = low
                                 .checked_sub(0xdc00)
                                 .filter(|low| *low < 0x400)
-                                .ok_or("wanted a pair of surrogates")?;
+                                .ok_or("expected a pair of surrogates")?;
                             char::from_u32(0x10000 + ((unit - 0xd800) << 10 | low))
-                                .ok_or("wanted a character")?
+                                .ok_or("expected a character")?
                         } else {
-                            char::from_u32(unit).ok_or("wanted a character")?
+                            char::from_u32(unit).ok_or("expected a character")?
                         });
                     }
                     plain @ ('"' | '\\' | '/') => out.push(plain),
-                    _ => return Err("wanted an escape of JSON"),
+                    _ => return Err("expected an escape of JSON"),
                 },
-                control if (control as u32) < 0x20 => return Err("wanted control characters escaped"),
+                control if (control as u32) < 0x20 => return Err("expected control characters escaped"),
                 plain => out.push(plain),
             }
         }
@@ -215,7 +215,7 @@ impl Reader<'_> {
 fn hex(chars: &mut std::str::Chars<'_>) -> Result<u32, &'static str> {
     (0..4).try_fold(0, |sum, _| {
         let digit =
-            chars.next().and_then(|digit| digit.to_digit(16)).ok_or("wanted four hexadecimal digits")?;
+            chars.next().and_then(|digit| digit.to_digit(16)).ok_or("expected four hexadecimal digits")?;
         Ok(sum * 16 + digit)
     })
 }

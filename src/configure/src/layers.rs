@@ -121,7 +121,7 @@ pub fn duplicates(place: &str, assignments: &[Assignment]) -> Vec<Fault> {
     for one in assignments {
         match first.get(one.key.as_str()) {
             Some(earlier) if earlier.value != one.value => out.push(
-                Fault::new(place, format!("wanted one value, got another on line {}", earlier.line))
+                Fault::new(place, format!("expected one value, found another on line {}", earlier.line))
                     .line(one.line)
                     .key(&one.key),
             ),

@@ -158,15 +158,14 @@ fn row(key: &Key, out: &mut String) {
         "cluster-admin" => Some('a'),
         name => name.chars().next(),
     }));
-    let wanted = key.rule.wanted();
-    let wanted =
-        ["wanted ", "expected "].iter().find_map(|word| wanted.strip_prefix(word)).unwrap_or(&wanted);
+    let rule = key.rule.wanted();
+    let rule = rule.strip_prefix("expected ").unwrap_or(&rule);
     let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
     let services: Vec<Service> = key.services().into_iter().collect();
     let cells = [
         format!("`{}`", key.name),
         marks,
-        wanted.to_owned(),
+        rule.to_owned(),
         default.replace(',', "`, `"),
         key.about.to_owned(),
         list(&services),

@@ -21,25 +21,25 @@ pub struct Block {
 
 /// The blocks of `bytes`, at least one; or the rule that is broken.
 pub fn read(bytes: &[u8]) -> Result<Vec<Block>, &'static str> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "wanted PEM, got no text")?;
+    let text = std::str::from_utf8(bytes).map_err(|_| "expected PEM, found no text")?;
     if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        return Err("wanted PEM, got control characters");
+        return Err("expected PEM, found control characters");
     }
     let (mut out, mut lines) = (Vec::new(), text.lines());
     while let Some(line) = lines.next() {
         let Some(label) = line.strip_prefix(BEGIN) else {
             if line.contains(BEGIN) || line.contains(END) {
-                return Err("wanted PEM: a block starts and ends at the start of a line");
+                return Err("expected PEM: a block starts and ends at the start of a line");
             }
             continue;
         };
-        let label = label.trim_end().strip_suffix(DASHES).ok_or("wanted PEM: `-----BEGIN …-----`")?;
+        let label = label.trim_end().strip_suffix(DASHES).ok_or("expected PEM: `-----BEGIN …-----`")?;
         out.push(Block { label: label.to_owned(), der: body(label, &mut lines)? });
         if out.len() > MOST {
-            return Err("wanted at most 64 blocks of PEM");
+            return Err("expected at most 64 blocks of PEM");
         }
     }
-    if out.is_empty() { Err("wanted PEM, got no block") } else { Ok(out) }
+    if out.is_empty() { Err("expected PEM, found no block") } else { Ok(out) }
 }
 
 /// Up to the end of the block that is called `label`.
@@ -48,16 +48,16 @@ fn body(label: &str, lines: &mut std::str::Lines<'_>) -> Result<Vec<u8>, &'stati
     for line in lines {
         if let Some(end) = line.strip_prefix(END) {
             if end.trim_end().strip_suffix(DASHES) != Some(label) {
-                return Err("wanted PEM: a block ends with the name it starts with");
+                return Err("expected PEM: a block ends with the name it starts with");
             }
             return match base64::decode(&text) {
                 Some(der) if !der.is_empty() => Ok(der),
-                _ => Err("wanted PEM: base64 in a block"),
+                _ => Err("expected PEM: base64 in a block"),
             };
         }
         text.push_str(line);
     }
-    Err("wanted PEM: a block has an end")
+    Err("expected PEM: a block has an end")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 /// The most bytes of the file.
 const LIMIT: usize = 64 * 1024;
-const WANTED: &str = "wanted `NAME = \"user-data\"` or `NAME = \"live\"`";
+const WANTED: &str = "expected `NAME = \"user-data\"` or `NAME = \"live\"`";
 /// Settings that are one thing under several names: a line for one is a line for all, or it would be none.
 const SAME: [&[&str]; 2] =
     [&["SSH_AUTHORIZED_KEY", "SSH_AUTHORIZED_KEYS"], &["OIDC_CA_CERT", "OIDC_CA_FILE", "OIDC_CUSTOM_CA"]];
@@ -64,7 +64,7 @@ pub fn check(policy: &Policy, present: &Layers, delivery: &Delivery, place: &str
         .filter_map(|(key, line)| {
             let because = policy.of(key).filter(|because| because.change == Change::UserData)?;
             let rule = format!(
-                "wanted no live change, as {POLICY}:{} says `{} = \"user-data\"`",
+                "expected no live change, as {POLICY}:{} says `{} = \"user-data\"`",
                 because.line, because.name
             );
             let hint = "user-data of a new instance gives it; the image's policy says what may change live";
@@ -98,9 +98,9 @@ pub fn load(root: &Root) -> Result<Policy> {
 
 /// The policy that `bytes` of `place` are, or every fault.
 pub fn parse(bytes: &[u8], place: &str) -> std::result::Result<Policy, Vec<Fault>> {
-    let Ok(text) = std::str::from_utf8(bytes) else { return Err(vec![Fault::new(place, "wanted UTF-8")]) };
+    let Ok(text) = std::str::from_utf8(bytes) else { return Err(vec![Fault::new(place, "expected UTF-8")]) };
     if bytes.len() > LIMIT {
-        return Err(vec![Fault::new(place, "wanted at most 64 KiB")]);
+        return Err(vec![Fault::new(place, "expected at most 64 KiB")]);
     }
     let (mut policy, mut faults) = (Policy::default(), Vec::new());
     for (raw, line) in text.lines().zip(1u32..) {
@@ -113,7 +113,7 @@ pub fn parse(bytes: &[u8], place: &str) -> std::result::Result<Policy, Vec<Fault
             Ok(line) if !policy.lines.contains_key(line.name) => {
                 policy.lines.insert(line.name, line);
             }
-            Ok(twice) => faults.push(Fault::new(place, "wanted each name once").line(line).key(twice.name)),
+            Ok(twice) => faults.push(Fault::new(place, "expected each name once").line(line).key(twice.name)),
             Err(rule) => faults.push(Fault::new(place, rule).line(line)),
         }
     }

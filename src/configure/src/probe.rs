@@ -38,7 +38,7 @@ pub fn servers(servers: &[(&str, HostPort)]) -> Result<()> {
         let answer = thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(|| answers(server));
         if let Err(why) = answer {
             faults.push(
-                Fault::new(crate::names::USER_DATA, format!("wanted a server that takes connections within 5 s: {why}"))
+                Fault::new(crate::names::USER_DATA, format!("expected a server that takes connections within 5 s: {why}"))
                     .key(*key)
                     .hint("is the server up, and may this node reach it? configure tries again when it is run again"),
             );

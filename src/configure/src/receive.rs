@@ -101,9 +101,9 @@ fn generation(bytes: &[u8], place: &str, accepted: &str) -> Result<Option<u64>, 
         Err(Fault::new(place, rule).line(1).hint(format!("to start over, remove {}", record::RECORD)))
     };
     match (number, accepted) {
-        (Some(None), _) => wrong("wanted a number behind `# generation:`".to_owned()),
+        (Some(None), _) => wrong("expected a number after `# generation:`".to_owned()),
         (None, Some(accepted)) => {
-            wrong(format!("wanted a line `# generation: N` as before, above the accepted {accepted}"))
+            wrong(format!("expected a line `# generation: N` as before, above the accepted {accepted}"))
         }
         (Some(Some(number)), Some(accepted)) if number < accepted => {
             wrong(format!("generation {number} below accepted {accepted}"))

@@ -44,7 +44,7 @@ pub struct Fault {
     pub line: Option<u32>,
     /// Which setting.
     pub key: Option<String>,
-    /// The rule that it breaks: `wanted X`, `wanted X, got Y` where Y is no value of a setting.
+    /// The rule that it breaks: `expected X`, `expected X, found Y` where Y is no value of a setting.
     pub rule: String,
     /// The way out.
     pub hint: Option<String>,

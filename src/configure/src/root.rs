@@ -47,7 +47,7 @@ impl Root {
     /// The same as text.
     pub fn read_text(&self, path: &str, limit: usize) -> Result<Option<String>> {
         let Some(bytes) = self.read(path, limit)? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|_| Fault::new(path, "wanted UTF-8"))?;
+        let text = String::from_utf8(bytes).map_err(|_| Fault::new(path, "expected UTF-8"))?;
         Ok(Some(text))
     }
 
@@ -73,7 +73,7 @@ impl Root {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR | Errno::LOOP) => {
-                Err(Fault::new(path, "wanted a directory, got something else")
+                Err(Fault::new(path, "expected a directory, found something else")
                     .hint("look at who made it; remove it, and run configure again")
                     .into())
             }
@@ -84,7 +84,8 @@ impl Root {
     /// The directory above `path`, which must be there, and the last part of `path`.
     pub fn parent<'a>(&self, path: &'a str) -> Result<(OwnedFd, &'a str)> {
         let (above, name) = split(path);
-        let fd = self.directory(above)?.ok_or_else(|| Fault::new(above, "wanted a directory, got none"))?;
+        let fd =
+            self.directory(above)?.ok_or_else(|| Fault::new(above, "expected a directory, found none"))?;
         Ok((fd, name))
     }
 
@@ -211,13 +212,13 @@ pub fn read_open(fd: OwnedFd, path: &str, limit: usize) -> Result<Vec<u8>> {
     let wrong = |error: std::io::Error| Refusal::io(path, "read it", &error);
     let stat = rustix::fs::fstat(&fd).map_err(|error| wrong(error.into()))?;
     if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
-        return Err(Fault::new(path, "wanted a plain file").into());
+        return Err(Fault::new(path, "expected a plain file").into());
     }
     let mut bytes = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     std::fs::File::from(fd).take(most).read_to_end(&mut bytes).map_err(wrong)?;
     if bytes.len() > limit {
-        return Err(Fault::new(path, format!("wanted at most {limit} bytes")).into());
+        return Err(Fault::new(path, format!("expected at most {limit} bytes")).into());
     }
     Ok(bytes)
 }

@@ -112,7 +112,7 @@ impl Rule {
     #[must_use]
     pub fn wanted(self) -> String {
         match self {
-            Self::Number(low, high) => format!("wanted a whole number from {low} to {high}"),
+            Self::Number(low, high) => format!("expected a whole number from {low} to {high}"),
             other => other.fixed().to_owned(),
         }
     }
@@ -123,41 +123,41 @@ impl Rule {
             Self::Region => {
                 "expected a region: letters, digits, `.`, `_` and `-`, a letter or digit at both ends, at most 63"
             }
-            Self::Name => "wanted letters, digits, `.`, `_` and `-`, at most 253",
+            Self::Name => "expected letters, digits, `.`, `_` and `-`, at most 253",
             Self::NodeName => {
                 "expected a node's name: small letters, digits, `-` and `.`, a letter or digit at both ends of each part"
             }
             Self::ClusterName => {
                 "expected a name that netsy takes: small letters, digits and single `-` between them, at most 32"
             }
-            Self::Bool => "wanted `true` or `false`",
-            Self::Port => "wanted a port from 1 to 65535",
-            Self::Number(..) => "wanted a whole number",
-            Self::Hostname => "wanted a host name: letters, digits, `-` and `.`, no port",
-            Self::Host => "wanted a host name or an IP address",
-            Self::HostPort => "wanted `host:port` or `[v6]:port`",
+            Self::Bool => "expected `true` or `false`",
+            Self::Port => "expected a port from 1 to 65535",
+            Self::Number(..) => "expected a whole number",
+            Self::Hostname => "expected a host name: letters, digits, `-` and `.`, no port",
+            Self::Host => "expected a host name or an IP address",
+            Self::HostPort => "expected `host:port` or `[v6]:port`",
             Self::Url => {
-                "wanted `https://host` or `http://host`, in small letters, without user and password"
+                "expected `https://host` or `http://host`, in small letters, without user and password"
             }
-            Self::Issuer => "wanted `https://host`, without user, password, query and fragment",
-            Self::Endpoint => "wanted a URL or a host name, without user and password",
-            Self::UrlList => "wanted `https://host:port`, several separated by commas",
-            Self::CidrPair => "wanted a CIDR, or an IPv4 and an IPv6 one separated by a comma",
-            Self::AddressList => "wanted one to three IP addresses separated by commas",
+            Self::Issuer => "expected `https://host`, without user, password, query and fragment",
+            Self::Endpoint => "expected a URL or a host name, without user and password",
+            Self::UrlList => "expected `https://host:port`, several separated by commas",
+            Self::CidrPair => "expected a CIDR, or an IPv4 and an IPv6 one separated by a comma",
+            Self::AddressList => "expected one to three IP addresses separated by commas",
             Self::ServiceRanges => {
                 "expected a CIDR, or an IPv4 and an IPv6 one separated by a comma, from /12 to /29 and from /108 to /125"
             }
-            Self::NameList => "wanted names separated by commas on one line",
-            Self::SigningAlgs => "wanted algorithms separated by commas: RS, ES or PS with 256, 384 or 512",
+            Self::NameList => "expected names separated by commas on one line",
+            Self::SigningAlgs => "expected algorithms separated by commas: RS, ES or PS with 256, 384 or 512",
             Self::ClaimPrefix => {
                 "expected letters, digits and `-._:/@`, at most 253, neither `-` nor a part of `system:` nor starting with it"
             }
-            Self::Claim => "wanted letters, digits and `-._:/@`, at most 253",
+            Self::Claim => "expected letters, digits and `-._:/@`, at most 253",
             Self::SshKeys => "expected SSH public keys, one per line, with or without options before them",
-            Self::Certificates => "wanted base64 of PEM certificates",
-            Self::Path => "wanted an absolute path without quotes and without `.` and `..` parts",
-            Self::Provider => "wanted `local`, `aws`, `google` or `proxmox`",
-            Self::AwsAccount => "wanted twelve digits",
+            Self::Certificates => "expected base64 of PEM certificates",
+            Self::Path => "expected an absolute path without quotes and without `.` and `..` parts",
+            Self::Provider => "expected `local`, `aws`, `google` or `proxmox`",
+            Self::AwsAccount => "expected twelve digits",
             Self::Ipv4 => {
                 "expected an IPv4 address that a node may have: not loopback, link-local, multicast or unspecified"
             }
@@ -233,7 +233,11 @@ impl Rule {
     #[must_use]
     pub fn broken(self, value: &str) -> Option<Broken> {
         if value.len() > self.limit() {
-            return Some(Broken::new(format!("wanted at most {} bytes, got {}", self.limit(), value.len())));
+            return Some(Broken::new(format!(
+                "expected at most {} bytes, found {}",
+                self.limit(),
+                value.len()
+            )));
         }
         if self == Self::SshKeys {
             let wrong = ssh::check(value).err()?;

@@ -139,14 +139,15 @@ fn misplaced(layers: &Layers, faults: &mut Vec<Fault>) {
     {
         for (key, value, line) in layer.iter() {
             if keys::is_dangerous(key) {
-                faults
-                    .push(Fault::new(place, "wanted no name that programs run code by").line(line).key(key));
+                faults.push(
+                    Fault::new(place, "expected no name that programs run code by").line(line).key(key),
+                );
             } else if place == MUTABLE
                 && keys::find(key).is_some_and(|key| key.given != Given::Live)
                 && !value.is_empty()
             {
                 faults.push(
-                    Fault::new(place, "wanted a setting that may change live")
+                    Fault::new(place, "expected a setting that may change live")
                         .line(line)
                         .key(key)
                         .hint("remove the line; user-data gives this setting"),
@@ -185,7 +186,7 @@ fn rules(layers: &Layers, role: Role, faults: &mut Vec<Fault>) {
 fn required(layers: &Layers, role: Role, when: When, faults: &mut Vec<Fault>) {
     let mut need = |key: &str, place: &str, why: &str, hint: &str| {
         if layers.value(key).is_empty() {
-            faults.push(Fault::new(place, format!("wanted a value, {why}")).key(key).hint(hint));
+            faults.push(Fault::new(place, format!("expected a value, {why}")).key(key).hint(hint));
         }
     };
     let user = "user-data gives it: look at what the instance was started with";
@@ -218,7 +219,8 @@ fn required(layers: &Layers, role: Role, when: When, faults: &mut Vec<Fault>) {
         faults.push(Fault::new(DETECTED, rule).key("INSTANCE_IPV4").hint(again));
     }
     if layers.detected.get("INSTANCE_IPV6").is_none() {
-        faults.push(Fault::new(DETECTED, "wanted a line, it may be empty").key("INSTANCE_IPV6").hint(again));
+        faults
+            .push(Fault::new(DETECTED, "expected a line, it may be empty").key("INSTANCE_IPV6").hint(again));
     }
 }
 

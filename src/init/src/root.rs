@@ -34,7 +34,8 @@ pub fn parse(text: &str) -> Result<Root, String> {
     let root = match tag {
         "PARTUUID" => {
             let (uuid, offset) = value.split_once("/PARTNROFF=").unwrap_or((value, "0"));
-            let offset = offset.parse().map_err(|_| format!("PARTNROFF, wanted a number, got `{offset}`"))?;
+            let offset =
+                offset.parse().map_err(|_| format!("PARTNROFF, expected a number, found `{offset}`"))?;
             Root::PartUuid(uuid.to_ascii_lowercase(), offset)
         }
         "PARTLABEL" => Root::PartLabel(value.to_owned()),
@@ -47,7 +48,7 @@ pub fn parse(text: &str) -> Result<Root, String> {
             None if is_number(value) => Root::Number(value.to_owned()),
             None => {
                 return Err(
-                    "wanted /dev/NAME, PARTUUID=, PARTLABEL=, UUID=, LABEL= or MAJOR:MINOR".to_owned()
+                    "expected /dev/NAME, PARTUUID=, PARTLABEL=, UUID=, LABEL= or MAJOR:MINOR".to_owned()
                 );
             }
         },

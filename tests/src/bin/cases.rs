@@ -7,8 +7,8 @@ use tests::cases::{Places, run, table};
 
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
-    let program = PathBuf::from(words.next().context("wanted PROGRAM DIR [FILTER…]")?);
-    let folder = PathBuf::from(words.next().context("wanted PROGRAM DIR [FILTER…]")?);
+    let program = PathBuf::from(words.next().context("expected PROGRAM DIR [FILTER…]")?);
+    let folder = PathBuf::from(words.next().context("expected PROGRAM DIR [FILTER…]")?);
     let filter: Vec<String> = words.collect();
     let recipes = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../image-recipes"));
     let verdicts = run(&folder, &filter, &Places { program, recipes })?;

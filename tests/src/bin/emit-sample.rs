@@ -6,7 +6,7 @@ use std::path::PathBuf;
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, image, store, output, jobs, keep, formats] = arguments.as_slice() else {
-        anyhow::bail!("wanted six arguments")
+        anyhow::bail!("expected six arguments")
     };
     let store = tests::keyed::open(&PathBuf::from(store))?;
     let (tree, _) =

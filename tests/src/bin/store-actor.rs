@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 fn act(arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let [deed, root, rest @ ..] = &arguments[..] else { bail!("wanted a deed and a store") };
+    let [deed, root, rest @ ..] = &arguments[..] else { bail!("expected a deed and a store") };
     let store = tests::keyed::open(Path::new(root)).map_err(whole)?;
     match (*deed, rest) {
         // keeps the store open

@@ -75,7 +75,7 @@ pub(super) fn make(root: &Path, case: &Case, places: &Places) -> Result<()> {
     accounts(root, &recipes)?;
     let names = Names::read(root)?;
     for (path, access) in recipes.iter().flat_map(|recipe| &recipe.directories) {
-        let (mode, owner) = access.split_once(' ').context("wanted `MODE USER:GROUP`")?;
+        let (mode, owner) = access.split_once(' ').context("expected `MODE USER:GROUP`")?;
         let full = below(root, path);
         // a tree that was just unpacked has directories as they come, and only those with files in them
         if case.base == "fresh" {

@@ -149,8 +149,8 @@ impl Case {
     /// Reads one.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)?;
-        let mut case: Self = serde_json::from_str(&text).context("wanted a recorded case")?;
-        ensure!(case.schema == 1, "wanted schema 1, got {}", case.schema);
+        let mut case: Self = serde_json::from_str(&text).context("expected a recorded case")?;
+        ensure!(case.schema == 1, "expected schema 1, found {}", case.schema);
         if case.kind.is_empty() {
             case.kind = "knd".to_owned();
         }

@@ -38,7 +38,7 @@ impl fmt::Display for Difference {
             Self::Loud => out.write_str("it speaks, and there is nothing new to say"),
             Self::Path { path, what } => write!(out, "{path}: {what}"),
             Self::Env { path, key, wanted, got } => {
-                write!(out, "{path}: {key}: wanted {wanted:?}, got {got:?}")
+                write!(out, "{path}: {key}: expected {wanted:?}, found {got:?}")
             }
             Self::Extra { path, how } => write!(out, "{path}: {how}, and was recorded unchanged"),
             Self::Rewritten { path } => write!(out, "{path}: rewritten with equal content"),
@@ -46,7 +46,7 @@ impl fmt::Display for Difference {
                 let lines = |calls: &[Vec<String>]| {
                     calls.iter().map(|call| call.join(" ")).collect::<Vec<_>>().join("; ")
                 };
-                write!(out, "calls: wanted [{}], got [{}]", lines(wanted), lines(got))
+                write!(out, "calls: expected [{}], found [{}]", lines(wanted), lines(got))
             }
             Self::Accounts { what } => write!(out, "accounts: {what}"),
         }
@@ -112,8 +112,8 @@ fn path(change: &Change, before: &Tree, after: &Tree, out: &mut Vec<Difference>)
     let mut differ = |what: String| out.push(Difference::Path { path: change.path.clone(), what });
     let entry = match (change.change.as_str(), after.entries.get(&change.path)) {
         ("removed", None) => return,
-        ("removed", Some(_)) => return differ("wanted none, it is there".to_owned()),
-        (_, None) => return differ("wanted it, it is not there".to_owned()),
+        ("removed", Some(_)) => return differ("expected none, it is there".to_owned()),
+        (_, None) => return differ("expected it, it is not there".to_owned()),
         (_, Some(entry)) => entry,
     };
     for (what, wanted, got) in [
@@ -122,11 +122,11 @@ fn path(change: &Change, before: &Tree, after: &Tree, out: &mut Vec<Difference>)
         ("owner", &change.owner, entry.owner.as_str()),
     ] {
         if let Some(wanted) = wanted.as_ref().filter(|wanted| *wanted != got) {
-            differ(format!("{what}: wanted {wanted}, got {got}"));
+            differ(format!("{what}: expected {wanted}, found {got}"));
         }
     }
     if let Some(target) = change.target.as_ref().filter(|target| target.as_bytes() != entry.content) {
-        differ(format!("wanted a link to {target}"));
+        differ(format!("expected a link to {target}"));
     }
     content(change, entry, before, after, out);
 }
@@ -153,7 +153,7 @@ fn content(change: &Change, entry: &Entry, before: &Tree, after: &Tree, out: &mu
         match (change.path.ends_with(".env"), env_map(&source)) {
             (true, Some(map)) => compare_env(&change.path, &map, &entry.content, out),
             _ if source == entry.content => {}
-            _ => differ(format!("wanted the content of {wanted}")),
+            _ => differ(format!("expected the content of {wanted}")),
         }
         return;
     }
@@ -165,18 +165,18 @@ fn content(change: &Change, entry: &Entry, before: &Tree, after: &Tree, out: &mu
             return compare_env(&change.path, &map, &entry.content, out);
         }
         if *wanted != got {
-            differ(format!("wanted {wanted:?}, got {got:?}"));
+            differ(format!("expected {wanted:?}, found {got:?}"));
         }
     } else if let Some(wanted) = &change.content_base64 {
         if configure::base64::decode(wanted).as_deref() != Some(&entry.content[..]) {
-            differ("wanted other bytes".to_owned());
+            differ("expected other bytes".to_owned());
         }
     } else if let Some(wanted) = &change.content_sha256 {
         use sha2::Digest as _;
         let got =
             sha2::Sha256::digest(&entry.content).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         if got != *wanted {
-            differ("wanted another digest".to_owned());
+            differ("expected another digest".to_owned());
         }
     }
 }
@@ -233,6 +233,6 @@ fn first_difference(wanted: &Value, got: &Value, at: &str) -> String {
             }
             format!("{at}: equal")
         }
-        _ => format!("{at}: wanted {wanted}, got {got}"),
+        _ => format!("{at}: expected {wanted}, found {got}"),
     }
 }

@@ -50,7 +50,7 @@ impl Room {
         let mut out = holder.stdout.take().context("a pipe")?;
         let ready = std::io::Read::read_exact(&mut out, &mut word);
         let room = Self { holder, root: root.to_owned() };
-        ready.context("wanted name spaces of its own: run this as root")?;
+        ready.context("expected name spaces of its own: run this as root")?;
         room.furnish(case)?;
         room.listen(case)?;
         Ok(room)

@@ -140,10 +140,10 @@ impl Names {
         let find = |map: &BTreeMap<u32, String>, name: &str| {
             map.iter().find(|(_, own)| *own == name).map(|(id, _)| *id)
         };
-        let (user, group) = owner.split_once(':').context("wanted `user:group`")?;
+        let (user, group) = owner.split_once(':').context("expected `user:group`")?;
         match (find(&self.users, user), find(&self.groups, group)) {
             (Some(uid), Some(gid)) => Ok((uid, gid)),
-            _ => bail!("wanted a user and a group of the tree, got `{owner}`"),
+            _ => bail!("expected a user and a group of the tree, found `{owner}`"),
         }
     }
 }
@@ -161,7 +161,7 @@ pub(super) fn apply(root: &Path, files: &[File]) -> Result<()> {
 pub(super) fn edit(root: &Path, edits: &[Edit]) -> Result<()> {
     for one in edits {
         let path = below(root, &one.path);
-        let key = one.find.split_inclusive('=').next().context("wanted `KEY=value`")?;
+        let key = one.find.split_inclusive('=').next().context("expected `KEY=value`")?;
         let text = std::fs::read_to_string(&path)?;
         let mut lines: Vec<&str> = text
             .lines()
@@ -202,20 +202,20 @@ fn put(root: &Path, file: &File, names: &Names) -> Result<()> {
         "dir" => std::fs::create_dir_all(&path)?,
         "symlink" => {
             let _ = std::fs::remove_file(&path);
-            std::os::unix::fs::symlink(file.target.as_deref().context("wanted a target")?, &path)?;
+            std::os::unix::fs::symlink(file.target.as_deref().context("expected a target")?, &path)?;
             return Ok(());
         }
         "socket" => drop(std::os::unix::net::UnixListener::bind(&path)?),
         "file" => {
             let bytes = match (&file.content, &file.content_base64) {
                 (Some(text), _) => expand(text).into_bytes(),
-                (None, Some(text)) => configure::base64::decode(text).context("wanted base64")?,
+                (None, Some(text)) => configure::base64::decode(text).context("expected base64")?,
                 (None, None) => Vec::new(),
             };
             let _ = std::fs::remove_file(&path);
             std::fs::write(&path, bytes)?;
         }
-        other => bail!("wanted a known type, got `{other}`"),
+        other => bail!("expected a known type, found `{other}`"),
     }
     let default = if file.kind == "dir" { "0755" } else { "0644" };
     chown(&path, names.ids(file.owner.as_deref().unwrap_or("root:root"))?)?;

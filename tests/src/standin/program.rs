@@ -100,7 +100,7 @@ impl FromStr for Arch {
         match text {
             "amd64" => Ok(Self::Amd64),
             "arm64" => Ok(Self::Arm64),
-            other => bail!("architecture, wanted `amd64` or `arm64`, got `{other}`"),
+            other => bail!("architecture, expected `amd64` or `arm64`, found `{other}`"),
         }
     }
 }

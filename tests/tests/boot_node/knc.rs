@@ -127,7 +127,7 @@ fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps
         all_up(&mut guest, &SERVICES)?;
         guest.until("! systemctl is-active --quiet nstance-recv-watch.service")?;
         let now = level(&mut guest)?;
-        ensure!(now == old || now == new, "level {now}, wanted {old} or {new}");
+        ensure!(now == old || now == new, "level {now}, expected {old} or {new}");
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ fn all_well(guest: &mut Guest, services: &[Expected]) -> Result<()> {
         let said = said(guest, name, port)?;
         ensure!(said["name"] == name && said["unreadable"] == serde_json::json!([]), "{said}");
         let uid: u32 = guest.sh(&format!("id -u {user}"))?.trim().parse()?;
-        ensure!(said["uid"] == uid, "{name} runs as {}, wanted {user}, {uid}", said["uid"]);
+        ensure!(said["uid"] == uid, "{name} runs as {}, expected {user}, {uid}", said["uid"]);
     }
     Ok(())
 }

@@ -88,7 +88,7 @@ fn same(ours: &ours::Ours, root: &Path, path: &str) -> Result<()> {
     let shown = ours.listing().remove(path).context("it is there")?;
     ensure!(
         shown.starts_with(&format!("file {mode:04o} 0:0 ")),
-        "`{path}`: wanted mode {mode:o}, got {shown}"
+        "`{path}`: expected mode {mode:o}, found {shown}"
     );
     Ok(())
 }

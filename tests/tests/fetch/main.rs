@@ -90,7 +90,7 @@ fn each_misbehaviour_of_a_server_ends_as_it_must_fresh_and_resumed() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(peak < 256 << 10, "at most 256 MiB, got {peak} kB");
+    assert!(peak < 256 << 10, "at most 256 MiB, found {peak} kB");
 }
 
 /// One server, one store, one try; then a good server, which must bring it to its end whatever has been.
@@ -116,18 +116,18 @@ fn check(case: &Case, resumed: bool) {
         (Fetched, Ok(())) => assert_eq!(std::fs::read(store.blob_path(&digest)).unwrap(), all, "{name}"),
         (Refused(class, text), Err(refusal)) => {
             assert_eq!(refusal.class, *class, "{name}: {refusal}");
-            assert!(refusal.to_string().contains(text), "{name}: wanted `{text}`, got `{refusal}`");
+            assert!(refusal.to_string().contains(text), "{name}: expected `{text}`, found `{refusal}`");
             assert!(!store.blob_path(&digest).exists(), "{name}");
             for left in files(&incoming) {
                 let size = incoming.join(&left).metadata().unwrap().len();
                 assert!(left.ends_with(".part") && size <= SIZE as u64, "{name}: {left} of {size} bytes");
             }
         }
-        (Fetched, Err(refusal)) => panic!("{name}: wanted it fetched, got `{refusal}`"),
-        (Refused(_, text), Ok(())) => panic!("{name}: wanted `{text}`, got it fetched"),
+        (Fetched, Err(refusal)) => panic!("{name}: expected it fetched, found `{refusal}`"),
+        (Refused(_, text), Ok(())) => panic!("{name}: expected `{text}`, found it fetched"),
     }
     let made = server.requests().len();
-    assert!(made <= case.requests, "{name}: wanted at most {} requests, got {made}", case.requests);
+    assert!(made <= case.requests, "{name}: expected at most {} requests, found {made}", case.requests);
     server.at(PATH, vec![Reply::File(all.clone())]);
     get(&store, &all, &options(&[&server])).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
     assert_eq!(files(&incoming), [""; 0], "{name}");

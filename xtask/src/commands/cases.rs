@@ -46,6 +46,6 @@ pub(crate) fn here() -> Result<Arch> {
     match std::env::consts::ARCH {
         "x86_64" => Ok(Arch::Amd64),
         "aarch64" => Ok(Arch::Arm64),
-        other => bail!("wanted amd64 or arm64, got {other}"),
+        other => bail!("expected amd64 or arm64, found {other}"),
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         list.lines().filter(|name| args.target.as_deref().is_none_or(|wanted| wanted == *name)).collect();
     ensure!(
         !targets.is_empty(),
-        "no such target, wanted one of: {}",
+        "no such target, expected one of: {}",
         list.split_whitespace().collect::<Vec<_>>().join(", ")
     );
     let seconds = args.seconds.to_string();

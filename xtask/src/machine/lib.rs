@@ -96,7 +96,7 @@ impl std::str::FromStr for Forward {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let wrong = || anyhow::anyhow!("wanted `HERE:GUEST`, two ports, got `{text}`");
+        let wrong = || anyhow::anyhow!("expected `HERE:GUEST`, two ports, found `{text}`");
         let (here, guest) = text.split_once(':').ok_or_else(wrong)?;
         let port = |text: &str| text.parse().ok().filter(|port| *port > 0).ok_or_else(wrong);
         Ok(Self { here: port(here)?, guest: port(guest)? })

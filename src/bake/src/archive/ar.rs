@@ -53,7 +53,7 @@ pub fn layout<R: Read + Seek>(input: &mut R, length: u64) -> Result<Layout, ArEr
     }
     let (version, at) = member(input, 8, length)?;
     if version.name != "debian-binary" {
-        return Err(form(format!("first member, wanted `debian-binary`, got `{}`", version.name)));
+        return Err(form(format!("first member, expected `debian-binary`, found `{}`", version.name)));
     }
     check_version(input, &version)?;
     let (control, at) = part(input, at, length, "control.tar")?;
@@ -77,7 +77,7 @@ fn part<R: Read + Seek>(input: &mut R, at: u64, length: u64, wanted: &str) -> Re
     let form_of = header.name.strip_prefix(wanted).and_then(Form::of_extension);
     let Some(form_of) = form_of else {
         return Err(form(format!(
-            "member, wanted `{wanted}` as it is or with .gz, .xz or .zst, got `{}`",
+            "member, expected `{wanted}` as it is or with .gz, .xz or .zst, found `{}`",
             header.name
         )));
     };
@@ -104,7 +104,7 @@ fn member<R: Read + Seek>(input: &mut R, at: u64, length: u64) -> Result<(Header
     let offset = at + 60;
     let next = offset + size + (size & 1);
     if next > length {
-        return Err(form(format!("member `{name}` is cut: wanted {next} bytes in all, got {length}")));
+        return Err(form(format!("member `{name}` is cut: expected {next} bytes in all, found {length}")));
     }
     if size & 1 == 1 {
         let mut pad = [0; 1];
@@ -132,7 +132,7 @@ fn number(field: &[u8], radix: u32) -> Option<u64> {
 }
 
 fn check_version<R: Read + Seek>(input: &mut R, header: &Header) -> Result<(), ArError> {
-    let wrong = || form("`debian-binary`, wanted `2.` and a number on one line");
+    let wrong = || form("`debian-binary`, expected `2.` and a number on one line");
     let mut text = [0; 8];
     let text = usize::try_from(header.size).ok().and_then(|size| text.get_mut(..size)).ok_or_else(wrong)?;
     read_at(input, header.offset, text, "`debian-binary`")?;

@@ -58,7 +58,7 @@ pub enum DecompressError {
         form: Form,
     },
     /// More than the ratio allows.
-    #[error("{form} data grows too much when decompressed: wanted at most {limit} times its size")]
+    #[error("{form} data grows too much when decompressed: expected at most {limit} times its size")]
     Ratio {
         /// What it is.
         form: Form,
@@ -66,7 +66,7 @@ pub enum DecompressError {
         limit: u64,
     },
     /// More than the absolute limit.
-    #[error("too large when decompressed: wanted at most {limit} bytes")]
+    #[error("too large when decompressed: expected at most {limit} bytes")]
     Size {
         /// The limit.
         limit: u64,

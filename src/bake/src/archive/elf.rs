@@ -14,7 +14,7 @@ pub enum ElfError {
     #[error("not an ELF program: {0}")]
     Form(String),
     /// Another machine.
-    #[error("machine {got}, wanted {wanted}")]
+    #[error("machine {got}, expected {wanted}")]
     Machine {
         /// The machine's name, or its number.
         got: String,
@@ -22,10 +22,10 @@ pub enum ElfError {
         wanted: &'static str,
     },
     /// An object file, a core dump, a library.
-    #[error("ELF of type {0}, wanted a program")]
+    #[error("ELF of type {0}, expected a program")]
     Type(String),
     /// It needs a loader or libraries.
-    #[error("dynamic ({0}), wanted static")]
+    #[error("dynamic ({0}), expected static")]
     Dynamic(String),
 }
 

@@ -157,7 +157,7 @@ pub enum TarError {
         what: String,
     },
     /// More than the limits allow.
-    #[error("too many {what}: wanted at most {limit}")]
+    #[error("too many {what}: expected at most {limit}")]
     Limit {
         /// Of what.
         what: &'static str,
@@ -286,7 +286,7 @@ impl<R: Read> Reader<R> {
         let size = usize::try_from(header.size).unwrap_or(usize::MAX);
         if size > meaning::MAX_EXTENSION {
             let what = format!(
-                "extension too long, wanted at most {} bytes, got {}",
+                "extension too long, expected at most {} bytes, found {}",
                 meaning::MAX_EXTENSION,
                 header.size
             );

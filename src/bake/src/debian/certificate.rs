@@ -29,13 +29,13 @@ pub struct Certificate {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CertificateError {
     /// More than `MAX`.
-    #[error("{0} bytes, wanted at most {MAX}")]
+    #[error("{0} bytes, expected at most {MAX}")]
     Large(usize),
     /// Not armoured, cut, or of no known form.
     #[error("no OpenPGP certificate: {0}")]
     Form(String),
     /// None, or several.
-    #[error("wanted one certificate, got {0}")]
+    #[error("expected one certificate, found {0}")]
     Count(usize),
 }
 

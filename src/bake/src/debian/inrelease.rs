@@ -73,19 +73,19 @@ impl Cleartext<'_> {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InReleaseError {
     /// More than `MAX`.
-    #[error("{0} bytes, wanted at most {MAX}")]
+    #[error("{0} bytes, expected at most {MAX}")]
     Large(usize),
     /// Binary data, carriage returns, control characters.
-    #[error("wanted plain UTF-8 text")]
+    #[error("expected plain UTF-8 text")]
     Text,
     /// No signed message at the first byte, none at all, or more after it.
     #[error("data outside the signed block: {0}")]
     Outside(&'static str),
     /// Neither signature nor message.
-    #[error("wanted `-----BEGIN PGP SIGNED MESSAGE-----`, got {0}")]
+    #[error("expected `-----BEGIN PGP SIGNED MESSAGE-----`, found {0}")]
     NotSigned(&'static str),
     /// A header other than `Hash:`, or a hash below SHA-256.
-    #[error("wanted `Hash: SHA256` or stronger before the text, got `{0}`")]
+    #[error("expected `Hash: SHA256` or stronger before the text, found `{0}`")]
     Header(String),
     /// A line of text that begins with `-` and is not escaped.
     #[error("a line of the signed text begins with `-` and is not escaped")]
@@ -100,7 +100,7 @@ pub enum InReleaseError {
     #[error("the message breaks off before its signature ends")]
     Cut,
     /// More than `MAX_SIGNATURES`.
-    #[error("{0} bytes of signatures, wanted at most {MAX_SIGNATURES}")]
+    #[error("{0} bytes of signatures, expected at most {MAX_SIGNATURES}")]
     Signatures(usize),
 }
 

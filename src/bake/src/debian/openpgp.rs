@@ -71,7 +71,7 @@ pub enum SignatureError {
     #[error("more than {MAX_SIGNATURES} signatures")]
     Many,
     /// Nobody whom we trust.
-    #[error("no signature by a pinned key, wanted one of {wanted}, got {got}")]
+    #[error("no signature by a pinned key, expected one of {wanted}, found {got}")]
     Unknown {
         /// Fingerprints of the pinned primary keys.
         wanted: String,

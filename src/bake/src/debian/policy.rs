@@ -19,7 +19,7 @@ pub const SKEW_SECONDS: i64 = 600;
 
 /// What the policy does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is refused by the policy of {DATE}, wanted {wanted}")]
+#[error("{what} is refused by the policy of {DATE}, expected {wanted}")]
 pub struct Weak {
     what: String,
     wanted: &'static str,

@@ -39,7 +39,7 @@ pub enum Operator {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RelationError {
     /// Not of the form.
-    #[error("wanted `name (>= version)`, got `{0}`")]
+    #[error("expected `name (>= version)`, found `{0}`")]
     Form(String),
     /// A version that is none.
     #[error(transparent)]

@@ -63,7 +63,7 @@ pub enum ReleaseError {
         got: String,
     },
     /// A line of the list that is none.
-    #[error("wanted `<64 hex> <size> <path>` in the SHA256 list, got `{0}`")]
+    #[error("expected `<64 hex> <size> <path>` in the SHA256 list, found `{0}`")]
     Line(String),
     /// A path that is listed twice.
     #[error("`{0}` is listed twice")]
@@ -72,7 +72,7 @@ pub enum ReleaseError {
     #[error("it lists more than {MAX_FILES} files")]
     Many,
     /// A Release of something else.
-    #[error("{field} {got}, wanted {wanted}")]
+    #[error("{field} {got}, expected {wanted}")]
     Other {
         /// `codename` or `suite`.
         field: &'static str,
@@ -270,9 +270,9 @@ mod tests {
     #[test]
     fn s08_a_release_of_another_suite_is_refused() {
         for (from, to, wanted) in [
-            ("Codename: trixie", "Codename: bookworm", "codename bookworm, wanted trixie"),
-            ("Codename: trixie", "Codename: trixie-updates", "codename trixie-updates, wanted trixie"),
-            ("Suite: stable", "Suite: stable-updates", "suite stable-updates, wanted stable or oldstable"),
+            ("Codename: trixie", "Codename: bookworm", "codename bookworm, expected trixie"),
+            ("Codename: trixie", "Codename: trixie-updates", "codename trixie-updates, expected trixie"),
+            ("Suite: stable", "Suite: stable-updates", "suite stable-updates, expected stable or oldstable"),
         ] {
             assert_eq!(at(&TEXT.replace(from, to), "2026-09-13T00:00:00Z", None).unwrap_err(), wanted);
         }
@@ -284,18 +284,18 @@ mod tests {
         for (text, wanted) in [
             (format!("{TEXT}{line}\n"), "`main/binary-amd64/Packages.xz` is listed twice"),
             (TEXT.replace("SHA256:\n", "SHA1:\n"), "it has no SHA256 list, only weaker ones"),
-            (TEXT.replace(" 20 ", " 2x "), "in the SHA256 list, got"),
-            (TEXT.replace(" 20 ", " +20 "), "in the SHA256 list, got"),
-            (TEXT.replace(" 20 ", " 99999999999999999999 "), "in the SHA256 list, got"),
-            (TEXT.replace(" 20 ", " "), "in the SHA256 list, got"),
-            (TEXT.replace(" f61f", " f61"), "in the SHA256 list, got"),
-            (TEXT.replace("Packages.xz", "Packages.xz more"), "in the SHA256 list, got"),
+            (TEXT.replace(" 20 ", " 2x "), "in the SHA256 list, found"),
+            (TEXT.replace(" 20 ", " +20 "), "in the SHA256 list, found"),
+            (TEXT.replace(" 20 ", " 99999999999999999999 "), "in the SHA256 list, found"),
+            (TEXT.replace(" 20 ", " "), "in the SHA256 list, found"),
+            (TEXT.replace(" f61f", " f61"), "in the SHA256 list, found"),
+            (TEXT.replace("Packages.xz", "Packages.xz more"), "in the SHA256 list, found"),
             (TEXT.replace("Date:", "Dates:"), "it has no field `Date`"),
-            (format!("{TEXT}\nSuite: stable\n"), "wanted one paragraph"),
+            (format!("{TEXT}\nSuite: stable\n"), "expected one paragraph"),
             (format!("{TEXT}sha256:\n"), "field `sha256` given twice"),
         ] {
             let error = at(&text, "2026-09-13T00:00:00Z", None).unwrap_err();
-            assert!(error.contains(wanted), "{error}, wanted {wanted}");
+            assert!(error.contains(wanted), "{error}, expected {wanted}");
         }
         let error = parse(TEXT).unwrap().file("main/binary-arm64/Packages.xz").unwrap_err();
         assert_eq!(error.to_string(), "it lists no `main/binary-arm64/Packages.xz`");

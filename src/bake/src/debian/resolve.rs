@@ -165,7 +165,7 @@ fn packages(
         [("compressed", packed.size, limits.packed), ("decompressed", plain.size, limits.index)]
     {
         if size > limit {
-            return Err(wrong(format!("{what} size, wanted at most {limit}, got {size}")));
+            return Err(wrong(format!("{what} size, expected at most {limit}, found {size}")));
         }
     }
     let by_hash = release.by_hash.then(|| format!("{folder}/by-hash/SHA256/{}", packed.sha256.hex()));
@@ -179,10 +179,14 @@ fn packages(
 
 fn matches(bytes: &[u8], listed: Listed) -> Result<(), String> {
     if bytes.len() as u64 != listed.size {
-        return Err(format!("size, wanted {}, got {}", listed.size, bytes.len()));
+        return Err(format!("size, expected {}, found {}", listed.size, bytes.len()));
     }
     let got = Sha256::of(bytes);
-    if got != listed.sha256 { Err(format!("digest, wanted {}, got {got}", listed.sha256)) } else { Ok(()) }
+    if got != listed.sha256 {
+        Err(format!("digest, expected {}, found {got}", listed.sha256))
+    } else {
+        Ok(())
+    }
 }
 
 /// One xz stream of just `size` bytes and nothing after it.
@@ -196,7 +200,7 @@ fn unpack(bytes: &[u8], size: u64) -> Result<Vec<u8>, String> {
     read.map_err(|error| format!("no good xz data: {error}"))?;
     if text.len() as u64 != size {
         let more = if text.len() as u64 > size { "more" } else { "less" };
-        return Err(format!("decompressed size, wanted {size}, got {more}"));
+        return Err(format!("decompressed size, expected {size}, found {more}"));
     }
     if decoder.total_in() != bytes.len() as u64 {
         return Err("data after the end of the xz stream".to_owned());

@@ -71,13 +71,13 @@ pub(crate) enum FatError {
     #[error("`{0}` is there twice, as FAT does not tell case")]
     Twice(String),
     /// Over 4 GiB.
-    #[error("`{0}`: wanted at most 4294967295 bytes, got {1}")]
+    #[error("`{0}`: expected at most 4294967295 bytes, found {1}")]
     Large(String, u64),
     /// A volume of fewer clusters than FAT32 has.
-    #[error("size, wanted at least 33 MiB for FAT32, got {0} bytes")]
+    #[error("size, expected at least 33 MiB for FAT32, found {0} bytes")]
     Small(u64),
     /// A volume with too little room.
-    #[error("size, wanted at least {needs} bytes for what is in it, got {size}")]
+    #[error("size, expected at least {needs} bytes for what is in it, found {size}")]
     Full {
         /// The least that would do.
         needs: u64,

@@ -116,7 +116,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Record, serde_json::Error> {
     let record: Record = serde_json::from_slice(bytes)?;
     let wrong = |what: String| Err(serde::de::Error::custom(what));
     if record.head.format != FORMAT {
-        return wrong(format!("format: wanted {FORMAT}, got {}", record.head.format));
+        return wrong(format!("format: expected {FORMAT}, found {}", record.head.format));
     }
     let mut free = 0;
     for extent in &record.extents {

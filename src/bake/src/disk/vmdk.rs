@@ -121,7 +121,7 @@ impl File<'_, '_> {
     /// The number of the sector that is so many bytes behind what is written.
     fn sector(&self, behind: u64) -> Result<u32> {
         let at = (self.part.size() + behind) / SECTOR as u64;
-        u32::try_from(at).map_err(|_| refuse("wanted at most 2 TiB, got more"))
+        u32::try_from(at).map_err(|_| refuse("expected at most 2 TiB, found more"))
     }
 
     /// Writes `bytes`, filled up to a multiple of `whole`.

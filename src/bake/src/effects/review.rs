@@ -41,7 +41,7 @@ impl std::fmt::Display for Unreviewed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { package, script, text, known } = self;
         let was = if known.is_empty() { "is unknown" } else { "has changed" };
-        write!(f, "the {script} of package `{package}` {was}, got {}", text.digest)
+        write!(f, "the {script} of package `{package}` {was}, found {}", text.digest)
     }
 }
 

@@ -40,7 +40,7 @@ fn a_script_is_known_by_its_normal_form() {
     let found = unreviewed(&effects, &name("p"), &[script("preinst", TEXT), script("postrm", TEXT)]);
     assert_eq!(found.len(), 1, "postrm never runs in an image");
     assert!(
-        found[0].to_string().starts_with("the preinst of package `p` is unknown, got sha256:"),
+        found[0].to_string().starts_with("the preinst of package `p` is unknown, found sha256:"),
         "{}",
         found[0]
     );
@@ -85,7 +85,7 @@ fn what_is_no_effect_is_refused_with_its_place() {
         ("[p]\neffects = [{ do = \"directory\", path = \"x\" }]\n".to_owned(), "is no path"),
         (
             "[p]\neffects = [{ do = \"directory\", path = \"/x\", access = \"755\" }]\n".to_owned(),
-            "wanted `0755 owner:group`",
+            "expected `0755 owner:group`",
         ),
         (
             format!("[p]\nreviewed.postrm = [\"{digest}\"]\neffects = [{{ do = \"pam\" }}]\n"),

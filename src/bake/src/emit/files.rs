@@ -287,7 +287,7 @@ fn list(out: &mut impl Write, name: &str, items: impl Iterator<Item = impl Seria
 pub fn parse(bytes: &[u8]) -> Result<Files, serde_json::Error> {
     let files: Files = serde_json::from_slice(bytes)?;
     if files.head.format != FORMAT {
-        let wrong = format!("format: wanted {FORMAT}, got {}", files.head.format);
+        let wrong = format!("format: expected {FORMAT}, found {}", files.head.format);
         return Err(serde::de::Error::custom(wrong));
     }
     Ok(files)

@@ -22,7 +22,7 @@ pub enum Format {
 
 /// A name that is none.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no format: wanted {names}", names = names())]
+#[error("`{0}` is no format: expected {names}", names = names())]
 pub struct FormatError(String);
 
 impl Format {
@@ -102,7 +102,7 @@ mod tests {
             assert_eq!(Format::of_name(&name), Some(("base.debian-13.amd64", format)));
         }
         let said = "iso".parse::<Format>().unwrap_err().to_string();
-        assert_eq!(said, "`iso` is no format: wanted `tar.zst`, `raw`, `qcow2`, `vhd`, `vmdk`, `gce`");
+        assert_eq!(said, "`iso` is no format: expected `tar.zst`, `raw`, `qcow2`, `vhd`, `vmdk`, `gce`");
         assert_eq!(Format::of_name("a.tar.gz"), None);
     }
 }

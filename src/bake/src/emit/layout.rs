@@ -144,7 +144,7 @@ pub(crate) fn ranges<'t>(path: &'t ImagePath, content: &'t Content) -> Result<Ve
     };
     let wanted = len.div_ceil(PIECE);
     if digests.len() as u64 != wanted {
-        let cause = format!("wanted the digests of {wanted} pieces, got {}", digests.len());
+        let cause = format!("expected the digests of {wanted} pieces, found {}", digests.len());
         return Err(Refusal::new(Class::Verification, path.as_str(), Stage::Emit, cause));
     }
     let starts = (0..wanted).map(|nth| nth * PIECE);

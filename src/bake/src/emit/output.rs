@@ -129,7 +129,7 @@ impl Directory {
             .read_to_string(&mut text)
             .map_err(|error| refuse(format!("cannot read: {error}").into()))?;
         if text.len() as u64 > sums::MAX {
-            return Err(refuse(format!("wanted at most {} bytes, got more", sums::MAX).into()));
+            return Err(refuse(format!("expected at most {} bytes, found more", sums::MAX).into()));
         }
         sums::parse(&text).map_err(|error| refuse(error.into()))
     }

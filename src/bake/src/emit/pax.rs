@@ -51,7 +51,7 @@ pub enum Unfit {
     #[error("`{0}`: attribute `{1}` has a name that tar readers do not agree on")]
     Attribute(ImagePath, String),
     /// More attributes than a file may have.
-    #[error("`{0}`: wanted at most {MAX_RECORDS} bytes of attributes and names, got {1}")]
+    #[error("`{0}`: expected at most {MAX_RECORDS} bytes of attributes and names, found {1}")]
     Records(ImagePath, usize),
     /// A device number that has no room in the header.
     #[error("`{0}`: device number {1}:{2} does not fit a tar header")]

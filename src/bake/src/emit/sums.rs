@@ -20,7 +20,7 @@ pub type Sums = BTreeMap<String, Sha256>;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SumsError {
     /// A line that is not a digest, two spaces and a plain name.
-    #[error("line {0}: wanted `<64 hex>  <name>`")]
+    #[error("line {0}: expected `<64 hex>  <name>`")]
     Form(usize),
     /// A digest that is none.
     #[error("line {0}: {1}")]

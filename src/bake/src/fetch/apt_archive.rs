@@ -40,7 +40,7 @@ impl Archive for Archives<'_> {
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
         let name = Digest::from(digest);
         if size > INDEX_LIMIT {
-            let cause = format!("the index is too large, wanted at most {INDEX_LIMIT} bytes, got {size}");
+            let cause = format!("the index is too large, expected at most {INDEX_LIMIT} bytes, found {size}");
             return Err(Refusal::new(Class::Verification, &suite.name, Stage::Fetch, cause));
         }
         if self.store.has(&name, size)?

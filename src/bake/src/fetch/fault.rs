@@ -23,15 +23,15 @@ pub(super) enum Fault {
     Untrusted(String),
     #[error("broken answer: {0}")]
     Broken(String),
-    #[error("got {got} of {wanted} bytes: {why}")]
+    #[error("received {got} of {wanted} bytes: {why}")]
     Cut { wanted: u64, got: u64, why: String },
-    #[error("size, wanted {wanted}, got {got}")]
+    #[error("size, expected {wanted}, found {got}")]
     Short { wanted: u64, got: u64 },
-    #[error("size, wanted {wanted}, got {got}")]
+    #[error("size, expected {wanted}, found {got}")]
     Size { wanted: u64, got: String, page: bool },
-    #[error("digest, wanted {wanted}, got {got}")]
+    #[error("digest, expected {wanted}, found {got}")]
     Digest { wanted: Digest, got: Digest, page: bool },
-    #[error("too slow: {got} bytes in {seconds:.1} s, wanted {wanted}", seconds = .window.as_secs_f64())]
+    #[error("too slow: {got} bytes in {seconds:.1} s, expected {wanted}", seconds = .window.as_secs_f64())]
     Slow { got: u64, wanted: u64, window: Duration },
     #[error("it could not be reached for other files")]
     Unreachable,
@@ -39,7 +39,7 @@ pub(super) enum Fault {
     Late,
     #[error("redirect: {0}")]
     Redirect(String),
-    #[error("content encoding, wanted `identity`, got `{0}`")]
+    #[error("content encoding, expected `identity`, found `{0}`")]
     Encoded(String),
     #[error("the answer has a meaning in doubt: {0}")]
     Ambiguous(&'static str),

@@ -19,7 +19,7 @@ pub enum Place {
 
 /// Text that is no place.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a place is an http or https URL or a directory, got `{0}`")]
+#[error("a place is an http or https URL or a directory, found `{0}`")]
 pub struct PlaceError(String);
 
 /// One file at one place.

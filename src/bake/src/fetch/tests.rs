@@ -186,7 +186,7 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
     let why: Vec<&String> = said.iter().filter(|line| line.starts_with("next")).collect();
     // each mirror is asked in both of its layouts
     assert_eq!(why.len(), 7, "{said:?}");
-    for expected in ["digest, wanted", "size, wanted 5, got 6", "not there"] {
+    for expected in ["digest, expected", "size, expected 5, found 6", "not there"] {
         assert!(why.iter().any(|line| line.contains(expected)), "{expected}: {why:?}");
     }
     let bench = Bench::new();
@@ -196,7 +196,7 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
     assert_eq!(refusal.class, Class::Verification, "wrong bytes say more than a place that is not there");
     let said = refusal.to_string();
     for expected in
-        ["no place has it", "/one/a/1/file", "size, wanted 5, got 6", "https://127.0.0.1:1/a/file"]
+        ["no place has it", "/one/a/1/file", "size, expected 5, found 6", "https://127.0.0.1:1/a/file"]
     {
         assert!(said.contains(expected), "{expected}: {said}");
     }
@@ -277,9 +277,9 @@ fn an_answer_that_is_in_doubt_is_refused_before_or_while_it_is_read() {
         answer
     };
     let cases: Vec<(&str, Answer, Class)> = vec![
-        ("size, wanted 5, got 6", Box::new(wide("", b"longer")), Class::Verification),
-        ("size, wanted 5, got more", Box::new(endless), Class::Verification),
-        ("digest, wanted", Box::new(wide("", b"wrong")), Class::Verification),
+        ("size, expected 5, found 6", Box::new(wide("", b"longer")), Class::Verification),
+        ("size, expected 5, found more", Box::new(endless), Class::Verification),
+        ("digest, expected", Box::new(wide("", b"wrong")), Class::Verification),
         ("content encoding", Box::new(wide("Content-Encoding: gzip\r\n", b"right")), Class::Verification),
         ("not there (HTTP status 410)", Box::new(|| reply("410 Gone", "", b"")), Class::Network),
         ("HTTP status 403", Box::new(|| reply("403 Forbidden", "", b"")), Class::Network),
@@ -331,7 +331,7 @@ fn a_redirect_is_followed_and_a_failing_server_is_tried_again() {
     let retries: Vec<String> =
         bench.events.take().into_iter().filter(|line| line.starts_with("retry")).collect();
     assert_eq!(retries.len(), 2, "{retries:?}");
-    assert!(retries[0].contains("503") && retries[1].contains("got 2 of 5 bytes"), "{retries:?}");
+    assert!(retries[0].contains("503") && retries[1].contains("received 2 of 5 bytes"), "{retries:?}");
     assert!(bench.store.verify_blob(&a.digest).unwrap());
 }
 
@@ -388,7 +388,7 @@ fn one_digest_is_one_size_name_version_and_url() {
         assert!(refusal.to_string().contains(expected), "{expected}: {refusal}");
     };
     let newer = Want { version: "2".to_owned(), ..a.clone() };
-    refused(&[a.clone(), Want { size: 6, ..a.clone() }], "another size, wanted 5, got 6");
+    refused(&[a.clone(), Want { size: 6, ..a.clone() }], "another size, expected 5, found 6");
     refused(&[a.clone(), newer.clone()], "is pinned as `a` 2 from");
     assert!(!bench.store.has(&a.digest, 5).unwrap(), "nothing was fetched");
     bench.fetch(std::slice::from_ref(&a), &options).unwrap();

@@ -174,7 +174,7 @@ fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Fault> {
     match (from.scheme(), to.scheme()) {
         ("https", "https") | ("http", "http" | "https") => {}
         ("https", "http") => return Err(Fault::Redirect(format!("from https to http, `{}`", shown(&to)))),
-        (_, scheme) => return Err(Fault::Redirect(format!("to `{scheme}`, wanted http or https"))),
+        (_, scheme) => return Err(Fault::Redirect(format!("to `{scheme}`, expected http or https"))),
     }
     let same = from.origin() == to.origin();
     let (user, password) = if same { (from.username(), from.password()) } else { ("", None) };
@@ -244,7 +244,7 @@ fn check_range(range: &str, ask: &Ask<'_>) -> Result<(), Fault> {
         (first == ask.at && last.checked_add(1) == Some(size) && (whole == "*" || whole.parse() == Ok(size)))
             .then_some(())
     };
-    fits().ok_or_else(|| Fault::Resume(format!("range, wanted `bytes {}-…`, got `{range}`", ask.at)))
+    fits().ok_or_else(|| Fault::Resume(format!("range, expected `bytes {}-…`, found `{range}`", ask.at)))
 }
 
 async fn body(

@@ -11,7 +11,7 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// Compares `runs` with `record`.
 pub(super) fn compare(runs: &mut dyn Runs, record: &Record) -> Result<(), Damage> {
     if runs.size() != record.head.size {
-        let what = format!("a disk of {} bytes, wanted {}", runs.size(), record.head.size);
+        let what = format!("a disk of {} bytes, expected {}", runs.size(), record.head.size);
         return Err(Damage { entry: None, what });
     }
     let mut walk = Walk { record, next: 0, hasher: sha2::Sha256::new(), at: 0 };

@@ -73,7 +73,7 @@ pub fn verify(path: &Path) -> Result<Verified> {
         let beside = beside(path, end);
         let (found, wanted) = (digest(&beside)?, wanted(&listed, &beside)?);
         if found != wanted {
-            let damage = Damage { entry: None, what: format!("wanted {wanted}, got {found}") };
+            let damage = Damage { entry: None, what: format!("expected {wanted}, found {found}") };
             return Err(Refusal::new(Class::Verification, shown(&beside), Stage::Inspect, damage));
         }
     }
@@ -95,7 +95,7 @@ pub fn verify(path: &Path) -> Result<Verified> {
         Err(damage) => refuse(damage),
         Ok(_) if found != wanted => {
             let what = format!(
-                "wanted {wanted}, got {found}; all its entries are right, so it is in what holds them: an index, a head, a table of the format"
+                "expected {wanted}, found {found}; all its entries are right, so it is in what holds them: an index, a head, a table of the format"
             );
             refuse(Damage { entry: None, what })
         }

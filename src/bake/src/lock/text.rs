@@ -78,7 +78,7 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
                 && key.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
         };
         if suite.signed_by.is_empty() || !suite.signed_by.iter().all(hex) {
-            return Err(value(&suite.name, "signed-by", "wanted fingerprints in upper-case hexadecimal"));
+            return Err(value(&suite.name, "signed-by", "expected fingerprints in upper-case hexadecimal"));
         }
     }
     for package in &raw.package {
@@ -100,16 +100,16 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// More than `MAX`.
-    #[error("{0} bytes, wanted at most {MAX}")]
+    #[error("{0} bytes, expected at most {MAX}")]
     Large(usize),
     /// Not TOML, or not of this shape: `line 3 column 2: …`.
     #[error("{0}")]
     Form(String),
     /// Made by another version of this program.
-    #[error("format {0}, wanted {FORMAT}")]
+    #[error("format {0}, expected {FORMAT}")]
     Format(u32),
     /// More than `MAX_PACKAGES`.
-    #[error("{0} packages, wanted at most {MAX_PACKAGES}")]
+    #[error("{0} packages, expected at most {MAX_PACKAGES}")]
     Many(usize),
     /// The same suite twice.
     #[error("suite `{0}` given twice")]
@@ -145,18 +145,22 @@ struct Raw {
 fn checked(package: &LockedPackage, arch: Arch, suites: &BTreeSet<&str>) -> Result<(), LockError> {
     const SCRIPTS: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];
     let rules = [
-        ("version", "wanted a Debian version", Version::parse(&package.version).is_ok()),
-        ("arch", "wanted that of the lock, or `all`", package.arch == "all" || package.arch == arch.debian()),
-        ("suite", "wanted a suite of the lock", suites.contains(package.suite.as_str())),
-        ("file", "wanted a path `pool/….deb`", is_pool_path(&package.file)),
+        ("version", "expected a Debian version", Version::parse(&package.version).is_ok()),
+        (
+            "arch",
+            "expected that of the lock, or `all`",
+            package.arch == "all" || package.arch == arch.debian(),
+        ),
+        ("suite", "expected a suite of the lock", suites.contains(package.suite.as_str())),
+        ("file", "expected a path `pool/….deb`", is_pool_path(&package.file)),
         (
             "because",
-            "wanted reasons, sorted, each once",
+            "expected reasons, sorted, each once",
             !package.because.is_empty() && package.because.is_sorted_by(|a, b| a < b),
         ),
         (
             "scripts",
-            "wanted names of maintainer scripts",
+            "expected names of maintainer scripts",
             package.scripts.keys().all(|name| SCRIPTS.contains(&name.as_str())),
         ),
     ];
@@ -227,8 +231,8 @@ mod tests {
         let head = GOLDEN.split_once("\n[[package]]").unwrap().0;
         let packages: String = (0..100_000).map(|n| format!("[[package]]\nname=\"{n:06}\"\n")).collect();
         let cases = [
-            ("10 MB", "x".repeat(10 << 20), "bytes, wanted at most"),
-            ("100k entries", format!("{head}\n{packages}"), "bytes, wanted at most"),
+            ("10 MB", "x".repeat(10 << 20), "bytes, expected at most"),
+            ("100k entries", format!("{head}\n{packages}"), "bytes, expected at most"),
             ("100k short entries", format!("{head}\n{}", "[[package]]\n".repeat(100_000)), "missing field"),
             (
                 "100k inline entries",
@@ -261,7 +265,7 @@ mod tests {
             .collect();
         // the text stays under `MAX` without what print says for people
         let error = parse(&print(&many).replace("    ", "")).unwrap_err().to_string();
-        assert!(error.contains("wanted at most"), "{error}");
+        assert!(error.contains("expected at most"), "{error}");
     }
 
     #[test]
@@ -274,16 +278,19 @@ mod tests {
             (suite, "unknown field `note`"),
             (format!("extra = 1\n{GOLDEN}"), "unknown field `extra`"),
             (format!("kind = \"base\"\n{GOLDEN}"), "key given twice"),
-            (GOLDEN.replace("format = 1", "format = 2"), "format 2, wanted 1"),
+            (GOLDEN.replace("format = 1", "format = 2"), "format 2, expected 1"),
             (GOLDEN.replace("sha256 = \"sha256:", "sha256 = \"md5:"), "digest must be sha256"),
-            (GOLDEN.replace("file = \"pool/", "file = \"../pool/"), "wanted a path `pool/….deb`"),
+            (GOLDEN.replace("file = \"pool/", "file = \"../pool/"), "expected a path `pool/….deb`"),
             (GOLDEN.replace("size = 1234", "size = -1"), "invalid value"),
-            (GOLDEN.replace("suite = \"trixie\"", "suite = \"sid\""), "wanted a suite of the lock"),
-            (GOLDEN.replace("1:2.3-4", "1:2.3 4"), "wanted a Debian version"),
-            (GOLDEN.replace("arch = \"amd64\"\nsuite", "arch = \"arm64\"\nsuite"), "wanted that of the lock"),
-            (GOLDEN.replace("04B54C3C", "04b54c3c"), "wanted fingerprints"),
-            (GOLDEN.replace("\"recipe\"", "\"recipe\", \"recipe\""), "wanted reasons, sorted"),
-            (GOLDEN.replace("scripts.postinst", "scripts.evil"), "wanted names of maintainer scripts"),
+            (GOLDEN.replace("suite = \"trixie\"", "suite = \"sid\""), "expected a suite of the lock"),
+            (GOLDEN.replace("1:2.3-4", "1:2.3 4"), "expected a Debian version"),
+            (
+                GOLDEN.replace("arch = \"amd64\"\nsuite", "arch = \"arm64\"\nsuite"),
+                "expected that of the lock",
+            ),
+            (GOLDEN.replace("04B54C3C", "04b54c3c"), "expected fingerprints"),
+            (GOLDEN.replace("\"recipe\"", "\"recipe\", \"recipe\""), "expected reasons, sorted"),
+            (GOLDEN.replace("scripts.postinst", "scripts.evil"), "expected names of maintainer scripts"),
             (GOLDEN.replace("name = \"curl\"", "name = \"../curl\""), "is no name"),
         ];
         for (text, wanted) in cases {

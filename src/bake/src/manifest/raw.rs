@@ -313,7 +313,7 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 fn os_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text != "debian-13" {
-        return Err(D::Error::custom(format!("os, wanted `debian-13`, got `{text}`")));
+        return Err(D::Error::custom(format!("os, expected `debian-13`, found `{text}`")));
     }
     Ok(text)
 }

@@ -170,7 +170,7 @@ fn m06_only_urls_that_name_a_host_and_no_password_are_taken() {
 
 #[test]
 fn m09_what_is_too_large_or_too_deep_is_refused() {
-    assert!(refusal(&with(&entry("runc", ("1.0", &"1".repeat(MOST_BYTES))))).contains("wanted at most"));
+    assert!(refusal(&with(&entry("runc", ("1.0", &"1".repeat(MOST_BYTES))))).contains("expected at most"));
     let many: Vec<String> = (0..1025).map(|n| entry(&format!("p{n}"), ("", ""))).collect();
     assert!(refusal(&with(&many.join(","))).contains("more than 1024 dependencies"));
     assert!(refusal(&"[".repeat(10_000)).contains("line 1"));

@@ -261,7 +261,7 @@ fn a_projects_own_component_may_come_by_http_or_from_a_file_and_that_is_said() {
 #[test]
 fn kinds_and_architectures_must_agree() {
     let wrong = plan(&recipe("[recipe]\n"), &manifest("knd", ""), &lock(), &Policy::default(), &choices());
-    assert!(wrong.unwrap_err().to_string().contains("kind, wanted `base`, got `knd`"));
+    assert!(wrong.unwrap_err().to_string().contains("kind, expected `base`, found `knd`"));
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Disk {
         let words = self.consoles.iter().flatten().chain(&self.cmdline);
         let len: usize = words.map(|word| word.0.len() + 9).sum();
         if len > MOST_CMDLINE {
-            return Err(format!("disk.cmdline: wanted at most {MOST_CMDLINE} bytes, got {len}"));
+            return Err(format!("disk.cmdline: expected at most {MOST_CMDLINE} bytes, found {len}"));
         }
         Ok(())
     }
@@ -111,7 +111,9 @@ impl<'de> Deserialize<'de> for Size {
         let size = unit.filter(|_| plain).and_then(|unit| unit.checked_mul(number.parse().ok()?));
         match size {
             Some(size) if size > 0 && size <= MOST => Ok(Self(size)),
-            _ => Err(D::Error::custom(format!("wanted a size such as `256 MiB` or `4 GiB`, got `{text}`"))),
+            _ => {
+                Err(D::Error::custom(format!("expected a size such as `256 MiB` or `4 GiB`, found `{text}`")))
+            }
         }
     }
 }
@@ -121,7 +123,7 @@ impl<'de> Deserialize<'de> for Word {
         let text = String::deserialize(deserializer)?;
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'\\`".contains(&byte));
         if text.is_empty() || !plain {
-            let what = format!("wanted one word of the kernel's command line, got `{text}`");
+            let what = format!("expected one word of the kernel's command line, found `{text}`");
             return Err(D::Error::custom(what));
         }
         if text.starts_with("root=") || text == "--" {

@@ -187,7 +187,7 @@ pub(super) struct Glob(pub(super) String);
 /// Reads one `recipe.toml`; `artifact` names it in messages. Errors are `Class::Usage` with line and column.
 pub fn parse(artifact: &str, text: &str) -> Result<Raw> {
     if text.len() > MOST_BYTES {
-        let what = format!("size, wanted at most {MOST_BYTES} bytes, got {}", text.len());
+        let what = format!("size, expected at most {MOST_BYTES} bytes, found {}", text.len());
         return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
     }
     toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))
@@ -204,7 +204,7 @@ fn mode(text: &str) -> Result<u16, String> {
     octal
         .then(|| u16::from_str_radix(text, 8).ok())
         .flatten()
-        .ok_or_else(|| format!("mode, wanted four octal digits such as `0755`, got `{text}`"))
+        .ok_or_else(|| format!("mode, expected four octal digits such as `0755`, found `{text}`"))
 }
 
 fn account(text: &str) -> Result<String, String> {
@@ -234,7 +234,7 @@ pub(crate) fn access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Acces
 impl<'de> Deserialize<'de> for ModeAndOwner {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = || D::Error::custom(format!("access, wanted `0755 owner:group`, got `{text}`"));
+        let wrong = || D::Error::custom(format!("access, expected `0755 owner:group`, found `{text}`"));
         let (bits, owners) = text.split_once(' ').ok_or_else(wrong)?;
         let (owner, group) = owners.split_once(':').ok_or_else(wrong)?;
         Ok(Self(Access {

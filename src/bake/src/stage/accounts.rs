@@ -300,7 +300,7 @@ fn text(path: &str, content: &Content, read: &dyn Fn(&Stored) -> Result<Vec<u8>>
         return Err(refuse(
             Class::Archive,
             path,
-            format!("size, wanted at most {MAX}, got {}", content.len()),
+            format!("size, expected at most {MAX}, found {}", content.len()),
         ));
     }
     String::from_utf8(bytes_of(content, read)?).map_err(|_| refuse(Class::Archive, path, "it is not UTF-8"))

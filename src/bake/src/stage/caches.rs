@@ -45,7 +45,7 @@ fn hardware(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {
     let Some(version) = version(plan, "udev") else { return Ok(Vec::new()) };
     let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     let number = digits.parse().map_err(|_| {
-        let cause = format!("wanted a version that begins with a number, got `{version}`");
+        let cause = format!("expected a version that begins with a number, found `{version}`");
         refuse(Class::Archive, "udev", cause)
     })?;
     let files = dropins::files(tree, &["/etc/udev/hwdb.d", "/usr/lib/udev/hwdb.d"], ".hwdb");

@@ -135,7 +135,7 @@ fn pack(
     archive.add("modules/table", Kind::File, 0o644, text.as_bytes());
     let plain = archive.finish();
     if plain.len() > MAX {
-        let cause = format!("the initrd, wanted at most {MAX} bytes, got {}", plain.len());
+        let cause = format!("the initrd, expected at most {MAX} bytes, found {}", plain.len());
         return Err(refuse(Class::Usage, path, cause).hint("take modules out of [initrd] of the recipe"));
     }
     compress(&plain, init.level).map_err(|error| refuse(Class::Io, path, error))

@@ -125,7 +125,7 @@ fn of_kernel(
             None => Ok(None),
             Some(content) if content.len() <= MAX => bytes_of(content, read).map(Some),
             Some(content) => {
-                let cause = format!("size, wanted at most {MAX} bytes, got {}", content.len());
+                let cause = format!("size, expected at most {MAX} bytes, found {}", content.len());
                 Err(refuse(Class::Archive, format!("{directory}/{name}"), cause))
             }
         }
@@ -139,7 +139,7 @@ fn of_kernel(
     };
     let chosen = in_order(chosen(files), text("modules.order")?.as_deref().unwrap_or_default());
     if chosen.len() > MAX_MODULES {
-        let cause = format!("modules, wanted at most {MAX_MODULES}, got {}", chosen.len());
+        let cause = format!("modules, expected at most {MAX_MODULES}, found {}", chosen.len());
         return Err(refuse(Class::Archive, directory, cause));
     }
     let facts = remembered(&directory, &chosen, read, memory)?;

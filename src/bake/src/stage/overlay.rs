@@ -73,7 +73,7 @@ fn meta(plan: &Plan, accounts: &Accounts, access: &Access, origin: &Origin) -> R
 fn planned(bytes: &Arc<[u8]>, wanted: Option<Sha256>, origin: &Origin) -> Result<Node> {
     let got = Sha256::of(bytes);
     if wanted.is_some_and(|wanted| wanted != got) {
-        let cause = format!("its bytes are not those of the plan, got sha256:{}", got.hex());
+        let cause = format!("its bytes are not those of the plan, found sha256:{}", got.hex());
         return Err(refuse(Class::Verification, super::claim::about(origin), cause));
     }
     Ok(Node::File(Content::Inline(bytes.clone())))

@@ -25,7 +25,8 @@ pub(super) fn debs<'a>(plan: &Plan, inputs: &'a Inputs<'_>) -> Result<Vec<Deb<'a
             ("architecture", &locked.arch, deb.arch),
         ] {
             if wanted != got {
-                let cause = format!("its control file is of another {what}, wanted `{wanted}`, got `{got}`");
+                let cause =
+                    format!("its control file is of another {what}, expected `{wanted}`, found `{got}`");
                 return Err(refuse(Class::Verification, locked.name.as_str(), cause));
             }
         }
@@ -73,7 +74,7 @@ fn check_pin(pin: &Pin, deb: &Deb<'_>, name: &Name) -> Result<()> {
 /// Checks that a component fits into the set that the lock has: the resolver did not know of it.
 fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Name) -> Result<()> {
     if deb.arch != plan.arch.debian() && deb.arch != "all" {
-        let cause = format!("architecture, wanted `{}` or `all`, got `{}`", plan.arch, deb.arch);
+        let cause = format!("architecture, expected `{}` or `all`, found `{}`", plan.arch, deb.arch);
         return Err(refuse(Class::Archive, name.as_str(), cause));
     }
     if installed.iter().any(|other| other.name == deb.name) {

@@ -409,7 +409,10 @@ fn a_package_that_is_not_the_one_of_the_lock_is_refused() {
     let refusal = case.refusal();
     assert_eq!(
         (refusal.class, refusal.to_string().as_str()),
-        (Class::Verification, "a: stage: its control file is of another version, wanted `2.0`, got `1.0`")
+        (
+            Class::Verification,
+            "a: stage: its control file is of another version, expected `2.0`, found `1.0`"
+        )
     );
 }
 

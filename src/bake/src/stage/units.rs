@@ -144,7 +144,7 @@ fn text(path: &ImagePath, content: &Content, read: Read<'_>) -> Result<String> {
     /// systemd itself reads no longer lines than this, and no unit of Debian has 64 KiB.
     const MAX: u64 = 1 << 20;
     if content.len() > MAX {
-        let cause = format!("size, wanted at most {MAX}, got {}", content.len());
+        let cause = format!("size, expected at most {MAX}, found {}", content.len());
         return Err(refuse(Class::Archive, path.as_str(), cause));
     }
     String::from_utf8(bytes_of(content, read)?)

@@ -114,27 +114,27 @@ pub(super) fn must_be_ours(path: &Path, sharing: Sharing) -> Result<()> {
     };
     if !metadata.is_dir() {
         return refuse(
-            format!("wanted a directory, got {}", sort_of(&metadata)),
+            format!("expected a directory, found {}", sort_of(&metadata)),
             "choose another place for the store with --store".to_owned(),
         );
     }
     let (mode, owner, me) = (metadata.mode() & 0o7777, metadata.uid(), rustix::process::geteuid().as_raw());
     if sharing == Sharing::Private && owner != me {
         return refuse(
-            format!("the directory belongs to another user, wanted uid {me}, got {owner}"),
+            format!("the directory belongs to another user, expected uid {me}, found {owner}"),
             "choose another place for the store with --store, or say that it is shared with --shared-store"
                 .to_owned(),
         );
     }
     if sharing == Sharing::Private && mode & 0o022 != 0 {
         return refuse(
-            format!("others may write to the directory, wanted mode 0700, got {mode:04o}"),
+            format!("others may write to the directory, expected mode 0700, found {mode:04o}"),
             format!("`chmod 0700 {}`, or say that the store is shared with --shared-store", path.display()),
         );
     }
     if mode & 0o002 != 0 {
         return refuse(
-            format!("everybody may write to the directory, wanted mode 0770, got {mode:04o}"),
+            format!("everybody may write to the directory, expected mode 0770, found {mode:04o}"),
             format!("`chmod o-w {}`", path.display()),
         );
     }

@@ -85,7 +85,7 @@ fn check_layout(root: &Path) -> Result<bool> {
             return Ok(true);
         }
         let cause =
-            format!("the layout is another, wanted `{}`, got `{}`", LAYOUT.trim_end(), text.trim_end());
+            format!("the layout is another, expected `{}`, found `{}`", LAYOUT.trim_end(), text.trim_end());
         return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause).hint(
             "choose another directory for the store with --store, or remove this one: all in it can be fetched again",
         ));

@@ -99,7 +99,7 @@ fn is_equal(root: &Root, file: &PlannedFile, uid: u32, gid: u32) -> Result<bool>
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}
         FileType::Directory => {
-            return Err(Fault::new(file.path.as_str(), "wanted a plain file, got a directory")
+            return Err(Fault::new(file.path.as_str(), "expected a plain file, found a directory")
                 .hint("look at who made it; remove it, and run configure again")
                 .into());
         }

@@ -20,7 +20,7 @@ pub fn recover(root: &Root) -> Result<bool> {
         return Ok(false);
     };
     let steps = parse(&text).ok_or_else(|| {
-        Fault::new(STAGING, "wanted a whole journal").hint("remove the directory, and run configure again")
+        Fault::new(STAGING, "expected a whole journal").hint("remove the directory, and run configure again")
     })?;
     for step in &steps {
         let Step::Put(_, path) = step else { continue };

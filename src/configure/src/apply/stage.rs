@@ -40,7 +40,7 @@ pub(super) fn stage(root: &Root, changes: &Changes<'_>) -> Result<Staged> {
         Err(error) => return Err(io(STAGING, "make it", error)),
     }
     let directory =
-        root.directory(STAGING)?.ok_or_else(|| Fault::new(STAGING, "wanted a directory, got none"))?;
+        root.directory(STAGING)?.ok_or_else(|| Fault::new(STAGING, "expected a directory, found none"))?;
     let result = crate::calls::fsync(&above)
         .map_err(|error| io(STAGING, "make it durable", error))
         .and_then(|()| fill(root, changes, &directory));
@@ -60,9 +60,12 @@ fn fill(root: &Root, changes: &Changes<'_>, directory: &OwnedFd) -> Result<Vec<S
     for (at, (file, uid, gid)) in changes.files.iter().enumerate() {
         let (parent, _) = root.parent(&file.path)?;
         if self::device(&parent, &file.path)? != device {
-            return Err(Fault::new(file.path.as_str(), format!("wanted it on the file system of {STAGING}"))
-                .hint("the image has one file system: unmount what is mounted there")
-                .into());
+            return Err(Fault::new(
+                file.path.as_str(),
+                format!("expected it on the file system of {STAGING}"),
+            )
+            .hint("the image has one file system: unmount what is mounted there")
+            .into());
         }
         write(directory, &at.to_string(), &file.bytes, Some((*uid, *gid, file.mode)), &file.path)?;
         steps.push(Step::Put(at, file.path.clone()));
@@ -146,7 +149,7 @@ fn text(steps: &[Step]) -> Result<String> {
     for step in steps {
         let (Step::Put(_, path) | Step::Remove(path)) = step;
         if path.contains(['\n', '\0']) {
-            return Err(Fault::new(path.as_str(), "wanted a path without control characters").into());
+            return Err(Fault::new(path.as_str(), "expected a path without control characters").into());
         }
         let _ = match step {
             Step::Put(at, path) => writeln!(out, "put {at} {path}"),

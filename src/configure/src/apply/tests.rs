@@ -126,7 +126,7 @@ fn f08_a_link_a_fifo_and_a_wide_mode_are_replaced_and_a_directory_is_refused() {
     std::fs::remove_file(&target).expect("removed");
     std::fs::create_dir(&target).expect("a directory");
     let refusal = apply(&folder.root(), &plan("b"), &ids()).expect_err("refused");
-    assert_eq!(refusal.faults[0].to_string(), "/opt/env/zot.env: wanted a plain file, got a directory");
+    assert_eq!(refusal.faults[0].to_string(), "/opt/env/zot.env: expected a plain file, found a directory");
     assert_eq!(folder.read("/etc/other"), "a");
 }
 
@@ -138,7 +138,7 @@ fn f09_nothing_is_written_when_an_owner_is_missing() {
     let refusal = apply(&folder.root(), &plan, &ids()).expect_err("refused");
     assert_eq!(
         refusal.faults[0].to_string(),
-        "/etc/last: wanted the group `nosuch`: group `nosuch` not found"
+        "/etc/last: expected the group `nosuch`: group `nosuch` not found"
     );
     assert!(!folder.path("/etc/other").exists() && !folder.path("/opt/env/zot.env").exists());
 }
@@ -149,7 +149,7 @@ fn no_link_is_followed_in_a_directory_that_is_written_to() {
     std::fs::remove_dir(folder.path("/opt/env")).expect("removed");
     symlink("../etc", folder.path("/opt/env")).expect("a link");
     let refusal = apply(&folder.root(), &plan("a"), &ids()).expect_err("refused");
-    assert_eq!(refusal.faults[0].to_string(), "/opt/env: wanted a directory, got something else");
+    assert_eq!(refusal.faults[0].to_string(), "/opt/env: expected a directory, found something else");
     assert!(!folder.path("/etc/zot.env").exists() && !folder.path("/etc/other").exists());
 }
 

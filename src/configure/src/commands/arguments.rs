@@ -136,8 +136,8 @@ impl Arguments {
         let mut rest: Vec<String> = Vec::new();
         let (mut given, mut paths) = (None, Vec::new());
         while let Some(word) = words.next() {
-            let text = word.to_str().ok_or_else(|| usage("wanted arguments in UTF-8"))?;
-            let mut value = || words.next().ok_or_else(|| usage(format!("wanted a value behind {text}")));
+            let text = word.to_str().ok_or_else(|| usage("expected arguments in UTF-8"))?;
+            let mut value = || words.next().ok_or_else(|| usage(format!("expected a value after {text}")));
             match text {
                 "--root" => root = PathBuf::from(value()?),
                 "--systemctl" => systemctl = Some(PathBuf::from(value()?)),
@@ -177,7 +177,7 @@ fn by_name(name: &str) -> Option<&'static str> {
 fn parse_command(command: &str, rest: &[String], paths: &[(String, OsString)]) -> Result<Command> {
     let alone = |command: Command| match rest {
         [] => Ok(command),
-        _ => Err(usage(format!("wanted nothing behind it, got {} more", rest.len()))),
+        _ => Err(usage(format!("expected nothing after it, found {} more", rest.len()))),
     };
     match command {
         "configure" => alone(Command::Configure),
@@ -195,22 +195,22 @@ fn parse_command(command: &str, rest: &[String], paths: &[(String, OsString)]) -
                 destination: destination.clone(),
                 delete: flag.first().is_some_and(|flag| matches!(flag.as_str(), "--delete" | "true" | "1")),
             }),
-            _ => Err(usage("wanted `merge SRC DEST [--delete]`")),
+            _ => Err(usage("expected `merge SRC DEST [--delete]`")),
         },
         "status" => match rest {
             [] => Ok(Command::Status { json: false }),
             [flag] if flag == "--json" => Ok(Command::Status { json: true }),
-            _ => Err(usage("wanted `status [--json]`")),
+            _ => Err(usage("expected `status [--json]`")),
         },
         "schema" => match rest {
             [] => Ok(Command::Schema { of: None }),
             [of] if matches!(of.as_str(), "user-data" | "mutable") => {
                 Ok(Command::Schema { of: Some(of.clone()) })
             }
-            _ => Err(usage("wanted `schema [user-data|mutable]`")),
+            _ => Err(usage("expected `schema [user-data|mutable]`")),
         },
         "check" => parse_check(rest, paths),
-        _ => Err(usage("wanted a known command")),
+        _ => Err(usage("expected a known command")),
     }
 }
 
@@ -225,6 +225,6 @@ fn parse_check(rest: &[String], paths: &[(String, OsString)]) -> Result<Command>
             kind,
             role: word("--role"),
         }),
-        _ => Err(usage("wanted `check --user-data FILE [--mutable FILE] [--policy FILE] --kind knd|knc`")),
+        _ => Err(usage("expected `check --user-data FILE [--mutable FILE] [--policy FILE] --kind knd|knc`")),
     }
 }

@@ -56,7 +56,7 @@ pub struct Told {
 /// Asks it.
 pub fn check(files: &Files<'_>, kind: &str, role: Option<&str>) -> Result<Told> {
     let role = role_of(kind, role)
-        .ok_or_else(|| super::usage("wanted `--kind knd`, `--kind knc`, or another with `--role`"))?;
+        .ok_or_else(|| super::usage("expected `--kind knd`, `--kind knc`, or another with `--role`"))?;
     let (mut faults, mut notes) = (Vec::<Fault>::new(), Vec::<String>::new());
     // a value that breaks a rule breaks it as a delivery and as a setting: once is enough
     let mut take = |found: Vec<Fault>| {

@@ -104,7 +104,7 @@ fn api_addresses(
     }
     if inputs.when == When::FirstRun {
         let place = inputs.layers.find(KEY).map_or(crate::names::MUTABLE, |found| found.place);
-        let fault = Fault::new(place, "wanted a name with an address").key(KEY);
+        let fault = Fault::new(place, "expected a name with an address").key(KEY);
         return Err(fault
             .hint("does this node's name server know it? configure tries again when it is run again")
             .into());

@@ -41,7 +41,7 @@ pub fn run(root: &Root) -> Result<()> {
     if ask && addresses.is_empty() {
         // a name may be known later, and this is who asks again
         let place = layers.find(API).map_or(crate::names::MUTABLE, |found| found.place);
-        let fault = Fault::new(place, "wanted a name with an address").key(API);
+        let fault = Fault::new(place, "expected a name with an address").key(API);
         let faults = vec![fault.hint("does this node's name server know it? it is asked again")];
         return Err(Refusal { class: Class::Network, faults });
     }

@@ -42,8 +42,9 @@ pub fn alone(root: &Root) -> Result<Lock> {
             Err(Errno::INTR) => {}
             Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(Duration::from_millis(20)),
             Err(Errno::WOULDBLOCK) => {
-                let fault = Fault::new(PLACE, "wanted the lock within 60 s: another run of configure has it")
-                    .hint("`ps -C configure` shows it");
+                let fault =
+                    Fault::new(PLACE, "expected the lock within 60 s: another run of configure has it")
+                        .hint("`ps -C configure` shows it");
                 return Err(Refusal { class: Class::Lock, faults: vec![fault] });
             }
             Err(error) => return Err(Refusal::io(PLACE, "lock it", &error.into())),
@@ -54,6 +55,6 @@ pub fn alone(root: &Root) -> Result<Lock> {
 
 fn directory(root: &Root) -> Result<OwnedFd> {
     let hint = "the image brings it: bake it again";
-    let gone = || Fault::new(PLACE, "wanted a directory, got none").hint(hint);
+    let gone = || Fault::new(PLACE, "expected a directory, found none").hint(hint);
     Ok(root.directory(PLACE)?.ok_or_else(gone)?)
 }

@@ -18,10 +18,11 @@ mod tests;
 pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result<()> {
     let _lock = lock::take(root)?;
     let image = crate::install::load(root)?;
-    let bytes =
-        root.read(source, delivery::LIMIT)?.ok_or_else(|| Fault::new(source, "wanted a file, got none"))?;
+    let bytes = root
+        .read(source, delivery::LIMIT)?
+        .ok_or_else(|| Fault::new(source, "expected a file, found none"))?;
     let defaults = layer(root, DEFAULTS)?.ok_or_else(|| {
-        Fault::new(DEFAULTS, "wanted the image's defaults, got none").hint("bake the image again")
+        Fault::new(DEFAULTS, "expected the image's defaults, found none").hint("bake the image again")
     })?;
     let delivered = delivery::parse(&bytes, source, image.role, &defaults).map_err(Refusal::input)?;
     let present = layer(root, destination)?.unwrap_or_default();
@@ -31,7 +32,7 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
     let text = merged.text().ok_or_else(|| {
         Fault::new(
             destination,
-            "wanted values without control characters, and at most 64 KiB of them together",
+            "expected values without control characters, and at most 64 KiB of them together",
         )
     })?;
     let mut plan = Plan::default();

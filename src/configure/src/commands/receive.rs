@@ -63,7 +63,7 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
     let mut inputs = bootstrap::read(root, image)?;
     let before = settings::check(&inputs.layers, image, inputs.when).ok();
     let defaults = layer(root, DEFAULTS)?.ok_or_else(|| {
-        Fault::new(DEFAULTS, "wanted the image's defaults, got none").hint("bake the image again")
+        Fault::new(DEFAULTS, "expected the image's defaults, found none").hint("bake the image again")
     })?;
     let mut faults = Vec::new();
     let policy = match crate::policy::load(root) {
@@ -88,7 +88,7 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
         return Err(Refusal::input(faults));
     }
     if let Some(merged) = merged {
-        let text = merged.text().ok_or_else(|| Fault::new(MUTABLE, "wanted values that can be written"))?;
+        let text = merged.text().ok_or_else(|| Fault::new(MUTABLE, "expected values that can be written"))?;
         if inputs.when == When::Later {
             delivered.file(MUTABLE, 0o600, ("root", "root"), text.into_bytes(), None);
         }
@@ -237,7 +237,7 @@ fn ask(root: &Root, systemctl: &Systemctl, words: &[&str]) -> std::result::Resul
     let what = words.first().copied().unwrap_or_default();
     systemctl.ask(root, words).map_err(|no| match no {
         No::Ended(status) => {
-            Wrong::Failed(format!("wanted `systemctl {what}` to succeed: it ended with {status}"))
+            Wrong::Failed(format!("expected `systemctl {what}` to succeed: it ended with {status}"))
         }
         No::Unasked(error) => Wrong::Unasked(format!("cannot run systemctl: {error}")),
     })

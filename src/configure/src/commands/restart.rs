@@ -16,7 +16,7 @@ pub fn run(root: &Root, systemctl: &Systemctl) -> Result<()> {
         let _lock = super::lock::take(root)?;
         let inputs = crate::bootstrap::read(root, &image)?;
         if inputs.when == When::FirstRun {
-            return Err(Fault::new(crate::names::DONE, "wanted a node that has been configured")
+            return Err(Fault::new(crate::names::DONE, "expected a node that has been configured")
                 .hint("run configure first")
                 .into());
         }
@@ -75,7 +75,7 @@ pub fn carry_out(root: &Root, systemctl: &Systemctl, commands: &[Vec<&'static st
         if let Some(wrong) = wrong {
             let unit = words.last().copied().unwrap_or_default();
             faults.push(
-                Fault::new(what, format!("wanted success: {wrong}"))
+                Fault::new(what, format!("expected success: {wrong}"))
                     .hint(format!("`journalctl -b -u {unit}` says why")),
             );
             if words.first() == Some(&"daemon-reload") {

@@ -52,7 +52,9 @@ pub fn run(root: &Root, credentials: Option<&str>) -> Result<()> {
     if root.exists(DONE)? {
         let hint =
             format!("this node was configured once: put the file back, or remove {DONE} for a new instance");
-        return Err(Fault::new(USER_DATA, "wanted the instance's user-data, got no file").hint(hint).into());
+        return Err(Fault::new(USER_DATA, "expected the instance's user-data, found no file")
+            .hint(hint)
+            .into());
     }
     let plan = match (credentials, ready(root)?) {
         (Some(directory), _) if root.exists(&format!("{directory}/podplane.user-data"))? => {
@@ -79,7 +81,7 @@ fn ready(root: &Root) -> Result<bool> {
             return Ok(names.iter().any(|name| name == "user-data.env"));
         }
         if Instant::now() >= end {
-            return Err(Fault::new(DEVICE, "wanted a volume that can be mounted: ISO 9660 or FAT")
+            return Err(Fault::new(DEVICE, "expected a volume that can be mounted: ISO 9660 or FAT")
                 .hint("`systemctl status run-podplane-seed.mount` says why it is not; make one with `cargo xtask seed`")
                 .into());
         }
@@ -112,7 +114,7 @@ pub fn check(name: &str, place: &str, bytes: &[u8]) -> std::result::Result<(), V
     let found = match name {
         "user-data.env" => parse_user_data(bytes).map(drop),
         "nonce.jwt" => {
-            is_token(bytes).ok_or_else(|| wrong("wanted a JSON Web Token: three parts of base64url"))
+            is_token(bytes).ok_or_else(|| wrong("expected a JSON Web Token: three parts of base64url"))
         }
         _ => certificates(bytes).map_err(wrong),
     };
@@ -134,6 +136,6 @@ fn certificates(bytes: &[u8]) -> std::result::Result<(), &'static str> {
     let blocks = crate::pem::read(bytes)?;
     match blocks.iter().all(|block| block.label == "CERTIFICATE") {
         true => Ok(()),
-        false => Err("wanted certificates only"),
+        false => Err("expected certificates only"),
     }
 }

@@ -35,12 +35,12 @@ pub(super) fn provider_id(root: &Root, provider: Option<Provider>) -> Result<Opt
 pub(super) fn wanted(provider: Option<Provider>) -> &'static str {
     match provider {
         Some(Provider::Aws) => {
-            "wanted v1.availability_zone and v1.instance_id in /run/cloud-init/instance-data.json"
+            "expected v1.availability_zone and v1.instance_id in /run/cloud-init/instance-data.json"
         }
         Some(Provider::Google) => {
-            "wanted v1.project_id, v1.zone and v1.instance_id in /run/cloud-init/instance-data.json"
+            "expected v1.project_id, v1.zone and v1.instance_id in /run/cloud-init/instance-data.json"
         }
-        _ => "wanted the instance's id in /var/lib/cloud/data/instance-id",
+        _ => "expected the instance's id in /var/lib/cloud/data/instance-id",
     }
 }
 

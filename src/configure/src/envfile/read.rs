@@ -50,30 +50,30 @@ const NO_UTF16: &str = "it is UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` writes it 
 pub fn read(bytes: &[u8]) -> Result<Vec<Assignment>, Vec<Syntax>> {
     let at = |at: usize, rule, hint| Err(vec![Syntax { hint, ..Syntax::new(line_of(bytes, at), rule) }]);
     if bytes.len() > FILE_LIMIT {
-        return at(0, "wanted a file of at most 64 KiB", None);
+        return at(0, "expected a file of at most 64 KiB", None);
     }
     if bytes.starts_with(b"\xef\xbb\xbf") {
-        return at(0, "wanted no byte order mark", Some(NO_MARK));
+        return at(0, "expected no byte order mark", Some(NO_MARK));
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
             let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
-            return at(error.valid_up_to(), "wanted UTF-8", utf16.then_some(NO_UTF16));
+            return at(error.valid_up_to(), "expected UTF-8", utf16.then_some(NO_UTF16));
         }
     };
     if let Some(found) = text.find(['\0', '\r']) {
         let is_return = bytes.get(found) == Some(&b'\r');
-        return at(found, "wanted no NUL and no carriage return", is_return.then_some(NO_RETURNS));
+        return at(found, "expected no NUL and no carriage return", is_return.then_some(NO_RETURNS));
     }
     if let Some(found) = text.find(|character| super::is_no_character(u32::from(character))) {
-        return at(found, "wanted no code point that is no character", None);
+        return at(found, "expected no code point that is no character", None);
     }
     let mut reader = Reader { text, at: 0, line: 1 };
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     while reader.at < text.len() {
         if reader.line > LINE_LIMIT {
-            bad.push(Syntax::new(reader.line, "wanted at most 4096 lines"));
+            bad.push(Syntax::new(reader.line, "expected at most 4096 lines"));
             break;
         }
         match reader.statement() {
@@ -92,7 +92,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Assignment>, Vec<Syntax>> {
     if bad.is_empty() { Ok(good) } else { Err(bad) }
 }
 
-const UNCLOSED: &str = "wanted a closing quote";
+const UNCLOSED: &str = "expected a closing quote";
 
 /// The line, from 1, of the byte `at`.
 fn line_of(bytes: &[u8], at: usize) -> u32 {
@@ -168,10 +168,10 @@ impl Reader<'_> {
         let named = is_key(&key).then(|| key.clone());
         let wrong = |rule| Syntax { key: named.clone(), ..Syntax::new(line, rule) };
         if named.is_none() {
-            return Err(wrong("wanted a key of letters, digits and `_`, not starting with a digit"));
+            return Err(wrong("expected a key of letters, digits and `_`, not starting with a digit"));
         }
         if self.peek() != Some('=') {
-            return Err(wrong("wanted `KEY=value`, one assignment a line"));
+            return Err(wrong("expected `KEY=value`, one assignment a line"));
         }
         self.next();
         let value = self.value().map_err(wrong)?;
@@ -179,7 +179,7 @@ impl Reader<'_> {
         match self.peek() {
             None | Some('\n') => {}
             Some('#') => self.skip_line(),
-            Some(_) => return Err(wrong("wanted nothing behind the value, or the value in quotes")),
+            Some(_) => return Err(wrong("expected nothing after the value, or the value in quotes")),
         }
         Ok(Some(Assignment { key, value, line }))
     }
@@ -211,7 +211,7 @@ impl Reader<'_> {
                     match self.next() {
                         Some('\n') => {}
                         Some(character) => out.push(character),
-                        None => return Err("wanted a character behind the `\\`"),
+                        None => return Err("expected a character after the `\\`"),
                     }
                 }
                 Some('`' | ';' | '&' | '|' | '<' | '>' | '(' | ')') => return Err(ACTIVE),
@@ -270,7 +270,7 @@ impl Reader<'_> {
                     Some('t') => out.push('\t'),
                     Some(character @ ('\'' | '"' | '\\')) => out.push(character),
                     Some(_) => {
-                        return Err("wanted only `\\n`, `\\t`, `\\\\` and quotes as escapes in `$'…'`");
+                        return Err("expected only `\\n`, `\\t`, `\\\\` and quotes as escapes in `$'…'`");
                     }
                 },
                 Some(character) => out.push(character),
@@ -280,4 +280,4 @@ impl Reader<'_> {
 }
 
 const ACTIVE: &str =
-    "wanted plain text, got a character that a shell would act on; put the value in single quotes";
+    "expected plain text, found a character that a shell would act on; put the value in single quotes";

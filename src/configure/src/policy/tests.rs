@@ -44,7 +44,7 @@ fn l06_what_hands_out_root_or_the_cluster_is_refused_under_a_strict_policy_by_ke
         ("KUBE_API_ETCD_SERVERS", 8, "5 says `endpoints"),
     ] {
         let wanted = format!(
-            "{PLACE}:{line}: {key}: wanted no live change, as /opt/podplane/share/policy.toml:{because} = \"user-data\"`"
+            "{PLACE}:{line}: {key}: expected no live change, as /opt/podplane/share/policy.toml:{because} = \"user-data\"`"
         );
         assert!(told.contains(&wanted), "{wanted}: {told:?}");
     }

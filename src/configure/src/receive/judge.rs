@@ -157,7 +157,7 @@ fn judge_pair(
     } else {
         let rule = match verdict {
             Some(Err(rule)) => return Err(Fault::new(format!("{KEYS}/{key_name}"), rule)),
-            _ => "wanted the certificate of the key that the agent made",
+            _ => "expected the certificate of the key that the agent made",
         };
         return Err(Fault::new(format!("{RECV}/{crt_name}"), rule)
             .hint("the agent asks for a new one when it starts: `systemctl restart nstance-agent`"));
@@ -187,7 +187,7 @@ fn judge_signing(
         if let (Some(publics), Some(private)) = (publics, private.or_else(old_private))
             && !publics.contains(&private)
         {
-            let rule = format!("wanted the public key of `{SIGNING_KEY}` among them");
+            let rule = format!("expected the public key of `{SIGNING_KEY}` among them");
             return Err(Fault::new(place(SIGNING_PUB), rule)
                 .hint("deliver both; while keys are rotated the file may hold several"));
         }

@@ -111,7 +111,7 @@ fn open(root: &Root, path: &str, owners: &[Option<u32>]) -> Result<Option<OwnedF
     if owners.contains(&Some(stat.st_uid)) {
         return Ok(Some(directory));
     }
-    Err(Fault::new(path, "wanted a directory of nstance-agent or root, got somebody else's").into())
+    Err(Fault::new(path, "expected a directory of nstance-agent or root, found somebody else's").into())
 }
 
 /// The names in `directory` that are taken, sorted; the others are noted.
@@ -156,7 +156,7 @@ fn file(
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(Ok(None)),
             Err(Errno::LOOP | Errno::NXIO) => {
-                return Ok(Err(Fault::new(path, "wanted a plain file, got a link or a socket")));
+                return Ok(Err(Fault::new(path, "expected a plain file, found a link or a socket")));
             }
             Err(error) => return Err(io(error)),
         };
@@ -180,7 +180,7 @@ fn file(
             return Ok(Ok(Some(bytes)));
         }
     }
-    let fault = Fault::new(path, "wanted a file that stays the same while it is read")
+    let fault = Fault::new(path, "expected a file that stays the same while it is read")
         .hint("the next run reads it again");
     Err(Refusal { class: Class::Io, faults: vec![fault] })
 }
@@ -188,17 +188,19 @@ fn file(
 /// Whether a file may be taken, by what it is; else the rule that it breaks.
 pub(super) fn is_sound(stat: &Stat, owners: &[Option<u32>]) -> std::result::Result<(), String> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err("wanted a plain file".to_owned());
+        return Err("expected a plain file".to_owned());
     }
     if stat.st_nlink != 1 {
-        return Err("wanted a file of one name: another name of it may be somebody else's secret".to_owned());
+        return Err(
+            "expected a file of one name: another name of it may be somebody else's secret".to_owned()
+        );
     }
     if !owners.contains(&Some(stat.st_uid)) {
-        return Err("wanted a file of nstance-agent or root, got somebody else's".to_owned());
+        return Err("expected a file of nstance-agent or root, found somebody else's".to_owned());
     }
     match usize::try_from(stat.st_size) {
         Ok(size) if size <= LIMIT => Ok(()),
-        _ => Err(format!("wanted at most {LIMIT} bytes")),
+        _ => Err(format!("expected at most {LIMIT} bytes")),
     }
 }
 

@@ -41,13 +41,13 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
         let hint = "the image brings it: bake it again";
         if ids.user(user).is_none() {
             faults.push(
-                Fault::new("/etc/passwd", format!("wanted the user `{user}`: user `{user}` not found"))
+                Fault::new("/etc/passwd", format!("expected the user `{user}`: user `{user}` not found"))
                     .hint(hint),
             );
         }
         if ids.group(user).is_none() {
             faults.push(
-                Fault::new("/etc/group", format!("wanted the group `{user}`: group `{user}` not found"))
+                Fault::new("/etc/group", format!("expected the group `{user}`: group `{user}` not found"))
                     .hint(hint),
             );
         }
@@ -62,7 +62,7 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
             Some(with) => accounts = with,
             None => faults.push(Fault::new(
                 "/etc/passwd",
-                "wanted a free number from 1000 to 58999 for the user `admin`",
+                "expected a free number from 1000 to 58999 for the user `admin`",
             )),
         }
         admin(settings, found, plan);

@@ -17,7 +17,7 @@ const IMAGES: &str = r#"plugins."io.containerd.cri.v1.images""#;
 pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults: &mut Vec<Fault>) {
     let Some(text) = found.files.get(CONFIG) else {
         faults.push(
-            Fault::new(CONFIG, "wanted containerd's configuration, got none")
+            Fault::new(CONFIG, "expected containerd's configuration, found none")
                 .hint("the image brings it: bake it again"),
         );
         return;

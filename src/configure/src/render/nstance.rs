@@ -45,7 +45,8 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
             // the agent's own affair by now: the node runs on with what it was delivered
             plan.notes.push(format!("{IDENTITY} has no identity: nstance-agent cannot take deliveries"));
         } else {
-            let rule = "wanted the nonce `nonce.jwt` or the identity that the agent made of it, got neither";
+            let rule =
+                "expected the nonce `nonce.jwt` or the identity that the agent made of it, found neither";
             faults.push(
                 Fault::new(IDENTITY, rule)
                     .hint("user-data writes the nonce: look at how the instance was started"),

@@ -49,7 +49,7 @@ impl Wait {
     /// What the author of settings that are meant to be complete is told.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        let rule = format!("wanted a value, {}", self.because);
+        let rule = format!("expected a value, {}", self.because);
         Fault::new(MUTABLE, rule).key(self.key).hint(self.hint)
     }
 }

@@ -54,9 +54,9 @@ fn every_fault_is_told_at_once_with_place_line_and_key_and_never_the_value() {
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told.iter().all(|fault| !fault.contains("s3cr3t")), "{told:?}");
     for wanted in [
-        "/opt/podplane/etc/user-data.env:6: AWS_ACCOUNT_ID: wanted twelve digits",
-        "/opt/podplane/etc/mutable.env:1: KUBE_API_PORT: wanted a port from 1 to 65535",
-        "/opt/podplane/etc/mutable.env:2: TELEMETRY_ENABLED: wanted `true` or `false`",
+        "/opt/podplane/etc/user-data.env:6: AWS_ACCOUNT_ID: expected twelve digits",
+        "/opt/podplane/etc/mutable.env:1: KUBE_API_PORT: expected a port from 1 to 65535",
+        "/opt/podplane/etc/mutable.env:2: TELEMETRY_ENABLED: expected `true` or `false`",
     ] {
         assert!(told.iter().any(|fault| fault == wanted), "{wanted}: {told:?}");
     }
@@ -97,7 +97,10 @@ fn f03_names_that_programs_run_code_by_are_refused() {
 #[test]
 fn a_setting_of_user_data_is_refused_live() {
     let told = faults(&layers("", "CLUSTER_ID=other\n"), Role::Worker);
-    assert!(told[0].contains("mutable.env:1: CLUSTER_ID: wanted a setting that may change live"), "{told:?}");
+    assert!(
+        told[0].contains("mutable.env:1: CLUSTER_ID: expected a setting that may change live"),
+        "{told:?}"
+    );
 }
 
 /// What waits with these settings: keys.

@@ -19,7 +19,7 @@ fn the_program_is_small_and_static_on_both_architectures() {
         // Elf64_Ehdr: e_phoff, e_phentsize, e_phnum; PT_INTERP is 3
         let (start, size, count) = (number(32, 8), number(54, 2), number(56, 2));
         let interpreter = |at: usize| number(start + at * size, 4) == 3;
-        assert!(count > 0 && !(0..count).any(interpreter), "{arch}: wanted no interpreter");
+        assert!(count > 0 && !(0..count).any(interpreter), "{arch}: expected no interpreter");
     }
 }
 

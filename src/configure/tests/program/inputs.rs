@@ -12,7 +12,7 @@ fn refused(node: &Node, wanted: &str, damage: impl FnOnce(&Node)) {
     let output = node.run(&["configure"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(8), "{said}");
-    assert!(said.contains(wanted) && !said.contains("s3cr3t"), "wanted `{wanted}` in: {said}");
+    assert!(said.contains(wanted) && !said.contains("s3cr3t"), "expected `{wanted}` in: {said}");
     let now = node.snapshot();
     assert!(now == old, "{:?}", now.difference(&old));
 }
@@ -20,9 +20,11 @@ fn refused(node: &Node, wanted: &str, damage: impl FnOnce(&Node)) {
 #[test]
 fn f05_facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused() {
     let node = Node::booted();
-    refused(&node, "wanted the file, got none", |node| fs::remove_file(node.at(DETECTED)).unwrap());
-    refused(&node, "wanted the file, got none", |node| fs::remove_file(node.at(MUTABLE)).unwrap());
-    refused(&node, "VMCONFIG_KIND: wanted the whole file", |node| fs::write(node.at(DETECTED), "").unwrap());
+    refused(&node, "expected the file, found none", |node| fs::remove_file(node.at(DETECTED)).unwrap());
+    refused(&node, "expected the file, found none", |node| fs::remove_file(node.at(MUTABLE)).unwrap());
+    refused(&node, "VMCONFIG_KIND: expected the whole file", |node| {
+        fs::write(node.at(DETECTED), "").unwrap()
+    });
     let text = fs::read_to_string(node.at(DETECTED)).unwrap();
     for cut in 1..text.len() - 1 {
         let mut part = text.clone();

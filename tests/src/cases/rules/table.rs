@@ -147,7 +147,7 @@ pub(super) const RULES: &[Rule] = &[
         reason: "the manifest is read as JSON and not by lines, so that what stands on one line means the same",
         covers: |seen| {
             let given = seen.given("/opt/podplane/share/vmconfig-installed.json");
-            seen.is_weakness() && given && (seen.is_success() || seen.is_refused_for("got several"))
+            seen.is_weakness() && given && (seen.is_success() || seen.is_refused_for("found several"))
         },
     },
     Rule {
@@ -165,10 +165,10 @@ pub(super) const RULES: &[Rule] = &[
         reason: "a value that would be misread or injected somewhere is refused by its rule: line breaks in names, passwords in addresses",
         covers: |seen| {
             [
-                ": REGISTRY_BUCKET: wanted",
+                ": REGISTRY_BUCKET: expected",
                 ": CLUSTER_ID: expected",
-                ": TELEMETRY_OTLP_ENDPOINT: wanted",
-                ": TELEMETRY_LOG_SERVICES: wanted",
+                ": TELEMETRY_OTLP_ENDPOINT: expected",
+                ": TELEMETRY_LOG_SERVICES: expected",
             ]
             .iter()
             .any(|text| seen.is_refused_for(text))
@@ -177,12 +177,12 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "no-carriage-returns",
         reason: "a carriage return has no spelling that bash, dash and systemd read alike",
-        covers: |seen| seen.is_refused_for("wanted no NUL and no carriage return"),
+        covers: |seen| seen.is_refused_for("expected no NUL and no carriage return"),
     },
     Rule {
         name: "one-value-a-key",
         reason: "user-data that gives a key twice with different values leaves open which one was meant",
-        covers: |seen| seen.is_refused_for("wanted one value, got another on line"),
+        covers: |seen| seen.is_refused_for("expected one value, found another on line"),
     },
     Rule {
         name: "never-the-value",
@@ -367,7 +367,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "lines-are-assignments",
         reason: "a line without a key, without `=` or with a NUL is a damaged delivery and refused, not guessed at",
         covers: |seen| {
-            ["wanted `KEY=value`", "wanted a key of letters", "wanted text without NUL"]
+            ["expected `KEY=value`", "expected a key of letters", "expected text without NUL"]
                 .iter()
                 .any(|text| seen.is_weakness() && seen.is_refused_for(text))
         },
@@ -378,7 +378,7 @@ pub(super) const RULES: &[Rule] = &[
         covers: |seen| {
             seen.is_weakness()
                 && seen.case.category == "update-mutable-env"
-                && seen.is_refused_for(": wanted `true` or `false`")
+                && seen.is_refused_for(": expected `true` or `false`")
         },
     },
     Rule {

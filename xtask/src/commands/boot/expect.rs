@@ -47,7 +47,7 @@ impl FromStr for Expectation {
             ("run", command, _) if !command.is_empty() => Ok(Self::Run(command.to_owned())),
             ("system", state, None) if !state.is_empty() => Ok(Self::System(state.to_owned())),
             _ => bail!(
-                "wanted `unit NAME.service STATE`, `console TEXT`, `run COMMAND` or `system STATE`, got `{text}`"
+                "expected `unit NAME.service STATE`, `console TEXT`, `run COMMAND` or `system STATE`, found `{text}`"
             ),
         }
     }

@@ -137,7 +137,7 @@ impl Report {
             console::line(match (met.seconds, &met.got) {
                 (Some(seconds), _) => format!("met     {:>7.1} s  {}", seconds, met.expectation),
                 (None, Some(got)) => {
-                    format!("not met            {}: got `{}`", met.expectation, first_line(got))
+                    format!("not met            {}: found `{}`", met.expectation, first_line(got))
                 }
                 (None, None) => format!("not met            {}", met.expectation),
             });

@@ -118,7 +118,7 @@ fn a07_the_declared_size_is_a_limit_too() {
         let packed = pack(form, &[7; 1001]);
         assert!(unpack(form, &packed, Limits::up_to(1001)).is_ok());
         let error = unpack(form, &packed, Limits::up_to(1000)).unwrap_err().to_string();
-        assert_eq!(error, "too large when decompressed: wanted at most 1000 bytes");
+        assert_eq!(error, "too large when decompressed: expected at most 1000 bytes");
     }
 }
 

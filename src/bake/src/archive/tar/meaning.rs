@@ -70,7 +70,7 @@ impl Extension {
         }
         // readers differ in which of two sizes they take, so there are never two
         if let Some(size) = pax.size.filter(|&size| size != header.size) {
-            return Err(format!("size, wanted {size} as in its PAX header, got {}", header.size));
+            return Err(format!("size, expected {size} as in its PAX header, found {}", header.size));
         }
         if let Some(name) = self.long_name.or(pax.path) {
             header.name = name;

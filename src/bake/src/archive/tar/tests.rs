@@ -371,13 +371,13 @@ fn a16_entries_depth_and_names_have_limits() {
     };
     let files = |count: u32| (0..count).map(|n| empty(&format!("f{n}"))).collect();
     assert_eq!(first_error(files(1000)), None);
-    assert_eq!(first_error(files(1001)).unwrap(), "too many entries: wanted at most 1000");
+    assert_eq!(first_error(files(1001)).unwrap(), "too many entries: expected at most 1000");
     let directories = vec!["n".repeat(250); 12].join("/");
     let deep = |count: u32| {
         (0..count).flat_map(|n| [long(b'L', &format!("{directories}/{n}")), empty("x")]).collect()
     };
     assert_eq!(first_error(deep(20)), None);
-    assert_eq!(first_error(deep(40)).unwrap(), "too many bytes of names: wanted at most 100000");
+    assert_eq!(first_error(deep(40)).unwrap(), "too many bytes of names: expected at most 100000");
     assert_eq!(Limits::default(), Limits { entries: 200_000, depth: 64, names: 32 << 20 });
     assert!(refusal(&[long(b'L', &"d/".repeat(1000)), dir("x")]).contains("more than 64 parts"));
     assert!(refusal(&[long(b'L', &"n".repeat(256)), file("x")]).contains("255 bytes"));

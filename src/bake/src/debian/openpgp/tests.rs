@@ -67,10 +67,10 @@ fn s01_an_unknown_key_is_refused_by_its_full_fingerprint() {
         .unwrap_err();
     assert_eq!(
         error,
-        format!("no signature by a pinned key, wanted one of {}, got {}", key.primary(), other.subkey())
+        format!("no signature by a pinned key, expected one of {}, found {}", key.primary(), other.subkey())
     );
     let error = verdict(&message(TEXT, &[key.sign(TEXT, 1)]), &[], 3).unwrap_err();
-    assert!(error.contains("wanted one of none"), "{error}");
+    assert!(error.contains("expected one of none"), "{error}");
 }
 
 #[test]

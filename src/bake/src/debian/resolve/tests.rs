@@ -152,17 +152,17 @@ fn s09_an_index_that_is_not_what_the_release_says_is_refused() {
     let mut flipped = packed.clone();
     flipped[40] ^= 1;
     let cases = [
-        ("short", signed(&of(&packed), packed[1..].to_vec()), "compressed size, wanted"),
-        ("other bytes", signed(&of(&packed), flipped), "compressed digest, wanted"),
-        ("longer inside", signed(&of(&xz(&longer)), xz(&longer)), "decompressed size, wanted"),
-        ("shorter inside", signed(&release(&packed, &longer), packed.clone()), "decompressed size, wanted"),
+        ("short", signed(&of(&packed), packed[1..].to_vec()), "compressed size, expected"),
+        ("other bytes", signed(&of(&packed), flipped), "compressed digest, expected"),
+        ("longer inside", signed(&of(&xz(&longer)), xz(&longer)), "decompressed size, expected"),
+        ("shorter inside", signed(&release(&packed, &longer), packed.clone()), "decompressed size, expected"),
         (
             "other inside",
             signed(
                 &of(&xz(&PACKAGES.replace("pool/a", "pool/z"))),
                 xz(&PACKAGES.replace("pool/a", "pool/z")),
             ),
-            "digest, wanted",
+            "digest, expected",
         ),
         ("data behind", signed(&of(&junk), junk), "data after the end of the xz stream"),
         ("two streams", signed(&of(&double), double), "data after the end of the xz stream"),
@@ -194,7 +194,7 @@ fn a07_an_index_beyond_its_limits_is_not_even_asked_for() {
     for limits in [Limits { packed: 10, ..Limits::default() }, Limits { index: 10, ..Limits::default() }] {
         let archive = good();
         let error = run(&archive, 2, &[], &limits).unwrap_err();
-        assert!(error.contains("compressed size, wanted at most 10, got"), "{error}");
+        assert!(error.contains("compressed size, expected at most 10, found"), "{error}");
         assert_eq!(archive.asked.lock().unwrap().len(), 1);
     }
 }

@@ -97,7 +97,7 @@ fn what_cannot_be_names_the_culprit() {
             "package `a` needs `c`, but `c` conflicts with `b`, which `b` is",
         ),
         ("b", "no suite has a package `a`, which the recipe asks for"),
-        ("a: Depends b (> 1)", "`Depends` of package `a`: wanted `name (>= version)`, got `b (> 1)`"),
+        ("a: Depends b (> 1)", "`Depends` of package `a`: expected `name (>= version)`, found `b (> 1)`"),
         ("a\na", "package `a` 1 is there twice in one suite"),
     ];
     for (lines, wanted) in cases {

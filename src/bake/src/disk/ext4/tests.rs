@@ -217,7 +217,7 @@ fn reads_back(tree: &Tree, volume: &Volume) {
         };
         for wanted in facts(entry, links.get(file).copied()) {
             let found = said.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(found.contains(&wanted), "{path}: wanted `{wanted}`, got:\n{said}");
+            assert!(found.contains(&wanted), "{path}: expected `{wanted}`, found:\n{said}");
         }
         if let Node::File(Content::Inline(bytes)) = &entry.node {
             assert!(std::fs::read(dump(nth)).unwrap() == **bytes, "{path}");

@@ -5,11 +5,11 @@ use crate::refusal::{Class, Refusal, Stage};
 /// Why a tree cannot become an ext4 file system.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unfit {
-    #[error("label `{0}`: wanted at most 16 bytes, got {len}", len = .0.len())]
+    #[error("label `{0}`: expected at most 16 bytes, found {len}", len = .0.len())]
     Label(String),
-    #[error("wanted a file system below 16 TiB, got {0} bytes or more")]
+    #[error("expected a file system below 16 TiB, found {0} bytes or more")]
     Size(u64),
-    #[error("wanted fewer than 4294967296 inodes, got {0}")]
+    #[error("expected fewer than 4294967296 inodes, found {0}")]
     Inodes(u64),
     #[error("`{0}` has no directory above it")]
     Orphan(String),
@@ -17,19 +17,19 @@ pub(crate) enum Unfit {
     Hardlink(String, String),
     #[error("`{0}` must be a directory: fsck puts there what it finds")]
     LostFound(String),
-    #[error("`{0}`: wanted a name of at most 255 bytes, got {1}")]
+    #[error("`{0}`: expected a name of at most 255 bytes, found {1}")]
     Name(String, usize),
-    #[error("`{0}`: wanted at most 65000 names of a file, got {1}")]
+    #[error("`{0}`: expected at most 65000 names of a file, found {1}")]
     Links(String, u32),
-    #[error("`{0}`: wanted a link's target of 1 to 4095 bytes, got {1}")]
+    #[error("`{0}`: expected a link's target of 1 to 4095 bytes, found {1}")]
     Target(String, usize),
-    #[error("`{0}`: wanted a major number below 4096 and a minor number below 1048576, got {1}:{2}")]
+    #[error("`{0}`: expected a major number below 4096 and a minor number below 1048576, found {1}:{2}")]
     Device(String, u32, u32),
-    #[error("`{0}`: wanted a time from 1901 to 2310, got {1} seconds from 1970")]
+    #[error("`{0}`: expected a time from 1901 to 2310, found {1} seconds from 1970")]
     Time(String, i64),
-    #[error("`{0}`: wanted a file of less than 16 TiB, got {1} bytes")]
+    #[error("`{0}`: expected a file of less than 16 TiB, found {1} bytes")]
     Large(String, u64),
-    #[error("`{0}`: wanted a directory that an index of two levels can hold, got {1} entries")]
+    #[error("`{0}`: expected a directory that an index of two levels can hold, found {1} entries")]
     Directory(String, usize),
     #[error("`{0}`: attribute `{1}` is of no namespace that ext4 knows, or has no name in it")]
     Attribute(String, String),

@@ -80,7 +80,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Line>, SysusersError> {
 
 fn read(words: &[String]) -> Result<Option<Line>, String> {
     if words.len() > 6 {
-        return Err(format!("wanted at most 6 fields, got {}", words.len()));
+        return Err(format!("expected at most 6 fields, found {}", words.len()));
     }
     let field =
         |index: usize| words.get(index).map(String::as_str).filter(|word| !word.is_empty() && *word != "-");
@@ -110,7 +110,7 @@ fn read(words: &[String]) -> Result<Option<Line>, String> {
         }
         "g" => Ok(Some(Line::Group { name, id: id_of(field(2))? })),
         "m" => Ok(Some(Line::Member { user: name, group: self::name(field(2).unwrap_or_default())? })),
-        other => Err(format!("wanted type `u`, `u!`, `g`, `m` or `r`, got `{other}`")),
+        other => Err(format!("expected type `u`, `u!`, `g`, `m` or `r`, found `{other}`")),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) enum CatalogError {
     NoId(u32),
     #[error("line {0}: the entry before has no text")]
     NoText(u32),
-    #[error("line {line}: a language has 2 to 31 bytes, got {got}")]
+    #[error("line {line}: a language has 2 to 31 bytes, found {got}")]
     Language { line: u32, got: usize },
 }
 

@@ -44,7 +44,7 @@ pub(super) fn cache(tree: &Tree, arch: Arch, version: &str, read: Read<'_>) -> R
         libraries.extend(search.directory(&directory)?);
         variants.extend(directory.variant);
         if libraries.len() > MOST {
-            return Err(refuse(Class::Archive, directory.path, format!("wanted at most {MOST} libraries")));
+            return Err(refuse(Class::Archive, directory.path, format!("expected at most {MOST} libraries")));
         }
     }
     let upstream = version.rsplit_once('-').map_or(version, |(upstream, _)| upstream);

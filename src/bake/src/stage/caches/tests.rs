@@ -47,7 +47,7 @@ fn a_catalog_that_systemd_would_drop_is_refused() {
         ("text\n".to_owned(), "line 1: text before the first `-- ID` line"),
         (format!("-- {ID}\n\n-- {ID}\ntext\n"), "line 3: the entry before has no text"),
         (format!("-- {ID}"), "line 1: the entry before has no text"),
-        (format!("-- {ID} x\ntext\n"), "line 1: a language has 2 to 31 bytes, got 1"),
+        (format!("-- {ID} x\ntext\n"), "line 1: a language has 2 to 31 bytes, found 1"),
     ] {
         let refusal = case(&[&format!("/usr/lib/systemd/catalog/x.catalog={text}")]).refusal();
         let wanted = format!("/usr/lib/systemd/catalog/x.catalog: stage: {wanted}");

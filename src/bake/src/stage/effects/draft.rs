@@ -52,7 +52,7 @@ impl<'a> Draft<'a> {
         }
         let Some(Node::File(content)) = node else { return Ok(None) };
         if content.len() > MOST_READ {
-            let cause = format!("size, wanted at most {MOST_READ}, got {}", content.len());
+            let cause = format!("size, expected at most {MOST_READ}, found {}", content.len());
             return Err(refuse(Class::Archive, path.as_str(), cause));
         }
         bytes_of(content, self.read).map(Some)

@@ -26,7 +26,7 @@ fn a_script_that_nobody_has_read_stops_the_bake() {
     case.with_control("pkg", "", &[], &[("postinst", "#!/bin/sh\ntrue\n"), ("postrm", "#!/bin/sh\nfalse\n")]);
     let digest = normal(&"pkg".parse().unwrap(), b"#!/bin/sh\ntrue\n").digest;
     let refusal = case.refusal();
-    let wanted = format!("pkg: stage: the postinst of package `pkg` is unknown, got {digest}");
+    let wanted = format!("pkg: stage: the postinst of package `pkg` is unknown, found {digest}");
     assert_eq!(refusal.to_string(), wanted);
     assert!(refusal.hint.as_deref().is_some_and(|hint| hint.contains("[effects.pkg]")), "{:?}", refusal.hint);
     let text = format!(

@@ -66,9 +66,9 @@ fn faults_of_all_files_are_told_at_once_under_the_names_that_were_given() {
     let told = folder.told(&user, Some(live), None, "knc");
     for wanted in [
         "user:6: INSTANCE_IPV6: expected an IPv6 address that a node may have: not loopback, link-local, multicast, unspecified or IPv4's",
-        "live:1: KUBE_API_PORT: wanted a port from 1 to 65535",
-        "live:3: NOPE: wanted a known setting",
-        "live:4: INSTANCE_ID: wanted a setting that may change live",
+        "live:1: KUBE_API_PORT: expected a port from 1 to 65535",
+        "live:3: NOPE: expected a known setting",
+        "live:4: INSTANCE_ID: expected a setting that may change live",
     ] {
         assert!(told.iter().any(|fault| fault == wanted), "{wanted}: {told:?}");
     }
@@ -81,9 +81,9 @@ fn what_a_node_would_wait_for_for_ever_or_pass_over_is_an_error_of_whoever_wrote
     assert_eq!(folder.told(USER, None, None, "knc"), [""; 0], "the bucket may come with a delivery");
     let told = folder.told(USER, Some("KUBE_CLUSTER_DNSS=10.0.0.1\nREGISTRY_BUCKET=b\n"), None, "knc");
     let wanted = [
-        "live:1: KUBE_CLUSTER_DNSS: wanted a known setting",
-        "live: NETSY_BUCKET: wanted a value, as this is a control plane",
-        "live: REGISTRY_HOSTNAME: wanted a value, as REGISTRY_BUCKET is",
+        "live:1: KUBE_CLUSTER_DNSS: expected a known setting",
+        "live: NETSY_BUCKET: expected a value, as this is a control plane",
+        "live: REGISTRY_HOSTNAME: expected a value, as REGISTRY_BUCKET is",
     ];
     assert_eq!(told, wanted);
     let (user_data, live) =
@@ -100,11 +100,11 @@ fn l06_a_policy_is_asked_at_plan_time() {
     let told = folder.told(USER, Some(live), Some("cluster-admin = \"user-data\"\n"), "knd");
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
-        told.iter().all(|fault| fault.starts_with("live:1: OIDC_ISSUER: wanted no live change")),
+        told.iter().all(|fault| fault.starts_with("live:1: OIDC_ISSUER: expected no live change")),
         "{told:?}"
     );
     let told = folder.told(USER, Some(live), Some("cluster-admin = \"never\"\n"), "knd");
-    assert!(told.iter().any(|fault| fault.starts_with("policy:1: wanted")), "{told:?}");
+    assert!(told.iter().any(|fault| fault.starts_with("policy:1: expected")), "{told:?}");
 }
 
 #[test]
@@ -185,10 +185,10 @@ fn a_file_as_windows_writes_it_is_refused_with_the_way_out() {
     for (text, rule, hints) in [
         (
             GOOD.replace('\n', "\r\n"),
-            "user:1: wanted no NUL and no carriage return",
+            "user:1: expected no NUL and no carriage return",
             ["dos2unix", "sed -i 's/\\r$//'"],
         ),
-        (format!("\u{feff}{GOOD}"), "user:1: wanted no byte order mark", ["dos2unix", "sed -i"]),
+        (format!("\u{feff}{GOOD}"), "user:1: expected no byte order mark", ["dos2unix", "sed -i"]),
     ] {
         let said = folder.says(&text);
         assert_eq!((said.len(), said[0].as_str()), (2, rule));

@@ -103,8 +103,8 @@ fn n01_a_seed_with_a_fault_is_refused_whole_with_every_fault() {
     volume(&node, "user-data.env", GIVEN);
     volume(&node, "ca.crt", &CA.replace("CERTIFICATE", "PRIVATE KEY"));
     volume(&node, "nonce.jwt", &"a".repeat(FILE_LIMIT + 1));
-    assert!(faults(&node).contains("wanted at most"));
+    assert!(faults(&node).contains("expected at most"));
     volume(&node, "nonce.jwt", TOKEN);
-    assert!(faults(&node).contains("wanted certificates only"));
+    assert!(faults(&node).contains("expected certificates only"));
     assert_eq!((text(&node, USER_DATA), text(&node, NONCE)), (None, None));
 }

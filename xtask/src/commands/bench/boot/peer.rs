@@ -100,7 +100,7 @@ fn kernel(root: &Path, work: &Path) -> Result<Kernel> {
             .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
             .map(std::fs::DirEntry::path)
             .collect();
-        ensure!(found.len() == 1, "wanted one `/boot/{prefix}…` in the peer, got {}", found.len());
+        ensure!(found.len() == 1, "expected one `/boot/{prefix}…` in the peer, found {}", found.len());
         let to = work.join(to);
         fs::copy(found.first().context("there is one")?, &to)?;
         Ok(to)

@@ -23,10 +23,10 @@ fn with(name: &str, len: usize) -> Tree {
 fn entries_that_do_not_fit_are_named() {
     let meta = || Meta::root(0o644, EPOCH);
     for (tree, wanted) in [
-        (one(meta(), Node::Symlink(String::new())), "1 to 4095 bytes, got 0"),
-        (one(meta(), Node::Symlink("t".repeat(4096))), "1 to 4095 bytes, got 4096"),
-        (one(meta(), Node::Character { major: 4096, minor: 0 }), "got 4096:0"),
-        (one(meta(), Node::Block { major: 1, minor: 1 << 20 }), "got 1:1048576"),
+        (one(meta(), Node::Symlink(String::new())), "1 to 4095 bytes, found 0"),
+        (one(meta(), Node::Symlink("t".repeat(4096))), "1 to 4095 bytes, found 4096"),
+        (one(meta(), Node::Character { major: 4096, minor: 0 }), "found 4096:0"),
+        (one(meta(), Node::Block { major: 1, minor: 1 << 20 }), "found 1:1048576"),
         (one(Meta::root(0, (3 << 32) - (1 << 31)), file(0)), "a time from 1901 to 2310"),
         (one(Meta::root(0, -(1 << 31) - 1), file(0)), "a time from 1901 to 2310"),
         (with("user.a", 5000), "more than the inode and one block"),
@@ -48,14 +48,14 @@ fn a_file_has_at_most_65000_names() {
         tree(links.chain([("/a".to_owned(), Meta::root(0o644, EPOCH), file(1))]))
     };
     assert!(ext4(&names(65_000), &options()).is_ok());
-    assert!(refused(&names(65_001), &options()).contains("got 65001"));
+    assert!(refused(&names(65_001), &options()).contains("found 65001"));
 }
 
 #[test]
 fn what_is_asked_for_must_be_possible() {
     let tree = one(Meta::root(0o644, EPOCH), file(0));
     let long = Options { label: "l".repeat(17), ..options() };
-    assert!(refused(&tree, &long).contains("at most 16 bytes, got 17"));
+    assert!(refused(&tree, &long).contains("at most 16 bytes, found 17"));
     for (reserve, least) in [(u64::MAX, 0), (0, u64::MAX), (16 << 40, 0)] {
         let large = Options { reserve, least, ..options() };
         assert!(refused(&tree, &large).contains("16 TiB"), "{reserve} {least}");

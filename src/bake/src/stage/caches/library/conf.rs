@@ -26,7 +26,8 @@ fn file(tree: &Tree, read: Read<'_>, path: &str, depth: usize, found: &mut Vec<S
     let Some((_, entry)) = path.parse().ok().and_then(|path| follow(tree, &path)) else { return Ok(()) };
     let Node::File(content) = &entry.node else { return Ok(()) };
     if depth > DEEPEST || content.len() > MOST_BYTES {
-        let cause = format!("wanted at most {MOST_BYTES} bytes and {DEEPEST} files that include one another");
+        let cause =
+            format!("expected at most {MOST_BYTES} bytes and {DEEPEST} files that include one another");
         return Err(refuse(Class::Archive, path, cause));
     }
     let bytes = bytes_of(content, read)?;
