@@ -132,12 +132,17 @@ fn an_output_that_cannot_be_written_is_found_before_anything_is_fetched() -> Res
 }
 
 #[test]
-fn a_quiet_bake_says_nothing_but_its_result() -> Result<()> {
+fn a_quiet_bake_says_nothing_but_its_result_and_warnings() -> Result<()> {
     let shared = Shared::get()?;
     let (scratch, store) = (shared.scratch()?, shared.warm_store(KND)?);
     let output = scratch.path().join("out");
-    let ended = shared.bake(KND, &store, &output)?.args(["-q"]).done()?;
+    let base = shared.bake(BASE, &shared.warm_store(BASE)?, &scratch.path().join("base"))?;
+    let ended = base.args(["-q"]).done()?;
     ensure!(ended.stderr.is_empty(), "{ended}");
+    // this one has what the policy lets through by an override alone, and a note of another sort that is no warning
+    let ended = shared.bake(KND, &store, &output)?.args(["-q"]).done()?;
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    ensure!(lines.len() == 1 && lines[0].starts_with("warning: containerd 2.3.1: let through by "), "{ended}");
     ensure!(whole(&output, &KND.name())? == shared.reference(KND)?);
     let ended = shared.bake(KND, &store, &output)?.done()?;
     ensure!(ended.stderr.lines().count() > 3, "{ended}");

@@ -1,4 +1,4 @@
-//! How long work shows itself: bars on a terminal, plain lines elsewhere, nothing when quiet.
+//! How long work shows itself: bars on a terminal, plain lines elsewhere, only warnings when quiet.
 
 mod bars;
 
@@ -22,7 +22,7 @@ pub(crate) const SHORT: Duration = Duration::from_millis(500);
 /// How much to show.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// Show no progress, only results and errors
+    /// Show no progress, only results, warnings and errors
     #[arg(long, short)]
     pub(crate) quiet: bool,
     /// Print the result as JSON
@@ -113,6 +113,16 @@ impl Show {
     /// A line about what begins or has been done, with the time since the start.
     pub(crate) fn step(&self, text: &str) {
         self.note(&format!("{:7.2} s  {}", self.seconds(), shown(text)));
+    }
+
+    /// A warning, which is told to whoever has asked for quiet as well.
+    pub(crate) fn warn(&self, text: &str) {
+        let line = format!("warning: {text}");
+        if matches!(self.form, Form::Quiet) {
+            console::note(line);
+        } else {
+            self.note(&line);
+        }
     }
 
     /// A line beside the result, where the caller has not asked for quiet.

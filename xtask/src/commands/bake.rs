@@ -99,7 +99,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let _rejected = console::Rejected(&store);
     let (plan, fetched, fresh) = planned(args, &inputs, &store, &options, &show)?;
     for remark in &plan.remarks {
-        show.note(&format!("note: {}", shown(&remark.to_string())));
+        let text = shown(&remark.to_string()).into_owned();
+        if remark.is_warning() {
+            show.warn(&text);
+        } else {
+            show.note(&format!("note: {text}"));
+        }
     }
     let Laid { paths, privileges, emitted } =
         made(args, &plan, &inputs.project, &store, &fetched, &output, &show)?;

@@ -49,6 +49,11 @@ pub enum Remark {
 }
 
 impl Remark {
+    /// Whether it is told to whoever has asked for results alone, too: what the policy refuses never enters silently.
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::Overridden { .. })
+    }
+
     /// That of an override.
     pub(super) fn overridden(name: &Name, version: &str, overridden: Overridden<'_>) -> Self {
         let Overridden { refused, line } = overridden;
