@@ -79,12 +79,18 @@ fn each_answer_about_a_store_has_the_shape_of_its_schema() -> Result<()> {
 fn a_failure_is_one_document_that_has_what_standard_error_says() -> Result<()> {
     let shared = Shared::get()?;
     let schema = Schema::load("error")?;
-    let cases: [(&[&str], i32, Option<&str>); 5] = [
+    let cases: [(&[&str], i32, Option<&str>); 10] = [
         (&["plan", "--kind", "bsae", "--json"], 2, Some("parse")),
         (&["inspect", "/no/such/file", "--json"], 6, Some("inspect")),
         (&["verify", "--json"], 2, None),
         (&["plan", "--kind", "base", "--no-such-option", "--json"], 2, None),
         (&["store", "path", "--project", "/", "--json"], 2, None),
+        // a folder that is none of vmbake's, and one that is not there
+        (&["plan", "--kind", "base", "--project", "/", "--json"], 2, Some("parse")),
+        (&["lock", "--check", "--project", "/no/such/folder", "--json"], 2, Some("parse")),
+        (&["pin", "runc", "1.4.0", "--project", "/no/such/folder", "--json"], 2, Some("parse")),
+        (&["boot", "base.raw", "--budget", "/dev/null", "--json"], 2, Some("parse")),
+        (&["boot", "/no/such/base.raw", "--json"], 2, Some("inspect")),
     ];
     for (words, code, stage) in cases {
         let (command, rest) = words.split_first().context("a command")?;

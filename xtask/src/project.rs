@@ -28,16 +28,21 @@ impl Project {
         let is_project =
             |path: &&Path| path.join("image-recipes").is_dir() && path.join("manifests").is_dir();
         if let Some(root) = named {
-            anyhow::ensure!(is_project(&root), "`{}` has no `image-recipes` and `manifests`", root.display());
-            return Ok(Self { root: root.to_owned() });
+            return if is_project(&root) {
+                Ok(Self { root: root.to_owned() })
+            } else {
+                let what = "expected a folder with `image-recipes` and `manifests`";
+                Err(Refusal::new(Class::Usage, label(root), Stage::Parse, what).into())
+            };
         }
         let here = std::env::current_dir().context("the current directory")?;
         let cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let found =
             here.ancestors().find(is_project).or_else(|| cargo.as_deref()?.ancestors().find(is_project));
-        let root = found.context(
-            "no folder with `image-recipes` and `manifests` here or above; name one with --project",
-        )?;
+        let root = found.ok_or_else(|| {
+            let what = "no folder with `image-recipes` and `manifests` here or above";
+            Refusal::new(Class::Usage, here.display().to_string(), Stage::Parse, what).hint("name one with `--project DIR`")
+        })?;
         Ok(Self { root: root.to_owned() })
     }
 

@@ -209,8 +209,8 @@ fn machine(args: &Args, dir: &Path, second: Option<Accel>) -> Result<(Machine, &
 
 fn credentials(args: &Args) -> Result<BTreeMap<String, Vec<u8>>> {
     let one = |text: &String| {
-        let (name, path) =
-            text.split_once('=').with_context(|| format!("wanted `NAME=FILE`, got `{text}`"))?;
+        let wrong = || usage(args, anyhow::anyhow!("--credential: expected `NAME=FILE`, found `{text}`"));
+        let (name, path) = text.split_once('=').ok_or_else(wrong)?;
         Ok((name.to_owned(), fs::read(path).with_context(|| path.to_owned())?))
     };
     args.credential.iter().map(one).collect()
@@ -274,7 +274,7 @@ fn accel(text: &str) -> Result<Accel> {
     match text {
         "kvm" => Ok(Accel::Kvm),
         "tcg" => Ok(Accel::Tcg),
-        _ => bail!("wanted `kvm` or `tcg`"),
+        _ => bail!("expected `kvm` or `tcg`"),
     }
 }
 

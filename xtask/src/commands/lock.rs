@@ -6,7 +6,6 @@ use crate::progress::ShowArgs;
 use crate::project::{self, Project};
 use crate::relock;
 use crate::selection::{differences, host};
-use anyhow::ensure;
 use bake::lock::{Lock, LockedPackage};
 use bake::name::{Arch, Kind, Name};
 use bake::{Class, Refusal, Stage};
@@ -98,7 +97,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             .hint(format!("`cargo xtask lock --kind {} --arch {}` resolves it", report.kind, report.arch))
             .into());
     }
-    ensure!(!reports.is_empty(), "there is no recipe in `{}`", project.root.display());
+    if reports.is_empty() {
+        let folder = project.root.join("image-recipes");
+        return Err(Refusal::new(Class::Usage, project::label(&folder), Stage::Parse, "there is no recipe").into());
+    }
     Ok(())
 }
 

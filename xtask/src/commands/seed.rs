@@ -184,7 +184,7 @@ fn settings(args: &Args) -> Result<Vec<String>> {
     let files = check::Files { user_data: settings, mutable: None, policy: None };
     match check::check(&files, kind, args.role.as_deref()) {
         Ok(told) => Ok(told.faults.iter().map(ToString::to_string).chain(told.notes).collect()),
-        Err(refusal) => anyhow::bail!("{}", refusal.to_string().trim_end()),
+        Err(refusal) => Err(unfit(settings, refusal.to_string().trim_end())),
     }
 }
 
@@ -192,7 +192,7 @@ fn settings(args: &Args) -> Result<Vec<String>> {
 fn keys(files: &[PathBuf]) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for path in files {
-        let text = String::from_utf8(read(path)?).with_context(|| path.display().to_string())?;
+        let text = String::from_utf8(read(path)?).map_err(|error| unfit(path, &error.to_string()))?;
         lines.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
     }
     Ok(lines)
@@ -242,12 +242,14 @@ fn meta_data(files: &BTreeMap<String, Vec<u8>>, hostname: Option<&str>, keys: &[
 fn read(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_any(path)?;
     if has_private_key(&bytes) {
-        anyhow::bail!(
-            "`{}` has a private key, and a seed must have none: give the public one",
-            path.display()
-        );
+        return Err(unfit(path, "has a private key, and a seed must have none: give the public one"));
     }
     Ok(bytes)
+}
+
+/// A file that cannot go into a seed.
+fn unfit(path: &Path, what: &str) -> anyhow::Error {
+    Refusal::new(Class::Usage, path.display().to_string(), Stage::Parse, what).into()
 }
 
 fn read_any(path: &Path) -> Result<Vec<u8>> {

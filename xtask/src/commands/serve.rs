@@ -16,6 +16,7 @@ mod routes;
 use crate::console;
 use answer::{Answer, Body};
 use anyhow::Context as _;
+use bake::{Class, Refusal, Stage};
 use request::Request;
 use routes::Found;
 use std::fs::File;
@@ -44,7 +45,10 @@ pub(crate) struct Args {
 
 /// Runs it until it is stopped.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    anyhow::ensure!(args.dir.is_dir(), "`{}` is not a directory", args.dir.display());
+    if !args.dir.is_dir() {
+        let dir = args.dir.display().to_string();
+        return Err(Refusal::new(Class::Usage, dir, Stage::Parse, "expected a directory").into());
+    }
     let listener =
         TcpListener::bind(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;

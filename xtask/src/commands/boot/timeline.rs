@@ -4,7 +4,8 @@
 //! start of the kernel, those that systemd-boot leaves in EFI variables for the time before, and the kernel's log for the
 //! moment at which it runs the initrd's program.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use bake::{Class, Refusal, Stage};
 use machine::Running;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -211,11 +212,14 @@ fn one() -> f64 {
 impl Budget {
     /// Reads one: `{"factor": 1.5, "milestones": {"multi-user": 20000}}`.
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let place = || format!("`{}`", path.display());
-        let text = std::fs::read_to_string(path).with_context(place)?;
-        let budget: Self = serde_json::from_str(&text).with_context(place)?;
-        ensure!(budget.factor.is_finite() && budget.factor > 0.0, "{}: `factor` cannot be", place());
-        Ok(budget)
+        let text = std::fs::read_to_string(path).with_context(|| format!("`{}`", path.display()))?;
+        let wrong = |what: String| Refusal::new(Class::Usage, path.display().to_string(), Stage::Parse, what);
+        let budget: Self = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        if budget.factor.is_finite() && budget.factor > 0.0 {
+            Ok(budget)
+        } else {
+            Err(wrong(format!("`factor`: expected a number above 0, found {}", budget.factor)).into())
+        }
     }
 
     /// The milestones that came later, or never.
@@ -224,8 +228,8 @@ impl Budget {
             let most = f64::from(*milliseconds) / 1000.0 * self.factor;
             match timeline.milestones.get(name) {
                 Some(time) if *time <= most => None,
-                Some(time) => Some(format!("{name} after {time:.2} s, wanted {most:.2} s at most")),
-                None => Some(format!("{name} never, wanted after {most:.2} s at most")),
+                Some(time) => Some(format!("{name} after {time:.2} s, expected {most:.2} s at most")),
+                None => Some(format!("{name} never, expected within {most:.2} s")),
             }
         };
         self.milestones.iter().filter_map(late).collect()
@@ -314,7 +318,7 @@ ActiveEnterTimestampMonotonic=8000000
         assert!(budget(r#"{"milestones": {"multi-user": 8000, "finished": 9000}}"#).is_empty());
         assert_eq!(
             budget(r#"{"milestones": {"multi-user": 7000}}"#),
-            ["multi-user after 8.00 s, wanted 7.00 s at most"]
+            ["multi-user after 8.00 s, expected 7.00 s at most"]
         );
         assert!(budget(r#"{"factor": 1.2, "milestones": {"multi-user": 7000}}"#).is_empty());
         assert_eq!(budget(r#"{"milestones": {"network": 1}}"#).len(), 1);
