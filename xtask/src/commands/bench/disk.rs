@@ -305,3 +305,54 @@ fn ratios(rows: &[Row]) -> Result<Vec<Ratio>> {
         Ratio::only("processor time, cold bake / plain libraries, qcow2", cpu(QCOW2, FLOOR_QCOW2)?),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::tests::schema::Schema;
+
+    #[test]
+    fn the_figures_have_the_shape_of_their_schema() {
+        let known = Sample { wall: 2.0, cpu: 3.0, peak: Some(100 << 20) };
+        let all = [
+            RAW,
+            FLOOR_RAW,
+            PEER_RAW,
+            RAW_CHANGED,
+            QCOW2,
+            FLOOR_QCOW2,
+            PEER_QCOW2,
+            QCOW2_CHANGED,
+            FLOOR_UNPACK,
+            FLOOR_COPY,
+            FLOOR_DURABLE,
+            FLOOR_COMPRESS,
+            DIGEST,
+            PEER_SYSTEM,
+            PEER_FILE_SYSTEM,
+            PEER_CONVERT,
+        ];
+        let samples = all.map(|what| (what, vec![known])).into_iter().collect();
+        let rows = rows(&samples, floor::Volume { packed: 1, unpacked: 2 }, 3);
+        let choices = Choices { level: 3, clusters: "zstd".to_owned() };
+        let report = Report {
+            cores: 2,
+            packages: 223,
+            packed_bytes: 1,
+            unpacked_bytes: 2,
+            data_bytes: 3,
+            level: 3,
+            peers: flags(&choices),
+            clusters: choices.clusters,
+            images: vec![Size::of("an image", Path::new("/dev/null")).unwrap()],
+            ratios: ratios(&rows).unwrap(),
+            rows,
+        };
+        // every row has bytes or none, and its memory may be unknown
+        let mut unknown = serde_json::to_value(&report).unwrap();
+        unknown["rows"][0]["peak_mib"] = serde_json::Value::Null;
+        for value in [serde_json::to_value(&report).unwrap(), unknown] {
+            Schema::load("bench-disk").unwrap().check(&value.to_string()).unwrap();
+        }
+    }
+}

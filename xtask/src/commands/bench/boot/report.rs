@@ -111,4 +111,28 @@ mod tests {
         assert_eq!((ratios[0].value, ratios[0].reached), (3.0, Some(true)));
         assert_eq!(ratios[1].value, 1.5);
     }
+
+    #[test]
+    fn the_figures_have_the_shape_of_their_schema() {
+        let boot = |failed: &[&str]| Boot {
+            points: POINTS.iter().map(|point| (*point, 1.0)).collect(),
+            failed: failed.iter().map(|unit| (*unit).to_owned()).collect(),
+        };
+        let machines = [CREDENTIALS, PEER, CLOUD_INIT];
+        let boots: Vec<Entry> =
+            machines.map(|what| Entry::of(what, &[boot(&[]), boot(&["x.service"])])).into_iter().collect();
+        let report = Report {
+            accelerator: Accel::Tcg,
+            why: "as asked",
+            memory_mib: 2048,
+            cpus: 1,
+            runs: 2,
+            peer_packages: vec!["+initramfs-tools".to_owned()],
+            sizes: vec![Size::of("a disk", std::path::Path::new("/dev/null")).unwrap()],
+            ratios: ratios(&boots).unwrap(),
+            boots,
+        };
+        let text = serde_json::to_string(&report).unwrap();
+        ::tests::schema::Schema::load("bench-boot").unwrap().check(&text).unwrap();
+    }
 }
