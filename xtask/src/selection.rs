@@ -28,7 +28,7 @@ pub(crate) struct Selection {
     /// What its files are called [default: KIND.debian-13.ARCH]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<Name>,
-    /// What stands behind that name, such as a version
+    /// What is added to that name after a dot, such as a version
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Option<Name>,
     /// The pinned upstream components [default: manifests/KIND.debian-13.ARCH.json]
@@ -70,23 +70,52 @@ pub(crate) struct Inputs {
 }
 
 impl Selection {
-    /// Reads recipe, manifest and policy, and builds the boot-time program where it has a place.
-    pub(crate) fn inputs(&self, show: &Show) -> anyhow::Result<Inputs> {
+    /// Reads recipe, manifest and policy, and builds the programs that have a place. With `is_locked` there has to be a
+    /// lock, and a plan of all that: building may take minutes, so what is wrong is told before.
+    pub(crate) fn inputs(&self, is_locked: bool, show: &Show) -> anyhow::Result<Inputs> {
         let project = Project::find(self.project.as_deref())?;
         let recipe = project.recipe(&self.kind)?;
-        let manifest = self.manifest.clone().unwrap_or_else(|| project.manifest_path(&self.kind, self.arch));
-        let manifest = project.manifest(&manifest)?;
+        let manifest = self.read_manifest(&project)?;
         let policy = project.policy()?;
-        let program = |is_wanted: bool, program, built: &Option<PathBuf>| {
-            is_wanted
-                .then(|| programs::bytes(&project, program, self.arch, built.as_deref(), show))
-                .transpose()
-        };
-        let configure = program(recipe.configure.is_some(), Program::Configure, &self.configure)?;
-        let init = program(recipe.initrd.is_some(), Program::Init, &self.init)?;
         let effects = project.effects()?;
         let sources = project.sources()?;
-        Ok(Inputs { project, recipe, manifest, policy, configure, init, effects, sources })
+        let (configure, init) = (recipe.configure.is_some(), recipe.initrd.is_some());
+        let unbuilt = |is_placed: bool| is_placed.then(|| Arc::from([]));
+        let (no_configure, no_init) = (unbuilt(configure), unbuilt(init));
+        let mut inputs = Inputs {
+            project,
+            recipe,
+            manifest,
+            policy,
+            configure: no_configure,
+            init: no_init,
+            effects,
+            sources,
+        };
+        if is_locked {
+            self.plan(&inputs, &self.lock(&inputs)?)?;
+        }
+        let program = |is_placed: bool, program, built: &Option<PathBuf>| {
+            let bytes = || programs::bytes(&inputs.project, program, self.arch, built.as_deref(), show);
+            is_placed.then(bytes).transpose()
+        };
+        let configure = program(configure, Program::Configure, &self.configure)?;
+        let init = program(init, Program::Init, &self.init)?;
+        (inputs.configure, inputs.init) = (configure, init);
+        Ok(inputs)
+    }
+
+    /// Its manifest, which must be there.
+    fn read_manifest(&self, project: &Project) -> bake::Result<Manifest> {
+        let path = self.manifest.clone().unwrap_or_else(|| project.manifest_path(&self.kind, self.arch));
+        if self.manifest.is_none() && !path.exists() {
+            let what = "there is no manifest of this kind and architecture";
+            return Err(Refusal::new(Class::Usage, project::label(&path), Stage::Parse, what).hint(format!(
+                "copy that of the kind that `{}` extends, for {}, and change `kind` in it",
+                self.kind, self.arch
+            )));
+        }
+        project.manifest(&path)
     }
 
     /// Where its lock is.

@@ -306,8 +306,8 @@ pub fn plan(
 }
 
 impl Plan {
-    /// The name of the image: `knc.debian-13.amd64`, with the cloud behind it where it is for just one, or the name that it
-    /// was given; and the tag behind that.
+    /// The name of the image: `knc.debian-13.amd64`, with the cloud after it where it is for just one, or the name that it
+    /// was given; and the tag after that.
     #[must_use]
     pub fn name(&self) -> String {
         let Self { kind, os, arch, label, .. } = self;

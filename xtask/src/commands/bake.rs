@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let output = std::path::absolute(&args.output).context("the output directory")?;
     emit::check_output(&output)?;
     // the only other program that is ever started runs first: cargo, for the boot-time program
-    let inputs = args.selection.inputs(&show)?;
+    let inputs = args.selection.inputs(args.relock.is_none(), &show)?;
     let options = args.places.options(&inputs.project, &inputs.sources, args.selection.way_out())?;
     let store = args.store.open()?;
     let _rejected = console::Rejected(&store);

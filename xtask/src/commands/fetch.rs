@@ -30,7 +30,7 @@ struct Report {
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
-    let inputs = args.selection.inputs(&show)?;
+    let inputs = args.selection.inputs(true, &show)?;
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
     let options = args.places.options(&inputs.project, &inputs.sources, args.selection.way_out())?;

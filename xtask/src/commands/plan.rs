@@ -63,7 +63,7 @@ struct Scripts<'a> {
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
-    let inputs = args.selection.inputs(&show)?;
+    let inputs = args.selection.inputs(true, &show)?;
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
     let wants = plan.wants();
@@ -207,7 +207,7 @@ fn summary(report: &Report<'_>) {
     ));
     console::line("");
     console::line(
-        "maintainer scripts, triggers and diversions, none of which is run, and what they come to instead:",
+        "maintainer scripts, triggers and diversions, none of which is run, and what is done instead:",
     );
     for entry in &report.scripts {
         let mut parts = Vec::new();

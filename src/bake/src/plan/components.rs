@@ -50,7 +50,11 @@ pub(super) fn chosen(
             None => {
                 let kind = &component.kind;
                 let what = format!("the recipe of `{kind}` places it, and the manifest does not have it");
-                return Err(refuse(name.as_str(), what));
+                return Err(refuse(name.as_str(), what).hint(format!(
+                    "`dependencies` of the manifest for {} has to have `{name}`, with version, url, type, digest and size; \
+                     `optional = true` in the recipe leaves out what a manifest lacks",
+                    manifest.arch
+                )));
             }
         };
         let overridden = policy.check(name, &pin.version, &pin.digest, true)?;
