@@ -142,7 +142,10 @@ fn a_quiet_bake_says_nothing_but_its_result_and_warnings() -> Result<()> {
     // this one has what the policy lets through by an override alone, and a note of another sort that is no warning
     let ended = shared.bake(KND, &store, &output)?.args(["-q"]).done()?;
     let lines: Vec<&str> = ended.stderr.lines().collect();
-    ensure!(lines.len() == 1 && lines[0].starts_with("warning: containerd 2.3.1: let through by "), "{ended}");
+    ensure!(
+        lines.len() == 1 && lines[0].starts_with("warning: containerd 2.3.1: let through by "),
+        "{ended}"
+    );
     ensure!(whole(&output, &KND.name())? == shared.reference(KND)?);
     let ended = shared.bake(KND, &store, &output)?.done()?;
     ensure!(ended.stderr.lines().count() > 3, "{ended}");

@@ -41,7 +41,8 @@ impl Project {
             here.ancestors().find(is_project).or_else(|| cargo.as_deref()?.ancestors().find(is_project));
         let root = found.ok_or_else(|| {
             let what = "no folder with `image-recipes` and `manifests` here or above";
-            Refusal::new(Class::Usage, here.display().to_string(), Stage::Parse, what).hint("name one with `--project DIR`")
+            Refusal::new(Class::Usage, here.display().to_string(), Stage::Parse, what)
+                .hint("name one with `--project DIR`")
         })?;
         Ok(Self { root: root.to_owned() })
     }

@@ -210,7 +210,7 @@ fn hostile_artifacts_are_refused_and_not_unpacked() {
         ("a tar of another program", zstd::encode_all(&*foreign.into_inner().unwrap(), 3).unwrap()),
         ("a bomb", zstd::encode_all(&*bomb, 3).unwrap()),
         ("a tar without an end", zstd::encode_all(&[0; 512][..], 3).unwrap()),
-        ("more behind the end", zstd::encode_all(&[0; 2048][..], 3).unwrap()),
+        ("trailing data", zstd::encode_all(&[0; 2048][..], 3).unwrap()),
     ] {
         std::fs::write(&path, bytes).unwrap();
         let error = inspect::open(&path).unwrap_err();

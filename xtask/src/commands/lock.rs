@@ -99,7 +99,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if reports.is_empty() {
         let folder = project.root.join("image-recipes");
-        return Err(Refusal::new(Class::Usage, project::label(&folder), Stage::Parse, "there is no recipe").into());
+        return Err(
+            Refusal::new(Class::Usage, project::label(&folder), Stage::Parse, "there is no recipe").into()
+        );
     }
     Ok(())
 }

@@ -28,8 +28,8 @@ pub(super) enum ScanError {
     /// Too many.
     #[error("more than {MAX_PATHS} paths")]
     Paths,
-    /// Something stands behind the end.
-    #[error("there is more behind the end of the archive")]
+    /// Trailing data.
+    #[error("trailing data after the end of the archive")]
     Trailing,
     /// It cannot be read or decompressed.
     #[error("cannot read: {0}")]

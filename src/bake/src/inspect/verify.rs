@@ -165,9 +165,9 @@ fn compare(packed: &mut impl Read, files: &Files) -> Result<u64, Damage> {
     }
     let mut end = Vec::new();
     let read = (&mut tar).take(3 * BLOCK as u64).read_to_end(&mut end);
-    read.map_err(|error| outside(format!("behind its last entry: {error}")))?;
+    read.map_err(|error| outside(format!("after its last entry: {error}")))?;
     if end != [0; 2 * BLOCK] {
-        return Err(outside("what is behind its last entry is no end of an archive".into()));
+        return Err(outside("what is after its last entry is no end of an archive".into()));
     }
     Ok(len.saturating_add(end.len() as u64))
 }

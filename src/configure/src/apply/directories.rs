@@ -105,7 +105,7 @@ pub(super) fn mend(root: &Root, plan: &Plan, ids: &Ids, notes: &mut Vec<String>)
             Ok(false) => {}
             Ok(true) => changed.push(path.to_owned()),
             Err(Errno::ROFS | Errno::PERM) => {
-                notes.push(format!("{path} cannot be mended here: its mode and owner stay"));
+                notes.push(format!("{path} cannot be fixed here: its mode and owner stay"));
             }
             Err(error) => return Err(io(path, "set its mode and owner", error)),
         }

@@ -49,7 +49,7 @@ pub fn text(status: &Status) -> String {
     }
     status.notes.iter().for_each(|text| line("note", text));
     if !status.faults.is_empty() {
-        line("faults", &format!("{}: until they are mended nothing is changed", status.faults.len()));
+        line("faults", &format!("{}: until they are fixed nothing is changed", status.faults.len()));
     }
     out
 }

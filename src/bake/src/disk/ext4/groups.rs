@@ -104,7 +104,7 @@ fn block_bitmap(runs: &mut &[Run], start: u64, size: u64) -> (Vec<u8>, u64) {
         }
         *runs = &runs[1..];
     }
-    // blocks behind the end are not free either
+    // blocks beyond the end are not free either
     set(&mut bitmap, size, GROUP);
     (bitmap, taken)
 }

@@ -87,7 +87,7 @@ impl<R: Read> Runs for Image<R> {
         if end == [0; 1024] {
             Ok(None)
         } else {
-            Err(DiskError::Form("there is more behind the end of the archive"))
+            Err(DiskError::Form("trailing data after the end of the archive"))
         }
     }
 }

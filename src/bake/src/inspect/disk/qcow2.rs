@@ -89,13 +89,13 @@ impl Image {
         out.resize(CLUSTER, 0);
         if place & COMPRESSED == 0 {
             let read = self.file.read_exact_at(out, place & PLACE);
-            return read.map_err(|_| wrong("it lies behind the end of the file"));
+            return read.map_err(|_| wrong("it lies beyond the end of the file"));
         }
         let from = place & ((1 << 54) - 1);
         let sectors = (place >> 54 & 0xff) + 1;
         let mut packed = vec![0; usize::try_from(sectors * 512 - from % 512).unwrap_or(0)];
         let mut len = 0;
-        // the last sector may reach behind the end
+        // the last sector may reach beyond the end
         while len < packed.len() {
             match self.file.read_at(&mut packed[len..], from + len as u64)? {
                 0 => break,

@@ -15,7 +15,7 @@ fn program() -> Vec<u8> {
 
 #[test]
 fn a_large_library_is_read_by_pieces() {
-    // bytes behind the end of a program do not change what it is; with them there are pieces that nobody has to ask for
+    // bytes after the end of a program do not change what it is; with them there are pieces that nobody has to ask for
     let mut bytes = program();
     bytes.resize(bytes.len() + 3 * usize::try_from(PIECE).unwrap(), 0);
     let len = bytes.len() as u64;
