@@ -1,28 +1,39 @@
-//! The README's commands do what it says.
+//! The README's commands do what it says, and so do those of the walk through a first image.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bake::digest::Sha256;
+use std::fs;
 use std::path::Path;
 use tests::outputs::outputs;
 use tests::run::Run;
 use tests::shared::{BASE, Shared};
 use tests::workspace;
+use xshell::{Shell, cmd};
 
 /// Commands that are for work on vmbake itself; here they are only asked for their help.
 const DEVELOPERS: [&str; 5] = ["setup", "test", "lint", "fuzz", "bench"];
 
-/// The lines of the `sh` blocks of a Markdown text.
-fn commands(text: &str) -> Vec<&str> {
-    let mut inside = false;
-    let mut found = Vec::new();
+/// A block of a Markdown text: what is behind its opening fence, and its lines.
+type Block<'t> = (&'t str, Vec<&'t str>);
+
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let (mut found, mut open): (Vec<Block<'_>>, bool) = (Vec::new(), false);
     for line in text.lines() {
-        match (inside, line.trim_end()) {
-            (false, "```sh") => inside = true,
-            (true, "```") => inside = false,
-            (true, line) if !line.is_empty() => found.push(line),
-            _ => {}
+        match (line.strip_prefix("```"), open) {
+            (Some(info), false) => found.push((info, Vec::new())),
+            (None, true) => found.iter_mut().last().into_iter().for_each(|(_, lines)| lines.push(line)),
+            (None, false) => continue,
+            (Some(_), true) => {}
         }
+        open = line.starts_with("```") != open;
     }
     found
+}
+
+/// The lines of the `sh` blocks of a Markdown text.
+fn commands(text: &str) -> Vec<&str> {
+    let blocks = blocks(text).into_iter().filter(|(info, _)| *info == "sh");
+    blocks.flat_map(|(_, lines)| lines).filter(|line| !line.is_empty()).collect()
 }
 
 fn words(command: &str) -> Vec<&str> {
@@ -62,7 +73,7 @@ fn check(shared: &Shared, folder: &Path, command: &str) -> Result<()> {
 
 #[test]
 fn the_commands_of_the_readme_work_in_their_order() -> Result<()> {
-    let text = std::fs::read_to_string(workspace::root().join("README.md"))?;
+    let text = fs::read_to_string(workspace::root().join("README.md"))?;
     let commands = commands(&text);
     ensure!(commands.len() >= 4, "only {commands:?}");
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
@@ -85,7 +96,7 @@ fn the_commands_of_the_readme_work_in_their_order() -> Result<()> {
 #[test]
 fn every_command_that_the_readme_names_exists() -> Result<()> {
     let shared = Shared::get()?;
-    let text = std::fs::read_to_string(workspace::root().join("README.md"))?;
+    let text = fs::read_to_string(workspace::root().join("README.md"))?;
     let mut named: Vec<&str> = text
         .split("cargo xtask ")
         .skip(1)
@@ -97,5 +108,69 @@ fn every_command_that_the_readme_names_exists() -> Result<()> {
     for name in named {
         shared.run(name).args(["--help"]).done()?;
     }
+    Ok(())
+}
+
+/// An archive of a program that says its version, as the walk has it; gives its digest and size.
+fn tool(folder: &Path, version: &str) -> Result<(Sha256, u64)> {
+    let (shell, name) = (Shell::new()?, format!("tool-{version}"));
+    let program = folder.join(&name).join("bin/tool");
+    shell.write_file(&program, format!("#!/bin/sh\necho tool {version}\n"))?;
+    cmd!(shell, "chmod +x {program}").quiet().run()?;
+    let archive = folder.join(format!("parts/{name}.tar.gz"));
+    shell.create_dir(folder.join("parts"))?;
+    cmd!(shell, "tar --create --gzip --file {archive} --directory {folder} {name}").quiet().run()?;
+    let bytes = fs::read(archive)?;
+    Ok((Sha256::of(&bytes), bytes.len() as u64))
+}
+
+#[test]
+fn the_walk_through_a_first_image_works_in_its_order() -> Result<()> {
+    let text = fs::read_to_string(workspace::root().join("docs/first-image.md"))?;
+    let (shared, scratch, shell) = (Shared::get()?, tempfile::tempdir()?, Shell::new()?);
+    let folder = scratch.path().join("vmbake");
+    shared.copy_project(&folder)?;
+    shared.cold_store(BASE, &folder.join("cache/vmbake"))?;
+    shell.change_dir(&folder);
+    let (recipe, manifest) =
+        (folder.join("image-recipes/web/recipe.toml"), folder.join("manifests/web.debian-13.amd64.json"));
+    for (info, lines) in blocks(&text) {
+        match info.split_once(' ') {
+            Some((_, path)) => shell.write_file(folder.join(path), lines.join("\n") + "\n")?,
+            None if info == "sh" => {
+                for command in lines {
+                    if command.starts_with("cargo ") {
+                        check(&shared, &folder, command).with_context(|| format!("`{command}`"))?;
+                    } else {
+                        cmd!(shell, "sh -e -c {command}").quiet().run()?;
+                    }
+                }
+            }
+            None if info == "json" => {
+                let (digest, size) = tool(&folder, "1.0")?;
+                tool(&folder, "1.1")?;
+                let entry = lines.join("\n").replace("sha256:…", &digest.to_string());
+                let entry = entry.replace("\"size\": 1234\n", &format!("\"size\": {size}\n"));
+                let now = fs::read_to_string(&manifest)?;
+                ensure!(now.matches("\"dependencies\": {},").count() == 1, "{now}");
+                fs::write(&manifest, now.replace("\"dependencies\": {},", &entry))?;
+            }
+            None if info == "toml" => {
+                fs::write(&recipe, fs::read_to_string(&recipe)? + "\n" + &lines.join("\n"))?
+            }
+            None => ensure!(info == "text", "a block of `{info}`, which this test does not know"),
+        }
+    }
+    let made = outputs(&folder.join("dist"))?;
+    for name in ["web.debian-13.amd64.qcow2", "web.debian-13.amd64.1.1.tar.zst"] {
+        ensure!(made.contains_key(name), "no `{name}` in {:?}", made.keys());
+    }
+    let artifact = folder.join("dist/web.debian-13.amd64.1.1.tar.zst");
+    let paths = ["usr/local/bin/tool", "home/ada/.ssh/authorized_keys", "usr/bin/jq"];
+    let paths = paths.map(|path| format!("./{path}"));
+    let read = cmd!(shell, "tar --extract --zstd --to-stdout --file {artifact}").arg(&paths[0]);
+    ensure!(read.quiet().read()?.ends_with("echo tool 1.1"));
+    let listed = cmd!(shell, "tar --list --zstd --file {artifact}").args(&paths).quiet().read()?;
+    ensure!(listed.lines().count() == paths.len(), "{listed}");
     Ok(())
 }

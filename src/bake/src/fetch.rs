@@ -37,6 +37,7 @@ pub use proxy::{Proxies, Proxy};
 pub use unpinned::unpinned;
 
 use crate::digest::Digest;
+use crate::manifest::place::scheme;
 use crate::plan::{Source, Want};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::Snapshots;
@@ -150,7 +151,7 @@ impl Default for Deadlines {
 /// Brings all `wants` into the store.
 ///
 /// # Errors
-/// `Usage` where two pins of different names, versions or URLs have one digest, here or in an earlier run; `Verification` where a place had wrong bytes and no other had right ones; `Network` where no place could be
+/// `Usage` where two pins of different names, versions or publishers' URLs have one digest, here or in an earlier run; `Verification` where a place had wrong bytes and no other had right ones; `Network` where no place could be
 /// reached or had the file; `Io` for the store; `Lock` where another process holds a transfer and does not go on.
 pub fn fetch(store: &Store, wants: &[Want], options: &Options, progress: &dyn Progress) -> Result<Fetched> {
     let wants = without_repeats(wants)?;
@@ -225,7 +226,7 @@ fn identity(want: &Want) -> Option<Identity> {
 /// nobody has published them as.
 fn check_identity(store: &Store, want: &Want) -> Result<()> {
     let (Some(pinned), Some(known)) = (identity(want), store.identity(&want.digest)) else { return Ok(()) };
-    if pinned == known {
+    if is_one(&pinned, &known) {
         return Ok(());
     }
     let digest = &want.digest;
@@ -233,6 +234,14 @@ fn check_identity(store: &Store, want: &Want) -> Result<()> {
         "pin the digest that is published for this version; if it is the same, `cargo xtask store forget {digest}` has it fetched \
          from there"
     )))
+}
+
+/// Whether two pins of one digest are of one thing. One that moves from or to a place that vouches for nothing, a file or an
+/// `http:` server, as a project's own components do, stays what it is; a publisher has one address for each.
+fn is_one(pinned: &Identity, known: &Identity) -> bool {
+    let is_plain = |one: &Identity| scheme(&one.url) != "https";
+    let has_moved = is_plain(pinned) || is_plain(known);
+    pinned == known || (pinned.name == known.name && pinned.version == known.version && has_moved)
 }
 
 fn other_identity(pinned: &Identity, known: &Identity, digest: &Digest, place: &str) -> Refusal {

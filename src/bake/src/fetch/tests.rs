@@ -395,6 +395,17 @@ fn one_digest_is_one_size_name_version_and_url() {
     refused(std::slice::from_ref(&newer), "in the store as `a` 1 from");
     let elsewhere = Source::Upstream { url: "https://127.0.0.1:1/other/file".to_owned() };
     refused(&[Want { source: elsewhere, ..a.clone() }], "in the store as `a` 1 from");
+    bench.fetch(std::slice::from_ref(&a), &options).unwrap();
+    // what a project has as a file or serves itself may move, and is the same version of the same component still
+    let moved = |url: &str| Want { source: Source::Upstream { url: url.to_owned() }, ..a.clone() };
+    for url in ["file:parts/a-1", "http://127.0.0.1:1/a-1", "http://127.0.0.1:1/b-1", "file:///srv/a-1"] {
+        bench.fetch(&[moved(url)], &options).unwrap();
+        refused(
+            &[Want { version: "2".to_owned(), ..moved(url) }],
+            &format!("in the store as `a` 1 from {url}"),
+        );
+        refused(&[Want { name: "b".parse().unwrap(), ..moved(url) }], "is pinned as `b` 1 from");
+    }
     bench.fetch(&[a], &options).unwrap();
 }
 
