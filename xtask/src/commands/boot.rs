@@ -246,18 +246,20 @@ fn watch(args: &Args, machine: &Machine, mut running: Running, asks: bool) -> Re
     let deadline = running.began() + Duration::from_secs(args.timeout);
     let stall = (machine.accel == Accel::Kvm).then(|| Duration::from_secs(args.stall));
     let patience = expect::Patience { deadline, stall };
-    let watched = expect::wait(&mut running, &args.expect, asks, patience)?;
-    let timeline = match watched.booted {
+    let mut watched = expect::wait(&mut running, &args.expect, asks, patience)?;
+    let mut timeline = None;
+    if let (Some(booted), true) = (watched.booted, asks) {
         // a minute more: the boot was in time
-        Some(booted) if asks => {
-            Some(Timeline::take(&mut running, booted, deadline + Duration::from_secs(60))?)
+        timeline = Timeline::take(&mut running, booted, deadline + Duration::from_secs(60))?;
+        if timeline.is_none() {
+            watched.stopped.get_or_insert("the machine did not tell where its time went");
         }
-        _ => None,
-    };
+    }
     let seconds = running.began().elapsed().as_secs_f64();
     let console = running.console().to_owned();
     running.cut()?;
-    Ok(report::Ended { watched, timeline, seconds, console })
+    let needs_times = args.timeline.is_some() || args.budget.is_some();
+    Ok(report::Ended { watched, timeline, needs_times, seconds, console })
 }
 
 fn usage(args: &Args, error: impl Into<anyhow::Error>) -> anyhow::Error {

@@ -260,6 +260,7 @@ fn boot(entrant: &Entrant, arch: Arch, (accel, cpus): (Accel, u8), args: &Args, 
         anyhow::bail!("{}\n{}", watched.stopped.unwrap_or("it did not boot"), running.tail())
     };
     let timeline = Timeline::take(&mut running, booted, machine::within(120))?;
+    let timeline = timeline.with_context(|| format!("it did not tell its times\n{}", running.tail()))?;
     if let Some(path) = kept("json") {
         fs::write(path, serde_json::to_string_pretty(&timeline)? + "\n")?;
     }

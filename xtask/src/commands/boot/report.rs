@@ -30,6 +30,9 @@ pub(crate) struct Report {
     seconds: f64,
     over_budget: Vec<String>,
     timeline: Option<Timeline>,
+    /// Whether there is no timeline, and one was asked for.
+    #[serde(skip)]
+    lacks_times: bool,
 }
 
 /// What a watched machine leaves.
@@ -38,6 +41,8 @@ pub(crate) struct Ended {
     pub(crate) watched: Watched,
     /// Where the time went.
     pub(crate) timeline: Option<Timeline>,
+    /// Whether a boot without that is not good: a timeline or a budget was asked for.
+    pub(crate) needs_times: bool,
     /// Seconds from power on to power off.
     pub(crate) seconds: f64,
     /// All that was said on the console.
@@ -109,12 +114,14 @@ impl Report {
     pub(crate) fn new(
         artifact: &Path,
         machine: &Machine,
-        Ended { watched, timeline, seconds, console }: Ended,
+        Ended { watched, timeline, needs_times, seconds, console }: Ended,
         over_budget: Vec<String>,
         again: Option<&'static str>,
     ) -> Self {
-        let all = watched.met.iter().all(|met| met.seconds.is_some());
+        let lacks_times = needs_times && timeline.is_none();
+        let all = watched.met.iter().all(|met| met.seconds.is_some()) && !lacks_times;
         Self {
+            lacks_times,
             again,
             reached: watched.reached,
             console: if all { Vec::new() } else { last_lines(&console) },
@@ -159,6 +166,8 @@ impl Report {
             let why = self.stopped.unwrap_or("an expectation cannot be met any more");
             console::note(format!("stopped after {:.0} s: {why}", self.seconds));
             console::note(format!("it reached {}", self.reached.words()));
+        }
+        if !self.console.is_empty() {
             console::note(format!("the last {} lines of its console:", self.console.len()));
             self.console.iter().for_each(|line| console::note(format!("  {line}")));
         }
@@ -172,7 +181,7 @@ impl Report {
             .filter(|met| met.seconds.is_none())
             .map(|met| met.expectation.as_str())
             .collect();
-        if not_met.is_empty() && self.over_budget.is_empty() {
+        if not_met.is_empty() && self.over_budget.is_empty() && !self.lacks_times {
             return Ok(());
         }
         if self.timeline.as_ref().is_some_and(Timeline::input_was_refused) {
@@ -185,6 +194,9 @@ impl Report {
         let mut wrong = Vec::new();
         if !not_met.is_empty() {
             wrong.push(format!("not met: {}{why}", not_met.join(", ")));
+        }
+        if self.lacks_times {
+            wrong.push(format!("no times of this boot are known{why}"));
         }
         if !self.over_budget.is_empty() {
             wrong.push(format!("over budget: {}", self.over_budget.join(", ")));
@@ -208,5 +220,40 @@ mod tests {
         let many: String = (0..100).map(|number| format!("{number}\n")).collect();
         let last = last_lines(&many);
         assert_eq!((last.len(), last.first().map(String::as_str)), (LAST, Some("85")));
+    }
+
+    #[test]
+    fn a_boot_whose_times_were_asked_for_and_are_not_known_is_not_good() {
+        let report = |needs_times, stopped, met: Option<f64>| {
+            let met = Met { expectation: "console x".to_owned(), seconds: met, got: None };
+            let watched =
+                Watched { met: vec![met], booted: None, stopped, broken: false, reached: Reached::Kernel };
+            let console = "Linux version 6".to_owned();
+            let ended = Ended { watched, timeline: None, needs_times, seconds: 9.0, console };
+            let kernel = machine::Kernel { kernel: "kernel".into(), initrd: None, cmdline: String::new() };
+            let machine = Machine {
+                arch: bake::name::Arch::Amd64,
+                accel: Accel::Tcg,
+                memory: 128,
+                cpus: 1,
+                start: Start::Direct(kernel, None),
+                disks: Vec::new(),
+                network: None,
+                credentials: std::collections::BTreeMap::new(),
+                shell: true,
+                restarts: true,
+            };
+            Report::new(Path::new("a.raw"), &machine, ended, Vec::new(), None)
+        };
+        let over = Some("the time was over");
+        let said = |report: &Report| report.verdict().map_err(|error| error.to_string());
+        assert_eq!(said(&report(false, over, Some(1.0))), Ok(()));
+        let lacks = report(true, over, Some(1.0));
+        let why = "`a.raw`: no times of this boot are known (the time was over)";
+        assert_eq!(said(&lacks), Err(why.to_owned()));
+        assert_eq!(lacks.console, ["Linux version 6"]);
+        assert!(
+            said(&report(false, over, None)).unwrap_err().contains("not met: console x (the time was over)")
+        );
     }
 }

@@ -72,10 +72,11 @@ pub(crate) struct Span {
 }
 
 impl Timeline {
-    /// Asks a machine that has booted, `power_on` seconds after it was switched on.
-    pub(crate) fn take(running: &mut Running, power_on: f64, deadline: Instant) -> Result<Self> {
-        let answer = running.run(QUESTION, deadline)?.done()?;
-        Self::parse(&answer, power_on).context("the times that the guest's systemd tells")
+    /// Asks a machine that has booted, `power_on` seconds after it was switched on. None where it does not answer: it went
+    /// off, or is too busy.
+    pub(crate) fn take(running: &mut Running, power_on: f64, deadline: Instant) -> Result<Option<Self>> {
+        let Ok(answer) = running.run(QUESTION, deadline) else { return Ok(None) };
+        Self::parse(&answer.done()?, power_on).context("the times that the guest's systemd tells").map(Some)
     }
 
     pub(super) fn parse(text: &str, power_on: f64) -> Result<Self> {
