@@ -47,7 +47,12 @@ pub enum Kind {
 
 /// Reads the regular file `file`, a path from `root`, of at most `limit` bytes.
 pub fn read(root: &Path, file: &Path, limit: u64) -> Result<Vec<u8>> {
-    all(open(root, file, OFlags::NONBLOCK)?.into(), limit)
+    all(self::file(root, file)?, limit)
+}
+
+/// Opens `file`, a path from `root`, for reading. It may be anything that is there: whoever reads it looks first.
+pub fn file(root: &Path, file: &Path) -> Result<File> {
+    Ok(open(root, file, OFlags::NONBLOCK)?.into())
 }
 
 /// Reads the regular file at `path`, which somebody at the command line has named: links are followed.
@@ -91,6 +96,7 @@ pub fn list(root: &Path, directory: &Path) -> Result<Option<Vec<Found>>> {
 
 fn open(root: &Path, path: &Path, more: OFlags) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let root = if root == Path::new("") { Path::new(".") } else { root };
     let root = rustix::fs::open(root, flags | OFlags::DIRECTORY, Mode::empty())?;
     let path = if path == Path::new("") { Path::new(".") } else { path };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
