@@ -55,6 +55,11 @@ pub fn file(root: &Path, file: &Path) -> Result<File> {
     Ok(open(root, file, OFlags::NONBLOCK)?.into())
 }
 
+/// Opens `directory`, a path from `root`, to make or to look up what is in it.
+pub fn directory(root: &Path, directory: &Path) -> Result<OwnedFd> {
+    open(root, directory, OFlags::DIRECTORY)
+}
+
 /// Reads the regular file at `path`, which somebody at the command line has named: links are followed.
 pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;

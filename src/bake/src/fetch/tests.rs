@@ -8,7 +8,7 @@ use crate::digest::Sha256;
 use crate::store::{Begun, Key};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 

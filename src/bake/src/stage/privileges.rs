@@ -85,7 +85,7 @@ fn of_stranger(
         {
             continue;
         }
-        found.extend(strangers.sort(path, entry).map(|sort| grant(sort, path.as_str())));
+        found.extend(strangers.sorts(path, entry).into_iter().map(|sort| grant(sort, path.as_str())));
         if let (true, Node::File(content)) = (tmpfiles::is_one(path), &entry.node) {
             texts.push(String::from_utf8_lossy(&bytes_of(content, read)?).into_owned());
         }

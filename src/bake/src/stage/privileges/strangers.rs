@@ -8,7 +8,7 @@
 //!
 //! Debian's packages do some of this to each other; they are Debian's word, and are not looked at here.
 
-use super::places::{PLACES, SYSTEMD};
+use super::places::{self, PLACES, SYSTEMD};
 use super::{bytes_of, is_at, tmpfiles};
 use crate::name::ImagePath;
 use crate::privilege::Sort;
@@ -161,22 +161,24 @@ impl<'t> Strangers<'t> {
     }
 
     /// What the entry at `path`, which is the owner's, grants.
-    pub(super) fn sort(&self, path: &ImagePath, entry: &Entry) -> Option<Sort> {
-        let is_directory = entry.node == Node::Directory;
-        if is_directory && !is_open(entry) {
-            return None;
+    pub(super) fn sorts(&self, path: &ImagePath, entry: &Entry) -> Vec<Sort> {
+        let writable = (is_open(entry) && !tmpfiles::is_usual(path)).then_some(Sort::Writable);
+        if entry.node == Node::Directory {
+            let place = if is_open(entry) { above(path) } else { None };
+            return place.or(writable).into_iter().collect();
         }
-        if is_directory || matches!(entry.node, Node::Symlink(_)) {
+        let is_listed = places::of(self.tree, path, entry).is_some();
+        let sort = if is_listed { None } else { self.sort(path, entry) };
+        sort.into_iter().chain(writable).collect()
+    }
+
+    /// What something that is no directory grants by its name.
+    fn sort(&self, path: &ImagePath, entry: &Entry) -> Option<Sort> {
+        if matches!(entry.node, Node::Symlink(_)) {
             // what is behind it is at that place, or may be
             if let Some(sort) = above(path) {
                 return Some(sort);
             }
-        }
-        if is_open(entry) && !tmpfiles::is_usual(path) {
-            return Some(Sort::Writable);
-        }
-        if is_directory {
-            return None;
         }
         if let Some((sort, _)) = PLACES_OF_OTHERS.iter().find(|(_, places)| is_at(path, places)) {
             return Some(*sort);
