@@ -71,7 +71,8 @@ type Forge<'a> = (&'a str, &'a dyn Fn(&[u8], u64) -> Vec<u8>);
 
 #[test]
 fn of_1000_forged_notes_of_each_kind_none_is_used() {
-    const KINDS: [&str; 6] = ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2"];
+    const KINDS: [&str; 7] =
+        ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2", "identity-1"];
     let place = tempfile::tempdir().unwrap();
     let store = keyed::open(place.path()).unwrap();
     let theirs = Key::new([8; 32]);
@@ -85,7 +86,7 @@ fn of_1000_forged_notes_of_each_kind_none_is_used() {
             store.put_note(kind, &numbered(n), &[&bytes[..], &[n.to_le_bytes()[0]]].concat()).unwrap();
         }
         let read = |n: u64| std::fs::read(note_path(place.path(), kind, &numbered(n))).unwrap();
-        let kind_before = KINDS[(KINDS.iter().position(|one| *one == kind).unwrap() + 5) % 6];
+        let kind_before = KINDS[(KINDS.iter().position(|one| *one == kind).unwrap() + 6) % 7];
         store.put_note(kind_before, &numbered(100), &bytes).unwrap();
         let of_another_kind = std::fs::read(note_path(place.path(), kind_before, &numbered(100))).unwrap();
         std::fs::remove_file(note_path(place.path(), kind_before, &numbered(100))).unwrap();

@@ -22,8 +22,17 @@ const PLACES_OF_OTHERS: &[(Sort, &[&str])] = &[
     (Sort::Dbus, &["/usr/lib/dbus-1/"]),
     (
         Sort::Kernel,
-        &["/usr/local/lib/binfmt.d/", "/usr/local/lib/modprobe.d/", "/usr/local/lib/modules-load.d/"],
+        &[
+            "/etc/dracut.conf.d/",
+            "/usr/lib/dracut/",
+            "/usr/local/lib/binfmt.d/",
+            "/usr/local/lib/modprobe.d/",
+            "/usr/local/lib/modules-load.d/",
+            "/usr/share/initramfs-tools/",
+        ],
     ),
+    // those of every user's manager, root's among them
+    (Sort::Unit, &["/etc/xdg/systemd/", "/usr/local/share/systemd/", "/usr/share/systemd/"]),
     (
         Sort::Loader,
         &[

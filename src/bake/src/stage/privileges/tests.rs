@@ -11,9 +11,14 @@ type Data<'a> = (&'a str, u32, &'a str);
 
 /// A real .deb of `tool` 1.0.
 fn deb(control: &str, data: &[Data<'_>]) -> Vec<u8> {
+    deb_of(control, &[], data)
+}
+
+/// One with more control files.
+fn deb_of(control: &str, more: &[Data<'_>], data: &[Data<'_>]) -> Vec<u8> {
     let fields = format!("Package: tool\nVersion: 1.0\nArchitecture: amd64\n{control}Description: a tool\n");
     let mut out = b"!<arch>\n".to_vec();
-    let control = gz(&tar(&[("/control", 0o644, fields.as_str())]));
+    let control = gz(&tar(&[&[("/control", 0o644, fields.as_str())], more].concat()));
     for (name, bytes) in
         [("debian-binary", b"2.0\n".to_vec()), ("control.tar.gz", control), ("data.tar.gz", gz(&tar(data)))]
     {
@@ -69,10 +74,14 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
 
 /// A case with the component `tool`, a .deb that is unpacked as a bake does; and the store that has it.
 fn with(control: &str, data: &[Data<'_>]) -> (Case, Store, tempfile::TempDir) {
+    with_deb(&deb(control, data))
+}
+
+fn with_deb(deb: &[u8]) -> (Case, Store, tempfile::TempDir) {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&place.path().join("store")).unwrap();
     let mut incoming = store.incoming().unwrap();
-    incoming.write_all(&deb(control, data)).unwrap();
+    incoming.write_all(deb).unwrap();
     let digest: Digest = incoming.commit().unwrap().0.into();
     let package = unpack::package(&store, &"tool".parse().unwrap(), &digest).unwrap();
     let mut case = Case::new();
@@ -418,7 +427,10 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
         ),
         // accounts that it brings before their owner does
         (&[(sysusers, 0o644, "g theirs 78\nu tool 500\nm tool theirs\n")], &["member tool theirs"]),
-        (&[(sysusers, 0o644, "g them 79\nu them 79:79 - / /bin/sh\n")], &["account them"]),
+        (
+            &[(sysusers, 0o644, "g them 79\nu them 79:79 - / /bin/sh\n")],
+            &["account them", "member them them"],
+        ),
     ];
     for (data, grants) in cases {
         let (mut case, store, _place) = with("", data);
@@ -458,4 +470,19 @@ fn what_is_a_packages_own_grants_nothing_beside_what_others_have() {
     let (mut case, store, _place) = with("", &data);
     others(&mut case);
     assert_eq!(granted(&stage(&case, &store).unwrap()), [""; 0]);
+}
+
+#[test]
+fn no_control_file_becomes_a_program_of_roots_that_anybody_starts_or_may_change() {
+    for (mode, shown) in [(0o4755, "4755"), (0o2755, "2755"), (0o777, "0777"), (0o646, "0646")] {
+        let (case, store, _place) = with_deb(&deb_of("", &[("/shell", mode, "elf")], &[]));
+        assert_eq!(
+            stage(&case, &store).expect_err(shown).to_string(),
+            format!(
+                "tool: stage: its control file `shell` has mode {shown}: expected no special bits, and none for everybody to write"
+            )
+        );
+    }
+    let (case, store, _place) = with_deb(&deb_of("", &[("/shell", 0o775, "elf")], &[]));
+    assert!(stage(&case, &store).is_ok());
 }
