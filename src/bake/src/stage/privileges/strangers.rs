@@ -339,7 +339,9 @@ fn above(path: &ImagePath) -> Option<Sort> {
 
 /// Whether others than root may write to it.
 fn is_open(entry: &Entry) -> bool {
-    let may_write = !matches!(entry.node, Node::Symlink(_)) && entry.meta.mode & 0o022 != 0;
+    // root's group has nobody but root in it
+    let writers = if entry.meta.gid == 0 { 0o002 } else { 0o022 };
+    let may_write = !matches!(entry.node, Node::Symlink(_)) && entry.meta.mode & writers != 0;
     // in a directory with the sticky bit nobody takes what is another's
     let is_sticky = entry.node == Node::Directory && entry.meta.mode & 0o1000 != 0;
     (may_write && !is_sticky) || entry.meta.uid != 0

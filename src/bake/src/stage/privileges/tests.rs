@@ -321,7 +321,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
         (&[("/srv/ada/.ssh", 0o777, "-> /opt/tool")], &["ssh /srv/ada/.ssh"]),
         // one that others may write to
         (&[("/etc/cron.d/", 0o777, "")], &["cron /etc/cron.d"]),
-        (&[("/etc/systemd/system-generators/", 0o775, "")], &["unit /etc/systemd/system-generators"]),
+        (&[("/etc/systemd/system-generators/", 0o757, "")], &["unit /etc/systemd/system-generators"]),
         (&[("/usr/bin/tool", 0o777, "elf")], &["writable /usr/bin/tool"]),
         (
             &[("/etc/cron.d/tool", 0o666, "* * * * * root x")],
@@ -448,8 +448,11 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
 
 #[test]
 fn what_is_a_packages_own_grants_nothing_beside_what_others_have() {
-    let data: [Data<'_>; 12] = [
+    let data: [Data<'_>; 14] = [
         ("/usr/bin/tool", 0o755, "elf"),
+        // as a build with the umask 002 leaves it: root's group has nobody else in it
+        ("/opt/tool/", 0o775, ""),
+        ("/opt/tool/tool", 0o775, "elf"),
         ("/usr/lib/tool/libtool.so.1", 0o644, "elf"),
         ("/usr/lib/python3/dist-packages/tool/main.py", 0o644, "x"),
         ("/usr/lib/systemd/system/tool.service", 0o644, "[Service]"),
