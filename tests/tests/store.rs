@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tests::keyed::{self, note_path};
 
@@ -70,7 +71,8 @@ type Forge<'a> = (&'a str, &'a dyn Fn(&[u8], u64) -> Vec<u8>);
 
 #[test]
 fn of_1000_forged_notes_of_each_kind_none_is_used() {
-    const KINDS: [&str; 6] = ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2"];
+    const KINDS: [&str; 7] =
+        ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2", "identity-1"];
     let place = tempfile::tempdir().unwrap();
     let store = keyed::open(place.path()).unwrap();
     let theirs = Key::new([8; 32]);
@@ -84,7 +86,7 @@ fn of_1000_forged_notes_of_each_kind_none_is_used() {
             store.put_note(kind, &numbered(n), &[&bytes[..], &[n.to_le_bytes()[0]]].concat()).unwrap();
         }
         let read = |n: u64| std::fs::read(note_path(place.path(), kind, &numbered(n))).unwrap();
-        let kind_before = KINDS[(KINDS.iter().position(|one| *one == kind).unwrap() + 5) % 6];
+        let kind_before = KINDS[(KINDS.iter().position(|one| *one == kind).unwrap() + 6) % 7];
         store.put_note(kind_before, &numbered(100), &bytes).unwrap();
         let of_another_kind = std::fs::read(note_path(place.path(), kind_before, &numbered(100))).unwrap();
         std::fs::remove_file(note_path(place.path(), kind_before, &numbered(100))).unwrap();
@@ -393,4 +395,110 @@ fn every_mode_is_exact() {
         };
         assert_eq!(mode, wanted, "{path:?} {mode:o}");
     }
+}
+
+/// Exchanges two names in a directory, again and again, until it is told that it is over.
+fn exchange(directory: &Path, names: [&str; 2], over: &AtomicBool) {
+    let directory = File::open(directory).unwrap();
+    while !over.load(Ordering::Relaxed) {
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        rustix::fs::renameat_with(&directory, names[0], &directory, names[1], flags).unwrap();
+    }
+}
+
+#[test]
+fn nothing_outside_of_a_shared_store_is_removed_whatever_is_exchanged_meanwhile() {
+    let place = tempfile::tempdir().unwrap();
+    let (root, victim) = (place.path().join("store"), place.path().join("project"));
+    let options = Options { sharing: Sharing::Group, ..Options::default() };
+    drop(Store::open_with(&root, &options).unwrap());
+    let kept = ["Cargo.lock", "tmp-notes", "thesis.tex", "ab/cdef"];
+    for name in kept {
+        std::fs::create_dir_all(victim.join(name).parent().unwrap()).unwrap();
+        std::fs::write(victim.join(name), "kept").unwrap();
+    }
+    for name in ["incoming", "blobs", "aside"] {
+        std::os::unix::fs::symlink(&victim, root.join("link")).unwrap();
+        let over = AtomicBool::new(false);
+        let swept = std::thread::scope(|scope| {
+            scope.spawn(|| exchange(&root, [name, "link"], &over));
+            let mut swept = 0;
+            let until = Instant::now() + Duration::from_secs(2);
+            while Instant::now() < until {
+                // it is refused where it meets the link
+                let Ok(mut store) = Store::open_with(&root, &options) else { continue };
+                swept += usize::from(store.gc(SystemTime::now() + Duration::from_secs(1000)).is_ok());
+            }
+            over.store(true, Ordering::Relaxed);
+            swept
+        });
+        for name in kept {
+            assert!(victim.join(name).exists(), "`{name}` is gone, after {swept} clean-ups");
+        }
+        if root.join(name).is_symlink() {
+            std::fs::rename(root.join("link"), root.join("kept")).unwrap();
+            std::fs::remove_file(root.join(name)).unwrap();
+            std::fs::rename(root.join("kept"), root.join(name)).unwrap();
+        } else {
+            std::fs::remove_file(root.join("link")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_or_set_aside_stays_in_the_store_wherever_its_directories_lead() {
+    let place = tempfile::tempdir().unwrap();
+    let (root, elsewhere) = (place.path().join("store"), place.path().join("elsewhere"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    let store = keyed::open(&root).unwrap();
+    let input = Sha256::of(b"input");
+    store.put_note("kind-1", &input, b"bytes").unwrap();
+    let note = note_path(&root, "kind-1", &input);
+    let lead = |directory: &Path| {
+        std::fs::rename(directory, root.join("moved")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, directory).unwrap();
+    };
+    let back = |directory: &Path| {
+        std::fs::remove_file(directory).unwrap();
+        std::fs::rename(root.join("moved"), directory).unwrap();
+    };
+    let is_empty = || elsewhere.read_dir().unwrap().count() == 0;
+    // what somebody else has written would be moved to where root runs all that it finds
+    lead(&root.join("aside"));
+    std::fs::write(&note, "#!/bin/sh").unwrap();
+    assert_eq!(store.note("kind-1", &input), None);
+    assert!(is_empty(), "it was set aside elsewhere");
+    back(&root.join("aside"));
+    for directory in [note.parent().unwrap(), &root.join("notes"), &root.join("incoming")] {
+        lead(directory);
+        let refusal = store.put_note("kind-1", &input, b"bytes").unwrap_err();
+        assert!(refusal.to_string().contains("symbolic link"), "{refusal}");
+        assert_eq!(store.note("kind-1", &input), None);
+        assert!(is_empty(), "a note was made elsewhere");
+        back(directory);
+    }
+    let digest = put(&store, b"blob");
+    lead(store.blob_path(&digest).parent().unwrap());
+    let mut incoming = store.incoming().unwrap();
+    incoming.write_all(b"blob").unwrap();
+    assert!(incoming.commit().unwrap_err().to_string().contains("symbolic link"));
+    assert!(store.begin(&digest).is_ok(), "a transfer is not hindered before its end");
+    assert!(is_empty(), "a blob was made elsewhere");
+    back(store.blob_path(&digest).parent().unwrap());
+    lead(&root.join("incoming"));
+    assert!(store.begin(&digest).unwrap_err().to_string().contains("symbolic link"));
+    assert!(is_empty(), "a transfer was begun elsewhere");
+}
+
+#[test]
+fn a_lock_of_a_transfer_that_is_another_name_of_a_file_elsewhere_is_refused_and_left_as_it_is() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(&place.path().join("store")).unwrap();
+    let digest: Digest = Sha256::of(b"input").into();
+    let victim = place.path().join("victim");
+    std::fs::write(&victim, "kept").unwrap();
+    let lock = format!("sha256-{}.lock", digest.hex());
+    std::fs::hard_link(&victim, store.root().join("incoming").join(lock)).unwrap();
+    assert!(store.begin(&digest).unwrap_err().to_string().contains("a file with 2 names"));
+    assert_eq!(std::fs::read(&victim).unwrap(), b"kept");
 }

@@ -5,7 +5,7 @@
 
 use anyhow::{Context as _, bail};
 use bake::Class;
-use bake::refusal::shown;
+use bake::refusal::{hides, shown};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::Write as _;
@@ -18,12 +18,35 @@ static IS_JSON_OUT: AtomicBool = AtomicBool::new(false);
 /// A line of the result.
 pub(crate) fn line(text: impl Display) {
     // a closed or full output must not turn a finished bake into a failed one
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = writeln!(std::io::stdout().lock(), "{}", seen(&text.to_string()));
+}
+
+/// `text` with what a terminal would take for a command, or not show, escaped; its lines and tabs stay.
+fn seen(text: &str) -> String {
+    text.split_inclusive(['\n', '\t'])
+        .map(|part| {
+            let end = part.trim_end_matches(['\n', '\t']).len();
+            format!("{}{}", shown(&part[..end]), &part[end..])
+        })
+        .collect()
+}
+
+/// JSON with the same characters escaped as JSON has it.
+fn seen_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && hides(c) {
+            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The result as one JSON document.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(serde_json::to_string_pretty(value)?);
+    line(seen_json(&serde_json::to_string_pretty(value)?));
     IS_JSON_OUT.store(true, Ordering::Relaxed);
     Ok(())
 }
@@ -43,7 +66,7 @@ impl std::io::Write for Stdout {
 
 /// A line beside the result: what is going on, or a warning.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", seen(&text.to_string()));
 }
 
 /// Says at the end of a command, however it ends, what was found wrong in the store.
@@ -167,7 +190,19 @@ pub(crate) fn bytes(text: &str) -> anyhow::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, size};
+    use super::{bytes, seen, seen_json, size};
+
+    #[test]
+    fn what_would_move_a_terminal_is_escaped_and_lines_stay() {
+        assert_eq!(seen("a\tb\n\u{1b}[2J\u{9b}2J\u{202e}\n"), "a\tb\n\\u{1b}[2J\\u{9b}2J\\u{202e}\n");
+        let text = serde_json::to_string_pretty(&["\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}é\n"]).unwrap();
+        let seen = seen_json(&text);
+        assert!(!seen.chars().any(|c| c != '\n' && bake::refusal::hides(c)), "{seen}");
+        assert_eq!(
+            serde_json::from_str::<Vec<String>>(&seen).unwrap(),
+            ["\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}é\n"]
+        );
+    }
 
     #[test]
     fn numbers_of_bytes_are_read_in_powers_of_two() {

@@ -180,7 +180,7 @@ impl Project {
     }
 
     /// The path of a file of the project from its folder; none for a file elsewhere.
-    fn inside(&self, path: &Path) -> Option<PathBuf> {
+    pub(crate) fn inside(&self, path: &Path) -> Option<PathBuf> {
         let (path, root) = (std::path::absolute(path).ok()?, std::path::absolute(&self.root).ok()?);
         let below = path.strip_prefix(root).ok()?;
         let is_plain = below.components().all(|part| matches!(part, Component::Normal(_)));

@@ -10,6 +10,11 @@ use bake::digest::Sha256;
 use bake::effects::{Unreviewed, key, unified};
 use bake::refusal::shown;
 use bake::{Class, Refusal, Result, Stage};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// How many digits of a digest are in the name of a text.
@@ -34,7 +39,7 @@ pub(crate) fn check(
             console::note(line.split('\t').map(shown).collect::<Vec<_>>().join("\t"));
         }
         if let Some(folder) = folder {
-            save(folder, script)?;
+            save(project, folder, script)?;
         }
     }
     let more = match scripts.len() - 1 {
@@ -67,9 +72,98 @@ fn text_path(folder: &Path, script: &Unreviewed, digest: &Sha256) -> PathBuf {
     folder.join(key(&script.package).as_str()).join(name)
 }
 
-fn save(folder: &Path, script: &Unreviewed) -> Result<()> {
+/// Puts the text of a script where it would be committed. Whoever sent the change that has the script must not choose where
+/// that is by a link: one in the place of the package's folder or of the text is not followed.
+fn save(project: &Project, folder: &Path, script: &Unreviewed) -> Result<()> {
     let path = text_path(folder, script, &script.text.digest);
-    let written = std::fs::create_dir_all(path.parent().unwrap_or(folder))
-        .and_then(|()| std::fs::write(&path, &script.text.bytes));
-    written.map_err(|error| Refusal::io(label(&path), Stage::Resolve, "write", &error))
+    let below = path.strip_prefix(folder).unwrap_or(&path);
+    let saved = opened(project, folder).and_then(|folder| {
+        let mut at = folder;
+        for part in below.parent().into_iter().flatten() {
+            match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
+        }
+        replace(&at, below.file_name().unwrap_or_default(), &script.text.bytes)
+    });
+    saved.map_err(|error| Refusal::io(label(&path), Stage::Resolve, "write", &error))
+}
+
+/// The folder for texts, made where it is not there: one of the project without leaving it, any other as it was named.
+fn opened(project: &Project, folder: &Path) -> std::io::Result<OwnedFd> {
+    if let Some(below) = project.inside(folder) {
+        match beneath::directory(&project.root, &below) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        let (above, name) = (below.parent().unwrap_or(Path::new("")), below.file_name().unwrap_or_default());
+        rustix::fs::mkdirat(beneath::directory(&project.root, above)?, name, Mode::from_raw_mode(0o755))?;
+        return beneath::directory(&project.root, &below);
+    }
+    std::fs::create_dir_all(folder)?;
+    Ok(std::fs::File::open(folder)?.into())
+}
+
+/// Gives the file `name` of a directory these bytes, whole or not at all: what has the name is replaced, and not written to.
+fn replace(directory: &OwnedFd, name: &OsStr, bytes: &[u8]) -> std::io::Result<()> {
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}", std::process::id()));
+    match rustix::fs::unlinkat(directory, &temporary, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, &temporary, flags, Mode::from_raw_mode(0o644))?;
+    std::fs::File::from(file).write_all(bytes)?;
+    Ok(rustix::fs::renameat(directory, &temporary, directory, name)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bake::effects::normal;
+    use bake::name::Name;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn the_text_of_a_script_is_saved_in_the_folder_and_nowhere_that_a_link_leads() {
+        let place = tempfile::tempdir().unwrap();
+        let (root, home) = (place.path().join("project"), place.path().join("home"));
+        for folder in ["image-recipes", "manifests/effects/tool"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs::create_dir_all(&home).unwrap();
+        fs::write(home.join(".bashrc"), "kept").unwrap();
+        let project = Project::find(Some(&root)).unwrap();
+        let package: Name = "tool".parse().unwrap();
+        let text = normal(&package, b"#!/bin/sh\nrm -rf /\n");
+        let script = Unreviewed { package, script: "postinst".to_owned(), text, known: Vec::new() };
+        let folder = root.join("manifests/effects");
+        let path = text_path(&folder, &script, &script.text.digest);
+        // in the place of the text
+        symlink(home.join(".bashrc"), &path).unwrap();
+        save(&project, &folder, &script).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), script.text.bytes);
+        assert!(!path.is_symlink());
+        assert_eq!(fs::read(home.join(".bashrc")).unwrap(), b"kept");
+        // of the package's folder, and of the folder for all
+        for at in ["manifests/effects/tool", "manifests/effects"] {
+            fs::remove_dir_all(root.join(at)).unwrap();
+            symlink(&home, root.join(at)).unwrap();
+            assert!(save(&project, &folder, &script).is_err(), "{at}");
+            assert_eq!(fs::read_dir(&home).unwrap().count(), 1, "{at}");
+            fs::remove_file(root.join(at)).unwrap();
+        }
+        // and made where there is none, in the project or elsewhere
+        for folder in [folder, place.path().join("a/b")] {
+            save(&project, &folder, &script).unwrap();
+            let saved = fs::read(text_path(&folder, &script, &script.text.digest)).unwrap();
+            assert_eq!(saved, script.text.bytes);
+        }
+    }
 }

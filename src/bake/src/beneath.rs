@@ -2,16 +2,18 @@
 //!
 //! Whoever sends a change to a recipe must not choose a file of the machine that bakes: a symbolic link that leads out of
 //! the root is not followed, in any part of a path and at any time, as the kernel itself resolves it (`openat2` with
-//! `RESOLVE_BENEATH`). Links within the root are, but where the kernel lacks that call: there no link is. Only regular
-//! files are read, up to a limit: a FIFO would wait for ever, `/dev/zero` does not end.
+//! `RESOLVE_BENEATH`). Links within the root are, but for those to hidden files, such as `.git/config`, which may hold what
+//! a machine logs in with; and where the kernel lacks that call no link is. Only regular files are read, up to a limit: a
+//! FIFO would wait for ever, `/dev/zero` does not end.
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read as _, Result};
-use std::os::fd::OwnedFd;
-use std::path::{Component, Path};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Component, Path, PathBuf};
 
 /// The largest manifest, lock, recipe or certificate in bytes.
 pub const MAX_TEXT: u64 = 16 << 20;
@@ -47,7 +49,17 @@ pub enum Kind {
 
 /// Reads the regular file `file`, a path from `root`, of at most `limit` bytes.
 pub fn read(root: &Path, file: &Path, limit: u64) -> Result<Vec<u8>> {
-    all(open(root, file, OFlags::NONBLOCK)?.into(), limit)
+    all(self::file(root, file)?, limit)
+}
+
+/// Opens `file`, a path from `root`, for reading. It may be anything that is there: whoever reads it looks first.
+pub fn file(root: &Path, file: &Path) -> Result<File> {
+    Ok(open(root, file, OFlags::NONBLOCK)?.into())
+}
+
+/// Opens `directory`, a path from `root`, to make or to look up what is in it.
+pub fn directory(root: &Path, directory: &Path) -> Result<OwnedFd> {
+    open(root, directory, OFlags::DIRECTORY)
 }
 
 /// Reads the regular file at `path`, which somebody at the command line has named: links are followed.
@@ -91,22 +103,43 @@ pub fn list(root: &Path, directory: &Path) -> Result<Option<Vec<Found>>> {
 
 fn open(root: &Path, path: &Path, more: OFlags) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let root = if root == Path::new("") { Path::new(".") } else { root };
     let root = rustix::fs::open(root, flags | OFlags::DIRECTORY, Mode::empty())?;
     let path = if path == Path::new("") { Path::new(".") } else { path };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut resolve = beneath | ResolveFlags::NO_SYMLINKS;
     loop {
         return match rustix::fs::openat2(&root, path, flags | more, Mode::empty(), resolve) {
             // something was renamed while the kernel looked
             Err(Errno::AGAIN | Errno::INTR) => continue,
+            Err(Errno::LOOP) if resolve != beneath => {
+                resolve = beneath;
+                continue;
+            }
             Err(Errno::XDEV) => Err(Error::new(ErrorKind::PermissionDenied, LEADS_OUT)),
             // Linux before 5.6, and sandboxes that do not know the call
             Err(Errno::NOSYS | Errno::PERM) => step_by_step(root, path, flags, more),
+            Ok(opened) if resolve == beneath && is_hidden(&root, &opened)? => {
+                Err(Error::new(ErrorKind::PermissionDenied, IS_HIDDEN))
+            }
             opened => Ok(opened?),
         };
     }
 }
 
+/// Whether what a link has led to is below a name of `root` that begins with a dot.
+fn is_hidden(root: &OwnedFd, opened: &OwnedFd) -> Result<bool> {
+    let path = |of: &OwnedFd| {
+        let link = rustix::fs::readlink(format!("/proc/self/fd/{}", of.as_raw_fd()), Vec::new())?;
+        Ok::<_, Error>(PathBuf::from(OsString::from_vec(link.into_bytes())))
+    };
+    let (root, opened) = (path(root)?, path(opened)?);
+    let below = opened.strip_prefix(root).map_err(|_| Error::new(ErrorKind::PermissionDenied, LEADS_OUT))?;
+    Ok(below.iter().any(|part| part.as_encoded_bytes().starts_with(b".")))
+}
+
 const LEADS_OUT: &str = "a symbolic link leads out of the project";
+const IS_HIDDEN: &str = "a symbolic link leads to a hidden file of the project";
 
 /// Opens `path` part by part, and follows no link at all.
 fn step_by_step(root: OwnedFd, path: &Path, flags: OFlags, last: OFlags) -> Result<OwnedFd> {
@@ -189,6 +222,28 @@ mod tests {
         assert_eq!(list(&root, Path::new("none")).unwrap(), None);
         let found = list(&root, Path::new("manifests")).unwrap().unwrap();
         assert_eq!(found, [Found { name: "a".to_owned(), kind: Kind::File { executable: false } }]);
+    }
+
+    #[test]
+    fn a_link_to_a_hidden_file_of_the_root_is_not_followed() {
+        let (_place, root) = place();
+        for directory in [".git", "rootfs/root/.ssh"] {
+            std::fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        std::fs::write(root.join(".git/config"), "token").unwrap();
+        std::fs::write(root.join("rootfs/root/.ssh/authorized_keys"), "key").unwrap();
+        symlink("../.git/config", root.join("manifests/lock")).unwrap();
+        symlink("manifests/lock", root.join("twice")).unwrap();
+        symlink(".git", root.join("folder")).unwrap();
+        symlink("rootfs", root.join("other")).unwrap();
+        for file in ["manifests/lock", "twice", "folder/config"] {
+            assert_eq!(read(&root, Path::new(file), MAX_TEXT).unwrap_err().to_string(), IS_HIDDEN, "{file}");
+        }
+        assert_eq!(list(&root, Path::new("folder")).unwrap_err().to_string(), IS_HIDDEN);
+        // what is hidden is found where it is, and by a link that leads to what is not
+        let key = Path::new("rootfs/root/.ssh/authorized_keys");
+        assert_eq!(read(&root, key, MAX_TEXT).unwrap(), b"key");
+        assert_eq!(list(&root, Path::new("other")).unwrap().unwrap().len(), 1);
     }
 
     #[test]

@@ -77,12 +77,16 @@ pub enum Sort {
     Packages,
     /// What other services of root run.
     Hook,
+    /// A program that is found before another's of its name.
+    Path,
+    /// What others than root may write to, and root reads or runs.
+    Writable,
     /// A file in the place of one of Debian's packages, by `[winners]`.
     Replaces,
 }
 
 /// Sorts with their names, in the order of the type.
-const SORTS: [(Sort, &str); 23] = [
+const SORTS: [(Sort, &str); 25] = [
     (Sort::SetUid, "set-uid"),
     (Sort::SetGid, "set-gid"),
     (Sort::Capabilities, "capabilities"),
@@ -105,6 +109,8 @@ const SORTS: [(Sort, &str); 23] = [
     (Sort::CloudInit, "cloud-init"),
     (Sort::Packages, "packages"),
     (Sort::Hook, "hook"),
+    (Sort::Path, "path"),
+    (Sort::Writable, "writable"),
     (Sort::Replaces, "replaces"),
 ];
 

@@ -197,9 +197,45 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Whether JSON has a character that [`hides`], as it is or escaped. No record of ours has one: each says what could stand
+/// in a line of its own, and would be taken for one where it is printed.
+#[must_use]
+pub fn hides_in_json(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\n' => {}
+            // of escapes only those of a quote and of a backslash stand for what is seen
+            '\\' if matches!(chars.next(), Some('"' | '\\' | '/')) => {}
+            '\\' => return true,
+            c if hides(c) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hidden_character_of_json_is_found_as_it_is_and_escaped() {
+        for good in ["{\"a\":\"b\"}\n", r#"{"a":"\\ \" \/ Főtanúsítvány"}"#] {
+            assert!(!hides_in_json(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            r#"{"a":"\n"}"#,
+            r#"{"a":"\u001b["}"#,
+            r#"{"a":"\\\u202e"}"#,
+            "{\"a\":\"\u{9b}2J\"}",
+            "{\"a\":\"\u{202e}\"}",
+            "\\",
+        ] {
+            assert!(hides_in_json(bad.as_bytes()), "{bad}");
+        }
+    }
 
     #[test]
     fn control_characters_are_escaped() {

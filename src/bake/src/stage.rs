@@ -143,7 +143,7 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
     put(&mut tree, plan, "manifest", installed::manifest(plan)?)?;
     tree.change_meta(|_, meta| meta.mtime = meta.mtime.min(plan.epoch));
-    let privileges = privileges::of(&tree, accounts.grants, replaced, inputs.read)?;
+    let privileges = privileges::of(plan, &tree, accounts.grants, replaced, inputs.read)?;
     privileges::check(plan, &privileges)?;
     tree.set_privileges(privileges);
     step();

@@ -23,6 +23,8 @@
 //! - Directories are 0700, blobs 0644, all else 0600, whatever the umask; a store that others may write to is
 //!   refused unless it is opened as [`Sharing::Group`].
 //! - A blob is a plain file with one name. It is opened without following links and without blocking.
+//! - No link below the root is followed, in any part of a name and at any time: nothing outside of the store is read,
+//!   made, moved or removed, whatever somebody puts into it ([`folder`]).
 //! - What was fetched is synced before it gets its name, its directory before `fetch` returns. Derived blobs and
 //!   notes are not synced: they can be made again.
 //! - Killed at any moment, it leaves at most `incoming` files, which the next one to open the store clears away
@@ -34,6 +36,7 @@
 #![expect(clippy::disallowed_methods, reason = "the store is one of the two places that write files")]
 
 mod access;
+mod folder;
 mod identity;
 mod incoming;
 mod key;
@@ -52,6 +55,7 @@ pub use verified::{Changed, Verified};
 
 use crate::digest::{Digest, Sha256};
 use crate::refusal::{Class, Refusal, Result, Stage};
+use folder::Folder;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
@@ -89,6 +93,8 @@ pub enum Sharing {
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// The same, open: all that is below is looked up from here.
+    folder: Folder,
     options: Options,
     /// Held shared while the store is open; none where a read-only store has no lock file.
     in_use: Option<File>,
@@ -143,7 +149,7 @@ impl Store {
     /// Whether there is a blob of this name and size: a plain file, not yet hashed.
     pub fn has(&self, digest: &Digest, size: u64) -> Result<bool> {
         let path = self.blob_path(digest);
-        Ok(access::plain_size(&path)?.is_some_and(|found| found == size))
+        Ok(access::plain_size(&self.folder, &path)?.is_some_and(|found| found == size))
     }
 
     /// Opens a blob for reading and records its use; refuses what is no plain file. Not hashed: whoever reads from it
@@ -196,7 +202,7 @@ impl Store {
         let key = self.options.key.as_ref()?;
         let path = self.note_path(key, kind, input);
         // what is no plain file is no note either, and is moved out of the way of the next one
-        let found = access::open_plain(&path).and_then(|found| {
+        let found = access::open_plain(&self.folder, &path).and_then(|found| {
             let read = |file| {
                 access::touch(&file);
                 read_note(&file).map_err(|error| io(&path, "read", &error))
@@ -227,7 +233,7 @@ impl Store {
             .write(&key.tag(kind, input, bytes))
             .and_then(|()| temporary.write(bytes))
             .map_err(|error| io(&path, "write", &error))?;
-        temporary.place(self, &path)
+        temporary.place(&path)
     }
 
     /// What was found wrong since the store was opened, by its name below the store, sorted: it was not used.
@@ -248,15 +254,13 @@ impl Store {
         let dirty =
             std::mem::take(&mut *self.dirty.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for directory in dirty {
-            File::open(&directory)
-                .and_then(|opened| opened.sync_all())
-                .map_err(|error| io(&directory, "sync", &error))?;
+            self.folder.sync(&directory).map_err(|error| io(&directory, "sync", &error))?;
         }
         Ok(())
     }
 
     fn find_blob(&self, digest: &Digest) -> Result<Option<File>> {
-        let found = access::open_plain(&self.blob_path(digest))?;
+        let found = access::open_plain(&self.folder, &self.blob_path(digest))?;
         if let Some(file) = &found {
             access::touch(file);
         }
@@ -290,7 +294,7 @@ impl Store {
     /// Moves what is at `path` out of the way, where a person may look at it.
     fn set_aside(&self, path: &Path, name: &str) -> Result<()> {
         let aside = self.root.join("aside").join(name);
-        access::rename_making(path, &aside, self.directory_mode())
+        access::rename_making(&self.folder, path, &aside, self.directory_mode())
             .map_err(|error| io(path, "set aside", &error))
     }
 

@@ -148,7 +148,7 @@ impl<'a> Archives<'a> {
         until: Instant,
     ) -> Result<Vec<u8>, Fault> {
         let bytes = match place {
-            Location::File(path) => local::read(path, limit)?,
+            Location::File(local) => local::read(local, limit)?,
             Location::Url { url, of } => {
                 let stop = AtomicBool::new(false);
                 let size = digest.map(|_| limit);

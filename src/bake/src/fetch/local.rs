@@ -1,33 +1,57 @@
-//! A file of a directory that the user names.
+//! A file of this machine: of a directory that the user names, or of the project.
 
 use super::fault::Fault;
+use crate::beneath;
 use rustix::fs::{Mode, OFlags};
+use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Bytes between two looks at whether the copy is still wanted.
 const PIECE: u64 = 4 << 20;
 
-/// Opens a plain file, by whatever links; nothing else blocks. Returns it with its size.
-pub(super) fn open(path: &Path) -> Result<(File, u64), Fault> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(error) => match std::io::Error::from(error) {
-            error if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Err(Fault::NoFile);
-            }
-            error => return Err(Fault::Read(error)),
-        },
-    };
+/// Where a file of this machine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Local {
+    /// Where the user, or the absolute path of a pin, says: by whatever links.
+    Named(PathBuf),
+    /// In the project, by a path that a pin has from its folder: no link leads out of there.
+    Project { root: PathBuf, path: PathBuf },
+}
+
+impl Local {
+    fn open(&self) -> std::io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        match self {
+            Self::Named(path) => Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?)),
+            Self::Project { root, path } => beneath::file(root, path),
+        }
+    }
+}
+
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(path) => write!(f, "{}", path.display()),
+            Self::Project { root, path } => write!(f, "{}", root.join(path).display()),
+        }
+    }
+}
+
+/// Opens a plain file; nothing else blocks. Returns it with its size.
+pub(super) fn open(from: &Local) -> Result<(File, u64), Fault> {
+    let file = from.open().map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Fault::NoFile,
+        _ => Fault::Read(error),
+    })?;
     let metadata = file.metadata().map_err(Fault::Read)?;
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(Fault::NotPlain) }
 }
 
 /// Copies a file of exactly `size` bytes to the start of `to`; each piece is announced.
 pub(super) fn copy(
-    from: &Path,
+    from: &Local,
     size: u64,
     to: &mut File,
     piece: &mut dyn FnMut(u64) -> Result<(), Fault>,
@@ -49,7 +73,7 @@ pub(super) fn copy(
 }
 
 /// Reads a file of at most `limit` bytes.
-pub(super) fn read(from: &Path, limit: u64) -> Result<Vec<u8>, Fault> {
+pub(super) fn read(from: &Local, limit: u64) -> Result<Vec<u8>, Fault> {
     let (file, found) = open(from)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Fault::Read)?;

@@ -1,6 +1,7 @@
 //! Where a want may be had, in the order of trying. Pure: nothing is asked here.
 
 use super::Options;
+use super::local::Local;
 use crate::manifest::place;
 use crate::plan::{Source, Want};
 use crate::refusal::{Class, Refusal, Result, Stage};
@@ -26,7 +27,7 @@ pub struct PlaceError(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Location {
     Url { url: Url, of: Of },
-    File(PathBuf),
+    File(Local),
 }
 
 /// Whose place it is.
@@ -89,8 +90,11 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
 /// Where the URL of a pin leads.
 fn upstream(url: &str, options: &Options) -> std::result::Result<Location, String> {
     if let Some(path) = place::file(url) {
-        // an absolute path takes the place of the folder
-        return Ok(Location::File(options.project.join(path)));
+        let local = match path.starts_with('/') {
+            true => Local::Named(path.into()),
+            false => Local::Project { root: options.project.clone(), path: path.into() },
+        };
+        return Ok(Location::File(local));
     }
     let url = Url::parse(url).map_err(|error| format!("the URL of the pin is wrong: {error}"))?;
     if !matches!(url.scheme(), "https" | "http") || !url.username().is_empty() || url.password().is_some() {
@@ -111,7 +115,7 @@ impl Place {
             return None;
         }
         match self {
-            Self::Directory(directory) => Some(Location::File(directory.join(parts.join("/")))),
+            Self::Directory(directory) => Some(Location::File(Local::Named(directory.join(parts.join("/"))))),
             Self::Url(url) => {
                 let mut url = url.clone();
                 url.path_segments_mut().ok()?.pop_if_empty().extend(parts);
@@ -144,7 +148,7 @@ impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Url { url, .. } => f.write_str(&shown(url)),
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(local) => local.fmt(f),
         }
     }
 }

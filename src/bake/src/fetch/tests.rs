@@ -8,7 +8,7 @@ use crate::digest::Sha256;
 use crate::store::{Begun, Key};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -99,6 +99,40 @@ fn want(name: &str, bytes: &[u8]) -> Want {
         size: bytes.len() as u64,
         source: Source::Upstream { url: format!("https://127.0.0.1:1/{name}/file") },
     }
+}
+
+/// A component `name` of these bytes, at `url`.
+fn want_at(name: &str, bytes: &[u8], url: &str) -> Want {
+    Want { source: Source::Upstream { url: url.to_owned() }, ..want(name, bytes) }
+}
+
+#[test]
+fn a_file_of_the_project_is_fetched_and_none_that_a_link_of_it_leads_to() {
+    use std::os::unix::fs::symlink;
+    let bench = Bench::new();
+    let (project, home) = (bench.place.path().join("project"), bench.place.path().join("home"));
+    std::fs::create_dir_all(project.join("parts")).unwrap();
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(project.join("parts/tool-1"), b"of the project").unwrap();
+    std::fs::write(home.join("key-1"), b"secret").unwrap();
+    symlink(home.join("key-1"), project.join("parts/absolute-1")).unwrap();
+    symlink("../../home/key-1", project.join("parts/above-1")).unwrap();
+    symlink(&home, project.join("home")).unwrap();
+    symlink("parts/tool-1", project.join("inside-1")).unwrap();
+    let options = Options { project, ..bench.options(&[]) };
+    for url in ["file:parts/absolute-1", "file:parts/above-1", "file:home/key-1"] {
+        let refusal = bench.fetch(&[want_at("secret", b"secret", url)], &options).unwrap_err();
+        assert!(refusal.to_string().contains("a symbolic link leads out of the project"), "{url}: {refusal}");
+        assert_eq!(refusal.class, Class::Io);
+        let named = (&"secret".parse().unwrap(), "1", url);
+        let refusal = unpinned(&bench.store, named, &options, &bench.events).unwrap_err();
+        assert!(refusal.to_string().contains("a symbolic link leads out of the project"), "{url}: {refusal}");
+    }
+    assert!(!bench.store.has(&Sha256::of(b"secret").into(), 6).unwrap());
+    // a link within the project is a file of it; an absolute path is the word of the manifest, and `plan` says so
+    bench.fetch(&[want_at("tool", b"of the project", "file:inside-1")], &options).unwrap();
+    let absolute = format!("file://{}", home.join("key-1").display());
+    bench.fetch(&[want_at("secret", b"secret", &absolute)], &options).unwrap();
 }
 
 /// A server: what it answers to each path with the offset of the range that was asked for, and the paths that were asked for.
@@ -498,7 +532,7 @@ fn a_host_that_could_not_be_reached_three_times_is_asked_only_where_nothing_else
     assert!(!hosts.may_be_asked(&dead) && hosts.may_be_asked(&other));
     assert!(!hosts.may_be_asked(&at("https://dead.example/other")), "it is the host that counts");
     assert!(hosts.may_be_asked(&at("https://dead.example:8443/a")), "with its port");
-    assert!(hosts.may_be_asked(&Location::File(Path::new("/x").to_owned())));
+    assert!(hosts.may_be_asked(&Location::File(super::local::Local::Named("/x".into()))));
     // what asks one transfer to wait asks all of them
     let (stop, far) = (AtomicBool::new(false), Instant::now() + Duration::from_secs(60));
     hosts.wait_for_snapshot(far, &stop).unwrap();

@@ -221,7 +221,7 @@ fn once(
     let mut page = false;
     if at < size || size == 0 {
         match place {
-            Location::File(path) => local::copy(path, size, part.file(), &mut |n| announce(one, n))?,
+            Location::File(local) => local::copy(local, size, part.file(), &mut |n| announce(one, n))?,
             Location::Url { url, of } => {
                 let sent = etag.clone();
                 let ask =

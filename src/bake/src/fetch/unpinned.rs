@@ -80,8 +80,8 @@ fn copy(
         sink(bytes).map_err(Fault::Write)
     };
     match place {
-        Location::File(path) => {
-            let (mut file, _) = local::open(path)?;
+        Location::File(local) => {
+            let (mut file, _) = local::open(local)?;
             let mut buffer = vec![0; 256 << 10];
             loop {
                 match file.read(&mut buffer).map_err(Fault::Read)? {

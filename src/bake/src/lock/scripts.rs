@@ -4,6 +4,7 @@
 //! found by reading, which can miss one that a script computes.
 
 use crate::digest::Sha256;
+use crate::refusal::{hides, shown};
 use crate::unpack::ControlFile;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,8 +33,9 @@ pub fn scripts_of(control: &[ControlFile]) -> Scripts {
             found.scripts.insert(file.name.clone(), Sha256::of(&file.bytes));
             diverts.extend(commands(&text).filter_map(|command| diverted(&command)));
         } else if file.name == "triggers" {
-            let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-            found.triggers.extend(lines.filter(|line| !line.is_empty()).map(str::to_owned));
+            let words = |line: &str| line.split_whitespace().map(shown).collect::<Vec<_>>().join(" ");
+            let lines = text.lines().map(|line| words(line.split('#').next().unwrap_or_default()));
+            found.triggers.extend(lines.filter(|line| !line.is_empty()));
         }
     }
     found.diverts = diverts.into_iter().collect();
@@ -63,7 +65,8 @@ fn diverted(command: &str) -> Option<String> {
             other => path = path.or(Some(other)),
         }
     }
-    path.filter(|path| path.starts_with('/') && !path.contains(['$', '*', '?'])).map(str::to_owned)
+    path.filter(|path| path.starts_with('/') && !path.contains(['$', '*', '?']) && !path.contains(hides))
+        .map(str::to_owned)
 }
 
 #[cfg(test)]

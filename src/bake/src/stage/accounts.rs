@@ -47,7 +47,14 @@ pub(super) fn read(
         })?;
         accounts.master(file, &text(path, content, read)?)?;
     }
-    let (mut members, mut own) = (Vec::new(), BTreeMap::new());
+    // whose a group is, and none of those that several bring
+    let (mut members, mut own, mut users) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let bring = |own: &mut BTreeMap<String, Option<Origin>>, name: &str, origin: &Origin, known: bool| {
+        let whose = (!known).then(|| origin.clone());
+        own.entry(name.to_owned())
+            .and_modify(|of| *of = of.take().filter(|of| of == origin))
+            .or_insert(whose);
+    };
     for (path, (content, origin)) in files(plan, claims) {
         let path = path.as_str();
         let lines = sysusers::parse(&text(path, &content, read)?);
@@ -58,9 +65,13 @@ pub(super) fn read(
                     let known = accounts.find_gid(&name).is_some();
                     let is_new = !accounts.has_user(&name);
                     add_user(&mut accounts, plan, claims, path, user)?;
-                    if !known {
-                        own.insert(name.clone(), origin.clone());
+                    // whoever is first says shell and home of a user that another brings as well
+                    let first = users.entry(name.clone()).or_insert_with(|| origin.clone());
+                    if matches!(first, Origin::Component { .. }) && *first != origin {
+                        let grant = Grant { sort: Sort::Account, what: name.clone() };
+                        accounts.grants.push(Privilege { owner: first.clone(), grant });
                     }
+                    bring(&mut own, &name, &origin, known);
                     if let (Some(group), true) = (group, is_new) {
                         let group =
                             group.parse().ok().and_then(|gid| accounts.group_of(gid)).unwrap_or(group);
@@ -70,9 +81,7 @@ pub(super) fn read(
                     }
                 }
                 Line::Group { name, id } if !is_of_recipe(plan, &name) => {
-                    if accounts.find_gid(&name).is_none() {
-                        own.insert(name.clone(), origin.clone());
-                    }
+                    bring(&mut own, &name, &origin, accounts.find_gid(&name).is_some());
                     add_group(&mut accounts, plan, claims, path, &name, &id)?;
                 }
                 Line::Member { user, group } => {
@@ -88,7 +97,7 @@ pub(super) fn read(
             accounts.join(&user, &group, &path)?;
         }
         // whoever brings a group says who is in it
-        if own.get(&group) != Some(&owner) {
+        if own.get(&group) != Some(&Some(owner.clone())) {
             accounts.grants.push(member(owner, &user, &group));
         }
     }

@@ -12,21 +12,24 @@
 //! that root has.
 
 mod places;
+mod strangers;
 mod tmpfiles;
 
 use super::claim::Replaced;
 use super::{bytes_of, refuse};
 use crate::manifest::Form;
-use crate::name::ImagePath;
+use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::privilege::{Grant, Privilege, Sort};
 use crate::refusal::{Class, Result};
 use crate::tree::{Entry, Node, Origin, Stored, Tree};
 use std::collections::BTreeSet;
+use strangers::Strangers;
 
-/// All that is granted, sorted by owner. `members` are those that sysusers.d files and recipes ask for, `replaced` what
-/// others have in the place of packages.
+/// All that is granted, sorted by owner. `accounts` is what sysusers.d files and recipes ask for, `replaced` what others have
+/// in the place of packages.
 pub(super) fn of(
+    plan: &Plan,
     tree: &Tree,
     accounts: Vec<Privilege>,
     replaced: Vec<Replaced>,
@@ -56,7 +59,41 @@ pub(super) fn of(
             }
         }
     }
+    for component in plan.components.iter().filter(|component| component.pin.form == Form::Deb) {
+        let owner = Origin::Component { name: component.name.clone() };
+        all.extend(of_stranger(tree, &owner, &component.name, read)?);
+    }
     Ok(all.into_iter().collect())
+}
+
+/// What more the component `name`, a .deb, grants.
+fn of_stranger(
+    tree: &Tree,
+    owner: &Origin,
+    name: &Name,
+    read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
+) -> Result<Vec<Privilege>> {
+    let strangers = Strangers::of(tree, owner, read)?;
+    let grant = |sort: Sort, what: &str| Privilege {
+        owner: owner.clone(),
+        grant: Grant { sort, what: what.to_owned() },
+    };
+    let (mut found, mut texts) = (Vec::new(), Vec::new());
+    for (path, entry) in tree.iter().filter(|(_, entry)| entry.origins.contains(owner)) {
+        // who shares a directory with a package or a recipe does not say what it is
+        if entry.origins.iter().any(|origin| matches!(origin, Origin::Package { .. } | Origin::Recipe { .. }))
+        {
+            continue;
+        }
+        found.extend(strangers.sorts(path, entry).into_iter().map(|sort| grant(sort, path.as_str())));
+        if let (true, Node::File(content)) = (tmpfiles::is_one(path), &entry.node) {
+            texts.push(String::from_utf8_lossy(&bytes_of(content, read)?).into_owned());
+        }
+    }
+    let lines = tmpfiles::Strange::of(tree, owner, name, &texts);
+    let sensitive = texts.iter().flat_map(|text| lines.sensitive(text));
+    found.extend(sensitive.map(|line| grant(Sort::Tmpfiles, &line)));
+    Ok(found)
 }
 
 /// Refuses what a .deb among the components grants and its recipe does not allow.

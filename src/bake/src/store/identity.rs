@@ -29,7 +29,7 @@ impl Store {
     /// What the blob `digest` was brought in as; none where that was not noted, or where the blob is not there.
     #[must_use]
     pub fn identity(&self, digest: &Digest) -> Option<Identity> {
-        if !access::plain_size(&self.blob_path(digest)).is_ok_and(|size| size.is_some()) {
+        if !access::plain_size(&self.folder, &self.blob_path(digest)).is_ok_and(|size| size.is_some()) {
             return None;
         }
         serde_json::from_slice(&self.note(KIND, &key(digest))?).ok()
@@ -51,7 +51,7 @@ impl Store {
             let mut found = false;
             let noted = store.options.key.as_ref().map(|own| store.note_path(own, KIND, &key(digest)));
             for path in [store.blob_path(digest)].into_iter().chain(noted) {
-                match std::fs::remove_file(&path) {
+                match store.folder.remove(&path) {
                     Ok(()) => found = true,
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                     Err(error) => return Err(io(&path, "remove", &error)),

@@ -4,7 +4,6 @@ use super::lock::{self, How};
 use super::{Store, access, io, open};
 use crate::digest::Sha256;
 use crate::refusal::Result;
-use rustix::fs::{AtFlags, CWD, OFlags};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd as _;
@@ -18,7 +17,7 @@ const PIECE: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Incoming<'a> {
     store: &'a Store,
-    temporary: Temporary,
+    temporary: Temporary<'a>,
     hasher: sha2::Sha256,
     size: u64,
     buffer: Vec<u8>,
@@ -26,7 +25,8 @@ pub struct Incoming<'a> {
 
 /// A file without a name (`O_TMPFILE`), or, where the file system has no such thing, with a temporary one.
 #[derive(Debug)]
-pub(super) struct Temporary {
+pub(super) struct Temporary<'a> {
+    store: &'a Store,
     file: File,
     name: Option<PathBuf>,
 }
@@ -41,7 +41,7 @@ impl<'a> Incoming<'a> {
     pub fn commit(mut self) -> Result<(Sha256, u64)> {
         self.pass_on().map_err(|error| io(&self.store.root, "write a blob", &error))?;
         let digest = Sha256(sha2::Digest::finalize(self.hasher).into());
-        self.temporary.place(self.store, &self.store.blob_path(&digest.into()))?;
+        self.temporary.place(&self.store.blob_path(&digest.into()))?;
         Ok((digest, self.size))
     }
 
@@ -69,32 +69,38 @@ impl Write for Incoming<'_> {
     }
 }
 
-impl Temporary {
-    pub(super) fn new(store: &Store, mode: u32) -> Result<Self> {
+impl<'a> Temporary<'a> {
+    pub(super) fn new(store: &'a Store, mode: u32) -> Result<Self> {
         let directory = store.root.join("incoming");
-        // the unnamed file gets its name through /proc: the other way, AT_EMPTY_PATH, needs a capability
-        let unnamed = access::open(&directory, OFlags::TMPFILE | OFlags::RDWR, mode)
+        // the unnamed file gets its name through /proc
+        let unnamed = store
+            .folder
+            .unnamed(&directory, mode)
             .ok()
             .filter(|file| Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())).exists());
         match unnamed {
             Some(file) => {
                 access::set_mode(&file, mode).map_err(|error| io(&directory, "set a mode in", &error))?;
-                Ok(Self { file, name: None })
+                Ok(Self { store, file, name: None })
             }
-            None => Self::named(&directory, mode).map_err(|error| io(&directory, "make a file in", &error)),
+            None => {
+                Self::named(store, &directory, mode).map_err(|error| io(&directory, "make a file in", &error))
+            }
         }
     }
 
     /// A file with a name that is locked while it is written, so that nobody sweeps it away.
-    fn named(directory: &Path, mode: u32) -> std::io::Result<Self> {
+    fn named(store: &'a Store, directory: &Path, mode: u32) -> std::io::Result<Self> {
         loop {
             let path = free_name(directory);
-            let file = match access::create(&path, mode) {
+            let file = match access::create(&store.folder, &path, mode) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 made => made?,
             };
-            if lock::try_take(&file, How::NonBlockingLockExclusive)? && open::is_at(&file, &path) {
-                return Ok(Self { file, name: Some(path) });
+            if lock::try_take(&file, How::NonBlockingLockExclusive)?
+                && open::is_at(&store.folder, &file, &path)
+            {
+                return Ok(Self { store, file, name: Some(path) });
             }
         }
     }
@@ -109,12 +115,13 @@ impl Temporary {
 
     /// Gives the file its final name, in the place of what was there: an earlier blob of the same name is the same,
     /// or is wrong.
-    pub(super) fn place(mut self, store: &Store, path: &Path) -> Result<()> {
+    pub(super) fn place(mut self, path: &Path) -> Result<()> {
+        let store = self.store;
         let mode = store.directory_mode();
         let placed = match &self.name {
-            Some(name) => access::rename_making(name, path, mode),
-            None => match access::making(path, mode, || link(&self.file, path)) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => self.replace(store, path),
+            Some(name) => access::rename_making(&store.folder, name, path, mode),
+            None => match access::making(&store.folder, path, mode, || store.folder.link(&self.file, path)) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => self.replace(path),
                 done => done,
             },
         };
@@ -124,25 +131,26 @@ impl Temporary {
     }
 
     /// An unnamed file cannot be linked over another: it is given a temporary name first, locked against sweeping.
-    fn replace(&mut self, store: &Store, path: &Path) -> std::io::Result<()> {
+    fn replace(&mut self, path: &Path) -> std::io::Result<()> {
+        let store = self.store;
         lock::try_take(&self.file, How::NonBlockingLockExclusive)?;
         let directory = store.root.join("incoming");
         let name = loop {
             let name = free_name(&directory);
-            match link(&self.file, &name) {
+            match store.folder.link(&self.file, &name) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 done => break done.map(|()| name)?,
             }
         };
         self.name = Some(name.clone());
-        std::fs::rename(&name, path)
+        store.folder.rename(&name, path)
     }
 }
 
-impl Drop for Temporary {
+impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            let _ = std::fs::remove_file(name);
+            let _ = self.store.folder.remove(name);
         }
     }
 }
@@ -152,9 +160,4 @@ fn free_name(directory: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     directory.join(format!("tmp-{}-{n}", std::process::id()))
-}
-
-fn link(file: &File, path: &Path) -> std::io::Result<()> {
-    let from = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(rustix::fs::linkat(CWD, from, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }

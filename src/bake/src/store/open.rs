@@ -1,6 +1,7 @@
 //! Opening a store: whose it is, which layout it has, that it is in use now, and what killed runs have left in it.
 
-use super::access::{self, create, make_directory, must_be_ours};
+use super::access::{self, create, make_root, must_be_ours};
+use super::folder::Folder;
 use super::incoming::Temporary;
 use super::lock::{self, How};
 use super::{Options, Store, io};
@@ -18,15 +19,18 @@ const DIRECTORIES: [&str; 4] = ["aside", "blobs", "incoming", "notes"];
 
 pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
     let root = root.to_path_buf();
-    make_directory(&root, options.sharing.directory_mode()).map_err(|error| {
+    make_root(&root, options.sharing.directory_mode()).map_err(|error| {
         io(&root, "make", &error)
             .hint("choose a directory for the store that can be written to, with --store")
     })?;
-    must_be_ours(&root, options.sharing)?;
-    let known = check_layout(&root)?;
-    let (in_use, writable) = open_lock(&root, options)?;
+    let folder = Folder::open(&root).map_err(|error| io(&root, "open", &error))?;
+    let stat = folder.stat().map_err(|error| io(&root, "look at", &error))?;
+    must_be_ours(&root, &stat, options.sharing)?;
+    let known = check_layout(&folder)?;
+    let (in_use, writable) = open_lock(&folder, options)?;
     let store = Store {
         root,
+        folder,
         options: options.clone(),
         in_use,
         writable,
@@ -42,17 +46,18 @@ pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
     }
     for name in DIRECTORIES {
         let path = store.root.join(name);
-        access::must_be_no_link(&path)?;
-        match must_be_ours(&path, options.sharing) {
-            Err(_) if !path.exists() && writable => {
-                make_directory(&path, store.directory_mode()).map_err(|error| io(&path, "make", &error))?;
+        match store.folder.look(&path) {
+            Ok(stat) => must_be_ours(&path, &stat, options.sharing)?,
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&path, "look at", &error)),
+            Err(_) if writable => {
+                let made = store.folder.make(&path, store.directory_mode());
+                made.map_err(|error| io(&path, "make", &error))?;
             }
-            Err(_) if !path.exists() => {}
-            checked => checked?,
+            Err(_) => {}
         }
     }
     if writable {
-        sweep(&store.root.join("incoming"))?;
+        sweep(&store.folder, &store.root.join("incoming"))?;
     }
     Ok(store)
 }
@@ -76,9 +81,10 @@ pub(super) fn held(path: &Path, file: &File, doing: &str) -> Refusal {
 
 /// Whether there is a layout that this version knows. A directory with anything but a half-made store in it is
 /// nobody's to take over.
-fn check_layout(root: &Path) -> Result<bool> {
+fn check_layout(folder: &Folder) -> Result<bool> {
+    let root = folder.path();
     let path = root.join("layout");
-    if let Some(file) = access::open_plain(&path)? {
+    if let Some(file) = access::open_plain(folder, &path)? {
         let mut text = String::new();
         let _ = std::io::Read::read_to_string(&mut std::io::Read::take(file, 64), &mut text);
         if text == LAYOUT {
@@ -90,8 +96,7 @@ fn check_layout(root: &Path) -> Result<bool> {
             "choose another directory for the store with --store, or remove this one: all in it can be fetched again",
         ));
     }
-    for entry in std::fs::read_dir(root).map_err(|error| io(root, "list", &error))? {
-        let name = entry.map_err(|error| io(root, "list", &error))?.file_name();
+    for (name, _) in folder.list(root).map_err(|error| io(root, "list", &error))? {
         let name = name.to_string_lossy();
         if name != LOCK && name != "layout" && !DIRECTORIES.contains(&&*name) {
             let cause = format!("the directory is no store: it has no `layout`, but `{name}`");
@@ -103,18 +108,19 @@ fn check_layout(root: &Path) -> Result<bool> {
 }
 
 /// Opens the lock file; a store where that is not possible for writing is read-only.
-fn open_lock(root: &Path, options: &Options) -> Result<(Option<File>, bool)> {
+fn open_lock(folder: &Folder, options: &Options) -> Result<(Option<File>, bool)> {
+    let root = folder.path();
     let path = root.join(LOCK);
     let mode = if options.sharing == super::Sharing::Group { 0o660 } else { 0o600 };
-    let opened = match create(&path, mode) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => access::open(&path, OFlags::RDWR, 0),
+    let opened = match create(folder, &path, mode) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => folder.file(&path, OFlags::RDWR, 0),
         other => other,
     };
     match opened {
         Ok(file) if rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_ok() => Ok((Some(file), true)),
         Ok(file) => Ok((Some(file), false)),
         Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
-            Ok((access::open(&path, OFlags::RDONLY, 0).ok(), false))
+            Ok((folder.file(&path, OFlags::RDONLY, 0).ok(), false))
         }
         Err(error) => Err(io(&path, "open", &error)),
     }
@@ -124,7 +130,8 @@ fn open_lock(root: &Path, options: &Options) -> Result<(Option<File>, bool)> {
 fn lay_out(store: &Store) -> Result<()> {
     for name in DIRECTORIES {
         let path = store.root.join(name);
-        make_directory(&path, store.directory_mode()).map_err(|error| io(&path, "make", &error))?;
+        let made = store.folder.make(&path, store.directory_mode());
+        made.map_err(|error| io(&path, "make", &error))?;
     }
     let path = store.root.join("layout");
     let mut temporary = Temporary::new(store, store.private_mode())?;
@@ -132,37 +139,36 @@ fn lay_out(store: &Store) -> Result<()> {
         .write(LAYOUT.as_bytes())
         .and_then(|()| temporary.sync())
         .map_err(|error| io(&path, "write", &error))?;
-    temporary.place(store, &path)?;
-    File::open(&store.root).and_then(|root| root.sync_all()).map_err(|error| io(&store.root, "sync", &error))
+    temporary.place(&path)?;
+    store.folder.sync(&store.root).map_err(|error| io(&store.root, "sync", &error))
 }
 
 /// Removes locks and temporaries whose makers are gone: nobody holds their lock. What another user has left in a
 /// shared store is that user's to sweep.
-fn sweep(incoming: &Path) -> Result<()> {
+fn sweep(folder: &Folder, incoming: &Path) -> Result<()> {
     let me = rustix::process::geteuid().as_raw();
-    for entry in std::fs::read_dir(incoming).map_err(|error| io(incoming, "list", &error))? {
-        let Ok(entry) = entry else { continue };
-        let (name, path) = (entry.file_name(), entry.path());
+    for (name, _) in folder.list(incoming).map_err(|error| io(incoming, "list", &error))? {
+        let path = incoming.join(&name);
         let name = name.to_string_lossy();
         if !(name.ends_with(".lock") || name.starts_with("tmp-")) {
             continue;
         }
-        let Ok(file) = access::open(&path, OFlags::RDONLY, 0) else { continue };
+        let Ok(file) = folder.file(&path, OFlags::RDONLY, 0) else { continue };
         let ours = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.uid() == me);
         if ours
             && lock::try_take(&file, How::NonBlockingLockExclusive).unwrap_or(false)
-            && is_at(&file, &path)
+            && is_at(folder, &file, &path)
         {
-            let _ = std::fs::remove_file(&path);
+            let _ = folder.remove(&path);
         }
     }
     Ok(())
 }
 
 /// Whether the open file is still the one at `path`: who takes a lock on a file that has been removed holds nothing.
-pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+pub(super) fn is_at(folder: &Folder, file: &File, path: &Path) -> bool {
+    match (file.metadata(), folder.look(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.st_dev, named.st_ino),
         _ => false,
     }
 }

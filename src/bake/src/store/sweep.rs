@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What a clean-up has removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -58,14 +58,13 @@ impl Store {
         self.alone(|store| {
             let mut swept = Swept::default();
             for name in ["aside", "blobs", "incoming", "notes"] {
-                for path in walk(&store.root.join(name))? {
-                    let metadata =
-                        std::fs::symlink_metadata(&path).map_err(|error| io(&path, "look at", &error))?;
-                    if metadata.modified().is_ok_and(|used| used >= since) {
-                        swept.keep(metadata.len());
+                for path in walk(store, &store.root.join(name))? {
+                    let (used, len) = used(store, &path)?;
+                    if used.is_some_and(|used| used >= since) {
+                        swept.keep(len);
                         continue;
                     }
-                    swept.remove(&path, metadata.len())?;
+                    swept.remove(store, &path, len)?;
                 }
             }
             Ok(swept)
@@ -82,16 +81,15 @@ impl Store {
             let derived = derived(store)?;
             let mut files = Vec::new();
             for name in ["aside", "blobs", "incoming", "notes"] {
-                for path in walk(&store.root.join(name))? {
-                    let metadata =
-                        std::fs::symlink_metadata(&path).map_err(|error| io(&path, "look at", &error))?;
+                for path in walk(store, &store.root.join(name))? {
+                    let (used, len) = used(store, &path)?;
                     let rank = match name {
                         "notes" if is_identity(store, &path) => Rank::Input,
                         "blobs" if !derived.contains(&path) => Rank::Input,
                         "notes" | "blobs" => Rank::Derived,
                         _ => Rank::Rest,
                     };
-                    files.push((rank, metadata.modified().ok(), path, metadata.len()));
+                    files.push((rank, used, path, len));
                 }
             }
             files.sort_unstable();
@@ -102,7 +100,7 @@ impl Store {
                     swept.keep(len);
                     continue;
                 }
-                swept.remove(&path, len)?;
+                swept.remove(store, &path, len)?;
                 total -= len;
             }
             Ok(swept)
@@ -116,8 +114,8 @@ impl Store {
     /// `Lock` where another process has the store open still after the time-out, with its number.
     pub fn verify_all(&mut self) -> Result<Checked> {
         self.alone(|store| {
-            let mut paths = walk(&store.root.join("blobs"))?;
-            paths.extend(walk(&store.root.join("notes"))?);
+            let mut paths = walk(store, &store.root.join("blobs"))?;
+            paths.extend(walk(store, &store.root.join("notes"))?);
             let found: Vec<Found> = paths.par_iter().map(|path| check(store, path)).collect::<Result<_>>()?;
             let mut checked = Checked::default();
             for (path, found) in paths.iter().zip(found) {
@@ -159,8 +157,8 @@ impl Swept {
         self.kept_bytes += len;
     }
 
-    fn remove(&mut self, path: &Path, len: u64) -> Result<()> {
-        std::fs::remove_file(path).map_err(|error| io(path, "remove", &error))?;
+    fn remove(&mut self, store: &Store, path: &Path, len: u64) -> Result<()> {
+        store.folder.remove(path).map_err(|error| io(path, "remove", &error))?;
         self.files += 1;
         self.bytes += len;
         Ok(())
@@ -171,8 +169,8 @@ impl Swept {
 /// another one begins with are that of none. Nothing is believed: who writes a false note has something derived anew.
 fn derived(store: &Store) -> Result<BTreeSet<PathBuf>> {
     let mut blobs = BTreeSet::new();
-    for path in walk(&store.root.join("notes"))? {
-        let Ok(Some(file)) = super::access::open_plain(&path) else { continue };
+    for path in walk(store, &store.root.join("notes"))? {
+        let Ok(Some(file)) = super::access::open_plain(&store.folder, &path) else { continue };
         let mut digest = [0; 32];
         if file.read_exact_at(&mut digest, super::TAG as u64).is_ok() {
             blobs.insert(store.blob_path(&Digest::Sha256(Sha256(digest))));
@@ -206,7 +204,7 @@ fn check(store: &Store, path: &Path) -> Result<Found> {
 fn check_blob(store: &Store, path: &Path) -> Result<Found> {
     if let Some(digest) = &named(path)
         && store.blob_path(digest) == path
-        && let Ok(Some(mut file)) = super::access::open_plain(path)
+        && let Ok(Some(mut file)) = super::access::open_plain(&store.folder, path)
     {
         let found = hash(&mut file, digest).map_err(|error| io(path, "read", &error))?;
         if found == *digest {
@@ -228,7 +226,7 @@ fn check_note(store: &Store, path: &Path) -> Result<Found> {
     }
     if let Some(input) = rest.last().and_then(|hex| Sha256::from_hex(hex).ok())
         && store.note_path(key, kind, &input) == path
-        && let Ok(Some(file)) = super::access::open_plain(path)
+        && let Ok(Some(file)) = super::access::open_plain(&store.folder, path)
     {
         let note = super::read_note(&file).map_err(|error| io(path, "read", &error))?;
         if super::authentic(key, kind, &input, note).is_some() {
@@ -246,16 +244,17 @@ fn named(path: &Path) -> Option<Digest> {
 }
 
 /// All that is below a directory but directories, sorted.
-fn walk(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![directory.to_path_buf()];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(&directory).map_err(|error| io(&directory, "list", &error))? {
-            let entry = entry.map_err(|error| io(&directory, "list", &error))?;
-            let sort = entry.file_type().map_err(|error| io(&entry.path(), "look at", &error))?;
-            if sort.is_dir() { open.push(entry.path()) } else { found.push(entry.path()) }
-        }
-    }
-    found.sort();
-    Ok(found)
+fn walk(store: &Store, directory: &Path) -> Result<Vec<PathBuf>> {
+    store.folder.walk(directory).map_err(|error| io(directory, "list", &error))
+}
+
+/// When a file was last used, and its length.
+fn used(store: &Store, path: &Path) -> Result<(Option<SystemTime>, u64)> {
+    let stat = store.folder.look(path).map_err(|error| io(path, "look at", &error))?;
+    let since = |seconds, nanoseconds| Some(Duration::new(u64::try_from(seconds).ok()?, nanoseconds));
+    let used = since(stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0));
+    Ok((
+        used.and_then(|used| SystemTime::UNIX_EPOCH.checked_add(used)),
+        u64::try_from(stat.st_size).unwrap_or(0),
+    ))
 }

@@ -10,7 +10,6 @@ use crate::refusal::{Class, Refusal, Result, Stage};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{ErrorKind, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The answer to who transfers a blob.
@@ -51,24 +50,29 @@ impl Store {
         let lock = incoming.join(format!("{}.lock", file_stem(digest)));
         let part = incoming.join(format!("{}.part", file_stem(digest)));
         let held = loop {
-            let file = match access::create(&lock, self.private_mode()) {
+            let mut file = match access::create(&self.folder, &lock, self.private_mode()) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    access::open(&lock, OFlags::RDWR, 0)
+                    // it will be written to, so it must not be another name of a file elsewhere
+                    match access::open_plain_for(&self.folder, &lock, OFlags::RDWR)? {
+                        Some(file) => file,
+                        None => continue,
+                    }
                 }
-                made => made,
-            };
-            let mut file = match file {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                opened => opened.map_err(|error| io(&lock, "open", &error))?,
+                made => made.map_err(|error| io(&lock, "make", &error))?,
             };
             if !lock::try_take(&file, How::NonBlockingLockExclusive)
                 .map_err(|error| io(&lock, "lock", &error))?
             {
-                let progress = std::fs::symlink_metadata(&part)
-                    .map_or((0, 0, 0), |found| (found.len(), found.mtime(), found.mtime_nsec()));
+                let progress = self.folder.look(&part).map_or((0, 0, 0), |found| {
+                    (
+                        u64::try_from(found.st_size).unwrap_or(0),
+                        found.st_mtime,
+                        found.st_mtime_nsec.cast_signed(),
+                    )
+                });
                 return Ok(Begun::Theirs(Holder { pids: lock::holders(&file), progress }));
             }
-            if open::is_at(&file, &lock) {
+            if open::is_at(&self.folder, &file, &lock) {
                 let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
                 break file;
             }
@@ -79,14 +83,14 @@ impl Store {
 
     /// Opens what is there of a part, or a new one where it is no plain file.
     fn open_part(&self, part: &Path) -> Result<File> {
-        if access::open_plain(part).is_ok_and(|found| found.is_some()) {
-            return access::open(part, OFlags::RDWR, 0).map_err(|error| io(part, "open", &error));
+        if let Ok(Some(found)) = access::open_plain_for(&self.folder, part, OFlags::RDWR) {
+            return Ok(found);
         }
-        match std::fs::remove_file(part) {
+        match self.folder.remove(part) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(part, "remove", &error)),
             _ => {}
         }
-        access::create(part, self.private_mode()).map_err(|error| io(part, "make", &error))
+        access::create(&self.folder, part, self.private_mode()).map_err(|error| io(part, "make", &error))
     }
 }
 
@@ -118,7 +122,7 @@ impl Transfer<'_> {
         access::set_mode(&self.file, 0o644).map_err(|error| failed("set the mode of", &error))?;
         self.file.sync_all().map_err(|error| failed("sync", &error))?;
         let path = self.store.blob_path(&self.digest);
-        access::rename_making(&self.part, &path, self.store.directory_mode())
+        access::rename_making(&self.store.folder, &self.part, &path, self.store.directory_mode())
             .map_err(|error| failed("name", &error))?;
         let mut dirty = self.store.dirty.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         dirty.extend(path.ancestors().skip(1).take(3).map(Path::to_path_buf));
@@ -127,7 +131,7 @@ impl Transfer<'_> {
 
     /// Ends the transfer and leaves nothing of it.
     pub fn discard(self) {
-        let _ = std::fs::remove_file(&self.part);
+        let _ = self.store.folder.remove(&self.part);
     }
 }
 
@@ -135,10 +139,10 @@ impl Drop for Transfer<'_> {
     fn drop(&mut self) {
         // an empty part is of no use to anybody
         if self.file.metadata().is_ok_and(|metadata| metadata.len() == 0)
-            && open::is_at(&self.file, &self.part)
+            && open::is_at(&self.store.folder, &self.file, &self.part)
         {
-            let _ = std::fs::remove_file(&self.part);
+            let _ = self.store.folder.remove(&self.part);
         }
-        let _ = std::fs::remove_file(&self.lock);
+        let _ = self.store.folder.remove(&self.lock);
     }
 }

@@ -28,7 +28,15 @@ pub(super) fn files(deb: &Deb<'_>, lost: &BTreeSet<ImagePath>, read: Read<'_>) -
             let cause = format!("`{}` is no name of a control file", file.name);
             return Err(refuse(Class::Archive, deb.name, cause));
         }
-        files.push(Made::file(&path(&file.name), file.mode & 0o7777, &file.bytes)?);
+        // it is root's there, and nobody is asked whether it may be a set-uid program
+        if file.mode & 0o7002 != 0 {
+            let cause = format!(
+                "its control file `{}` has mode {:04o}: expected no special bits, and none for everybody to write",
+                file.name, file.mode
+            );
+            return Err(refuse(Class::Archive, deb.name, cause));
+        }
+        files.push(Made::file(&path(&file.name), file.mode, &file.bytes)?);
     }
     if !deb.package.control.iter().any(|file| file.name == "md5sums") {
         files.push(Made::file(&path("md5sums"), 0o644, md5sums(deb, lost, read)?)?);

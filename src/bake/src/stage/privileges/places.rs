@@ -6,7 +6,7 @@ use crate::privilege::Sort;
 use crate::tree::{Entry, Node, Origin, Tree};
 
 /// Where each sort is; a place that ends in `/` is all that is below it. The first that fits counts.
-const PLACES: &[(Sort, &[&str])] = &[
+pub(super) const PLACES: &[(Sort, &[&str])] = &[
     (
         Sort::Account,
         &[
@@ -161,7 +161,7 @@ const PLACES: &[(Sort, &[&str])] = &[
 ];
 
 /// Where systemd looks for what it is configured by, the strongest first.
-const SYSTEMD: [&str; 3] = ["/etc/systemd/", "/usr/local/lib/systemd/", "/usr/lib/systemd/"];
+pub(super) const SYSTEMD: [&str; 3] = ["/etc/systemd/", "/usr/local/lib/systemd/", "/usr/lib/systemd/"];
 
 /// What the path of an entry grants, and what is named for it: the path, or its directory where that stands for all.
 pub(super) fn of<'t>(tree: &Tree, path: &'t ImagePath, entry: &Entry) -> Option<(Sort, &'t str)> {
@@ -223,7 +223,7 @@ fn of_systemd(tree: &Tree, weaker: &[&str], below: &[&str], entry: &Entry, owner
             };
             (is_link || weaker.iter().any(is_others)).then_some(Sort::Unit)
         }
-        ["system", _, ..] => Some(Sort::Unit),
+        ["system" | "system.attached" | "system.control", _, ..] => Some(Sort::Unit),
         ["network" | "resolved.conf.d" | "networkd.conf.d" | "timesyncd.conf.d", _, ..] => None,
         [directory, _, ..]
             if directory.ends_with("-generators")

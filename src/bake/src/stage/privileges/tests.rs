@@ -11,9 +11,14 @@ type Data<'a> = (&'a str, u32, &'a str);
 
 /// A real .deb of `tool` 1.0.
 fn deb(control: &str, data: &[Data<'_>]) -> Vec<u8> {
+    deb_of(control, &[], data)
+}
+
+/// One with more control files.
+fn deb_of(control: &str, more: &[Data<'_>], data: &[Data<'_>]) -> Vec<u8> {
     let fields = format!("Package: tool\nVersion: 1.0\nArchitecture: amd64\n{control}Description: a tool\n");
     let mut out = b"!<arch>\n".to_vec();
-    let control = gz(&tar(&[("/control", 0o644, fields.as_str())]));
+    let control = gz(&tar(&[&[("/control", 0o644, fields.as_str())], more].concat()));
     for (name, bytes) in
         [("debian-binary", b"2.0\n".to_vec()), ("control.tar.gz", control), ("data.tar.gz", gz(&tar(data)))]
     {
@@ -69,10 +74,14 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
 
 /// A case with the component `tool`, a .deb that is unpacked as a bake does; and the store that has it.
 fn with(control: &str, data: &[Data<'_>]) -> (Case, Store, tempfile::TempDir) {
+    with_deb(&deb(control, data))
+}
+
+fn with_deb(deb: &[u8]) -> (Case, Store, tempfile::TempDir) {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&place.path().join("store")).unwrap();
     let mut incoming = store.incoming().unwrap();
-    incoming.write_all(&deb(control, data)).unwrap();
+    incoming.write_all(deb).unwrap();
     let digest: Digest = incoming.commit().unwrap().0.into();
     let package = unpack::package(&store, &"tool".parse().unwrap(), &digest).unwrap();
     let mut case = Case::new();
@@ -261,4 +270,222 @@ fn what_packages_and_recipes_grant_is_listed_with_its_owner() {
         "recipe `base/rootfs/etc/cron.d/mine`: cron /etc/cron.d/mine",
     ];
     assert_eq!(lines(&case), expected);
+}
+
+/// What others have, beside what every case has.
+fn others(case: &mut Case) {
+    let units = "/usr/lib/systemd/system";
+    case.package(
+        "systemd",
+        "",
+        &[
+            &format!("{units}/getty@.service=[Service]\n"),
+            &format!("{units}/graphical.target=[Unit]\nWants=display-manager.service \\\n  extra.service x@1.service\nAfter=later.service\n"),
+            &format!("{units}/timer.timer=[Timer]\nUnit=timed.service\n"),
+            &format!("{units}/a.service=[Service]\nEnvironmentFile=-/etc/default/a\n"),
+            "/usr/share/dbus-1/system-services/org.x.service=[D-BUS Service]\nSystemdService=asked.service\n",
+            "/usr/lib/udev/rules.d/1.rules=ACTION==\"add\", ENV{SYSTEMD_WANTS}+=\"device.service\"\n",
+            "/usr/bin/ls=elf",
+            "/usr/sbin/ip=elf",
+            "/usr/lib/x86_64-linux-gnu/libc.so.6=elf",
+            "/usr/lib/sysusers.d/u.conf=g theirs 78\ng them 79\nu them 79:79\n",
+            "/var/lib/dbus/machine-id=x",
+        ],
+    );
+}
+
+#[test]
+fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_too() {
+    let tmpfiles = "/usr/lib/tmpfiles.d/tool.conf";
+    let sysusers = "/usr/lib/sysusers.d/00-tool.conf";
+    let cases: &[(&[Data<'_>], &[&str])] = &[
+        // directories that units are loaded from as well
+        (
+            &[("/etc/systemd/system.attached/multi-user.target.wants/x.service", 0o644, "[Service]")],
+            &["unit /etc/systemd/system.attached/multi-user.target.wants/x.service"],
+        ),
+        (
+            &[("/etc/systemd/system.control/ssh.service", 0o644, "[Service]")],
+            &["unit /etc/systemd/system.control/ssh.service"],
+        ),
+        // a link in the place of a directory that nobody else has
+        (
+            &[("/etc/systemd/system-generators", 0o777, "-> /opt/tool")],
+            &["unit /etc/systemd/system-generators"],
+        ),
+        (&[("/usr/local/lib/systemd", 0o777, "-> /opt/tool")], &["unit /usr/local/lib/systemd"]),
+        (&[("/etc/sudoers.d", 0o777, "-> /opt/tool")], &["sudo /etc/sudoers.d"]),
+        (&[("/etc/credstore", 0o777, "-> ../opt/tool")], &["hook /etc/credstore"]),
+        (&[("/etc/tmpfiles.d", 0o777, "-> /opt/tool")], &["tmpfiles /etc/tmpfiles.d"]),
+        (&[("/home/ada/.ssh", 0o777, "-> /opt/tool")], &["login /home/ada/.ssh"]),
+        (&[("/srv/ada/.ssh", 0o777, "-> /opt/tool")], &["ssh /srv/ada/.ssh"]),
+        // one that others may write to
+        (&[("/etc/cron.d/", 0o777, "")], &["cron /etc/cron.d"]),
+        (&[("/etc/systemd/system-generators/", 0o757, "")], &["unit /etc/systemd/system-generators"]),
+        (&[("/usr/bin/tool", 0o777, "elf")], &["writable /usr/bin/tool"]),
+        (
+            &[("/etc/cron.d/tool", 0o666, "* * * * * root x")],
+            &["cron /etc/cron.d/tool", "writable /etc/cron.d/tool"],
+        ),
+        (&[("/opt/tool/", 0o777, "")], &["writable /opt/tool"]),
+        // found before another's, or without being asked for
+        (&[("/usr/sbin/ls", 0o755, "elf")], &["path /usr/sbin/ls"]),
+        (&[("/usr/local/bin/ip", 0o755, "elf")], &["path /usr/local/bin/ip"]),
+        (&[("/usr/local/lib/libc.so.6", 0o644, "elf")], &["loader /usr/local/lib/libc.so.6"]),
+        (
+            &[("/usr/lib/x86_64-linux-gnu/glibc-hwcaps/x86-64-v2/libc.so.6", 0o644, "elf")],
+            &["loader /usr/lib/x86_64-linux-gnu/glibc-hwcaps/x86-64-v2/libc.so.6"],
+        ),
+        (
+            &[("/usr/lib/x86_64-linux-gnu/libnss_nis.so.2", 0o644, "elf")],
+            &["loader /usr/lib/x86_64-linux-gnu/libnss_nis.so.2"],
+        ),
+        (
+            &[("/usr/lib/python3/dist-packages/x.pth", 0o644, "import os")],
+            &["loader /usr/lib/python3/dist-packages/x.pth"],
+        ),
+        (&[("/usr/lib/python3.13/yaml.py", 0o644, "x")], &["loader /usr/lib/python3.13/yaml.py"]),
+        (&[("/etc/perl/strict.pm", 0o644, "x")], &["loader /etc/perl/strict.pm"]),
+        (&[("/etc/gss/mech.d/x.conf", 0o644, "x")], &["loader /etc/gss/mech.d/x.conf"]),
+        (&[("/etc/update-motd.d/x", 0o755, "#!")], &["login /etc/update-motd.d/x"]),
+        (&[("/etc/default/locale", 0o644, "LD_PRELOAD=/x.so")], &["login /etc/default/locale"]),
+        (&[("/etc/default/a", 0o644, "LD_PRELOAD=/x.so")], &["hook /etc/default/a"]),
+        (&[("/etc/fstab", 0o644, "/opt/tool /etc none bind 0 0")], &["hook /etc/fstab"]),
+        (&[("/usr/lib/repart.d/90-x.conf", 0o644, "[Partition]")], &["hook /usr/lib/repart.d/90-x.conf"]),
+        (
+            &[("/usr/lib/dbus-1/system-services/x.service", 0o644, "x")],
+            &["dbus /usr/lib/dbus-1/system-services/x.service"],
+        ),
+        // units that somebody else starts
+        (
+            &[("/usr/lib/systemd/system/display-manager.service", 0o644, "[Service]")],
+            &["unit /usr/lib/systemd/system/display-manager.service"],
+        ),
+        (
+            &[("/usr/lib/systemd/system/extra.service", 0o644, "[Service]")],
+            &["unit /usr/lib/systemd/system/extra.service"],
+        ),
+        (
+            &[("/usr/lib/systemd/system/timed.service", 0o644, "[Service]")],
+            &["unit /usr/lib/systemd/system/timed.service"],
+        ),
+        (
+            &[("/usr/lib/systemd/system/asked.service", 0o644, "[Service]")],
+            &["unit /usr/lib/systemd/system/asked.service"],
+        ),
+        (
+            &[("/usr/lib/systemd/system/device.service", 0o644, "[Service]")],
+            &["unit /usr/lib/systemd/system/device.service"],
+        ),
+        (
+            &[("/usr/lib/systemd/system/x@.service", 0o644, "[Service]")],
+            &["unit /usr/lib/systemd/system/x@.service"],
+        ),
+        (
+            &[("/usr/lib/systemd/system/getty@tty1.service", 0o644, "[Service]")],
+            &["unit /usr/lib/systemd/system/getty@tty1.service"],
+        ),
+        (
+            &[("/usr/lib/systemd/system/home.mount", 0o644, "[Mount]")],
+            &["unit /usr/lib/systemd/system/home.mount"],
+        ),
+        // lines of tmpfiles.d that are about its own, and lead elsewhere
+        (
+            &[(tmpfiles, 0o644, "L /run/tool/x - - - - /etc/sudoers\nw+ /run/tool/x - - - - x\n")],
+            &["tmpfiles w+ /run/tool/x - - - - x"],
+        ),
+        (
+            &[(tmpfiles, 0o644, "L /run/tool/e - - - - /etc\nf /run/tool/e/cron.d/x 0644 root root - x\n")],
+            &["tmpfiles f /run/tool/e/cron.d/x 0644 root root - x"],
+        ),
+        (
+            &[
+                ("/var/lib/tool/e", 0o777, "-> /etc"),
+                (tmpfiles, 0o644, "z /var/lib/tool/*/shadow 0666\nf /var/lib/tool/e/cron.d/x 0644\n"),
+            ],
+            &["tmpfiles f /var/lib/tool/e/cron.d/x 0644", "tmpfiles z /var/lib/tool/*/shadow 0666"],
+        ),
+        (
+            &[(tmpfiles, 0o644, "C \"/run/tool/a b\" 4755 root root - /usr/bin/sh\n")],
+            &["tmpfiles C \"/run/tool/a b\" 4755 root root - /usr/bin/sh"],
+        ),
+        (
+            &[(tmpfiles, 0o644, "C /run/tool/x 0644 root root - /etc/shadow\n")],
+            &["tmpfiles C /run/tool/x 0644 root root - /etc/shadow"],
+        ),
+        (
+            &[(tmpfiles, 0o644, "b /var/lib/tool/disk 0666 root root - 8:0\n")],
+            &["tmpfiles b /var/lib/tool/disk 0666 root root - 8:0"],
+        ),
+        (
+            &[(tmpfiles, 0o644, "d /run/containerd 0777\nf /var/lib/dbus/x 0666\n")],
+            &["tmpfiles d /run/containerd 0777", "tmpfiles f /var/lib/dbus/x 0666"],
+        ),
+        (
+            &[("/opt/tool/t", 0o644, "x"), (tmpfiles, 0o777, "-> /opt/tool/t")],
+            &["tmpfiles /usr/lib/tmpfiles.d/tool.conf"],
+        ),
+        // accounts that it brings before their owner does
+        (&[(sysusers, 0o644, "g theirs 78\nu tool 500\nm tool theirs\n")], &["member tool theirs"]),
+        (
+            &[(sysusers, 0o644, "g them 79\nu them 79:79 - / /bin/sh\n")],
+            &["account them", "member them them"],
+        ),
+    ];
+    for (data, grants) in cases {
+        let (mut case, store, _place) = with("", data);
+        others(&mut case);
+        let refusal = stage(&case, &store).expect_err(grants[0]);
+        assert_eq!(
+            refusal.to_string(),
+            format!("tool: stage: its package grants what the recipe does not allow: {}", grants.join("; "))
+        );
+        case.plan.components[0].install.privileges =
+            grants.iter().map(|grant| grant.parse::<Grant>().unwrap()).collect();
+        assert_eq!(granted(&stage(&case, &store).unwrap()), *grants);
+    }
+}
+
+#[test]
+fn what_is_a_packages_own_grants_nothing_beside_what_others_have() {
+    let data: [Data<'_>; 14] = [
+        ("/usr/bin/tool", 0o755, "elf"),
+        // as a build with the umask 002 leaves it: root's group has nobody else in it
+        ("/opt/tool/", 0o775, ""),
+        ("/opt/tool/tool", 0o775, "elf"),
+        ("/usr/lib/tool/libtool.so.1", 0o644, "elf"),
+        ("/usr/lib/python3/dist-packages/tool/main.py", 0o644, "x"),
+        ("/usr/lib/systemd/system/tool.service", 0o644, "[Service]"),
+        ("/usr/lib/systemd/system/tool@.service", 0o644, "[Service]"),
+        ("/usr/lib/systemd/system/tool@1.service", 0o644, "[Service]"),
+        ("/usr/lib/systemd/system/later.service", 0o644, "[Service]"),
+        ("/usr/lib/systemd/system/tool.timer", 0o644, "[Timer]\nUnit=tool.service"),
+        ("/etc/default/tool", 0o644, "x"),
+        ("/var/lib/tool/", 0o2775, ""),
+        ("/var/lib/tool-data/", 0o755, ""),
+        (
+            "/usr/lib/tmpfiles.d/tool.conf",
+            0o644,
+            "# x\nd /run/tool 0755\nL /run/tool/x - - - - ../tool\nd /var/lib/tool-data/x 0700 - - 10d -\n\
+             C /var/lib/tool/conf - - - - /etc/default/tool\nz /run/tool/sub/* 0644\n",
+        ),
+    ];
+    let (mut case, store, _place) = with("", &data);
+    others(&mut case);
+    assert_eq!(granted(&stage(&case, &store).unwrap()), [""; 0]);
+}
+
+#[test]
+fn no_control_file_becomes_a_program_of_roots_that_anybody_starts_or_may_change() {
+    for (mode, shown) in [(0o4755, "4755"), (0o2755, "2755"), (0o777, "0777"), (0o646, "0646")] {
+        let (case, store, _place) = with_deb(&deb_of("", &[("/shell", mode, "elf")], &[]));
+        assert_eq!(
+            stage(&case, &store).expect_err(shown).to_string(),
+            format!(
+                "tool: stage: its control file `shell` has mode {shown}: expected no special bits, and none for everybody to write"
+            )
+        );
+    }
+    let (case, store, _place) = with_deb(&deb_of("", &[("/shell", 0o775, "elf")], &[]));
+    assert!(stage(&case, &store).is_ok());
 }

@@ -1,8 +1,9 @@
 //! Lines of tmpfiles.d(5) that do more than make and clean what their owner has below `/run`, `/tmp` and `/var`.
 
 use super::is_at;
-use crate::name::ImagePath;
-use crate::tree::{Origin, Tree};
+use crate::name::{ImagePath, Name};
+use crate::tree::{Node, Origin, Tree};
+use std::collections::BTreeSet;
 
 /// Where the files are.
 const DIRECTORIES: [&str; 3] = ["/etc/tmpfiles.d/", "/usr/lib/tmpfiles.d/", "/usr/local/lib/tmpfiles.d/"];
@@ -57,6 +58,112 @@ pub(super) fn sensitive<'a>(
 
 fn makes_directory(kind: &str) -> bool {
     kind.starts_with(['d', 'D', 'e', 'v', 'q', 'Q'])
+}
+
+/// Whether services usually have directories of their own around `path`.
+pub(super) fn is_usual(path: &ImagePath) -> bool {
+    USUAL.iter().any(|top| is_below(path.as_str(), top)) && !is_at_or_below(path.as_str())
+}
+
+/// The lines of a package that only a manifest vouches for.
+pub(super) struct Strange<'t> {
+    tree: &'t Tree,
+    owner: &'t Origin,
+    name: &'t Name,
+    /// What its lines make that may lead elsewhere: links, and copies of what may have some.
+    links: BTreeSet<String>,
+}
+
+impl<'t> Strange<'t> {
+    /// Those of the component `name`: `texts` are all its files.
+    pub(super) fn of(tree: &'t Tree, owner: &'t Origin, name: &'t Name, texts: &[String]) -> Self {
+        let lines = texts.iter().flat_map(|text| text.lines()).map(words);
+        let links = lines.filter_map(|words| match words.as_slice() {
+            [kind, path, ..] if kind.starts_with(['L', 'C']) => Some(path.trim_end_matches('/').to_owned()),
+            _ => None,
+        });
+        Self { tree, owner, name, links: links.collect() }
+    }
+
+    /// The lines of `text` that do more than care for directories of its own, with single blanks between their words.
+    pub(super) fn sensitive(&self, text: &str) -> Vec<String> {
+        let usual: Vec<String> = sensitive(self.tree, self.owner, text).collect();
+        let lines =
+            text.lines().map(words).filter(|words| !words.first().is_none_or(|kind| kind.starts_with('#')));
+        lines
+            .filter_map(|words| {
+                let line = words.join(" ");
+                (usual.contains(&line) || self.is_strange(&words)).then_some(line)
+            })
+            .collect()
+    }
+
+    fn is_strange(&self, words: &[&str]) -> bool {
+        let [kind, path, rest @ ..] = words else { return true };
+        let field = |nth: usize| rest.get(nth).copied().filter(|word| *word != "-");
+        // what quotes and escapes make of a line is not worth telling
+        let is_quoted = words.iter().take(6).any(|word| word.contains(['"', '\'', '\\']));
+        // devices, attributes and capabilities; `w` writes where a link leads
+        let does_more = kind.starts_with(['b', 'c', 'h', 'H', 't', 'T', 'w']);
+        let mode = field(0).map(|mode| mode.trim_start_matches([':', '~']));
+        let is_odd = mode.is_some_and(|mode| u32::from_str_radix(mode, 8).is_err());
+        let copies_others = kind.starts_with('C')
+            && field(4).is_some_and(|from| {
+                let known = from.parse().ok().and_then(|from: ImagePath| self.tree.get(&from));
+                !known.is_some_and(|known| known.origins.iter().all(|origin| origin == self.owner))
+            });
+        is_quoted
+            || does_more
+            || is_odd
+            || copies_others
+            || path.contains("..")
+            || !self.is_own(path)
+            || self.goes_over_a_link(kind, path)
+    }
+
+    /// Whether a path is in a directory that is called after the package, or that nobody else has.
+    fn is_own(&self, path: &str) -> bool {
+        let Some((top, below)) = USUAL.iter().find_map(|top| Some((top, path.strip_prefix(top)?))) else {
+            return false;
+        };
+        let first = below.split('/').next().unwrap_or_default();
+        let is_called_so = first
+            .strip_prefix(self.name.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']));
+        is_called_so || {
+            let known = format!("{top}{first}").parse().ok().and_then(|path: ImagePath| self.tree.get(&path));
+            known.is_some_and(|known| known.origins.iter().all(|origin| origin == self.owner))
+        }
+    }
+
+    /// Whether a path is, or is reached by, a link or a copy that the package itself makes.
+    fn goes_over_a_link(&self, kind: &str, path: &str) -> bool {
+        let makes_one = kind.starts_with(['L', 'C']);
+        let path = path.trim_end_matches('/');
+        let literal = path.find(['*', '?', '[', '%']).and_then(|at| path.get(..at));
+        let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+        let above = ends.filter_map(|end| path.get(..end)).any(|at| {
+            let is_itself = makes_one && at == path;
+            let is_link = at.parse().ok().and_then(|at: ImagePath| self.tree.get(&at)).is_some_and(|entry| {
+                matches!(entry.node, Node::Symlink(_)) && entry.origins.contains(self.owner)
+            });
+            !is_itself && (is_link || self.links.contains(at))
+        });
+        // a pattern goes over all that is there
+        let matched = literal.is_some_and(|literal| {
+            let below = self.tree.iter().any(|(at, entry)| {
+                at.as_str().starts_with(literal)
+                    && matches!(entry.node, Node::Symlink(_))
+                    && entry.origins.contains(self.owner)
+            });
+            below || self.links.iter().any(|link| link.starts_with(literal))
+        });
+        above || matched
+    }
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }
 
 /// Whether a line is about a path that is not its owner's: in a place of root's, somebody else's, or one that cannot be told.
