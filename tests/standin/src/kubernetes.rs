@@ -107,7 +107,7 @@ pub(crate) fn kubelet(args: &[String]) -> Result<Client, String> {
     for entry in std::fs::read_dir(folder).map_err(|error| format!("{folder}: {error}"))?.flatten() {
         // others are passed over
         if entry.path().extension().is_some_and(|ending| ending == "conf") {
-            for server in list(&configuration(&entry.path())?, "clusterDNS") {
+            for server in list(&configuration(entry.path())?, "clusterDNS") {
                 server.parse::<IpAddr>().map_err(|_| format!("clusterDNS: {server} is no address"))?;
             }
         }

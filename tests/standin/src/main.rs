@@ -20,19 +20,20 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::ExitCode;
 
 /// A mark of 32 bytes by which the identity is found, then name and version, separated by a space and padded by NUL.
 #[used]
 static IDENTITY: [u8; 128] =
     *b"vmbake stand-in: identity follow\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-fn main() {
+fn main() -> ExitCode {
     let (name, version) = identity();
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     if args.first().is_some_and(|first| ["--version", "-v", "version"].contains(&first.as_str())) {
         println!("{name} {version} (stand-in)");
-        return;
+        return ExitCode::SUCCESS;
     }
     let line = started(&name, &version, &args);
     println!("{line}");
@@ -45,34 +46,30 @@ fn main() {
             std::thread::park();
         }
     }
-    match name.as_str() {
+    let why = match name.as_str() {
         "kube-apiserver" => serve_api(&args),
         "kubelet" => match kubernetes::kubelet(&args) {
             Ok(client) => {
                 std::thread::spawn(move || join(&client));
-                serve(&name, &line);
+                serve(&name, &line)
             }
-            Err(why) => end(&why),
+            Err(why) => why,
         },
         _ => serve(&name, &line),
-    }
-}
-
-/// What a program says that does not start; the unit has failed.
-fn end(why: &str) {
+    };
     println!("cannot start: {why}");
-    std::process::exit(1);
+    ExitCode::FAILURE
 }
 
-/// Serves as an API server does; when that ends, so does the program.
-fn serve_api(args: &[String]) {
+/// Serves as an API server does, until that ends; returns why.
+fn serve_api(args: &[String]) -> String {
     let ended = kubernetes::api_server(args).and_then(|server| {
         let mut child = server.serve()?;
         child.wait().map_err(|error| error.to_string())
     });
     match ended {
-        Ok(status) => end(&format!("openssl ended with {status}")),
-        Err(why) => end(&why),
+        Ok(status) => format!("openssl ended with {status}"),
+        Err(why) => why,
     }
 }
 
@@ -85,20 +82,18 @@ fn join(client: &tls::Client) {
     println!("joined https://{}:{}", client.host, client.port);
 }
 
-/// Takes the port, says so, and answers for ever. What cannot be done ends the program, and with it the unit.
-fn serve(name: &str, line: &str) {
+/// Takes the port, says so, and answers for ever. What cannot be done ends the program, and with it the unit: returns it.
+fn serve(name: &str, line: &str) -> String {
     let taken = address(name).map(|address| (TcpListener::bind(&address), address));
     let listener = match taken {
         None => None,
         Some((Ok(listener), _)) => Some(listener),
         Some((Err(error), address)) => {
-            println!("cannot take {address}: {error}");
-            return;
+            return format!("cannot take {address}: {error}");
         }
     };
     if let Err(error) = ready() {
-        println!("cannot tell that it is ready: {error}");
-        return;
+        return format!("cannot tell that it is ready: {error}");
     }
     for stream in listener.iter().flat_map(TcpListener::incoming).flatten() {
         let mut stream = stream;
