@@ -182,7 +182,7 @@ fn a_kubelet_does_not_start_with_what_the_real_one_refuses() -> Result<()> {
 #[test]
 fn an_api_server_does_not_start_with_what_the_real_one_refuses() -> Result<()> {
     let node = Node::new()?;
-    let cases: [(&[(&str, &str)], &str); 13] = [
+    let cases: [(&[(&str, &str)], &str); 14] = [
         (&[("kubelet-https", "true")], "unknown flag: --kubelet-https"),
         (&[("oidc-username-prefix", "-")], "--oidc-issuer-url is required"),
         (&[("oidc-issuer-url", "https://i")], "--oidc-client-id is required"),
@@ -208,10 +208,29 @@ fn an_api_server_does_not_start_with_what_the_real_one_refuses() -> Result<()> {
         (&[("etcd-servers", "http://127.0.0.1:2378")], "--etcd-servers: certificates are given"),
         (&[("tls-private-key-file", "DIR/p384.key")], "tls: private key"),
         (&[("client-ca-file", "DIR/own.pub")], "openssl x509"),
+        (&[("audit-policy-file", "DIR/kubeconfig")], "DIR/kubeconfig: no Policy of audit.k8s.io/v1"),
     ];
     for (changes, expected) in cases {
         let said = node.says("kube-apiserver", &node.flags(&API_SERVER, changes))?;
-        ensure!(said.starts_with(&format!("cannot start: {expected}")), "{changes:?}: {said}");
+        ensure!(said.starts_with(&node.here(&format!("cannot start: {expected}"))), "{changes:?}: {said}");
+    }
+    Ok(())
+}
+
+/// A node's services would end at a flag that their stand-ins do not know, and only a boot of minutes would show it.
+#[test]
+fn the_stand_ins_know_each_flag_of_the_units() -> Result<()> {
+    let node = Node::new()?;
+    for (kind, name, least) in [("knd", "kubelet", 5), ("knc", "kube-apiserver", 40)] {
+        let unit = format!("image-recipes/{kind}/rootfs/etc/systemd/system/{name}.service");
+        let unit = fs::read_to_string(tests::workspace::root().join(unit))?;
+        let (_, rest) = unit.split_once("ExecStart=").context("no ExecStart=")?;
+        let command = rest.split_once("\nRestart=").map_or(rest, |(command, _)| command);
+        let flags: Vec<String> =
+            command.split_whitespace().filter(|word| word.starts_with("--")).map(str::to_owned).collect();
+        ensure!(flags.len() >= least, "{flags:?}");
+        let said = node.says(name, &flags)?;
+        ensure!(!said.contains("unknown"), "{name}: {said}");
     }
     Ok(())
 }

@@ -12,9 +12,16 @@ const KUBELET: [&str; 8] =
     ["config", "config-dir", "hostname-override", "kubeconfig", "node-ip", "node-labels", "provider-id", "v"];
 
 /// The same of kube-apiserver.
-const API_SERVER: [&str; 53] = [
+const API_SERVER: [&str; 61] = [
     "allow-privileged",
     "anonymous-auth",
+    "audit-log-compress",
+    "audit-log-maxage",
+    "audit-log-maxbackup",
+    "audit-log-maxsize",
+    "audit-log-mode",
+    "audit-log-path",
+    "audit-policy-file",
     "authorization-mode",
     "bind-address",
     "client-ca-file",
@@ -66,6 +73,7 @@ const API_SERVER: [&str; 53] = [
     "tls-min-version",
     "tls-private-key-file",
     "v",
+    "watch-cache",
 ];
 
 const ALGORITHMS: [&str; 9] =
@@ -203,6 +211,12 @@ pub(crate) fn api_server(args: &[String]) -> Result<Server, String> {
         ["client-ca-file", "etcd-cafile", "kubelet-certificate-authority", "requestheader-client-ca-file"]
     {
         tls::authority(needed(&flags, file)?)?;
+    }
+    if let Some(file) = flags.get("audit-policy-file") {
+        let policy = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+        if value(&policy, "apiVersion") != Ok("audit.k8s.io/v1") || value(&policy, "kind") != Ok("Policy") {
+            return Err(format!("{file}: no Policy of audit.k8s.io/v1"));
+        }
     }
     tls::signing(
         needed(&flags, "service-account-signing-key-file")?,

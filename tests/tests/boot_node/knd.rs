@@ -104,10 +104,12 @@ fn joins(guest: &mut Guest, id: &str, api: &Server) -> Result<()> {
     deliver(guest, id, &settings, &CERTIFICATES)?;
     all_up(guest, &SERVICES)?;
     all_well(guest, &SERVICES)?;
+    guest.until("getent hosts kube-apiserver.podplane.internal | grep -q '^10[.]0[.]2[.]2 '").with_context(
+        || format!("{:?}", guest.answer("journalctl --no-pager --boot --unit=hosts-refresh; cat /etc/hosts")),
+    )?;
     kubelet_joins(guest, id, api.port(), "[\"198.19.255.254\", \"fdc6::ffff\"]")?;
     ensure!(api.requests().iter().all(|request| request.path == "/livez") && !api.requests().is_empty());
     let_in(guest, &[FIXED_KEY, LIVE_KEY])?;
-    guest.until("getent hosts kube-apiserver.podplane.internal | grep -q '^10[.]0[.]2[.]2 '")?;
     let before = guest.sh(STARTS)?;
     deliver(guest, id, &format!("{settings}KUBE_CLUSTER_DNS=10.96.0.10\nKUBE_OF_A_LATER_RELEASE=x\n"), &[])?;
     guest.until("grep -q 10[.]96 /opt/kubelet/etc/kubelet.conf.d/*.conf && ! systemctl is-active --quiet nstance-recv-watch.service")?;

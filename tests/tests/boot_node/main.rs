@@ -78,9 +78,10 @@ fn let_in(guest: &mut Guest, keys: &[&str]) -> Result<()> {
 fn kubelet_joins(guest: &mut Guest, id: &str, port: u16, servers: &str) -> Result<()> {
     let address = format!("https://{API_SERVER}:{port}");
     let journal = "journalctl --no-pager --boot --output=cat --unit=kubelet";
-    guest
-        .until(&format!("{journal} | grep -qx 'joined {address}'"))
-        .with_context(|| format!("{:?}", guest.answer(&format!("{journal} --lines=20"))))?;
+    guest.until(&format!("{journal} | grep -qx 'joined {address}'")).with_context(|| {
+        let log = format!("{journal} --lines=3; {journal} --unit=kube-apiserver --grep '^cannot' --lines=3");
+        format!("{:?}", guest.answer(&log))
+    })?;
     let started = said(guest, "kubelet", Some(10250))?;
     let args: Vec<&str> =
         started["args"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
