@@ -6,30 +6,34 @@
 //! Asked for its version it says so and ends; otherwise it prints how it was started, as one line of JSON, and stays
 //! up until a signal ends it, as a service does. Started by systemd it does what the service that it plays must be able
 //! to do as its user and within its unit: read the files that its command line and its environment name, take its
-//! port, on which it answers with the same line, and tell systemd that it is ready. As the first program of a machine it also shows
-//! that.
+//! port, on which it answers with the same line, and tell systemd that it is ready. kubelet and kube-apiserver look at their
+//! flags and certificates as the real ones do, and talk TLS. As the first program of a machine it also shows that.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
+mod kubernetes;
+mod tls;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::ExitCode;
 
 /// A mark of 32 bytes by which the identity is found, then name and version, separated by a space and padded by NUL.
 #[used]
 static IDENTITY: [u8; 128] =
     *b"vmbake stand-in: identity follow\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-fn main() {
+fn main() -> ExitCode {
     let (name, version) = identity();
     let args: Vec<String> =
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     if args.first().is_some_and(|first| ["--version", "-v", "version"].contains(&first.as_str())) {
         println!("{name} {version} (stand-in)");
-        return;
+        return ExitCode::SUCCESS;
     }
     let line = started(&name, &version, &args);
     println!("{line}");
@@ -42,23 +46,54 @@ fn main() {
             std::thread::park();
         }
     }
-    serve(&name, &args, &line);
+    let why = match name.as_str() {
+        "kube-apiserver" => serve_api(&args),
+        "kubelet" => match kubernetes::kubelet(&args) {
+            Ok(client) => {
+                std::thread::spawn(move || join(&client));
+                serve(&name, &line)
+            }
+            Err(why) => why,
+        },
+        _ => serve(&name, &line),
+    };
+    println!("cannot start: {why}");
+    ExitCode::FAILURE
 }
 
-/// Takes the port, says so, and answers for ever. What cannot be done ends the program, and with it the unit.
-fn serve(name: &str, args: &[String], line: &str) {
-    let taken = address(name, args).map(|address| (TcpListener::bind(&address), address));
+/// Serves as an API server does, until that ends; returns why.
+fn serve_api(args: &[String]) -> String {
+    let ended = kubernetes::api_server(args).and_then(|server| {
+        let mut child = server.serve()?;
+        child.wait().map_err(|error| error.to_string())
+    });
+    match ended {
+        Ok(status) => format!("openssl ended with {status}"),
+        Err(why) => why,
+    }
+}
+
+/// Asks the API server until it answers, and says so.
+fn join(client: &tls::Client) {
+    while let Err(why) = client.ask() {
+        println!("cannot join: {why}");
+        std::thread::sleep(std::time::Duration::from_secs(3));
+    }
+    println!("joined https://{}:{}", client.host, client.port);
+}
+
+/// Takes the port, says so, and answers for ever. What cannot be done ends the program, and with it the unit: returns it.
+fn serve(name: &str, line: &str) -> String {
+    let taken = address(name).map(|address| (TcpListener::bind(&address), address));
     let listener = match taken {
         None => None,
         Some((Ok(listener), _)) => Some(listener),
         Some((Err(error), address)) => {
-            println!("cannot take {address}: {error}");
-            return;
+            return format!("cannot take {address}: {error}");
         }
     };
     if let Err(error) = ready() {
-        println!("cannot tell that it is ready: {error}");
-        return;
+        return format!("cannot tell that it is ready: {error}");
     }
     for stream in listener.iter().flat_map(TcpListener::incoming).flatten() {
         let mut stream = stream;
@@ -71,10 +106,8 @@ fn serve(name: &str, args: &[String], line: &str) {
 }
 
 /// Where the service listens: by its flags and its environment where those say, else where it always does.
-fn address(name: &str, args: &[String]) -> Option<String> {
-    let flag = |flag: &str| args.iter().find_map(|arg| arg.strip_prefix(flag));
+fn address(name: &str) -> Option<String> {
     match name {
-        "kube-apiserver" => Some(format!("0.0.0.0:{}", flag("--secure-port=")?)),
         "kube-controller-manager" => Some("0.0.0.0:10257".to_owned()),
         "kube-scheduler" => Some("0.0.0.0:10259".to_owned()),
         "kubelet" => Some("0.0.0.0:10250".to_owned()),

@@ -1,6 +1,9 @@
 //! A control-plane node: a first boot as today's clusters make it, deliveries, a reboot, power cuts, who may read what.
 
-use super::{AGENT, Expected, NONCE, all_up, all_well, deliver, fixture};
+use super::{
+    AGENT, Expected, FIXED_KEY, LIVE_KEY, NONCE, all_up, all_well, containers_can_be_confined, deliver,
+    fixture, identity, kubelet_joins, let_in, said, settings, within,
+};
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -16,7 +19,7 @@ const SERVICES: [Expected; 8] = [
     ("kubelet", Some(10250), "root"),
     ("zot", Some(5000), "zot"),
     ("netsy", Some(2378), "netsy"),
-    ("kube-apiserver", Some(6443), "kube-apiserver"),
+    ("kube-apiserver", None, "kube-apiserver"),
     ("kube-controller-manager", Some(10257), "kube-controller-manager"),
     ("kube-scheduler", Some(10259), "kube-scheduler"),
 ];
@@ -35,6 +38,10 @@ const CERTIFICATES: [&str; 12] = [
     "kube-controller-manager.client",
     "kube-scheduler.client",
 ];
+/// Its name.
+const NODE: &str = "knc-1";
+/// Its name servers, as they are delivered.
+const SERVERS: &str = "[\"198.19.255.254\", \"fdc6::ffff\"]";
 /// Who may read which file of settings and keys; the columns are users.
 const MATRIX: &str = "tests/fixtures/boot/read-matrix.txt";
 
@@ -42,22 +49,17 @@ const MATRIX: &str = "tests/fixtures/boot/read-matrix.txt";
 /// has to reach: QEMU's network has this machine's loopback at 10.0.2.2.
 fn configured(shared: &Shared, room: &std::path::Path) -> Result<(Guest, TcpListener)> {
     let server = TcpListener::bind("127.0.0.1:0")?;
-    let address = format!("10.0.2.2:{}", server.local_addr()?.port());
     let setup = Setup { direct: true, network: true, ..Setup::default() };
     let mut guest = Guest::new(&shared.disk(KNC, "qcow2")?, room, &setup)?;
     guest.start()?;
     guest.well_booted()?;
-    let user_data = format!(
-        "INSTANCE_ID='knc-1'\nINSTANCE_PROVIDER_ID='i-1'\nNETSY_BUCKET='state'\nCLUSTER_ID='test'\nPROVIDER_KIND='local'\nPROVIDER_REGION='here'\nPROVIDER_ZONE='a'\n\
-         PROVIDER_INSTANCE_TYPE='small'\nREGISTRY_HOSTNAME='registry.test'\nREGISTRY_BUCKET='images'\nNSTANCE_SERVER_REGISTRATION_ADDR='{address}'\n\
-         NSTANCE_SERVER_AGENT_ADDR='{address}'\n"
-    );
+    let user_data = identity(NODE, server.local_addr()?.port()) + "INSTANCE_PROVIDER_ID='i-1'\n";
     guest.write(&[
         ("/opt/podplane/etc/user-data.env", "0600", "root:root", user_data.as_bytes()),
         ("/opt/nstance-agent/identity/ca.crt", "0600", AGENT, fixture("p256.crt")?.as_bytes()),
         ("/opt/nstance-agent/identity/nonce.jwt", "0600", AGENT, NONCE.as_bytes()),
     ])?;
-    guest.sh("hostnamectl set-hostname knc-1")?;
+    guest.sh(&format!("hostnamectl set-hostname {NODE}"))?;
     for script in ["install", "configure", "restart"] {
         guest.sh(&format!("/opt/podplane/bin/{script}.sh"))?;
     }
@@ -85,21 +87,28 @@ fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let (mut guest, _server) = configured(&shared, scratch.path())?;
     guest.until("systemctl is-active --quiet nstance-agent.service")?;
-    assert_eq!(
-        guest.answer("systemctl is-active kube-apiserver.service")?.output,
-        "inactive\n",
-        "no certificate yet"
-    );
+    for (name, ..) in &SERVICES[2..] {
+        let state = guest.answer(&format!("systemctl is-active {name}.service"))?.output;
+        ensure!(state == "inactive\n", "no certificate yet: {name} is {state}");
+    }
+    let status = guest.sh("/opt/podplane/bin/configure status")?;
+    ensure!(status.contains("netsy                    waits for NETSY_BUCKET"), "{status}");
+    let_in(&mut guest, &[FIXED_KEY])?;
 
-    deliver(&mut guest, "KUBE_LOG_LEVEL='2'\n", &CERTIFICATES)?;
+    deliver(&mut guest, NODE, &settings(), &CERTIFICATES)?;
     all_up(&mut guest, &SERVICES)?;
     all_well(&mut guest, &SERVICES)?;
+    let_in(&mut guest, &[FIXED_KEY, LIVE_KEY])?;
+    kubelet_joins(&mut guest, NODE, 6443, SERVERS)?;
+    api_server_is_told(&mut guest)?;
+    all_that_is_written_is_within_the_sandbox(&mut guest)?;
+    containers_can_be_confined(&mut guest)?;
     in_order(&mut guest)?;
     n01_only_what_is_its_own(&mut guest)?;
 
     // a change of one setting restarts those that read it, and no other
     let before = invocations(&mut guest)?;
-    deliver(&mut guest, "KUBE_LOG_LEVEL='4'\n", &[])?;
+    deliver(&mut guest, NODE, "KUBE_LOG_LEVEL='4'\n", &[])?;
     guest.until("grep -q 'KUBE_LOG_LEVEL=.*4' /opt/env/kube-apiserver.env && test ! -e /opt/nstance-agent/recv/write-files.last")?;
     guest.until("! systemctl is-active --quiet nstance-recv-watch.service")?;
     all_up(&mut guest, &SERVICES)?;
@@ -115,11 +124,12 @@ fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps
     guest.well_booted()?;
     all_up(&mut guest, &SERVICES)?;
     assert_eq!(level(&mut guest)?, "4");
+    kubelet_joins(&mut guest, NODE, 6443, SERVERS)?;
 
     // the power goes off at three moments of a delivery: what comes back is one of the two sets, and whole
     for (pause, new) in [("0", "5"), ("0.3", "6"), ("1.5", "7")] {
         let old = level(&mut guest)?;
-        deliver(&mut guest, &format!("KUBE_LOG_LEVEL='{new}'\n"), &[])?;
+        deliver(&mut guest, NODE, &format!("KUBE_LOG_LEVEL='{new}'\n"), &[])?;
         guest.sh(&format!("sleep {pause}"))?;
         guest.cut()?;
         guest.start()?;
@@ -130,6 +140,68 @@ fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps
         ensure!(now == old || now == new, "level {now}, expected {old} or {new}");
     }
     Ok(())
+}
+
+/// What kube-apiserver would not start with, or what nobody would believe it with, is not in its flags.
+fn api_server_is_told(guest: &mut Guest) -> Result<()> {
+    let started = said(guest, "kube-apiserver", None)?;
+    let args: Vec<&str> =
+        started["args"].as_array().into_iter().flatten().filter_map(|arg| arg.as_str()).collect();
+    ensure!(
+        !args.iter().any(|arg| arg.starts_with("--oidc-")),
+        "no issuer, no flag of OpenID Connect: {args:?}"
+    );
+    for wanted in [
+        "--shutdown-send-retry-after=true",
+        "--service-account-issuer=https://api.test:6443",
+        "--service-account-jwks-uri=https://api.test:6443/openid/v1/jwks",
+        "--external-hostname=api.test",
+    ] {
+        ensure!(args.contains(&wanted), "{wanted}: {args:?}");
+    }
+    // nobody but clients of the cluster's authority is answered
+    let ask = "printf 'GET /livez HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -connect localhost:6443 -CAfile /opt/crt/ca.crt";
+    let mine =
+        " -cert /opt/crt/kube-apiserver.client.crt -key /opt/key/kube-apiserver/kube-apiserver.client.key";
+    for (identity, answered) in [(mine, true), ("", false)] {
+        let answer = guest.answer(&format!("{ask}{identity}"))?;
+        ensure!(answer.output.contains(" 200 ") == answered, "`{identity}` got {answer:?}");
+    }
+    let own = guest.sh("getent hosts kube-apiserver.podplane.internal")?;
+    ensure!(own.starts_with("127.0.0.1 "), "{own}");
+    Ok(())
+}
+
+/// Each path that the program writes on a node, by its own plan, can be written within the units that it runs in.
+fn all_that_is_written_is_within_the_sandbox(guest: &mut Guest) -> Result<()> {
+    let paths: Vec<String> = tests::node_paths::all()?.into_iter().collect();
+    for needed in
+        ["/home/admin/.ssh/authorized_keys", "/etc/sudoers.d/admin", "/run/containerd/containerd.sock"]
+    {
+        ensure!(paths.iter().any(|path| path == needed), "{needed} is not in the plan");
+    }
+    for unit in ["podplane-configure", "nstance-recv-watch"] {
+        let closed = closed(guest, unit, "", &paths)?;
+        ensure!(closed.is_empty(), "{unit}: {closed}");
+    }
+    // what is asked here is what a sandbox answers
+    let closed = closed(guest, "podplane-configure", "ProtectHome=read-only\\n", &paths)?;
+    ensure!(closed.contains("/home/admin/.ssh/authorized_keys"), "{closed}");
+    Ok(())
+}
+
+/// Which of `paths` cannot be written in the sandbox of `unit` with `more`. A file is put beside its name first, and what is
+/// not there is made in what is there above it; of a socket the group changes.
+fn closed(guest: &mut Guest, unit: &str, more: &str, paths: &[String]) -> Result<String> {
+    let probe = "while read -r path; do\n\
+                 case $path in /etc|/opt) all=$path;; *.sock) all=$(dirname $path);; *) all=\"$path $(dirname $path)\";; esac\n\
+                 for at in $all; do while ! test -e $at; do at=$(dirname $at); done\n\
+                 test -w $at || echo \"$path by $at\"; done; done </run/paths >/run/probe/closed\n";
+    let list = paths.join("\n") + "\n";
+    let file = |path, text| (path, "0644", "root:root", text);
+    guest.write(&[file("/run/paths", list.as_bytes()), file("/run/probe.sh", probe.as_bytes())])?;
+    within(guest, unit, "/bin/sh /run/probe.sh", more)?.done()?;
+    guest.sh("cat /run/probe/closed && rm /run/probe/closed")
 }
 
 /// The level that every file agrees on.

@@ -7,6 +7,7 @@
 mod dependencies;
 mod durable;
 mod errors;
+mod filtered;
 mod inputs;
 mod killed;
 mod modes;

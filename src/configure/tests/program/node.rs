@@ -224,10 +224,18 @@ pub(crate) fn build(arch: &str) -> String {
 /// What cargo says, in the workspace.
 #[expect(clippy::disallowed_methods, reason = "the package has no dependency to run programs with")]
 pub(crate) fn cargo(words: &[&str]) -> String {
-    let flags: Vec<&str> = include_str!("../../rustc-flags.txt").lines().collect();
+    // the same flags as `cargo xtask` builds it with, or each would build it anew: the paths of this machine are replaced
+    let home =
+        std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let root = std::fs::canonicalize(ROOT).unwrap();
+    let remap = [(home.unwrap(), "/cargo"), (root.display().to_string(), "/vmbake")];
+    let remap = remap.map(|(here, image)| format!("--remap-path-prefix={here}={image}"));
+    let flags = include_str!("../../rustc-flags.txt").lines();
+    let flags: Vec<&str> = flags.chain(remap.iter().map(String::as_str)).collect();
     let mut command = Command::new(env!("CARGO"));
-    command.args(words).current_dir(ROOT);
-    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).env_remove("RUSTFLAGS");
+    command.args(words).current_dir(&root);
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    command.env_remove("RUSTFLAGS").env_remove("RUSTC_WRAPPER");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
