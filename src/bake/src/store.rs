@@ -24,7 +24,7 @@
 //!   refused unless it is opened as [`Sharing::Group`].
 //! - A blob is a plain file with one name. It is opened without following links and without blocking.
 //! - No link below the root is followed, in any part of a name and at any time: nothing outside of the store is read,
-//!   made, moved or removed, whatever somebody puts into it ([`folder`]).
+//!   made, moved or removed, whatever somebody puts into it (`folder`).
 //! - What was fetched is synced before it gets its name, its directory before `fetch` returns. Derived blobs and
 //!   notes are not synced: they can be made again.
 //! - Killed at any moment, it leaves at most `incoming` files, which the next one to open the store clears away
