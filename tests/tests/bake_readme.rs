@@ -156,7 +156,7 @@ fn the_walk_through_a_first_image_works_in_its_order() -> Result<()> {
                 fs::write(&manifest, now.replace("\"dependencies\": {},", &entry))?;
             }
             None if info == "toml" => {
-                fs::write(&recipe, fs::read_to_string(&recipe)? + "\n" + &lines.join("\n"))?
+                fs::write(&recipe, fs::read_to_string(&recipe)? + "\n" + &lines.join("\n"))?;
             }
             None => ensure!(info == "text", "a block of `{info}`, which this test does not know"),
         }
