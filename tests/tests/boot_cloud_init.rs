@@ -29,7 +29,9 @@ fn claims(name: &str, fqdn: &str, key: &str) -> Vec<String> {
         "cloud-init status --wait | grep -x 'status: done'".to_owned(),
         format!("test \"$(hostname) $(hostname -f) $(cat /etc/hostname)\" = '{name} {fqdn} {name}'"),
         // a line of its own; the rest of the file is as the image has it
-        format!("grep -xE '127.0.1.1[[:blank:]]+{fqdn} {name}' /etc/hosts && grep -w localhost /etc/hosts"),
+        format!(
+            "grep -xE '127.0.1.1[[:blank:]]+{fqdn}[[:blank:]]+{name}' /etc/hosts && grep -w localhost /etc/hosts"
+        ),
         "grep -F ff02::2 /etc/hosts".to_owned(),
         format!("test \"$(cat /home/keeper/.ssh/authorized_keys)\" = '{key}'"),
         "test \"$(stat -c %U:%G /home/keeper)\" = keeper:keeper".to_owned(),
