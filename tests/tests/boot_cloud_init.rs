@@ -47,12 +47,6 @@ fn claims(name: &str, fqdn: &str, key: &str) -> Vec<String> {
         // what Proxmox always asks for is no warning
         format!("grep INFO {log} | grep -F '`package_upgrade` is not applied'"),
         format!("! grep WARNING {log} | grep -F package_upgrade"),
-        // user-data that has the whole file written anew, which Proxmox's has
-        format!(
-            "printf 'manage_etc_hosts: true\\nhostname: b\\nfqdn: b.example.test\\n' >/run/more.cfg && \
-             cloud-init --file /run/more.cfg single --name update_etc_hosts --frequency always && \
-             grep -xE '127.0.1.1[[:blank:]]+b.example.test b' /etc/hosts && ! grep -F {fqdn} /etc/hosts"
-        ),
     ];
     claims.extend(["apt", "locale", "ntp", "packages"].map(warned));
     claims
