@@ -29,7 +29,9 @@ fn claims(name: &str, fqdn: &str, key: &str) -> Vec<String> {
         "cloud-init status --wait | grep -x 'status: done'".to_owned(),
         format!("test \"$(hostname) $(hostname -f) $(cat /etc/hostname)\" = '{name} {fqdn} {name}'"),
         // a line of its own; the rest of the file is as the image has it
-        format!("grep -xE '127.0.1.1[[:blank:]]+{fqdn} {name}' /etc/hosts && grep -w localhost /etc/hosts"),
+        format!(
+            "grep -xE '127.0.1.1[[:blank:]]+{fqdn}[[:blank:]]+{name}' /etc/hosts && grep -w localhost /etc/hosts"
+        ),
         "grep -F ff02::2 /etc/hosts".to_owned(),
         format!("test \"$(cat /home/keeper/.ssh/authorized_keys)\" = '{key}'"),
         "test \"$(stat -c %U:%G /home/keeper)\" = keeper:keeper".to_owned(),
@@ -45,12 +47,6 @@ fn claims(name: &str, fqdn: &str, key: &str) -> Vec<String> {
         // what Proxmox always asks for is no warning
         format!("grep INFO {log} | grep -F '`package_upgrade` is not applied'"),
         format!("! grep WARNING {log} | grep -F package_upgrade"),
-        // user-data that has the whole file written anew, which Proxmox's has
-        format!(
-            "printf 'manage_etc_hosts: true\\nhostname: b\\nfqdn: b.example.test\\n' >/run/more.cfg && \
-             cloud-init --file /run/more.cfg single --name update_etc_hosts --frequency always && \
-             grep -xE '127.0.1.1[[:blank:]]+b.example.test b' /etc/hosts && ! grep -F {fqdn} /etc/hosts"
-        ),
     ];
     claims.extend(["apt", "locale", "ntp", "packages"].map(warned));
     claims

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tests::run::Run;
 use tests::schema::Schema;
-use tests::shared::{BASE, Shared};
+use tests::shared::Shared;
 
 /// A run of `boot` under KVM with a QEMU that is none: `how` says what goes wrong there.
 fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {

@@ -23,7 +23,7 @@ fn f05_facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused
     refused(&node, "expected the file, found none", |node| fs::remove_file(node.at(DETECTED)).unwrap());
     refused(&node, "expected the file, found none", |node| fs::remove_file(node.at(MUTABLE)).unwrap());
     refused(&node, "VMCONFIG_KIND: expected the whole file", |node| {
-        fs::write(node.at(DETECTED), "").unwrap()
+        fs::write(node.at(DETECTED), "").unwrap();
     });
     let text = fs::read_to_string(node.at(DETECTED)).unwrap();
     for cut in 1..text.len() - 1 {
