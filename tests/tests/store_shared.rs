@@ -316,7 +316,8 @@ fn a_fetched_blob_is_synced_before_its_name_and_its_directory_after_it() {
     assert!(status.success());
     let text = std::fs::read_to_string(&trace).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    let blob = format!("{}/{hex}", &hex[..2]);
+    // the directory is open, and the name is looked up in it
+    let blob = format!("/blobs/sha256/{}>, \"{hex}\")", &hex[..2]);
     let named = lines.iter().position(|line| line.contains("rename") && line.contains(&blob)).unwrap();
     let part = lines[named].split('"').nth(1).unwrap();
     let synced = |line: &&str, what: &str| line.contains("fsync(") && line.contains(&format!("{what}>"));

@@ -452,7 +452,7 @@ fn what_is_a_packages_own_grants_nothing_beside_what_others_have() {
         ("/usr/bin/tool", 0o755, "elf"),
         // as a build with the umask 002 leaves it: root's group has nobody else in it
         ("/opt/tool/", 0o775, ""),
-        ("/opt/tool/tool", 0o775, "elf"),
+        ("/usr/bin/tool-set", 0o775, "elf"),
         ("/usr/lib/tool/libtool.so.1", 0o644, "elf"),
         ("/usr/lib/python3/dist-packages/tool/main.py", 0o644, "x"),
         ("/usr/lib/systemd/system/tool.service", 0o644, "[Service]"),
