@@ -128,7 +128,7 @@ fn a_manifest_is_read_as_upstream_publishes_it_and_its_debs_are_taken_from_the_l
     let deb = |version: &str, path: &str| {
         json!({
             "version": version,
-            "url": format!("https://deb.debian.org/debian/pool/main/{path}_{version}_amd64.deb"),
+            "url": format!("https://ftp.debian.org/debian/pool/main/{path}_{version}_amd64.deb"),
             "type": "deb",
             "digest": format!("sha256:{}", "ab".repeat(32)),
             "size": 1,
