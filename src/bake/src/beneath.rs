@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read as _, Result};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -106,24 +106,42 @@ fn open(root: &Path, path: &Path, more: OFlags) -> Result<OwnedFd> {
     let root = if root == Path::new("") { Path::new(".") } else { root };
     let root = rustix::fs::open(root, flags | OFlags::DIRECTORY, Mode::empty())?;
     let path = if path == Path::new("") { Path::new(".") } else { path };
-    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let mut resolve = beneath | ResolveFlags::NO_SYMLINKS;
+    let opened = match without_links(root.as_fd(), path, flags | more) {
+        Err(Errno::LOOP) => match resolved(root.as_fd(), path, flags | more, ResolveFlags::NO_MAGICLINKS) {
+            Ok(opened) if is_hidden(&root, &opened)? => {
+                return Err(Error::new(ErrorKind::PermissionDenied, IS_HIDDEN));
+            }
+            // found part by part, on a kernel without the call
+            Err(Errno::NOSYS | Errno::PERM) => return Err(is_link()),
+            opened => opened,
+        },
+        opened => opened,
+    };
+    opened.map_err(|error| if error == Errno::XDEV { leads_out() } else { error.into() })
+}
+
+/// Opens `path`, from an open directory and below it, where no part of it is a link; `Errno::LOOP` where one is.
+pub(crate) fn without_links(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    match resolved(root, path, flags, ResolveFlags::NO_SYMLINKS) {
+        // Linux before 5.6, and sandboxes that do not know the call
+        Err(Errno::NOSYS | Errno::PERM) => step_by_step(root, path, flags),
+        opened => opened,
+    }
+}
+
+/// Opens `path` below `root`, as the kernel resolves it.
+fn resolved(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+    how: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
     loop {
-        return match rustix::fs::openat2(&root, path, flags | more, Mode::empty(), resolve) {
+        match rustix::fs::openat2(root, path, flags, Mode::empty(), ResolveFlags::BENEATH | how) {
             // something was renamed while the kernel looked
-            Err(Errno::AGAIN | Errno::INTR) => continue,
-            Err(Errno::LOOP) if resolve != beneath => {
-                resolve = beneath;
-                continue;
-            }
-            Err(Errno::XDEV) => Err(Error::new(ErrorKind::PermissionDenied, LEADS_OUT)),
-            // Linux before 5.6, and sandboxes that do not know the call
-            Err(Errno::NOSYS | Errno::PERM) => step_by_step(root, path, flags, more),
-            Ok(opened) if resolve == beneath && is_hidden(&root, &opened)? => {
-                Err(Error::new(ErrorKind::PermissionDenied, IS_HIDDEN))
-            }
-            opened => Ok(opened?),
-        };
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            opened => return opened,
+        }
     }
 }
 
@@ -134,27 +152,28 @@ fn is_hidden(root: &OwnedFd, opened: &OwnedFd) -> Result<bool> {
         Ok::<_, Error>(PathBuf::from(OsString::from_vec(link.into_bytes())))
     };
     let (root, opened) = (path(root)?, path(opened)?);
-    let below = opened.strip_prefix(root).map_err(|_| Error::new(ErrorKind::PermissionDenied, LEADS_OUT))?;
+    let below = opened.strip_prefix(root).map_err(|_| leads_out())?;
     Ok(below.iter().any(|part| part.as_encoded_bytes().starts_with(b".")))
 }
 
 const LEADS_OUT: &str = "a symbolic link leads out of the project";
 const IS_HIDDEN: &str = "a symbolic link leads to a hidden file of the project";
 
-/// Opens `path` part by part, and follows no link at all.
-fn step_by_step(root: OwnedFd, path: &Path, flags: OFlags, last: OFlags) -> Result<OwnedFd> {
-    let mut at = root;
+/// Opens `path` part by part, and follows no link at all: `Errno::LOOP` for one, `Errno::XDEV` for what leads above `root`.
+pub(crate) fn step_by_step(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let mut at = rustix::io::fcntl_dupfd_cloexec(root, 0)?;
     let mut parts = path.components().peekable();
     while let Some(part) = parts.next() {
         let name = match part {
             Component::Normal(name) => name,
             Component::CurDir => OsStr::new("."),
-            _ => return Err(Error::new(ErrorKind::PermissionDenied, LEADS_OUT)),
+            _ => return Err(Errno::XDEV),
         };
-        let more = if parts.peek().is_some() { OFlags::DIRECTORY } else { last };
-        at = match rustix::fs::openat(&at, name, flags | more | OFlags::NOFOLLOW, Mode::empty()) {
-            Err(Errno::LOOP) => return Err(is_link()),
-            Err(Errno::NOTDIR) if is_symlink(&at, name) => return Err(is_link()),
+        // to go through a directory needs no right to list it
+        let through = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = if parts.peek().is_some() { through } else { flags };
+        at = match rustix::fs::openat(&at, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(Errno::NOTDIR) if is_symlink(&at, name) => return Err(Errno::LOOP),
             opened => opened?,
         };
     }
@@ -163,6 +182,10 @@ fn step_by_step(root: OwnedFd, path: &Path, flags: OFlags, last: OFlags) -> Resu
 
 fn is_link() -> Error {
     Error::new(ErrorKind::PermissionDenied, "it is a symbolic link, which this kernel cannot follow safely")
+}
+
+fn leads_out() -> Error {
+    Error::new(ErrorKind::PermissionDenied, LEADS_OUT)
 }
 
 fn is_symlink(at: &OwnedFd, name: &OsStr) -> bool {
@@ -252,7 +275,12 @@ mod tests {
         let open = |path: &str| {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let root = rustix::fs::open(&root, flags | OFlags::DIRECTORY, Mode::empty()).unwrap();
-            step_by_step(root, Path::new(path), flags, OFlags::NONBLOCK)
+            step_by_step(root.as_fd(), Path::new(path), flags | OFlags::NONBLOCK).map_err(|error| match error
+            {
+                Errno::LOOP => is_link(),
+                Errno::XDEV => leads_out(),
+                other => other.into(),
+            })
         };
         symlink(place.path().join("home"), root.join("folder")).unwrap();
         symlink("manifests/a", root.join("inside")).unwrap();

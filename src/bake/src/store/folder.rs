@@ -3,14 +3,15 @@
 //! Others may write to a store, and so put a link in the place of any of its directories at any time: a name that is
 //! looked up from the root of the file system would then be made, moved or removed where that link leads, with the rights
 //! of whoever bakes. So the store's directory is opened once, and each name is looked up from there without following any
-//! link (`openat2` with `RESOLVE_NO_SYMLINKS`; where the kernel lacks it, part by part).
+//! link ([`without_links`]).
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use crate::beneath::without_links;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 /// An open store directory.
@@ -22,6 +23,7 @@ pub(super) struct Folder {
 
 /// What to look a directory up for: to go through it, which needs no right to list it.
 const THROUGH: OFlags = OFlags::PATH;
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
 impl Folder {
     /// Opens the directory at `path`, by whatever links: its user has named it.
@@ -84,14 +86,14 @@ impl Folder {
     /// Makes `path`, and what is missing above it, as directories with exactly this mode.
     pub(super) fn make(&self, path: &Path, mode: u32) -> Result<()> {
         let mut at: OwnedFd = self.handle.try_clone()?;
-        for name in self.parts(path)? {
-            let made = match rustix::fs::mkdirat(&at, &name, Mode::from_raw_mode(mode & 0o777)) {
+        for name in self.below(path)? {
+            let made = match rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(mode & 0o777)) {
                 Ok(()) => true,
                 Err(Errno::EXIST) => false,
                 Err(error) => return Err(error.into()),
             };
             let how = if made { OFlags::RDONLY } else { THROUGH };
-            at = one(at.as_fd(), &name, how)?;
+            at = directory(without_links(at.as_fd(), Path::new(name), how | DIRECTORY))?;
             if made {
                 // what is inherited of a group stays
                 let inherited = rustix::fs::fstat(&at)?.st_mode & 0o2000;
@@ -148,54 +150,23 @@ impl Folder {
     }
 
     fn directory(&self, path: &Path, how: OFlags) -> Result<OwnedFd> {
-        let parts = self.parts(path)?;
-        if parts.is_empty() {
-            return one(self.handle.as_fd(), OsStr::new("."), how);
-        }
-        let below: PathBuf = parts.iter().collect();
-        let flags = how | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        loop {
-            return match rustix::fs::openat2(&self.handle, &below, flags, Mode::empty(), resolve) {
-                // something was renamed while the kernel looked
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                Err(Errno::LOOP) => Err(is_link()),
-                // Linux before 5.6, and sandboxes that do not know the call
-                Err(Errno::NOSYS | Errno::PERM) => step_by_step(self.handle.as_fd(), &parts, how),
-                opened => Ok(opened?),
-            };
-        }
+        let below = self.below(path)?;
+        let below = if below == Path::new("") { Path::new(".") } else { below };
+        directory(without_links(self.handle.as_fd(), below, how | DIRECTORY))
     }
 
-    /// The parts of a path of the store, from its directory.
-    fn parts(&self, path: &Path) -> Result<Vec<OsString>> {
+    /// The path of the store from its directory.
+    fn below<'p>(&self, path: &'p Path) -> Result<&'p Path> {
         let below = path.strip_prefix(&self.path).map_err(|_| ErrorKind::InvalidInput)?;
-        let part = |part| match part {
-            Component::Normal(name) => Ok(name.to_os_string()),
-            _ => Err(Error::from(ErrorKind::InvalidInput)),
-        };
-        below.components().map(part).collect()
+        let is_plain = below.components().all(|part| matches!(part, Component::Normal(_)));
+        if is_plain { Ok(below) } else { Err(ErrorKind::InvalidInput.into()) }
     }
 }
 
-fn step_by_step(root: BorrowedFd<'_>, parts: &[OsString], last: OFlags) -> Result<OwnedFd> {
-    let mut at = root.try_clone_to_owned()?;
-    for (nth, name) in parts.iter().enumerate() {
-        at = one(at.as_fd(), name, if nth + 1 == parts.len() { last } else { THROUGH })?;
-    }
-    Ok(at)
-}
-
-/// The directory `name` of the directory `at`.
-fn one(at: BorrowedFd<'_>, name: &OsStr, how: OFlags) -> Result<OwnedFd> {
-    let flags = how | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(at, name, flags, Mode::empty()) {
+/// A directory that was opened, or why it was not.
+fn directory(opened: rustix::io::Result<OwnedFd>) -> Result<OwnedFd> {
+    match opened {
         Err(Errno::LOOP) => Err(is_link()),
-        Err(Errno::NOTDIR) => {
-            let stat = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            let is_symlink = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-            Err(if is_symlink { is_link() } else { Errno::NOTDIR.into() })
-        }
         opened => Ok(opened?),
     }
 }
@@ -207,6 +178,7 @@ fn is_link() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::beneath::step_by_step;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -223,7 +195,7 @@ mod tests {
         for top in ["link", "inside"] {
             let path = root.join(top).join("b/file");
             let directory = path.parent().unwrap();
-            let parts = folder.parts(directory).unwrap();
+            let below = folder.below(directory).unwrap();
             let errors = [
                 folder.file(&path, OFlags::RDONLY, 0).unwrap_err(),
                 folder.look(&path).unwrap_err(),
@@ -233,7 +205,8 @@ mod tests {
                 folder.list(directory).unwrap_err(),
                 folder.sync(directory).unwrap_err(),
                 folder.unnamed(directory, 0o600).unwrap_err(),
-                step_by_step(folder.handle.as_fd(), &parts, THROUGH).unwrap_err(),
+                super::directory(step_by_step(folder.handle.as_fd(), below, THROUGH | DIRECTORY))
+                    .unwrap_err(),
             ];
             for error in errors {
                 assert_eq!(error.to_string(), "a directory of the store is a symbolic link", "{top}");
@@ -241,8 +214,7 @@ mod tests {
         }
         assert_eq!(std::fs::read(victim.join("b/file")).unwrap(), b"kept");
         assert_eq!(folder.walk(&root).unwrap(), [root.join("inside"), root.join("link")]);
-        let parts = folder.parts(&root.join("a/b")).unwrap();
-        assert!(step_by_step(folder.handle.as_fd(), &parts, OFlags::RDONLY).is_ok());
+        assert!(step_by_step(folder.handle.as_fd(), Path::new("a/b"), OFlags::RDONLY | DIRECTORY).is_ok());
         for outside in [victim.as_path(), &root.join("../victim")] {
             assert_eq!(folder.list(outside).unwrap_err().kind(), ErrorKind::InvalidInput);
         }
