@@ -92,8 +92,7 @@ pub enum Sharing {
 /// An open store. Cheap to share between threads by reference.
 #[derive(Debug)]
 pub struct Store {
-    root: PathBuf,
-    /// The same, open: all that is below is looked up from here.
+    /// Its directory, open: all that is below is looked up from here.
     folder: Folder,
     options: Options,
     /// Held shared while the store is open; none where a read-only store has no lock file.
@@ -131,7 +130,7 @@ impl Store {
     /// Where it is.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
+        self.folder.path()
     }
 
     /// Whether blobs can be added.
@@ -246,7 +245,7 @@ impl Store {
     #[must_use]
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
-        self.root.join("blobs").join(digest.algorithm()).join(&hex[..2]).join(hex)
+        self.root().join("blobs").join(digest.algorithm()).join(&hex[..2]).join(hex)
     }
 
     /// Syncs the directories of blobs that were fetched: after it, they are there for good.
@@ -269,7 +268,7 @@ impl Store {
 
     fn note_path(&self, key: &Key, kind: &str, input: &Sha256) -> PathBuf {
         let hex = input.hex();
-        self.root.join("notes").join(kind).join(key.id()).join(&hex[..2]).join(hex)
+        self.root().join("notes").join(kind).join(key.id()).join(&hex[..2]).join(hex)
     }
 
     /// Sets aside what is not what its name says, and remembers that.
@@ -284,7 +283,7 @@ impl Store {
 
     /// The name of a file of the store, below its root.
     fn below(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
+        path.strip_prefix(self.root()).unwrap_or(path).to_string_lossy().into_owned()
     }
 
     fn wrong(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
@@ -293,7 +292,7 @@ impl Store {
 
     /// Moves what is at `path` out of the way, where a person may look at it.
     fn set_aside(&self, path: &Path, name: &str) -> Result<()> {
-        let aside = self.root.join("aside").join(name);
+        let aside = self.root().join("aside").join(name);
         access::rename_making(&self.folder, path, &aside, self.directory_mode())
             .map_err(|error| io(path, "set aside", &error))
     }
@@ -304,7 +303,7 @@ impl Store {
         }
         Err(Refusal::new(
             Class::Io,
-            self.root.display().to_string(),
+            self.root().display().to_string(),
             Stage::Store,
             format!("the store is read-only and lacks {what}"),
         )

@@ -39,7 +39,7 @@ impl<'a> Incoming<'a> {
 
     /// Makes the bytes a blob, named by their SHA-256, which is returned with their number. Not synced.
     pub fn commit(mut self) -> Result<(Sha256, u64)> {
-        self.pass_on().map_err(|error| io(&self.store.root, "write a blob", &error))?;
+        self.pass_on().map_err(|error| io(self.store.root(), "write a blob", &error))?;
         let digest = Sha256(sha2::Digest::finalize(self.hasher).into());
         self.temporary.place(&self.store.blob_path(&digest.into()))?;
         Ok((digest, self.size))
@@ -71,7 +71,7 @@ impl Write for Incoming<'_> {
 
 impl<'a> Temporary<'a> {
     pub(super) fn new(store: &'a Store, mode: u32) -> Result<Self> {
-        let directory = store.root.join("incoming");
+        let directory = store.root().join("incoming");
         // the unnamed file gets its name through /proc
         let unnamed = store
             .folder
@@ -134,7 +134,7 @@ impl<'a> Temporary<'a> {
     fn replace(&mut self, path: &Path) -> std::io::Result<()> {
         let store = self.store;
         lock::try_take(&self.file, How::NonBlockingLockExclusive)?;
-        let directory = store.root.join("incoming");
+        let directory = store.root().join("incoming");
         let name = loop {
             let name = free_name(&directory);
             match store.folder.link(&self.file, &name) {

@@ -18,18 +18,15 @@ const LOCK: &str = "in-use.lock";
 const DIRECTORIES: [&str; 4] = ["aside", "blobs", "incoming", "notes"];
 
 pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
-    let root = root.to_path_buf();
-    make_root(&root, options.sharing.directory_mode()).map_err(|error| {
-        io(&root, "make", &error)
-            .hint("choose a directory for the store that can be written to, with --store")
+    make_root(root, options.sharing.directory_mode()).map_err(|error| {
+        io(root, "make", &error).hint("choose a directory for the store that can be written to, with --store")
     })?;
-    let folder = Folder::open(&root).map_err(|error| io(&root, "open", &error))?;
-    let stat = folder.stat().map_err(|error| io(&root, "look at", &error))?;
-    must_be_ours(&root, &stat, options.sharing)?;
+    let folder = Folder::open(root).map_err(|error| io(root, "open", &error))?;
+    let stat = folder.stat().map_err(|error| io(root, "look at", &error))?;
+    must_be_ours(root, &stat, options.sharing)?;
     let known = check_layout(&folder)?;
     let (in_use, writable) = open_lock(&folder, options)?;
     let store = Store {
-        root,
         folder,
         options: options.clone(),
         in_use,
@@ -45,7 +42,7 @@ pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
         lay_out(&store)?;
     }
     for name in DIRECTORIES {
-        let path = store.root.join(name);
+        let path = store.root().join(name);
         match store.folder.look(&path) {
             Ok(stat) => must_be_ours(&path, &stat, options.sharing)?,
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&path, "look at", &error)),
@@ -57,14 +54,14 @@ pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
         }
     }
     if writable {
-        sweep(&store.folder, &store.root.join("incoming"))?;
+        sweep(&store.folder, &store.root().join("incoming"))?;
     }
     Ok(store)
 }
 
 /// Waits until no clean-up runs.
 pub(super) fn hold(store: &Store, file: &File) -> Result<()> {
-    let path = store.root.join(LOCK);
+    let path = store.root().join(LOCK);
     match lock::take(file, How::NonBlockingLockShared, store.options.lock_timeout) {
         Ok(true) => Ok(()),
         Ok(false) => Err(held(&path, file, "is cleaning the store up")),
@@ -129,18 +126,18 @@ fn open_lock(folder: &Folder, options: &Options) -> Result<(Option<File>, bool)>
 /// Makes what a store consists of; the layout last, and whole or not at all. Two that do it at once do the same.
 fn lay_out(store: &Store) -> Result<()> {
     for name in DIRECTORIES {
-        let path = store.root.join(name);
+        let path = store.root().join(name);
         let made = store.folder.make(&path, store.directory_mode());
         made.map_err(|error| io(&path, "make", &error))?;
     }
-    let path = store.root.join("layout");
+    let path = store.root().join("layout");
     let mut temporary = Temporary::new(store, store.private_mode())?;
     temporary
         .write(LAYOUT.as_bytes())
         .and_then(|()| temporary.sync())
         .map_err(|error| io(&path, "write", &error))?;
     temporary.place(&path)?;
-    store.folder.sync(&store.root).map_err(|error| io(&store.root, "sync", &error))
+    store.folder.sync(store.root()).map_err(|error| io(store.root(), "sync", &error))
 }
 
 /// Removes locks and temporaries whose makers are gone: nobody holds their lock. What another user has left in a

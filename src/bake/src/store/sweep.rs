@@ -58,7 +58,7 @@ impl Store {
         self.alone(|store| {
             let mut swept = Swept::default();
             for name in ["aside", "blobs", "incoming", "notes"] {
-                for path in walk(store, &store.root.join(name))? {
+                for path in walk(store, name)? {
                     let (used, len) = used(store, &path)?;
                     if used.is_some_and(|used| used >= since) {
                         swept.keep(len);
@@ -81,7 +81,7 @@ impl Store {
             let derived = derived(store)?;
             let mut files = Vec::new();
             for name in ["aside", "blobs", "incoming", "notes"] {
-                for path in walk(store, &store.root.join(name))? {
+                for path in walk(store, name)? {
                     let (used, len) = used(store, &path)?;
                     let rank = match name {
                         "notes" if is_identity(store, &path) => Rank::Input,
@@ -114,8 +114,8 @@ impl Store {
     /// `Lock` where another process has the store open still after the time-out, with its number.
     pub fn verify_all(&mut self) -> Result<Checked> {
         self.alone(|store| {
-            let mut paths = walk(store, &store.root.join("blobs"))?;
-            paths.extend(walk(store, &store.root.join("notes"))?);
+            let mut paths = walk(store, "blobs")?;
+            paths.extend(walk(store, "notes")?);
             let found: Vec<Found> = paths.par_iter().map(|path| check(store, path)).collect::<Result<_>>()?;
             let mut checked = Checked::default();
             for (path, found) in paths.iter().zip(found) {
@@ -141,7 +141,7 @@ impl Store {
     pub(super) fn alone<T>(&mut self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         self.must_be_writable("leave to clean up")?;
         let Some(file) = &self.in_use else { return work(self) };
-        let path = self.root.join("in-use.lock");
+        let path = self.root().join("in-use.lock");
         let taken = lock::take(file, How::NonBlockingLockExclusive, self.options.lock_timeout)
             .map_err(|error| io(&path, "lock", &error))?;
         let done = if taken { work(self) } else { Err(open::held(&path, file, "has the store open")) };
@@ -169,7 +169,7 @@ impl Swept {
 /// another one begins with are that of none. Nothing is believed: who writes a false note has something derived anew.
 fn derived(store: &Store) -> Result<BTreeSet<PathBuf>> {
     let mut blobs = BTreeSet::new();
-    for path in walk(store, &store.root.join("notes"))? {
+    for path in walk(store, "notes")? {
         let Ok(Some(file)) = super::access::open_plain(&store.folder, &path) else { continue };
         let mut digest = [0; 32];
         if file.read_exact_at(&mut digest, super::TAG as u64).is_ok() {
@@ -181,7 +181,7 @@ fn derived(store: &Store) -> Result<BTreeSet<PathBuf>> {
 
 /// Whether a note says whose an input is.
 fn is_identity(store: &Store, path: &Path) -> bool {
-    path.starts_with(store.root.join("notes").join(super::identity::KIND))
+    path.starts_with(store.root().join("notes").join(super::identity::KIND))
 }
 
 /// What a file of the store is.
@@ -198,7 +198,11 @@ enum Found {
 
 /// Checks one file.
 fn check(store: &Store, path: &Path) -> Result<Found> {
-    if path.starts_with(store.root.join("notes")) { check_note(store, path) } else { check_blob(store, path) }
+    if path.starts_with(store.root().join("notes")) {
+        check_note(store, path)
+    } else {
+        check_blob(store, path)
+    }
 }
 
 fn check_blob(store: &Store, path: &Path) -> Result<Found> {
@@ -216,7 +220,7 @@ fn check_blob(store: &Store, path: &Path) -> Result<Found> {
 
 /// `notes/KIND/KEY/ab/abcd…`
 fn check_note(store: &Store, path: &Path) -> Result<Found> {
-    let below = path.strip_prefix(store.root.join("notes")).unwrap_or(path);
+    let below = path.strip_prefix(store.root().join("notes")).unwrap_or(path);
     let parts: Vec<&str> = below.iter().filter_map(|part| part.to_str()).collect();
     let (Some(key), [kind, id, rest @ ..]) = (&store.options.key, &parts[..]) else {
         return Ok(Found::Foreign);
@@ -243,9 +247,10 @@ fn named(path: &Path) -> Option<Digest> {
     format!("{algorithm}:{hex}").parse().ok()
 }
 
-/// All that is below a directory but directories, sorted.
-fn walk(store: &Store, directory: &Path) -> Result<Vec<PathBuf>> {
-    store.folder.walk(directory).map_err(|error| io(directory, "list", &error))
+/// All that is below a directory of the store but directories, sorted.
+fn walk(store: &Store, name: &str) -> Result<Vec<PathBuf>> {
+    let directory = store.root().join(name);
+    store.folder.walk(&directory).map_err(|error| io(&directory, "list", &error))
 }
 
 /// When a file was last used, and its length.

@@ -46,7 +46,7 @@ impl Store {
     /// Begins the transfer of a blob, unless another process or thread is at it.
     pub fn begin(&self, digest: &Digest) -> Result<Begun<'_>> {
         self.must_be_writable(&digest.to_string())?;
-        let incoming = self.root.join("incoming");
+        let incoming = self.root().join("incoming");
         let lock = incoming.join(format!("{}.lock", file_stem(digest)));
         let part = incoming.join(format!("{}.part", file_stem(digest)));
         let held = loop {
