@@ -197,10 +197,19 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether JSON has a character that [`hides`], as it is or escaped. No record of ours has one: each says what could stand
-/// in a line of its own, and would be taken for one where it is printed.
-#[must_use]
-pub fn hides_in_json(bytes: &[u8]) -> bool {
+/// Reads a record, which is JSON without a character that [`hides`]: each text of a record could stand in a line of its own,
+/// and would be taken for one where it is printed.
+pub(crate) fn record<T: serde::de::DeserializeOwned>(
+    bytes: &[u8],
+) -> std::result::Result<T, serde_json::Error> {
+    if hides_in_json(bytes) {
+        return Err(serde::de::Error::custom("a character that is not seen, which no record has"));
+    }
+    serde_json::from_slice(bytes)
+}
+
+/// Whether JSON has a character that [`hides`], as it is or escaped.
+fn hides_in_json(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

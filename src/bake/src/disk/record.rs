@@ -113,10 +113,7 @@ pub(crate) fn print(out: &mut impl Write, plan: &Sha256, disk: &Disk<'_>) -> io:
 
 /// Reads the file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Record, serde_json::Error> {
-    if crate::refusal::hides_in_json(bytes) {
-        return Err(serde::de::Error::custom("a character that is not seen, which no record has"));
-    }
-    let record: Record = serde_json::from_slice(bytes)?;
+    let record: Record = crate::refusal::record(bytes)?;
     let wrong = |what: String| Err(serde::de::Error::custom(what));
     if record.head.format != FORMAT {
         return wrong(format!("format: expected {FORMAT}, found {}", record.head.format));

@@ -285,10 +285,7 @@ fn list(out: &mut impl Write, name: &str, items: impl Iterator<Item = impl Seria
 
 /// Reads the file.
 pub fn parse(bytes: &[u8]) -> Result<Files, serde_json::Error> {
-    if crate::refusal::hides_in_json(bytes) {
-        return Err(serde::de::Error::custom("a character that is not seen, which no record has"));
-    }
-    let files: Files = serde_json::from_slice(bytes)?;
+    let files: Files = crate::refusal::record(bytes)?;
     if files.head.format != FORMAT {
         let wrong = format!("format: expected {FORMAT}, found {}", files.head.format);
         return Err(serde::de::Error::custom(wrong));

@@ -90,9 +90,9 @@ fn of_stranger(
             texts.push(String::from_utf8_lossy(&bytes_of(content, read)?).into_owned());
         }
     }
-    let lines = tmpfiles::Strange::of(tree, owner, name, &texts);
-    let sensitive = texts.iter().flat_map(|text| lines.sensitive(text));
-    found.extend(sensitive.map(|line| grant(Sort::Tmpfiles, &line)));
+    let strange = tmpfiles::Strange::of(tree, owner, name, &texts);
+    let lines = texts.iter().flat_map(|text| strange.lines(text));
+    found.extend(lines.map(|line| grant(Sort::Tmpfiles, &line)));
     Ok(found)
 }
 

@@ -42,12 +42,8 @@ pub(super) fn sensitive<'a>(
     owner: &'a Origin,
     text: &'a str,
 ) -> impl Iterator<Item = String> + 'a {
-    text.lines().filter_map(move |line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
+    lines(text).filter_map(move |words| {
         let (kind, path) = (words.first()?, words.get(1)?);
-        if kind.starts_with('#') {
-            return None;
-        }
         let mode = words.get(2).map_or("", |mode| mode.trim_start_matches([':', '~']));
         // a set-group-id directory hands its group on, which is all that it does
         let is_special = u32::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o4000 != 0)
@@ -77,25 +73,16 @@ pub(super) struct Strange<'t> {
 impl<'t> Strange<'t> {
     /// Those of the component `name`: `texts` are all its files.
     pub(super) fn of(tree: &'t Tree, owner: &'t Origin, name: &'t Name, texts: &[String]) -> Self {
-        let lines = texts.iter().flat_map(|text| text.lines()).map(words);
-        let links = lines.filter_map(|words| match words.as_slice() {
+        let links = texts.iter().flat_map(|text| lines(text)).filter_map(|words| match words.as_slice() {
             [kind, path, ..] if kind.starts_with(['L', 'C']) => Some(path.trim_end_matches('/').to_owned()),
             _ => None,
         });
         Self { tree, owner, name, links: links.collect() }
     }
 
-    /// The lines of `text` that do more than care for directories of its own, with single blanks between their words.
-    pub(super) fn sensitive(&self, text: &str) -> Vec<String> {
-        let usual: Vec<String> = sensitive(self.tree, self.owner, text).collect();
-        let lines =
-            text.lines().map(words).filter(|words| !words.first().is_none_or(|kind| kind.starts_with('#')));
-        lines
-            .filter_map(|words| {
-                let line = words.join(" ");
-                (usual.contains(&line) || self.is_strange(&words)).then_some(line)
-            })
-            .collect()
+    /// The lines of `text` that do more than care for directories of its own, beyond those that are [`sensitive`] for anybody.
+    pub(super) fn lines(&self, text: &str) -> Vec<String> {
+        lines(text).filter(|words| self.is_strange(words)).map(|words| words.join(" ")).collect()
     }
 
     fn is_strange(&self, words: &[&str]) -> bool {
@@ -162,8 +149,10 @@ impl<'t> Strange<'t> {
     }
 }
 
-fn words(line: &str) -> Vec<&str> {
-    line.split_whitespace().collect()
+/// The words of each line that is no comment.
+fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words.filter(|words| words.first().is_some_and(|kind| !kind.starts_with('#')))
 }
 
 /// Whether a line is about a path that is not its owner's: in a place of root's, somebody else's, or one that cannot be told.
