@@ -8,12 +8,11 @@ use crate::project::{Project, label};
 use bake::beneath;
 use bake::digest::Sha256;
 use bake::effects::{Unreviewed, key, unified};
-use bake::refusal::shown;
 use bake::{Class, Refusal, Result, Stage};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +34,7 @@ pub(crate) fn check(
         console::note(format!("--- {was}"));
         console::note(format!("+++ {} of {} {}", script.script, script.package, script.text.digest));
         for line in unified(&old, &new).lines() {
-            // tabs are a script's indentation, and no danger to a terminal
-            console::note(line.split('\t').map(shown).collect::<Vec<_>>().join("\t"));
+            console::note(line);
         }
         if let Some(folder) = folder {
             save(project, folder, script)?;
@@ -80,10 +78,7 @@ fn save(project: &Project, folder: &Path, script: &Unreviewed) -> Result<()> {
     let saved = opened(project, folder).and_then(|folder| {
         let mut at = folder;
         for part in below.parent().into_iter().flatten() {
-            match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
+            make(&at, part)?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
         }
@@ -95,16 +90,21 @@ fn save(project: &Project, folder: &Path, script: &Unreviewed) -> Result<()> {
 /// The folder for texts, made where it is not there: one of the project without leaving it, any other as it was named.
 fn opened(project: &Project, folder: &Path) -> std::io::Result<OwnedFd> {
     if let Some(below) = project.inside(folder) {
-        match beneath::directory(&project.root, &below) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            opened => return opened,
+        if let (Some(above), Some(name)) = (below.parent(), below.file_name()) {
+            make(&beneath::directory(&project.root, above)?, name)?;
         }
-        let (above, name) = (below.parent().unwrap_or(Path::new("")), below.file_name().unwrap_or_default());
-        rustix::fs::mkdirat(beneath::directory(&project.root, above)?, name, Mode::from_raw_mode(0o755))?;
         return beneath::directory(&project.root, &below);
     }
     std::fs::create_dir_all(folder)?;
     Ok(std::fs::File::open(folder)?.into())
+}
+
+/// Makes the directory `name` of a directory where it is not there.
+fn make(directory: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
+    match rustix::fs::mkdirat(directory, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives the file `name` of a directory these bytes, whole or not at all: what has the name is replaced, and not written to.

@@ -105,3 +105,28 @@ fn needs(programs: &[(&str, &str)]) -> Result<()> {
     );
     Ok(())
 }
+
+/// What the tests of reports share.
+#[cfg(test)]
+mod shape {
+    use super::measure::Sample;
+    use std::collections::BTreeMap;
+    use tests::schema::Schema;
+
+    /// One measurement of each.
+    pub(crate) fn samples<const N: usize>(all: [&'static str; N]) -> BTreeMap<&'static str, Vec<Sample>> {
+        let known = Sample { wall: 2.0, cpu: 3.0, peak: Some(100 << 20) };
+        all.map(|what| (what, vec![known])).into_iter().collect()
+    }
+
+    /// Demands that a report has the shape of its schema, and also where the memory of a row is unknown.
+    pub(crate) fn check(schema: &str, report: &impl serde::Serialize) {
+        let schema = Schema::load(schema).unwrap();
+        let known = serde_json::to_value(report).unwrap();
+        let mut unknown = known.clone();
+        unknown["rows"][0]["peak_mib"] = serde_json::Value::Null;
+        for value in [known, unknown] {
+            schema.check(&value.to_string()).unwrap();
+        }
+    }
+}

@@ -215,13 +215,12 @@ fn ratios(rows: &[Row]) -> Result<Vec<Ratio>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shape;
     use super::*;
-    use ::tests::schema::Schema;
 
     #[test]
     fn the_figures_have_the_shape_of_their_schema() {
-        let known = Sample { wall: 2.0, cpu: 3.0, peak: Some(100 << 20) };
-        let all = [
+        let samples = shape::samples([
             COLD,
             FLOOR,
             MMDEBSTRAP,
@@ -234,8 +233,7 @@ mod tests {
             FLOOR_DECOMPRESS,
             HASH,
             FLOOR_HASH,
-        ];
-        let samples = all.map(|what| (what, vec![known])).into_iter().collect();
+        ]);
         let rows = rows(&samples, floor::Volume { packed: 1, unpacked: 2 });
         let report = Report {
             cores: 2,
@@ -246,11 +244,6 @@ mod tests {
             ratios: ratios(&rows).unwrap(),
             rows,
         };
-        // every row has bytes or none, and its memory may be unknown
-        let mut unknown = serde_json::to_value(&report).unwrap();
-        unknown["rows"][0]["peak_mib"] = serde_json::Value::Null;
-        for value in [serde_json::to_value(&report).unwrap(), unknown] {
-            Schema::load("bench").unwrap().check(&value.to_string()).unwrap();
-        }
+        shape::check("bench", &report);
     }
 }
