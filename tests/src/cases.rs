@@ -66,13 +66,13 @@ pub fn run(folder: &Path, filter: &[String], places: &Places) -> Result<Vec<Verd
             files.push(path);
         }
     }
-    let wanted = |path: &Path| {
+    let expected = |path: &Path| {
         let name = path.to_string_lossy();
         path.extension().is_some_and(|extension| extension == "json")
             && !path.parent().is_some_and(|above| above.ends_with("base"))
             && (filter.is_empty() || filter.iter().any(|part| name.contains(part.as_str())))
     };
-    files.retain(|path| wanted(path));
+    files.retain(|path| expected(path));
     let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..3)
@@ -181,9 +181,9 @@ fn compare_accounts(
     out: &mut Vec<Difference>,
 ) {
     let got = accounts::changes(&before.accounts, &after.accounts);
-    let wanted = expect.accounts.clone().unwrap_or_else(|| serde_json::json!({}));
-    if got != wanted {
-        out.push(Difference::Accounts { what: format!("expected {wanted}, found {got}") });
+    let expected = expect.accounts.clone().unwrap_or_else(|| serde_json::json!({}));
+    if got != expected {
+        out.push(Difference::Accounts { what: format!("expected {expected}, found {got}") });
     }
 }
 

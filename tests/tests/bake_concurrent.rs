@@ -11,7 +11,7 @@ const BAKES: usize = 16;
 #[test]
 fn p01_sixteen_bakes_on_one_empty_store_fetch_each_file_once_and_all_give_the_same() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(BASE)?;
+    let expected = shared.reference(BASE)?;
     let scratch = shared.scratch()?;
     let server = Server::start()?;
     let pool = shared.pool(BASE)?;
@@ -34,13 +34,13 @@ fn p01_sixteen_bakes_on_one_empty_store_fetch_each_file_once_and_all_give_the_sa
     }
     ensure!(failed == 0, "{failed} of {BAKES} bakes failed");
     for (_, output) in &children {
-        ensure!(whole(output, &BASE.name())? == wanted, "{}", output.display());
+        ensure!(whole(output, &BASE.name())? == expected, "{}", output.display());
     }
     let mut served = BTreeMap::new();
     for request in server.requests() {
         *served.entry(request.path).or_insert(0) += 1;
     }
-    let wanted: BTreeMap<_, _> = pool.iter().map(|(path, _)| (format!("/{path}"), 1)).collect();
-    ensure!(served == wanted, "each file once, expected {wanted:#?}, found {served:#?}");
+    let expected: BTreeMap<_, _> = pool.iter().map(|(path, _)| (format!("/{path}"), 1)).collect();
+    ensure!(served == expected, "each file once, expected {expected:#?}, found {served:#?}");
     Ok(())
 }

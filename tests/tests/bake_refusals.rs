@@ -225,8 +225,8 @@ fn a_pinned_package_that_is_nowhere_is_named_with_the_command_that_goes_on() -> 
     let run = shared.bake(BASE, &store, &output)?;
     let run = run.option("--debian-mirror", &mirror).option("--debian-security-mirror", &mirror);
     let ended = refused(&run, 3, &store, &output)?;
-    let wanted = ["dash", &gone.version, "cargo xtask lock --kind base"];
-    ensure!(wanted.iter().all(|text| ended.stderr.contains(text)), "expected {wanted:?}\n{ended}");
+    let expected = ["dash", &gone.version, "cargo xtask lock --kind base"];
+    ensure!(expected.iter().all(|text| ended.stderr.contains(text)), "expected {expected:?}\n{ended}");
     // and offline it says the same of what the store lacks, without asking anyone
     let ended = refused(&shared.bake(BASE, &store, &output)?.args(["--offline"]), 3, &store, &output)?;
     ensure!(ended.stderr.contains("dash"), "{ended}");
@@ -254,7 +254,7 @@ fn wrong_use_is_refused_with_exit_code_2() -> Result<()> {
 #[test]
 fn c01_a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(BASE)?;
+    let expected = shared.reference(BASE)?;
     let lock = shared.locked(BASE)?;
     let changed = lock.packages.iter().find(|package| package.name.as_str() == "bash").context("bash")?;
     let scratch = shared.scratch()?;
@@ -271,14 +271,14 @@ fn c01_a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() ->
         "{ended}"
     );
     shared.bake(BASE, &store, &output)?.done()?;
-    ensure!(whole(&output, &BASE.name())? == wanted);
+    ensure!(whole(&output, &BASE.name())? == expected);
     Ok(())
 }
 
 #[test]
 fn c09_what_another_has_changed_in_the_derived_forms_is_never_believed() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(BASE)?;
+    let expected = shared.reference(BASE)?;
     let scratch = shared.scratch()?;
     let store = scratch.path().join("store");
     shared.cold_store(BASE, &store)?;
@@ -298,7 +298,7 @@ fn c09_what_another_has_changed_in_the_derived_forms_is_never_believed() -> Resu
     ensure!(changed > 100, "only {changed} derived blobs");
     let output = scratch.path().join("second");
     shared.bake(BASE, &store, &output)?.done()?;
-    ensure!(whole(&output, &BASE.name())? == wanted);
+    ensure!(whole(&output, &BASE.name())? == expected);
     Ok(())
 }
 

@@ -13,14 +13,14 @@ use tests::standin::Arch;
 /// Bakes `image` from a store that has just its inputs, in the way that `surroundings` says, and compares.
 fn check(image: Image, surroundings: impl FnOnce(Run, &Path) -> Result<Run>) -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(image)?;
+    let expected = shared.reference(image)?;
     let scratch = shared.scratch()?;
     let (store, output) = (scratch.path().join("store"), scratch.path().join("elsewhere/out"));
     shared.cold_store(image, &store)?;
     let run = surroundings(shared.bake(image, &store, &output)?, scratch.path())?;
     run.done()?;
     let got = whole(&output, &image.name())?;
-    ensure!(got == wanted, "expected {wanted:#?}, found {got:#?}");
+    ensure!(got == expected, "expected {expected:#?}, found {got:#?}");
     Ok(())
 }
 
@@ -61,7 +61,7 @@ fn one_job_gives_the_same_bytes() -> Result<()> {
 #[test]
 fn two_jobs_and_a_store_that_was_used_give_the_same_bytes_again_and_offline() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(BASE)?;
+    let expected = shared.reference(BASE)?;
     let scratch = shared.scratch()?;
     let store = scratch.path().join("store");
     shared.cold_store(BASE, &store)?;
@@ -70,7 +70,7 @@ fn two_jobs_and_a_store_that_was_used_give_the_same_bytes_again_and_offline() ->
     {
         let output = scratch.path().join(name);
         shared.bake(BASE, &store, &output)?.args(args).done()?;
-        ensure!(whole(&output, &BASE.name())? == wanted, "{name}");
+        ensure!(whole(&output, &BASE.name())? == expected, "{name}");
         std::fs::remove_dir_all(output)?;
     }
     Ok(())
@@ -104,14 +104,14 @@ fn a_source_date_epoch_changes_the_bytes_the_same_way_each_time() -> Result<()> 
 /// Bakes `base` in every format from a store that has just its inputs, in the way that `surroundings` says, and compares.
 fn check_all_formats(surroundings: impl FnOnce(Run, &Path) -> Result<Run>) -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference_of_all(BASE)?;
+    let expected = shared.reference_of_all(BASE)?;
     let scratch = shared.scratch()?;
     let (store, output) = (scratch.path().join("store"), scratch.path().join("elsewhere/out"));
     shared.cold_store(BASE, &store)?;
     let run = shared.bake(BASE, &store, &output)?.args(["--format", ALL_FORMATS, "--offline"]);
     surroundings(run, scratch.path())?.done()?;
     let got = whole(&output, &BASE.name())?;
-    ensure!(got == wanted, "expected {wanted:#?}, found {got:#?}");
+    ensure!(got == expected, "expected {expected:#?}, found {got:#?}");
     Ok(())
 }
 

@@ -205,11 +205,11 @@ fn g07_what_gives_rights_is_on_the_committed_list() -> Result<()> {
         if std::env::var_os("VMBAKE_ACCEPT").is_some() {
             fs::write(&list, &found)?;
         }
-        let wanted = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
-        let (found, wanted): (BTreeSet<&str>, BTreeSet<&str>) =
-            (found.lines().collect(), wanted.lines().collect());
-        let new: Vec<_> = found.difference(&wanted).collect();
-        let gone: Vec<_> = wanted.difference(&found).collect();
+        let expected = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+        let (found, expected): (BTreeSet<&str>, BTreeSet<&str>) =
+            (found.lines().collect(), expected.lines().collect());
+        let new: Vec<_> = found.difference(&expected).collect();
+        let gone: Vec<_> = expected.difference(&found).collect();
         ensure!(
             new.is_empty() && gone.is_empty(),
             "{kind}: not on `{}`: {new:#?}\nno longer there: {gone:#?}\nVMBAKE_ACCEPT=1 writes it",
@@ -228,7 +228,7 @@ fn list(kind: &str) -> PathBuf {
 fn every_reviewed_script_has_its_text() -> Result<()> {
     let manifests = tests::workspace::root().join("manifests");
     let effects = bake::effects::parse("effects.toml", &fs::read_to_string(manifests.join("effects.toml"))?)?;
-    let mut wanted = BTreeSet::new();
+    let mut expected = BTreeSet::new();
     for (package, known) in &effects {
         for (script, digests) in &known.reviewed {
             for digest in digests {
@@ -236,14 +236,14 @@ fn every_reviewed_script_has_its_text() -> Result<()> {
                 let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
                 // a normal form stays as it is
                 ensure!(bake::effects::normal(package, &bytes).digest == *digest, "`{}`", path.display());
-                wanted.insert(path);
+                expected.insert(path);
             }
         }
     }
     for folder in fs::read_dir(manifests.join("effects"))? {
         for file in fs::read_dir(folder?.path())? {
             let path = file?.path();
-            ensure!(wanted.contains(&path), "`{}` is no text of a reviewed script", path.display());
+            ensure!(expected.contains(&path), "`{}` is no text of a reviewed script", path.display());
         }
     }
     Ok(())
@@ -276,13 +276,13 @@ fn an_unreviewed_script_stops_lock_and_bake_and_is_shown() -> Result<()> {
     let baked = run("bake").option("--lock", shared.lock(BASE)?).option("--manifest", shared.manifest(BASE)?);
     let baked = baked.option("--output", scratch.path().join("dist")).refused(5)?;
     for ended in [&locked, &baked] {
-        for wanted in [
+        for expected in [
             format!("the postinst of package `mawk` has changed, found {digest}"),
             "/usr/bin/mawk 5 \\\n".to_owned(),
             format!("manifests/effects/mawk/postinst-{}", &reviewed.hex()[..12]),
             "hint: read each; then add its digest".to_owned(),
         ] {
-            ensure!(ended.stderr.contains(&wanted), "expected `{wanted}` in:\n{}", ended.stderr);
+            ensure!(ended.stderr.contains(&expected), "expected `{expected}` in:\n{}", ended.stderr);
         }
     }
     ensure!(!lock.exists(), "a lock was written");

@@ -260,9 +260,9 @@ fn a_directory_is_a_place_also_offline_and_only_its_plain_files_are_taken() {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let options = Options { offline: true, ..options(&[mirror.path().to_str().unwrap()]) };
     let (_place, store) = store();
-    let refused = |wanted: &str| {
+    let refused = |expected: &str| {
         let refusal = fetch(&store, &[want(&body(0))], &options, &Silent).unwrap_err();
-        assert!(refusal.to_string().contains(wanted), "expected `{wanted}`, found `{refusal}`");
+        assert!(refusal.to_string().contains(expected), "expected `{expected}`, found `{refusal}`");
         assert_eq!(store.root().join("incoming").read_dir().unwrap().count(), 0);
     };
     refused("not there");

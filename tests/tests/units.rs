@@ -121,10 +121,10 @@ fn g08_what_is_wrong_with_a_unit_is_noticed() -> Result<()> {
         ("[Service]\nExecStart=/usr/bin/kubelet\nRestart=sometimes\n", "Failed to parse Restart=sometimes"),
         ("[Service]\nExecStart=/opt/zot/bin/zot\n", "/opt/zot/bin/zot is not executable"),
     ];
-    for (unit, wanted) in cases {
+    for (unit, expected) in cases {
         tree.write("/etc/systemd/system/broken.service", unit.as_bytes())?;
         let got = verify(&tree, &BTreeSet::from(["broken.service".to_owned()]))?;
-        assert!(got.contains(wanted), "expected `{wanted}`, found `{got}`");
+        assert!(got.contains(expected), "expected `{expected}`, found `{got}`");
     }
     Ok(())
 }

@@ -95,10 +95,10 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Difference {
     /// It is for another machine.
-    #[error("the lock is for {got}, expected {wanted}")]
+    #[error("the lock is for {got}, expected {expected}")]
     Arch {
         /// The request's.
-        wanted: Arch,
+        expected: Arch,
         /// The lock's.
         got: Arch,
     },
@@ -120,7 +120,7 @@ pub enum Difference {
 #[must_use]
 pub fn check(lock: &Lock, request: &Request) -> Vec<Difference> {
     if lock.arch != request.arch {
-        return vec![Difference::Arch { wanted: request.arch, got: lock.arch }];
+        return vec![Difference::Arch { expected: request.arch, got: lock.arch }];
     }
     let locked = |name: &Name| lock.packages.binary_search_by(|package| package.name.cmp(name)).is_ok();
     let for_recipe = |package: &&LockedPackage| package.because.iter().any(|reason| reason == "recipe");

@@ -153,12 +153,12 @@ pub enum SourcesError {
         error: CertificateError,
     },
     /// A file that holds another certificate.
-    #[error("`{file}` holds the certificate {got}, expected {wanted}")]
+    #[error("`{file}` holds the certificate {got}, expected {expected}")]
     Fingerprint {
         /// The file.
         file: String,
         /// The pin.
-        wanted: String,
+        expected: String,
         /// What it holds.
         got: String,
     },
@@ -283,8 +283,8 @@ fn certificate(
     let certificate = Certificate::parse(&text)
         .map_err(|error| SourcesError::Certificate { file: key.file.clone(), error })?;
     if certificate.fingerprint() != key.fingerprint {
-        let (file, wanted) = (key.file.clone(), key.fingerprint.clone());
-        return Err(SourcesError::Fingerprint { file, wanted, got: certificate.fingerprint().to_owned() });
+        let (file, expected) = (key.file.clone(), key.fingerprint.clone());
+        return Err(SourcesError::Fingerprint { file, expected, got: certificate.fingerprint().to_owned() });
     }
     Ok(certificate)
 }
@@ -384,9 +384,9 @@ mod tests {
             ("trixie-automatic.asc", "trixie-stable.asc", "holds the certificate 41587F7D"),
             ("codename =", "code-name =", "unknown field `code-name`"),
         ];
-        for (from, to, wanted) in cases {
+        for (from, to, expected) in cases {
             let error = changed(|text| text.replacen(from, to, 1)).unwrap_err();
-            assert!(error.contains(wanted), "{from} -> {to}: {error}");
+            assert!(error.contains(expected), "{from} -> {to}: {error}");
         }
         let error = changed(|text| text.replacen(key, "", 1)).unwrap_err();
         assert!(error.contains("names key ``"), "{error}");

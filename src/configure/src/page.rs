@@ -158,7 +158,7 @@ fn row(key: &Key, out: &mut String) {
         "cluster-admin" => Some('a'),
         name => name.chars().next(),
     }));
-    let rule = key.rule.wanted();
+    let rule = key.rule.expected();
     let rule = rule.strip_prefix("expected ").unwrap_or(&rule);
     let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
     let services: Vec<Service> = key.services().into_iter().collect();

@@ -110,7 +110,7 @@ impl Broken {
 impl Rule {
     /// What the rule wants, for a fault's text.
     #[must_use]
-    pub fn wanted(self) -> String {
+    pub fn expected(self) -> String {
         match self {
             Self::Number(low, high) => format!("expected a whole number from {low} to {high}"),
             other => other.fixed().to_owned(),
@@ -251,7 +251,7 @@ impl Rule {
         if self.holds(value) {
             return None;
         }
-        Some(Broken::with_unseen(&self.wanted(), value))
+        Some(Broken::with_unseen(&self.expected(), value))
     }
 }
 
@@ -453,7 +453,7 @@ mod tests {
             assert!(broken.rule.ends_with(wanted) && broken.hint.is_some(), "{broken:?}");
             assert!(!broken.rule.contains(value));
         }
-        assert_eq!(Rule::Port.broken("x").map(|broken| broken.rule), Some(Rule::Port.wanted()));
+        assert_eq!(Rule::Port.broken("x").map(|broken| broken.rule), Some(Rule::Port.expected()));
         assert_eq!(Rule::Line.broken("eu-1"), None);
     }
 }

@@ -19,13 +19,13 @@ pub(super) enum Difference {
     /// A path is not as recorded: what of it.
     Path { path: String, what: String },
     /// An environment file has another value of a key; none is no line.
-    Env { path: String, key: String, wanted: Option<String>, got: Option<String> },
+    Env { path: String, key: String, expected: Option<String>, got: Option<String> },
     /// A path changed that was not recorded to change.
     Extra { path: String, how: &'static str },
     /// A file was written anew with equal content.
     Rewritten { path: String },
     /// Other programs were asked other things.
-    Calls { wanted: Vec<Vec<String>>, got: Vec<Vec<String>> },
+    Calls { expected: Vec<Vec<String>>, got: Vec<Vec<String>> },
     /// Accounts differ.
     Accounts { what: String },
 }
@@ -37,16 +37,16 @@ impl fmt::Display for Difference {
             Self::Unnamed { name } => write!(out, "the refusal does not name `{name}`"),
             Self::Loud => out.write_str("it speaks, and there is nothing new to say"),
             Self::Path { path, what } => write!(out, "{path}: {what}"),
-            Self::Env { path, key, wanted, got } => {
-                write!(out, "{path}: {key}: expected {wanted:?}, found {got:?}")
+            Self::Env { path, key, expected, got } => {
+                write!(out, "{path}: {key}: expected {expected:?}, found {got:?}")
             }
             Self::Extra { path, how } => write!(out, "{path}: {how}, and was recorded unchanged"),
             Self::Rewritten { path } => write!(out, "{path}: rewritten with equal content"),
-            Self::Calls { wanted, got } => {
+            Self::Calls { expected, got } => {
                 let lines = |calls: &[Vec<String>]| {
                     calls.iter().map(|call| call.join(" ")).collect::<Vec<_>>().join("; ")
                 };
-                write!(out, "calls: expected [{}], found [{}]", lines(wanted), lines(got))
+                write!(out, "calls: expected [{}], found [{}]", lines(expected), lines(got))
             }
             Self::Accounts { what } => write!(out, "accounts: {what}"),
         }
@@ -76,7 +76,7 @@ pub(super) fn compare(expect: &Expect, before: &Tree, after: &Tree, ended: &Ende
     extra(before, after, &recorded, &mut out);
     // what a failing script had already asked for is no measure
     if expect.exit_code == 0 && expect.calls != ended.calls {
-        out.push(Difference::Calls { wanted: expect.calls.clone(), got: ended.calls.clone() });
+        out.push(Difference::Calls { expected: expect.calls.clone(), got: ended.calls.clone() });
     }
     if !failed {
         super::compare_accounts(expect, before, after, &mut out);
@@ -116,13 +116,13 @@ fn path(change: &Change, before: &Tree, after: &Tree, out: &mut Vec<Difference>)
         (_, None) => return differ("expected it, it is not there".to_owned()),
         (_, Some(entry)) => entry,
     };
-    for (what, wanted, got) in [
+    for (what, expected, got) in [
         ("type", &change.kind, entry.kind),
         ("mode", &change.mode, entry.mode.as_str()),
         ("owner", &change.owner, entry.owner.as_str()),
     ] {
-        if let Some(wanted) = wanted.as_ref().filter(|wanted| *wanted != got) {
-            differ(format!("{what}: expected {wanted}, found {got}"));
+        if let Some(expected) = expected.as_ref().filter(|expected| *expected != got) {
+            differ(format!("{what}: expected {expected}, found {got}"));
         }
     }
     if let Some(target) = change.target.as_ref().filter(|target| target.as_bytes() != entry.content) {
@@ -138,44 +138,44 @@ fn content(change: &Change, entry: &Entry, before: &Tree, after: &Tree, out: &mu
     if let Some(env) = &change.env {
         return compare_env(&change.path, env, &entry.content, out);
     }
-    if let Some(wanted) = &change.parsed {
+    if let Some(expected) = &change.parsed {
         match value(&change.path, &text) {
-            Ok(got) if got == *wanted => {}
-            Ok(got) => differ(first_difference(wanted, &got, "$")),
+            Ok(got) if got == *expected => {}
+            Ok(got) => differ(first_difference(expected, &got, "$")),
             Err(error) => differ(format!("it cannot be parsed: {error}")),
         }
         return;
     }
-    if let Some(wanted) = &change.content_same_as {
-        let source = after.entries.get(wanted).or_else(|| before.entries.get(wanted));
+    if let Some(expected) = &change.content_same_as {
+        let source = after.entries.get(expected).or_else(|| before.entries.get(expected));
         let source = source.map(|entry| entry.content.clone()).unwrap_or_default();
         // environment files mean a map
         match (change.path.ends_with(".env"), env_map(&source)) {
             (true, Some(map)) => compare_env(&change.path, &map, &entry.content, out),
             _ if source == entry.content => {}
-            _ => differ(format!("expected the content of {wanted}")),
+            _ => differ(format!("expected the content of {expected}")),
         }
         return;
     }
-    if let Some(wanted) = &change.content {
+    if let Some(expected) = &change.content {
         let got = normalised(&text);
         if change.path.ends_with(".env")
-            && let Some(map) = env_map(wanted.as_bytes())
+            && let Some(map) = env_map(expected.as_bytes())
         {
             return compare_env(&change.path, &map, &entry.content, out);
         }
-        if *wanted != got {
-            differ(format!("expected {wanted:?}, found {got:?}"));
+        if *expected != got {
+            differ(format!("expected {expected:?}, found {got:?}"));
         }
-    } else if let Some(wanted) = &change.content_base64 {
-        if configure::base64::decode(wanted).as_deref() != Some(&entry.content[..]) {
+    } else if let Some(expected) = &change.content_base64 {
+        if configure::base64::decode(expected).as_deref() != Some(&entry.content[..]) {
             differ("expected other bytes".to_owned());
         }
-    } else if let Some(wanted) = &change.content_sha256 {
+    } else if let Some(expected) = &change.content_sha256 {
         use sha2::Digest as _;
         let got =
             sha2::Sha256::digest(&entry.content).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        if got != *wanted {
+        if got != *expected {
             differ("expected another digest".to_owned());
         }
     }
@@ -193,17 +193,17 @@ fn env_map(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
     Some(configure::envfile::read(bytes).ok()?.into_iter().map(|one| (one.key, one.value)).collect())
 }
 
-fn compare_env(path: &str, wanted: &BTreeMap<String, String>, bytes: &[u8], out: &mut Vec<Difference>) {
+fn compare_env(path: &str, expected: &BTreeMap<String, String>, bytes: &[u8], out: &mut Vec<Difference>) {
     let Some(got) = env_map(bytes) else {
         return out.push(Difference::Path {
             path: path.to_owned(),
             what: "it cannot be read as an environment file".to_owned(),
         });
     };
-    let keys: BTreeSet<&String> = wanted.keys().chain(got.keys()).collect();
-    for key in keys.into_iter().filter(|key| wanted.get(*key) != got.get(*key)) {
-        let (wanted, got) = (wanted.get(key).cloned(), got.get(key).cloned());
-        out.push(Difference::Env { path: path.to_owned(), key: key.clone(), wanted, got });
+    let keys: BTreeSet<&String> = expected.keys().chain(got.keys()).collect();
+    for key in keys.into_iter().filter(|key| expected.get(*key) != got.get(*key)) {
+        let (expected, got) = (expected.get(key).cloned(), got.get(key).cloned());
+        out.push(Difference::Env { path: path.to_owned(), key: key.clone(), expected, got });
     }
 }
 
@@ -220,19 +220,19 @@ pub(super) fn value(path: &str, text: &str) -> anyhow::Result<Value> {
 }
 
 /// The first place where two values differ; none and an empty list mean the same to every reader of these files.
-fn first_difference(wanted: &Value, got: &Value, at: &str) -> String {
-    match (wanted, got) {
-        (Value::Object(wanted), Value::Object(got)) => {
-            let keys: BTreeSet<&String> = wanted.keys().chain(got.keys()).collect();
+fn first_difference(expected: &Value, got: &Value, at: &str) -> String {
+    match (expected, got) {
+        (Value::Object(expected), Value::Object(got)) => {
+            let keys: BTreeSet<&String> = expected.keys().chain(got.keys()).collect();
             for key in keys {
-                let (wanted, got) =
-                    (wanted.get(key).unwrap_or(&Value::Null), got.get(key).unwrap_or(&Value::Null));
-                if wanted != got {
-                    return first_difference(wanted, got, &format!("{at}.{key}"));
+                let (expected, got) =
+                    (expected.get(key).unwrap_or(&Value::Null), got.get(key).unwrap_or(&Value::Null));
+                if expected != got {
+                    return first_difference(expected, got, &format!("{at}.{key}"));
                 }
             }
             format!("{at}: equal")
         }
-        _ => format!("{at}: expected {wanted}, found {got}"),
+        _ => format!("{at}: expected {expected}, found {got}"),
     }
 }

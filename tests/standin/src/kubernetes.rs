@@ -150,12 +150,12 @@ pub(crate) fn kubelet(args: &[String]) -> Result<Client, String> {
     tls::authority(&client.authority)?;
     tls::pair(&client.certificate, &client.key)?;
     // whom the API server's node authorizer takes for this node
-    let (subject, wanted) =
+    let (subject, expected) =
         (tls::subject(&client.certificate)?, format!("CN=system:node:{node},O=system:nodes"));
-    if subject == wanted {
+    if subject == expected {
         Ok(client)
     } else {
-        Err(format!("the node {node} is {wanted}, and not {subject}"))
+        Err(format!("the node {node} is {expected}, and not {subject}"))
     }
 }
 

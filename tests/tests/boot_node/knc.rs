@@ -151,13 +151,13 @@ fn api_server_is_told(guest: &mut Guest) -> Result<()> {
         !args.iter().any(|arg| arg.starts_with("--oidc-")),
         "no issuer, no flag of OpenID Connect: {args:?}"
     );
-    for wanted in [
+    for expected in [
         "--shutdown-send-retry-after=true",
         "--service-account-issuer=https://api.test:6443",
         "--service-account-jwks-uri=https://api.test:6443/openid/v1/jwks",
         "--external-hostname=api.test",
     ] {
-        ensure!(args.contains(&wanted), "{wanted}: {args:?}");
+        ensure!(args.contains(&expected), "{expected}: {args:?}");
     }
     // nobody but clients of the cluster's authority is answered
     let ask = "printf 'GET /livez HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -connect localhost:6443 -CAfile /opt/crt/ca.crt";
@@ -246,7 +246,7 @@ fn n01_only_what_is_its_own(guest: &mut Guest) -> Result<()> {
         std::fs::create_dir_all(path.parent().context("a folder")?)?;
         std::fs::write(&path, &got)?;
     }
-    let wanted = std::fs::read_to_string(&path)?;
-    assert_eq!(got, wanted, "`VMBAKE_ACCEPT=1` takes what is; look at the difference before");
+    let expected = std::fs::read_to_string(&path)?;
+    assert_eq!(got, expected, "`VMBAKE_ACCEPT=1` takes what is; look at the difference before");
     Ok(())
 }

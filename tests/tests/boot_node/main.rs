@@ -86,13 +86,13 @@ fn kubelet_joins(guest: &mut Guest, id: &str, port: u16, servers: &str) -> Resul
     let args: Vec<&str> =
         started["args"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let labels = "--node-labels=node.kubernetes.io/instance-type=small,topology.kubernetes.io/region=here,topology.kubernetes.io/zone=a";
-    for wanted in [
+    for expected in [
         "--kubeconfig=/opt/kubelet/etc/kubeconfig",
         "--config-dir=/opt/kubelet/etc/kubelet.conf.d",
         &format!("--hostname-override={id}"),
         labels,
     ] {
-        ensure!(args.contains(&wanted), "{wanted}: {args:?}");
+        ensure!(args.contains(&expected), "{expected}: {args:?}");
     }
     ensure!(args.iter().any(|arg| arg.starts_with("--node-ip=10.0.2.")), "{args:?}");
     let server =

@@ -72,12 +72,12 @@ struct Header {
 }
 
 /// The member `wanted` with the end of its name telling how it is compressed, and where the next one starts.
-fn part<R: Read + Seek>(input: &mut R, at: u64, length: u64, wanted: &str) -> Result<(Part, u64), ArError> {
+fn part<R: Read + Seek>(input: &mut R, at: u64, length: u64, expected: &str) -> Result<(Part, u64), ArError> {
     let (header, next) = member(input, at, length)?;
-    let form_of = header.name.strip_prefix(wanted).and_then(Form::of_extension);
+    let form_of = header.name.strip_prefix(expected).and_then(Form::of_extension);
     let Some(form_of) = form_of else {
         return Err(form(format!(
-            "member, expected `{wanted}` as it is or with .gz, .xz or .zst, found `{}`",
+            "member, expected `{expected}` as it is or with .gz, .xz or .zst, found `{}`",
             header.name
         )));
     };

@@ -14,12 +14,12 @@ pub enum ElfError {
     #[error("not an ELF program: {0}")]
     Form(String),
     /// Another machine.
-    #[error("machine {got}, expected {wanted}")]
+    #[error("machine {got}, expected {expected}")]
     Machine {
         /// The machine's name, or its number.
         got: String,
         /// The machine's name.
-        wanted: &'static str,
+        expected: &'static str,
     },
     /// An object file, a core dump, a library.
     #[error("ELF of type {0}, expected a program")]
@@ -35,13 +35,13 @@ pub fn check<R: ReadCacheOps>(input: R, arch: Arch, must_be_static: bool) -> Res
     let form = |error: object::Error| ElfError::Form(error.to_string());
     let header = elf::FileHeader64::<LittleEndian>::parse(&cache).map_err(form)?;
     let endian = header.endian().map_err(form)?;
-    let (machine, wanted) = match arch {
+    let (machine, expected) = match arch {
         Arch::Amd64 => (elf::EM_X86_64, "x86-64"),
         Arch::Arm64 => (elf::EM_AARCH64, "aarch64"),
     };
     let got = header.e_machine(endian);
     if got != machine {
-        return Err(ElfError::Machine { got: machine_name(got), wanted });
+        return Err(ElfError::Machine { got: machine_name(got), expected });
     }
     let kind = header.e_type(endian);
     if kind != elf::ET_EXEC && kind != elf::ET_DYN {

@@ -54,7 +54,7 @@ pub fn verify(
     if signed.is_empty() {
         let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         return Err(SignatureError::Unknown {
-            wanted: list(trusted.iter().map(|one| one.fingerprint().to_owned()).collect()),
+            expected: list(trusted.iter().map(|one| one.fingerprint().to_owned()).collect()),
             got: list(others.into_iter().collect()),
         });
     }
@@ -71,10 +71,10 @@ pub enum SignatureError {
     #[error("more than {MAX_SIGNATURES} signatures")]
     Many,
     /// Nobody whom we trust.
-    #[error("no signature by a pinned key, expected one of {wanted}, found {got}")]
+    #[error("no signature by a pinned key, expected one of {expected}, found {got}")]
     Unknown {
         /// Fingerprints of the pinned primary keys.
-        wanted: String,
+        expected: String,
         /// Fingerprints of the keys that the signatures name.
         got: String,
     },

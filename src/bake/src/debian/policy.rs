@@ -19,10 +19,10 @@ pub const SKEW_SECONDS: i64 = 600;
 
 /// What the policy does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is refused by the policy of {DATE}, expected {wanted}")]
+#[error("{what} is refused by the policy of {DATE}, expected {expected}")]
 pub struct Weak {
     what: String,
-    wanted: &'static str,
+    expected: &'static str,
 }
 
 /// Why a signature is not in force at a time.
@@ -41,7 +41,7 @@ pub enum Time {
 
 /// Version, hash and critical parts of a signature.
 pub(super) fn signature(signature: &Signature) -> Result<(), Weak> {
-    let weak = |what: String, wanted| Err(Weak { what, wanted });
+    let weak = |what: String, expected| Err(Weak { what, expected });
     if !matches!(signature.version(), SignatureVersion::V4 | SignatureVersion::V6) {
         return weak(format!("a signature of version {}", u8::from(signature.version())), "version 4 or 6");
     }
@@ -77,7 +77,7 @@ pub(super) fn in_force(signature: &Signature, now: Timestamp) -> Result<(), Time
 
 /// Algorithm and size of a key.
 pub(super) fn key(key: &impl KeyDetails) -> Result<(), Weak> {
-    let wanted = "RSA of 2048 bits or more, Ed25519, Ed448 or ECDSA over a NIST curve";
+    let expected = "RSA of 2048 bits or more, Ed25519, Ed448 or ECDSA over a NIST curve";
     let what = match key.public_params() {
         PublicParams::RSA(rsa) => {
             // the modulus comes first, as an integer with its number of bits before it
@@ -94,5 +94,5 @@ pub(super) fn key(key: &impl KeyDetails) -> Result<(), Weak> {
         ) => return Ok(()),
         _ => format!("a key of type {:?}", key.algorithm()),
     };
-    Err(Weak { what, wanted })
+    Err(Weak { what, expected })
 }

@@ -72,14 +72,14 @@ pub enum ReleaseError {
     #[error("it lists more than {MAX_FILES} files")]
     Many,
     /// A Release of something else.
-    #[error("{field} {got}, expected {wanted}")]
+    #[error("{field} {got}, expected {expected}")]
     Other {
         /// `codename` or `suite`.
         field: &'static str,
         /// What it says.
         got: String,
         /// What `sources.toml` says.
-        wanted: String,
+        expected: String,
     },
     /// Its date is to come.
     #[error("it is of {0}, which is in the future")]
@@ -140,7 +140,8 @@ pub fn check(
     now: Timestamp,
     accepted: Option<Timestamp>,
 ) -> Result<(), ReleaseError> {
-    let other = |field, got: &String, wanted| Err(ReleaseError::Other { field, got: got.clone(), wanted });
+    let other =
+        |field, got: &String, expected| Err(ReleaseError::Other { field, got: got.clone(), expected });
     if release.codename != suite.codename {
         return other("codename", &release.codename, suite.codename.clone());
     }
@@ -250,9 +251,9 @@ mod tests {
             (TEXT, "2026-09-13T00:00:00Z", Some("2026-09-12T07:55:42Z"), "older than accepted before"),
             (&until, "2026-09-19T07:55:42Z", None, "it was valid until 2026-09-19T07:55:41Z"),
         ];
-        for (text, now, accepted, wanted) in cases {
+        for (text, now, accepted, expected) in cases {
             let error = at(text, now, accepted).unwrap_err();
-            assert!(error.contains(wanted), "{now}: {error}");
+            assert!(error.contains(expected), "{now}: {error}");
         }
         // just inside each limit
         assert!(at(TEXT, "2026-09-12T07:45:41Z", None).is_ok());
@@ -269,19 +270,19 @@ mod tests {
 
     #[test]
     fn s08_a_release_of_another_suite_is_refused() {
-        for (from, to, wanted) in [
+        for (from, to, expected) in [
             ("Codename: trixie", "Codename: bookworm", "codename bookworm, expected trixie"),
             ("Codename: trixie", "Codename: trixie-updates", "codename trixie-updates, expected trixie"),
             ("Suite: stable", "Suite: stable-updates", "suite stable-updates, expected stable or oldstable"),
         ] {
-            assert_eq!(at(&TEXT.replace(from, to), "2026-09-13T00:00:00Z", None).unwrap_err(), wanted);
+            assert_eq!(at(&TEXT.replace(from, to), "2026-09-13T00:00:00Z", None).unwrap_err(), expected);
         }
     }
 
     #[test]
     fn s09_a_list_that_is_in_doubt_is_refused() {
         let line = TEXT.lines().last().unwrap();
-        for (text, wanted) in [
+        for (text, expected) in [
             (format!("{TEXT}{line}\n"), "`main/binary-amd64/Packages.xz` is listed twice"),
             (TEXT.replace("SHA256:\n", "SHA1:\n"), "it has no SHA256 list, only weaker ones"),
             (TEXT.replace(" 20 ", " 2x "), "in the SHA256 list, found"),
@@ -295,7 +296,7 @@ mod tests {
             (format!("{TEXT}sha256:\n"), "field `sha256` given twice"),
         ] {
             let error = at(&text, "2026-09-13T00:00:00Z", None).unwrap_err();
-            assert!(error.contains(wanted), "{error}, expected {wanted}");
+            assert!(error.contains(expected), "{error}, expected {expected}");
         }
         let error = parse(TEXT).unwrap().file("main/binary-arm64/Packages.xz").unwrap_err();
         assert_eq!(error.to_string(), "it lists no `main/binary-arm64/Packages.xz`");

@@ -142,12 +142,12 @@ pub(crate) fn ranges<'t>(path: &'t ImagePath, content: &'t Content) -> Result<Ve
         }
         Content::Stored(stored) => stored.pieces.clone(),
     };
-    let wanted = len.div_ceil(PIECE);
-    if digests.len() as u64 != wanted {
-        let cause = format!("expected the digests of {wanted} pieces, found {}", digests.len());
+    let expected = len.div_ceil(PIECE);
+    if digests.len() as u64 != expected {
+        let cause = format!("expected the digests of {expected} pieces, found {}", digests.len());
         return Err(Refusal::new(Class::Verification, path.as_str(), Stage::Emit, cause));
     }
-    let starts = (0..wanted).map(|nth| nth * PIECE);
+    let starts = (0..expected).map(|nth| nth * PIECE);
     Ok(starts
         .zip(digests)
         .map(|(offset, digest)| Range { path, content, offset, len: PIECE.min(len - offset), digest })

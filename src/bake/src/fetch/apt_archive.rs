@@ -158,7 +158,7 @@ impl<'a> Archives<'a> {
                 let mut bytes: Vec<u8> = Vec::new();
                 self.web.read(answer, &ask, &mut |chunk| {
                     if (bytes.len() + chunk.len()) as u64 > limit {
-                        return Err(Fault::Size { wanted: limit, got: "more".to_owned(), page });
+                        return Err(Fault::Size { expected: limit, got: "more".to_owned(), page });
                     }
                     bytes.extend_from_slice(chunk);
                     Ok(())
@@ -167,13 +167,13 @@ impl<'a> Archives<'a> {
             }
         };
         match digest {
-            Some(wanted) if bytes.len() as u64 != limit => {
-                let (wanted, got) = (limit, format!("{} (of {wanted})", bytes.len()));
-                Err(Fault::Size { wanted, got, page: false })
+            Some(expected) if bytes.len() as u64 != limit => {
+                let (expected, got) = (limit, format!("{} (of {expected})", bytes.len()));
+                Err(Fault::Size { expected, got, page: false })
             }
-            Some(wanted) => match Digest::from(Sha256::of(&bytes)) {
-                got if got == *wanted => Ok(bytes),
-                got => Err(Fault::Digest { wanted: wanted.clone(), got, page: false }),
+            Some(expected) => match Digest::from(Sha256::of(&bytes)) {
+                got if got == *expected => Ok(bytes),
+                got => Err(Fault::Digest { expected: expected.clone(), got, page: false }),
             },
             None => Ok(bytes),
         }

@@ -23,16 +23,16 @@ pub(super) enum Fault {
     Untrusted(String),
     #[error("broken answer: {0}")]
     Broken(String),
-    #[error("received {got} of {wanted} bytes: {why}")]
-    Cut { wanted: u64, got: u64, why: String },
-    #[error("size, expected {wanted}, found {got}")]
-    Short { wanted: u64, got: u64 },
-    #[error("size, expected {wanted}, found {got}")]
-    Size { wanted: u64, got: String, page: bool },
-    #[error("digest, expected {wanted}, found {got}")]
-    Digest { wanted: Digest, got: Digest, page: bool },
-    #[error("too slow: {got} bytes in {seconds:.1} s, expected {wanted}", seconds = .window.as_secs_f64())]
-    Slow { got: u64, wanted: u64, window: Duration },
+    #[error("received {got} of {expected} bytes: {why}")]
+    Cut { expected: u64, got: u64, why: String },
+    #[error("size, expected {expected}, found {got}")]
+    Short { expected: u64, got: u64 },
+    #[error("size, expected {expected}, found {got}")]
+    Size { expected: u64, got: String, page: bool },
+    #[error("digest, expected {expected}, found {got}")]
+    Digest { expected: Digest, got: Digest, page: bool },
+    #[error("too slow: {got} bytes in {seconds:.1} s, expected {expected}", seconds = .window.as_secs_f64())]
+    Slow { got: u64, expected: u64, window: Duration },
     #[error("it could not be reached for other files")]
     Unreachable,
     #[error("not done within the time for one file")]

@@ -58,13 +58,13 @@ pub(super) fn copy(
 ) -> Result<(), Fault> {
     let (mut file, found) = open(from)?;
     if found != size {
-        return Err(Fault::Size { wanted: size, got: found.to_string(), page: false });
+        return Err(Fault::Size { expected: size, got: found.to_string(), page: false });
     }
     let mut done = 0;
     while done < size {
         let n = std::io::copy(&mut (&mut file).take(PIECE.min(size - done)), to).map_err(Fault::Write)?;
         if n == 0 {
-            return Err(Fault::Size { wanted: size, got: done.to_string(), page: false });
+            return Err(Fault::Size { expected: size, got: done.to_string(), page: false });
         }
         done += n;
         piece(n)?;
@@ -78,7 +78,7 @@ pub(super) fn read(from: &Local, limit: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Fault::Read)?;
     if bytes.len() as u64 > limit {
-        return Err(Fault::Size { wanted: limit, got: found.to_string(), page: false });
+        return Err(Fault::Size { expected: limit, got: found.to_string(), page: false });
     }
     Ok(bytes)
 }

@@ -468,10 +468,11 @@ fn the_first_refusal_ends_all_transfers_and_is_the_one_that_is_told() {
 #[test]
 fn faults_have_their_class_and_as_many_tries_as_they_deserve() {
     let status = |status| Fault::Status { status, after: None };
-    let digest = |page| Fault::Digest { wanted: Sha256::of(b"a").into(), got: Sha256::of(b"b").into(), page };
+    let digest =
+        |page| Fault::Digest { expected: Sha256::of(b"a").into(), got: Sha256::of(b"b").into(), page };
     let error = || std::io::Error::from(std::io::ErrorKind::StorageFull);
-    let cut = || Fault::Cut { wanted: 9, got: 1, why: String::new() };
-    let slow = |got| Fault::Slow { got, wanted: 9, window: Duration::ZERO };
+    let cut = || Fault::Cut { expected: 9, got: 1, why: String::new() };
+    let slow = |got| Fault::Slow { got, expected: 9, window: Duration::ZERO };
     // class, tries, throttling, unreachable, final, absence
     for (fault, class, tries, flags) in [
         (Fault::Missing(404), Class::Network, 1, "absence"),
@@ -483,8 +484,8 @@ fn faults_have_their_class_and_as_many_tries_as_they_deserve() {
         (Fault::Untrusted(String::new()), Class::Network, 1, ""),
         (Fault::Broken(String::new()), Class::Network, 4, "throttling"),
         (cut(), Class::Network, 4, "throttling"),
-        (Fault::Short { wanted: 9, got: 1 }, Class::Verification, 4, ""),
-        (Fault::Size { wanted: 9, got: String::new(), page: false }, Class::Verification, 1, ""),
+        (Fault::Short { expected: 9, got: 1 }, Class::Verification, 4, ""),
+        (Fault::Size { expected: 9, got: String::new(), page: false }, Class::Verification, 1, ""),
         (digest(true), Class::Verification, 1, ""),
         (slow(0), Class::Network, 2, "throttling unreachable"),
         (slow(1), Class::Network, 2, "throttling"),

@@ -252,7 +252,7 @@ fn once(
         }
         Ok(Err(got)) => {
             one.progress.event(Event::Restart { id: one.id });
-            Err(Fault::Digest { wanted: one.want.digest.clone(), got, page })
+            Err(Fault::Digest { expected: one.want.digest.clone(), got, page })
         }
         Err(refusal) => Err(Fault::Store(Box::new(refusal))),
     }

@@ -75,7 +75,7 @@ fn copy(
     let mut take = |bytes: &[u8], page: bool| {
         total += bytes.len() as u64;
         if total > MOST {
-            return Err(Fault::Size { wanted: MOST, got: "more".to_owned(), page });
+            return Err(Fault::Size { expected: MOST, got: "more".to_owned(), page });
         }
         sink(bytes).map_err(Fault::Write)
     };

@@ -149,7 +149,7 @@ async fn follow(made: &Made, options: &Options, ask: &Ask<'_>) -> Result<Answer,
                 request = request.header(header::IF_RANGE, etag);
             }
         }
-        let late = || Fault::Slow { got: 0, wanted: deadlines.slow_bytes, window: deadlines.slow };
+        let late = || Fault::Slow { got: 0, expected: deadlines.slow_bytes, window: deadlines.slow };
         let response = match within(request.send(), Instant::now() + deadlines.slow, ask, late).await? {
             Ok(response) => response,
             Err(error) => return Err(no_answer(error)),
@@ -218,7 +218,7 @@ fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
     if let (Some(length), Some(size)) = (length, ask.size)
         && at.checked_add(length) != Some(size)
     {
-        return Err(Fault::Size { wanted: size, got: at.saturating_add(length).to_string(), page });
+        return Err(Fault::Size { expected: size, got: at.saturating_add(length).to_string(), page });
     }
     Ok(Answer { at, etag, page, has_length: length.is_some(), response })
 }
@@ -256,7 +256,7 @@ async fn body(
     let mut response = answer.response;
     let mut got = answer.at;
     let (mut window, mut in_window) = (Instant::now(), 0);
-    let slow = |got: u64| Fault::Slow { got, wanted: deadlines.slow_bytes, window: deadlines.slow };
+    let slow = |got: u64| Fault::Slow { got, expected: deadlines.slow_bytes, window: deadlines.slow };
     loop {
         // a body that comes in bursts is as good as a steady one
         if window.elapsed() >= deadlines.slow && in_window >= deadlines.slow_bytes {
@@ -274,15 +274,15 @@ async fn body(
                 let why = text(&error.without_url());
                 return Err(ask.size.map_or_else(
                     || Fault::Broken(why.clone()),
-                    |wanted| Fault::Cut { wanted, got, why: why.clone() },
+                    |expected| Fault::Cut { expected, got, why: why.clone() },
                 ));
             }
         };
         got += chunk.len() as u64;
         in_window += chunk.len() as u64;
         if ask.size.is_some_and(|size| got > size) {
-            let wanted = ask.size.unwrap_or_default();
-            return Err(Fault::Size { wanted, got: "more".to_owned(), page: answer.page });
+            let expected = ask.size.unwrap_or_default();
+            return Err(Fault::Size { expected, got: "more".to_owned(), page: answer.page });
         }
         sink(&chunk)?;
         if window.elapsed() >= deadlines.slow && in_window < deadlines.slow_bytes {
@@ -290,10 +290,10 @@ async fn body(
         }
     }
     match ask.size {
-        Some(wanted) if got < wanted && answer.has_length => {
-            Err(Fault::Cut { wanted, got, why: "the end".to_owned() })
+        Some(expected) if got < expected && answer.has_length => {
+            Err(Fault::Cut { expected, got, why: "the end".to_owned() })
         }
-        Some(wanted) if got < wanted => Err(Fault::Short { wanted, got }),
+        Some(expected) if got < expected => Err(Fault::Short { expected, got }),
         _ => Ok(()),
     }
 }

@@ -71,16 +71,16 @@ pub fn verify(path: &Path) -> Result<Verified> {
     };
     for end in records {
         let beside = beside(path, end);
-        let (found, wanted) = (digest(&beside)?, wanted(&listed, &beside)?);
-        if found != wanted {
-            let damage = Damage { entry: None, what: format!("expected {wanted}, found {found}") };
+        let (found, expected) = (digest(&beside)?, expected(&listed, &beside)?);
+        if found != expected {
+            let damage = Damage { entry: None, what: format!("expected {expected}, found {found}") };
             return Err(Refusal::new(Class::Verification, shown(&beside), Stage::Inspect, damage));
         }
     }
     let files = record(&beside(path, "files.json"))?.ok_or_else(|| {
         Refusal::new(Class::Io, shown(path), Stage::Inspect, "no `files.json` is beside it")
     })?;
-    let wanted = wanted(&listed, path)?;
+    let expected = expected(&listed, path)?;
     let (found, compared) = if format.is_disk() {
         (digest(path)?, disk(path, format, &files)?)
     } else {
@@ -93,9 +93,9 @@ pub fn verify(path: &Path) -> Result<Verified> {
     let refuse = |damage| Err(Refusal::new(Class::Verification, shown(path), Stage::Inspect, damage));
     match compared {
         Err(damage) => refuse(damage),
-        Ok(_) if found != wanted => {
+        Ok(_) if found != expected => {
             let what = format!(
-                "expected {wanted}, found {found}; all its entries are right, so it is in what holds them: an index, a head, a table of the format"
+                "expected {expected}, found {found}; all its entries are right, so it is in what holds them: an index, a head, a table of the format"
             );
             refuse(Damage { entry: None, what })
         }
@@ -134,7 +134,7 @@ pub(super) fn disk_record(path: &Path) -> Result<Record> {
         .map_err(|error| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error.to_string()))
 }
 
-fn wanted(listed: &sums::Sums, path: &Path) -> Result<Sha256> {
+fn expected(listed: &sums::Sums, path: &Path) -> Result<Sha256> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     listed.get(&*name).copied().ok_or_else(|| {
         Refusal::new(
@@ -178,10 +178,10 @@ fn entry(tar: &mut impl Read, line: &Line) -> Result<u64, String> {
         ErrorKind::UnexpectedEof => "the archive ends here".to_owned(),
         _ => format!("cannot be decompressed: {error}"),
     };
-    let wanted = line.header().ok_or("the record says of it what no entry can be")?;
-    let mut header = vec![0; wanted.len()];
+    let expected = line.header().ok_or("the record says of it what no entry can be")?;
+    let mut header = vec![0; expected.len()];
     tar.read_exact(&mut header).map_err(reason)?;
-    if header != wanted {
+    if header != expected {
         return Err("its header is not that of the record".into());
     }
     let Some(size) = line.size else { return Ok(header.len() as u64) };

@@ -19,17 +19,13 @@ pub(super) fn debs<'a>(plan: &Plan, inputs: &'a Inputs<'_>) -> Result<Vec<Deb<'a
         let package = inputs.packages.get(&locked.name).ok_or_else(|| absent(&locked.name))?;
         let origin = Origin::Package { name: locked.name.clone() };
         let deb = Deb::read(origin, package).map_err(|error| refused(&locked.name, error))?;
-        for (what, wanted, got) in [
-            ("package", locked.name.as_str(), deb.name),
+        let name = &locked.name;
+        let facts = [
+            ("package", name.as_str(), deb.name),
             ("version", &locked.version, deb.version),
             ("architecture", &locked.arch, deb.arch),
-        ] {
-            if wanted != got {
-                let cause =
-                    format!("its control file is of another {what}, expected `{wanted}`, found `{got}`");
-                return Err(refuse(Class::Verification, locked.name.as_str(), cause));
-            }
-        }
+        ];
+        agree(name, &facts)?;
         debs.push(deb);
     }
     for component in &plan.components {
@@ -60,15 +56,20 @@ pub(super) fn claims(debs: &[Deb<'_>]) -> Vec<Claim> {
 /// epochs out, as names of files do.
 fn check_pin(pin: &Pin, deb: &Deb<'_>, name: &Name) -> Result<()> {
     let found = if pin.version.contains(':') { deb.version } else { without_epoch(deb.version) };
-    for (what, expected, found) in [("package", name.as_str(), deb.name), ("version", &pin.version, found)] {
-        if expected != found {
+    agree(name, &[("package", name.as_str(), deb.name), ("version", &pin.version, found)])
+        .map_err(|refusal| refusal.hint("correct the name or the version in the manifest"))
+}
+
+/// Checks facts of a control file: what each is, what it is where `name` was pinned, and what it is.
+fn agree(name: &Name, facts: &[(&str, &str, &str)]) -> Result<()> {
+    match facts.iter().find(|(_, expected, found)| expected != found) {
+        None => Ok(()),
+        Some((what, expected, found)) => {
             let cause =
                 format!("its control file is of another {what}, expected `{expected}`, found `{found}`");
-            return Err(refuse(Class::Verification, name.as_str(), cause)
-                .hint("correct the name or the version in the manifest"));
+            Err(refuse(Class::Verification, name.as_str(), cause))
         }
     }
-    Ok(())
 }
 
 /// Checks that a component fits into the set that the lock has: the resolver did not know of it.
@@ -86,7 +87,7 @@ fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Nam
     for field in ["Pre-Depends", "Depends"] {
         let Some(value) = deb.field(field) else { continue };
         for clause in relations(field, value).map_err(|error| refused(name, error))? {
-            if !clause.iter().any(|wanted| satisfied(wanted, installed, &provisions)) {
+            if !clause.iter().any(|expected| satisfied(expected, installed, &provisions)) {
                 let clause = clause.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
                 missing.push(format!("`{clause}`"));
             }
@@ -116,14 +117,14 @@ fn provisions<'a>(installed: &[Deb<'a>]) -> Result<BTreeMap<&'a str, Vec<Relatio
 /// Whether a package of the image, or what one provides, will do; a relation with a version needs a provision with
 /// one: policy 7.5.
 fn satisfied(
-    wanted: &Relation<'_>,
+    expected: &Relation<'_>,
     installed: &[Deb<'_>],
     provisions: &BTreeMap<&str, Vec<Relation<'_>>>,
 ) -> bool {
-    installed.iter().any(|deb| deb.name == wanted.name && admits(wanted, deb.version))
-        || provisions.get(wanted.name).into_iter().flatten().any(|provided| match provided.version {
-            None => wanted.version.is_none(),
-            Some((_, version)) => admits(wanted, version.as_str()),
+    installed.iter().any(|deb| deb.name == expected.name && admits(expected, deb.version))
+        || provisions.get(expected.name).into_iter().flatten().any(|provided| match provided.version {
+            None => expected.version.is_none(),
+            Some((_, version)) => admits(expected, version.as_str()),
         })
 }
 

@@ -5,14 +5,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 /// Runs in a copy of `node` that `damage` was done to; it must be refused for `wanted`, and change nothing.
-fn refused(node: &Node, wanted: &str, damage: impl FnOnce(&Node)) {
+fn refused(node: &Node, expected: &str, damage: impl FnOnce(&Node)) {
     let node = node.again();
     damage(&node);
     let old = node.snapshot();
     let output = node.run(&["configure"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(8), "{said}");
-    assert!(said.contains(wanted) && !said.contains("s3cr3t"), "expected `{wanted}` in: {said}");
+    assert!(said.contains(expected) && !said.contains("s3cr3t"), "expected `{expected}` in: {said}");
     let now = node.snapshot();
     assert!(now == old, "{:?}", now.difference(&old));
 }
@@ -56,11 +56,11 @@ fn f04_live_settings_never_grow_beyond_what_can_be_read_again() {
 #[test]
 fn f09_an_account_that_is_missing_is_named_and_nothing_is_written() {
     let node = Node::fresh();
-    for (file, name, wanted) in [
+    for (file, name, expected) in [
         ("etc/group", "zot:", "group `zot` not found"),
         ("etc/passwd", "nstance-agent:", "user `nstance-agent` not found"),
     ] {
-        refused(&node, wanted, |node| {
+        refused(&node, expected, |node| {
             let text = fs::read_to_string(node.at(file)).unwrap();
             let kept: String = text.split_inclusive('\n').filter(|line| !line.starts_with(name)).collect();
             fs::write(node.at(file), kept).unwrap();

@@ -33,13 +33,13 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "flags-of-units",
         reason: "arguments that depend on settings are variables of their own, so that each unit starts with one static line",
-        covers: |seen| matches!(seen.difference, Difference::Env { path, key, wanted: None, .. } if path.starts_with("/opt/env/") && FLAGS.contains(&key.as_str())),
+        covers: |seen| matches!(seen.difference, Difference::Env { path, key, expected: None, .. } if path.starts_with("/opt/env/") && FLAGS.contains(&key.as_str())),
     },
     Rule {
         name: "agents-of-any-release",
         reason: "newer agents call the interval of their reports otherwise: both names are given",
         covers: |seen| {
-            matches!(seen.difference, Difference::Env { path, key, wanted: None, .. }
+            matches!(seen.difference, Difference::Env { path, key, expected: None, .. }
                 if path == "/opt/env/nstance-agent.env" && key == "NSTANCE_REPORT_INTERVAL")
         },
     },
@@ -70,9 +70,9 @@ pub(super) const RULES: &[Rule] = &[
                     let given = text.lines().find_map(|line| line.strip_prefix("KUBE_API_PORT="));
                     given.unwrap_or_default().trim_matches('\'').to_owned()
                 });
-            let wanted = format!("https://kube-apiserver.podplane.internal:{port}");
+            let expected = format!("https://kube-apiserver.podplane.internal:{port}");
             ["/opt/kubelet/etc/kubeconfig", "/opt/kube2iam/etc/kubeconfig"].contains(&path)
-                && servers.next() == Some(wanted.as_str())
+                && servers.next() == Some(expected.as_str())
                 && servers.next().is_none()
         },
     },
@@ -96,16 +96,16 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "no-empty-credentials",
         reason: "a variable of AWS's libraries that has nothing to say is left out: empty, it is a wrong value to them",
-        covers: |seen| matches!(seen.difference, Difference::Env { path, key, wanted: Some(wanted), got: None } if path == "/opt/env/netsy.env" && key.starts_with("AWS_") && wanted.is_empty()),
+        covers: |seen| matches!(seen.difference, Difference::Env { path, key, expected: Some(expected), got: None } if path == "/opt/env/netsy.env" && key.starts_with("AWS_") && expected.is_empty()),
     },
     Rule {
         name: "sysctl-is-systemd's",
         reason: "the image's sysctl.d is applied at boot by systemd-sysctl.service, before this program; a live update sets nothing in the kernel",
         covers: |seen| match seen.difference {
-            Difference::Calls { wanted, got } => {
+            Difference::Calls { expected, got } => {
                 let rest: Vec<_> =
-                    wanted.iter().filter(|call| call.first().is_none_or(|name| name != "sysctl")).collect();
-                rest.len() < wanted.len() && rest.into_iter().eq(got)
+                    expected.iter().filter(|call| call.first().is_none_or(|name| name != "sysctl")).collect();
+                rest.len() < expected.len() && rest.into_iter().eq(got)
             }
             _ => false,
         },
@@ -204,8 +204,8 @@ pub(super) const RULES: &[Rule] = &[
         name: "empty-means-not-set",
         reason: "an empty live value lets user-data's own show through instead of masking it",
         covers: |seen| match seen.difference {
-            Difference::Env { wanted: Some(wanted), got: Some(got), .. }
-                if wanted.is_empty() && !got.is_empty() =>
+            Difference::Env { expected: Some(expected), got: Some(got), .. }
+                if expected.is_empty() && !got.is_empty() =>
             {
                 let user_data = seen.after.entries.get("/opt/podplane/etc/user-data.env");
                 user_data.is_some_and(|entry| {
@@ -274,8 +274,8 @@ pub(super) const RULES: &[Rule] = &[
         name: "a-host-has-a-name",
         reason: "a host name that nothing resolves gives `<host>.localdomain`, not a name without its host",
         covers: |seen| {
-            matches!(seen.difference, Difference::Env { key, wanted: Some(wanted), got: Some(got), .. }
-                if key.ends_with("FQDN") && wanted == ".localdomain" && got.ends_with(".localdomain") && got.len() > wanted.len())
+            matches!(seen.difference, Difference::Env { key, expected: Some(expected), got: Some(got), .. }
+                if key.ends_with("FQDN") && expected == ".localdomain" && got.ends_with(".localdomain") && got.len() > expected.len())
         },
     },
     Rule {
@@ -347,7 +347,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "present-values-stay",
         reason: "a merge keeps every live setting that is known, also one that the image's own list of defaults does not have",
         covers: |seen| match seen.difference {
-            Difference::Env { path, key, wanted: None, got: Some(got) }
+            Difference::Env { path, key, expected: None, got: Some(got) }
                 if path == "/opt/podplane/etc/mutable.env" =>
             {
                 let before = seen
@@ -412,7 +412,7 @@ pub(super) const RULES: &[Rule] = &[
             let path = seen.path();
             let off = FEATURES.contains(&path) && !seen.after.entries.contains_key(path);
             let newer = ["OIDC_SIGNING_ALGS", "KUBE_SERVICE_CLUSTER_IP_RANGE"];
-            let key = matches!(seen.difference, Difference::Env { key, wanted: None, .. } if newer.contains(&key.as_str()));
+            let key = matches!(seen.difference, Difference::Env { key, expected: None, .. } if newer.contains(&key.as_str()));
             let file = matches!(
                 path,
                 "/opt/podplane/etc/mutable.env"

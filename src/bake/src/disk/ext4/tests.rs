@@ -215,9 +215,9 @@ fn reads_back(tree: &Tree, volume: &Volume) {
             Node::Hardlink(target) => target,
             _ => path,
         };
-        for wanted in facts(entry, links.get(file).copied()) {
+        for expected in facts(entry, links.get(file).copied()) {
             let found = said.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(found.contains(&wanted), "{path}: expected `{wanted}`, found:\n{said}");
+            assert!(found.contains(&expected), "{path}: expected `{expected}`, found:\n{said}");
         }
         if let Node::File(Content::Inline(bytes)) = &entry.node {
             assert!(std::fs::read(dump(nth)).unwrap() == **bytes, "{path}");

@@ -14,8 +14,8 @@ fn known(effects: &str) -> Effects {
     parse("effects.toml", &format!("[pkg]\neffects = [{effects}]\n")).unwrap()
 }
 
-fn paths(tree: &Tree, wanted: &[(&str, &str)]) {
-    for (path, text) in wanted {
+fn paths(tree: &Tree, expected: &[(&str, &str)]) {
+    for (path, text) in expected {
         assert_eq!(shown(tree, path), *text, "{path}");
     }
 }
@@ -26,8 +26,8 @@ fn a_script_that_nobody_has_read_stops_the_bake() {
     case.with_control("pkg", "", &[], &[("postinst", "#!/bin/sh\ntrue\n"), ("postrm", "#!/bin/sh\nfalse\n")]);
     let digest = normal(&"pkg".parse().unwrap(), b"#!/bin/sh\ntrue\n").digest;
     let refusal = case.refusal();
-    let wanted = format!("pkg: stage: the postinst of package `pkg` is unknown, found {digest}");
-    assert_eq!(refusal.to_string(), wanted);
+    let expected = format!("pkg: stage: the postinst of package `pkg` is unknown, found {digest}");
+    assert_eq!(refusal.to_string(), expected);
     assert!(refusal.hint.as_deref().is_some_and(|hint| hint.contains("[effects.pkg]")), "{:?}", refusal.hint);
     let text = format!(
         "[pkg]\nreviewed.postinst = [\"{digest}\"]\neffects = [{{ do = \"nothing\", why = \"it is true\" }}]\n"
@@ -95,9 +95,9 @@ fn effects_that_cannot_be_had_are_refused() {
         "/usr/lib/tmpfiles.d/w.conf=# c\nw /etc/x - - - - y\n",
         "/usr/share/ca-certificates/x.crt=x",
     ];
-    for (effect, wanted) in cases {
+    for (effect, expected) in cases {
         let refusal = case(&lines, effect).refusal().to_string();
-        assert!(refusal.contains(wanted), "{effect}: {refusal}");
+        assert!(refusal.contains(expected), "{effect}: {refusal}");
     }
 }
 

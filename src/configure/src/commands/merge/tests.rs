@@ -20,8 +20,8 @@ fn l06_a_delivery_of_what_the_policy_fixes_changes_nothing_and_is_told_by_key_an
     assert!(before.contains("KUBE_LOG_LEVEL='3'"), "{before}");
     let (result, after) = merged(&node, "KUBE_LOG_LEVEL=4\nOIDC_ISSUER=https://s3cr3t\n");
     let told = result.expect_err("a refusal");
-    let wanted = "error: /opt/delivered.env:2: OIDC_ISSUER: expected no live change, as /opt/podplane/share/policy.toml:1 says";
-    assert!(told.starts_with(wanted) && !told.contains("s3cr3t"), "{told}");
+    let expected = "error: /opt/delivered.env:2: OIDC_ISSUER: expected no live change, as /opt/podplane/share/policy.toml:1 says";
+    assert!(told.starts_with(expected) && !told.contains("s3cr3t"), "{told}");
     assert_eq!(before, after);
 }
 
