@@ -1,0 +1,170 @@
+//! The programs whose work is known here, as functions of their arguments, input and files.
+//!
+//! What a program does not know, an option or a value, is a failure, never a guess.
+
+pub(crate) mod accounts;
+mod alternatives;
+mod apache;
+pub(crate) mod clock;
+mod database;
+mod divert;
+mod dpkg;
+mod getopt;
+mod kernel;
+mod locale;
+mod mode;
+mod openssl;
+mod options;
+mod pam;
+mod place;
+mod quiet;
+mod rc;
+mod remove;
+mod run;
+mod show;
+mod sysusers;
+mod tmpfiles;
+mod units;
+mod users;
+pub(crate) mod version;
+mod x509;
+mod xml;
+
+use crate::files::Bytes;
+use crate::sh::{Call, Stop};
+
+/// A program.
+pub type Run = fn(&mut Call<'_, '_>) -> Result<u8, Stop>;
+
+/// The program called `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<Run> {
+    Some(match name {
+        "cp" => place::cp,
+        "mv" => place::mv,
+        "install" => place::install,
+        "ln" => place::ln,
+        "rm" => remove::rm,
+        "rmdir" => remove::rmdir,
+        "mkdir" => remove::mkdir,
+        "mktemp" | "tempfile" => remove::mktemp,
+        "touch" => remove::touch,
+        "chmod" => remove::chmod,
+        "chown" | "chgrp" => remove::chown,
+        "readlink" => show::readlink,
+        "realpath" => show::realpath,
+        "which" | "which.debianutils" => show::which,
+        "ls" => show::ls,
+        "stat" => show::stat,
+        "id" => show::id,
+        "whoami" => show::whoami,
+        "uname" => show::uname,
+        "date" => show::date,
+        "tee" => show::tee,
+        "env" => run::env,
+        "nice" | "nohup" | "ionice" | "stdbuf" | "timeout" | "setsid" => run::as_it_stands,
+        "xargs" => run::xargs,
+        "run-parts" => run::run_parts,
+        "find" => run::find,
+        "sleep" | "sync" => |_| Ok(0),
+        "getopt" => getopt::getopt,
+        "pam-auth-update" => pam::update,
+        "linux-update-symlinks" => kernel::symlinks,
+        "linux-run-hooks" => kernel::hooks,
+        "linux-version" => kernel::version,
+        "openssl" => openssl::openssl,
+        "dpkg-realpath" => show::dpkg_realpath,
+        "getcap" => show::getcap,
+        "a2enmod" | "a2dismod" | "a2enconf" | "a2disconf" | "a2ensite" | "a2dissite" => apache::apache,
+        "helpztags" => quiet::helpztags,
+        "update-xmlcatalog" => xml::catalog,
+        "locale" => locale::locale,
+        "update-locale" => locale::update,
+        "flock" => quiet::flock,
+        "perl" => quiet::perl,
+        "setcap" => quiet::setcap,
+        "debconf-escape" => show::debconf_escape,
+        "ischroot" => |_| Ok(0),
+        "pidof" | "pgrep" | "pkill" | "killall" | "fuser" | "mountpoint" | "aa-enabled" | "aa-status"
+        | "runlevel" => quiet::none,
+        "python3" | "python3.13" => quiet::python,
+        "dpkg" => dpkg::dpkg,
+        "dpkg-query" => dpkg::query,
+        "dpkg-trigger" => dpkg::trigger,
+        "dpkg-divert" => divert::divert,
+        "dpkg-statoverride" => divert::statoverride,
+        "update-alternatives" => alternatives::update,
+        "adduser" | "addgroup" => users::adduser,
+        "deluser" | "delgroup" | "userdel" | "groupdel" => users::deluser,
+        "useradd" => users::useradd,
+        "groupadd" => users::groupadd,
+        "usermod" => users::usermod,
+        "gpasswd" => users::gpasswd,
+        "passwd" => users::passwd,
+        "chsh" => users::chsh,
+        "getent" => users::getent,
+        "update-passwd" => users::update_passwd,
+        "pwconv" | "grpconv" => users::conv,
+        "systemd-sysusers" => sysusers::sysusers,
+        "systemd-tmpfiles" => tmpfiles::tmpfiles,
+        "deb-systemd-helper" => units::helper,
+        "systemctl" => units::systemctl,
+        "update-rc.d" => units::update_rc,
+        name if quiet::reason(name).is_some() => quiet::quiet,
+        "hostname" | "hostnamectl" | "ps" | "lsmod" | "blkid" | "lsblk" | "findmnt" | "df" | "losetup"
+        | "nproc" | "lscpu" | "free" | "ip" | "ifconfig" | "ss" | "netstat" | "route" | "ssh-keygen"
+        | "uuidgen" | "mcookie" | "domainname" | "dnsdomainname" => show::running,
+        _ => return None,
+    })
+}
+
+/// Whether a filter reads its standard input when called with these arguments: when it is given no file, or `-`.
+#[must_use]
+pub fn reads_input(name: &str, args: &[Bytes]) -> bool {
+    // the options that take a value, and those that stand for the operand which is not a file
+    let (valued, instead): (&[u8], &[u8]) = match name {
+        "tr" | "tee" => return true,
+        "expr" | "basename" | "dirname" | "seq" | "printf" | "printenv" => return false,
+        "awk" | "mawk" | "gawk" => (b"Fvf", b"f"),
+        "grep" | "egrep" | "fgrep" => (b"efmABC", b"ef"),
+        "sed" => (b"efl", b"ef"),
+        "cut" => (b"bcdf", b""),
+        "head" | "tail" => (b"nc", b""),
+        "sort" => (b"ktoST", b""),
+        "fold" | "nl" => (b"w", b""),
+        _ => (b"", b""),
+    };
+    let mut needs = usize::from(!instead.is_empty());
+    let (mut files, mut rest) = (0, args);
+    while let Some((arg, tail)) = rest.split_first() {
+        rest = tail;
+        match &arg[..] {
+            b"-" => return true,
+            b"--" => {
+                files += rest.len();
+                break;
+            }
+            [b'-', b'-', long @ ..] => {
+                if instead.contains(&b'e')
+                    && (long.starts_with(b"regexp")
+                        || long.starts_with(b"expression")
+                        || long.starts_with(b"file"))
+                {
+                    needs = 0;
+                }
+            }
+            [b'-', letters @ ..] => {
+                if let Some(at) = letters.iter().position(|letter| valued.contains(letter)) {
+                    if letters.get(at).is_some_and(|letter| instead.contains(letter)) {
+                        needs = 0;
+                    }
+                    if at + 1 == letters.len() {
+                        rest = rest.get(1..).unwrap_or_default();
+                    }
+                }
+            }
+            _ => files += 1,
+        }
+    }
+    files <= needs
+}

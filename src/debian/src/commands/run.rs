@@ -1,0 +1,524 @@
+//! Programs that run others: env, xargs, run-parts, nice and their like; and find.
+
+use super::options::parse;
+use super::remove::below;
+use crate::files::{Bytes, Errno, Kind, Meta, base_name, join};
+use crate::sh::{Call, Stop, pattern};
+
+pub(super) fn env(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
+    let options = parse(call, "+iu:", &[("ignore-environment", b'i'), ("unset", b'u')])?;
+    let words: Vec<Bytes> = options.operands.iter().skip_while(|w| w.contains(&b'=')).cloned().collect();
+    let values: Vec<Bytes> = options.operands.iter().take_while(|w| w.contains(&b'=')).cloned().collect();
+    if words.is_empty() {
+        let list = call.sh.s.vars.environment();
+        for (name, value) in list {
+            call.out.extend_from_slice(&[&name[..], b"=", &value, b"\n"].concat());
+        }
+        return Ok(0);
+    }
+    call.sh.s.vars.push();
+    let mut old: Vec<Bytes> =
+        options.all().filter(|(l, _)| *l == b'u').map(|(_, name)| name.clone()).collect();
+    if options.has(b'i') {
+        old.extend(call.sh.s.vars.environment().into_iter().map(|(name, _)| name));
+    }
+    for name in old {
+        let _ = call.sh.s.vars.local(&name);
+        let _ = call.sh.s.vars.unset(&name);
+    }
+    for word in values {
+        let at = word.iter().position(|b| *b == b'=').unwrap_or(word.len());
+        let name = word.get(..at).unwrap_or_default();
+        let _ = call.sh.s.vars.local(name);
+        let _ = call.sh.s.vars.set(name, word.get(at + 1..).unwrap_or_default().to_vec());
+        call.sh.s.vars.export(name);
+    }
+    let result = call.run(&words);
+    call.sh.s.vars.pop();
+    result
+}
+
+/// `nice`, `nohup`, `ionice`, `stdbuf`, `timeout`, `setsid`, `runcon`: the command as it stands.
+pub(super) fn as_it_stands(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
+    let short = match call.name {
+        "nice" => "+n:",
+        "ionice" => "+c:n:t",
+        "stdbuf" => "+i:o:e:",
+        "timeout" => "+k:s:",
+        _ => "+",
+    };
+    let options = parse(call, short, &[])?;
+    let skipped = usize::from(call.name == "timeout");
+    let words = options.operands.get(skipped..).unwrap_or_default().to_vec();
+    call.run(&words)
+}
+
+pub(super) fn xargs(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
+    let long = [
+        ("null", b'0'),
+        ("no-run-if-empty", b'r'),
+        ("max-args", b'n'),
+        ("delimiter", b'd'),
+        ("replace", b'I'),
+    ];
+    let options = parse(call, "+0rn:d:I:tL:P:", &long)?;
+    if options.has(b'L') {
+        return Err(call.option(b"-L"));
+    }
+    let input = call.sh.read_all(0);
+    let items: Vec<Bytes> = if options.has(b'0') {
+        input.split(|b| *b == 0).filter(|item| !item.is_empty()).map(<[u8]>::to_vec).collect()
+    } else if options.has(b'I') || options.value(b'd').is_some_and(|d| d == b"\\n" || d == b"\n") {
+        input
+            .split(|b| *b == b'\n')
+            .map(<[u8]>::trim_ascii_start)
+            .filter(|item| !item.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect()
+    } else if options.has(b'd') {
+        return Err(call.option(b"-d"));
+    } else {
+        match words(&input) {
+            Some(words) => words,
+            None => return Ok(call.complain("unmatched quote")),
+        }
+    };
+    let command = if options.operands.is_empty() { vec![b"echo".to_vec()] } else { options.operands.clone() };
+    let mut status = 0;
+    let mut note = |result: u8| {
+        if result != 0 {
+            status = 123;
+        }
+    };
+    if let Some(mark) = options.value(b'I') {
+        for item in items {
+            let words: Vec<Bytes> = command.iter().map(|word| replace(word, mark, &item)).collect();
+            note(call.run(&words)?);
+        }
+        return Ok(status);
+    }
+    if items.is_empty() {
+        if !options.has(b'r') {
+            note(call.run(&command)?);
+        }
+        return Ok(status);
+    }
+    let chunk = options.value(b'n').and_then(|n| super::mode::number(n)).map_or(5000, |n| n.max(1) as usize);
+    for part in items.chunks(chunk) {
+        note(call.run(&[&command[..], part].concat())?);
+    }
+    Ok(status)
+}
+
+fn replace(word: &[u8], mark: &[u8], with: &[u8]) -> Bytes {
+    let mut out = Vec::new();
+    let mut rest = word;
+    while !rest.is_empty() {
+        if !mark.is_empty() && rest.starts_with(mark) {
+            out.extend_from_slice(with);
+            rest = rest.get(mark.len()..).unwrap_or_default();
+        } else if let Some((byte, tail)) = rest.split_first() {
+            out.push(*byte);
+            rest = tail;
+        }
+    }
+    out
+}
+
+/// Words by blanks, with quotes and backslashes as xargs has them.
+fn words(input: &[u8]) -> Option<Vec<Bytes>> {
+    let (mut all, mut word): (Vec<Bytes>, Option<Bytes>) = (Vec::new(), None);
+    let mut bytes = input.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b' ' | b'\t' | b'\n' => all.extend(word.take()),
+            b'\'' | b'"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match bytes.next()? {
+                        end if end == byte => break,
+                        inner => word.push(inner),
+                    }
+                }
+            }
+            b'\\' => word.get_or_insert_default().extend(bytes.next()),
+            byte => word.get_or_insert_default().push(byte),
+        }
+    }
+    all.extend(word);
+    Some(all)
+}
+
+pub(super) fn run_parts(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
+    let long = [
+        ("verbose", b'v'),
+        ("report", b'r'),
+        ("exit-on-error", b'e'),
+        ("arg", b'a'),
+        ("lsbsysinit", b'l'),
+        ("test", b't'),
+        ("list", b'L'),
+        ("regex", b'x'),
+    ];
+    let options = parse(call, "va:elrtLx:", &long)?;
+    if options.has(b'x') {
+        return Err(call.option(b"--regex"));
+    }
+    let Some(directory) = options.operands.first() else { return Ok(call.complain("missing operand")) };
+    let at = match call.sh.files.resolve(&call.path(directory), true) {
+        Ok(at) => at,
+        Err(errno) => return call.errno("failed to open directory", directory, errno),
+    };
+    let names = match call.sh.files.list(&at) {
+        Ok(names) => names,
+        Err(errno) => return call.errno("failed to open directory", directory, errno),
+    };
+    let args: Vec<Bytes> =
+        options.all().filter(|(l, _)| *l == b'a').map(|(_, value)| value.clone()).collect();
+    let mut status = 0;
+    for name in names {
+        let lsb = options.has(b'l') && name.iter().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(b));
+        if !lsb && !name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+            continue;
+        }
+        let path = join(directory, &name);
+        let meta = call.sh.files.stat(&call.path(&path));
+        if !meta.is_some_and(|m| m.kind == Kind::File && m.mode & 0o111 != 0) {
+            continue;
+        }
+        if options.has(b't') || options.has(b'L') {
+            call.out.extend_from_slice(&[&path[..], b"\n"].concat());
+            continue;
+        }
+        let result = call.run(&[std::slice::from_ref(&path), &args[..]].concat())?;
+        if result != 0 {
+            status = 1;
+            call.complain(&format!("{} exited with return code {result}", String::from_utf8_lossy(&path)));
+            if options.has(b'e') {
+                break;
+            }
+        }
+    }
+    Ok(status)
+}
+
+/// What find asks of each path.
+enum Ask {
+    Name(Bytes),
+    Path(Bytes),
+    Type(Bytes),
+    Not(Box<Ask>),
+    Any(Vec<Ask>, Vec<Ask>),
+    All(Vec<Ask>),
+    Empty,
+    Perm(Bytes),
+    User(Option<u32>),
+    Group(Option<u32>),
+    Links,
+    Newer(Bytes),
+    Print(u8),
+    Prune,
+    Delete,
+    Exec(Vec<Bytes>),
+    Quit,
+    True,
+}
+
+pub(super) fn find(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
+    let mut args = call.args;
+    let mut follow = false;
+    while let Some((arg, rest)) = args.split_first() {
+        match &arg[..] {
+            b"-L" => follow = true,
+            b"-P" | b"-H" => {}
+            _ => break,
+        }
+        args = rest;
+    }
+    if follow {
+        return Err(call.option(b"-L"));
+    }
+    let paths = args.iter().take_while(|arg| !arg.starts_with(b"-") && *arg != b"!" && *arg != b"(").count();
+    let (roots, mut expression) = args.split_at_checked(paths).unwrap_or((args, &[]));
+    let roots = if roots.is_empty() { vec![b".".to_vec()] } else { roots.to_vec() };
+    let (mut low, mut high, mut depth_first) = (0, usize::MAX, false);
+    let mut rest: Vec<Bytes> = Vec::new();
+    while let Some((word, tail)) = expression.split_first() {
+        expression = tail;
+        match &word[..] {
+            b"-mindepth" | b"-maxdepth" => {
+                let value =
+                    tail.first().and_then(|n| super::mode::number(n)).ok_or_else(|| call.option(word))?
+                        as usize;
+                expression = tail.get(1..).unwrap_or_default();
+                if word == b"-mindepth" { low = value } else { high = value }
+            }
+            b"-xdev" | b"-mount" | b"-noleaf" | b"-ignore_readdir_race" => {}
+            b"-depth" => depth_first = true,
+            _ => rest.push(word.clone()),
+        }
+    }
+    let mut words = &rest[..];
+    let ask = any(call, &mut words, 0)?;
+    if let Some(word) = words.first() {
+        return Err(call.option(word));
+    }
+    depth_first |= rest.iter().any(|word| word == b"-delete");
+    let prints = !acts(&ask);
+    let mut status = 0;
+    for root in roots {
+        if call.sh.files.lstat(&call.path(&root)).is_none() {
+            status = call.errno("cannot access", &root, Errno::NoEntry)?;
+            continue;
+        }
+        let mut order = tree(call, &root);
+        if depth_first {
+            order.reverse();
+        }
+        let mut pruned: Vec<Bytes> = Vec::new();
+        for (path, depth) in order {
+            call.sh.step()?;
+            if depth > high || depth < low || pruned.iter().any(|p| path.starts_with(&join(p, b""))) {
+                continue;
+            }
+            let Some(meta) = call.sh.files.lstat(&call.path(&path)) else { continue };
+            let mut state = Asked { pruned: false, quit: false };
+            if holds(call, &ask, &path, &meta, &mut state)? && prints {
+                call.out.extend_from_slice(&[&path[..], b"\n"].concat());
+            }
+            if state.pruned && !depth_first {
+                pruned.push(path);
+            }
+            if state.quit {
+                return Ok(status);
+            }
+        }
+    }
+    Ok(status)
+}
+
+/// All paths below a root with their depth, each directory before what is in it.
+fn tree(call: &Call<'_, '_>, root: &[u8]) -> Vec<(Bytes, usize)> {
+    let slash = root.strip_suffix(b"/").filter(|r| !r.is_empty()).unwrap_or(root);
+    let whole = call.path(root);
+    let mut all: Vec<(Bytes, usize)> = below(call, &whole)
+        .into_iter()
+        .map(|path| {
+            let rest = path.get(whole.len()..).unwrap_or_default();
+            let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+            let depth = rest.split(|b| *b == b'/').filter(|part| !part.is_empty()).count();
+            (if rest.is_empty() { root.to_vec() } else { join(slash, rest) }, depth)
+        })
+        .collect();
+    all.sort_by(|(a, _), (b, _)| a.split(|b| *b == b'/').cmp(b.split(|b| *b == b'/')));
+    all
+}
+
+struct Asked {
+    pruned: bool,
+    quit: bool,
+}
+
+fn acts(ask: &Ask) -> bool {
+    match ask {
+        Ask::Print(_) | Ask::Delete | Ask::Exec(..) | Ask::Quit => true,
+        Ask::Not(inner) => acts(inner),
+        Ask::All(list) => list.iter().any(acts),
+        Ask::Any(left, right) => left.iter().chain(right).any(acts),
+        _ => false,
+    }
+}
+
+fn any(call: &Call<'_, '_>, words: &mut &[Bytes], depth: usize) -> Result<Ask, Stop> {
+    let mut left = all(call, words, depth)?;
+    while words.first().is_some_and(|w| w == b"-o" || w == b"-or") {
+        *words = words.get(1..).unwrap_or_default();
+        let right = all(call, words, depth)?;
+        left = vec![Ask::Any(left, right)];
+    }
+    Ok(Ask::All(left))
+}
+
+fn all(call: &Call<'_, '_>, words: &mut &[Bytes], depth: usize) -> Result<Vec<Ask>, Stop> {
+    let mut list = Vec::new();
+    while let Some((word, _)) = words.split_first() {
+        match &word[..] {
+            b"-o" | b"-or" | b")" => break,
+            b"-a" | b"-and" => *words = words.get(1..).unwrap_or_default(),
+            _ => list.push(one(call, words, depth)?),
+        }
+    }
+    Ok(list)
+}
+
+fn one(call: &Call<'_, '_>, words: &mut &[Bytes], depth: usize) -> Result<Ask, Stop> {
+    if depth > 50 {
+        return Err(call.unsupported("an expression deeper than 50"));
+    }
+    let take = |words: &mut &[Bytes]| {
+        let (first, rest) = words.split_first()?;
+        *words = rest;
+        Some(first.clone())
+    };
+    let word = take(words).unwrap_or_default();
+    let missing = || call.option(&word);
+    Ok(match &word[..] {
+        b"!" | b"-not" => Ask::Not(Box::new(one(call, words, depth + 1)?)),
+        b"(" => {
+            let inner = any(call, words, depth + 1)?;
+            if take(words).is_none_or(|w| w != b")") {
+                return Err(missing());
+            }
+            inner
+        }
+        b"-name" => Ask::Name(take(words).ok_or_else(missing)?),
+        b"-path" | b"-wholename" => Ask::Path(take(words).ok_or_else(missing)?),
+        b"-type" => Ask::Type(take(words).ok_or_else(missing)?),
+        b"-perm" => Ask::Perm(take(words).ok_or_else(missing)?),
+        b"-user" | b"-uid" | b"-group" | b"-gid" => {
+            let name = take(words).ok_or_else(missing)?;
+            let group = word == b"-group" || word == b"-gid";
+            let name = if group { [b":", &name[..]].concat() } else { name };
+            let (uid, gid) =
+                super::mode::owner(&call.sh.files, &name).map_err(|what| call.unsupported(what))?;
+            if group { Ask::Group(gid) } else { Ask::User(uid) }
+        }
+        b"-nouser" => Ask::User(None),
+        b"-nogroup" => Ask::Group(None),
+        b"-empty" => Ask::Empty,
+        b"-newer" => Ask::Newer(take(words).ok_or_else(missing)?),
+        b"-print" => Ask::Print(b'\n'),
+        b"-print0" => Ask::Print(0),
+        b"-prune" => Ask::Prune,
+        b"-delete" => Ask::Delete,
+        b"-quit" => Ask::Quit,
+        b"-true" => Ask::True,
+        b"-links" if take(words).is_some() => Ask::Links,
+        b"-exec" => {
+            let mut command = Vec::new();
+            loop {
+                match take(words) {
+                    Some(end) if end == b";" => break Ask::Exec(command),
+                    Some(end) if end == b"+" && command.last().is_some_and(|w| w == b"{}") => {
+                        break Ask::Exec(command);
+                    }
+                    Some(word) => command.push(word),
+                    None => return Err(missing()),
+                }
+            }
+        }
+        _ => return Err(missing()),
+    })
+}
+
+fn unquoted(text: &[u8]) -> Vec<(u8, bool)> {
+    text.iter().map(|b| (*b, false)).collect()
+}
+
+fn holds(
+    call: &mut Call<'_, '_>,
+    ask: &Ask,
+    path: &[u8],
+    meta: &Meta,
+    state: &mut Asked,
+) -> Result<bool, Stop> {
+    Ok(match ask {
+        Ask::True => true,
+        Ask::Name(text) => pattern::matches(&unquoted(text), base_name(path), &mut 1_000_000),
+        Ask::Path(text) => pattern::matches(&unquoted(text), path, &mut 1_000_000),
+        Ask::Type(letters) => letters.split(|b| *b == b',').any(|letter| {
+            matches!(
+                (letter, &meta.kind),
+                (b"f", Kind::File)
+                    | (b"d", Kind::Directory)
+                    | (b"l", Kind::Link(_))
+                    | (b"p", Kind::Fifo)
+                    | (b"c", Kind::Char(..))
+                    | (b"b", Kind::Block(..))
+            )
+        }),
+        Ask::Links => return Err(call.option(b"-links")),
+        Ask::Not(inner) => !holds(call, inner, path, meta, state)?,
+        Ask::All(list) => every(call, list, path, meta, state)?,
+        Ask::Any(left, right) => {
+            every(call, left, path, meta, state)? || every(call, right, path, meta, state)?
+        }
+        Ask::Empty => match meta.kind {
+            Kind::File => meta.size == 0,
+            Kind::Directory => {
+                let at = call.sh.files.resolve(&call.path(path), false);
+                at.and_then(|at| call.sh.files.list(&at)).is_ok_and(|names| names.is_empty())
+            }
+            _ => false,
+        },
+        Ask::Perm(text) => {
+            let (how, text) = match &text[..] {
+                [how @ (b'-' | b'/'), rest @ ..] => (*how, rest),
+                rest => (b'=', rest),
+            };
+            let Some(bits) = super::mode::apply(text, 0, false, 0) else { return Err(call.option(b"-perm")) };
+            match how {
+                b'-' => meta.mode & bits == bits,
+                b'/' => bits == 0 || meta.mode & bits != 0,
+                _ => meta.mode == bits,
+            }
+        }
+        Ask::User(Some(uid)) => meta.uid == *uid,
+        Ask::Group(Some(gid)) => meta.gid == *gid,
+        Ask::User(None) => !super::accounts::users(&call.sh.files).iter().any(|u| u.uid == meta.uid),
+        Ask::Group(None) => !super::accounts::groups(&call.sh.files).iter().any(|g| g.gid == meta.gid),
+        Ask::Newer(than) => {
+            let age = |p: &[u8]| {
+                call.sh.files.resolve(&call.path(p), false).ok().and_then(|at| call.sh.files.age(&at))
+            };
+            age(path) > age(than)
+        }
+        Ask::Print(end) => {
+            call.out.extend_from_slice(path);
+            call.out.push(*end);
+            true
+        }
+        Ask::Prune => {
+            state.pruned = true;
+            true
+        }
+        Ask::Quit => {
+            state.quit = true;
+            true
+        }
+        Ask::Delete => {
+            let whole = call.path(path);
+            let result = if meta.kind == Kind::Directory {
+                call.sh.files.rmdir(&whole)
+            } else {
+                call.sh.files.unlink(&whole)
+            };
+            match result {
+                Ok(()) => true,
+                Err(errno) => {
+                    call.errno("cannot delete", path, errno)?;
+                    false
+                }
+            }
+        }
+        Ask::Exec(command) => {
+            let words: Vec<Bytes> = command.iter().map(|word| replace(word, b"{}", path)).collect();
+            call.run(&words)? == 0
+        }
+    })
+}
+
+fn every(
+    call: &mut Call<'_, '_>,
+    list: &[Ask],
+    path: &[u8],
+    meta: &Meta,
+    state: &mut Asked,
+) -> Result<bool, Stop> {
+    for ask in list {
+        if !holds(call, ask, path, meta, state)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,689 @@
+//! Runs scripts of `sed`.
+
+use super::super::Failure;
+use super::super::common::{Done, MEMORY, MEMORY_TEXT, Run, length, push, text, unsupported};
+use super::super::regex::{Match, Regex};
+use super::Settings;
+use super::parse::{Action, Address, Case, Command, Part, Script, Substitution};
+use std::borrow::Cow;
+
+/// A line of a file.
+struct Line {
+    file: usize,
+    start: usize,
+    end: usize,
+    /// The byte that ends lines stands behind it.
+    ended: bool,
+}
+
+/// Where something is printed.
+#[derive(Default)]
+struct Sink {
+    data: Vec<u8>,
+    /// The last line had no end: the next one brings it.
+    open: bool,
+}
+
+impl Sink {
+    fn complete(&mut self, end: u8) -> Result<(), Failure> {
+        if std::mem::take(&mut self.open) { push(&mut self.data, &[end]) } else { Ok(()) }
+    }
+
+    fn line(&mut self, bytes: &[u8], ended: bool, end: u8) -> Result<(), Failure> {
+        self.complete(end)?;
+        push(&mut self.data, bytes)?;
+        if ended {
+            push(&mut self.data, &[end])?;
+        } else {
+            self.open = true;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a range is open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Range {
+    Inactive,
+    /// Until that line where it is known.
+    Active(Option<u64>),
+    Closed,
+}
+
+/// What waits for the end of a cycle.
+enum Later<'s> {
+    Text(&'s [u8]),
+    File(&'s [u8]),
+}
+
+/// What comes behind a command.
+enum Flow {
+    Next,
+    Jump(usize),
+    /// The cycle is over; whether its line is printed.
+    Over(bool),
+    /// The cycle starts anew with what is left.
+    Again,
+    Quit(u8, bool),
+}
+
+struct Stream<'r, 'i, 's> {
+    run: Run<'r, 'i>,
+    script: &'s Script,
+    settings: &'s Settings,
+    names: Vec<Vec<u8>>,
+    /// Files that cannot be read: before which one each stands, and the complaint.
+    missing: Vec<(usize, String)>,
+    files: Vec<Cow<'i, [u8]>>,
+    lines: Vec<Line>,
+    /// The line that is read next.
+    next: usize,
+    /// The file of the line that was read last.
+    file: Option<usize>,
+    /// The file that was opened last: the file of the line, or one that was opened to see whether a line follows.
+    opened: Vec<u8>,
+    /// The last operand.
+    last_operand: Vec<u8>,
+    number: u64,
+    space: Vec<u8>,
+    ended: bool,
+    hold: Vec<u8>,
+    /// What `ended` becomes with the hold space.
+    hold_ended: bool,
+    ranges: Vec<Range>,
+    later: Vec<Later<'s>>,
+    replaced: bool,
+    last: Option<&'s Regex>,
+    out: Sink,
+    writes: Vec<(Vec<u8>, Sink)>,
+}
+
+/// Edits the files.
+pub(super) fn run(mut run: Run<'_, '_>, script: &Script, settings: &Settings, operands: &[Vec<u8>]) -> Done {
+    let stdin = vec![b"-".to_vec()];
+    let operands = if operands.is_empty() { stdin.as_slice() } else { operands };
+    let (mut names, mut files, mut lines, mut missing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for name in operands {
+        if settings.in_place.is_some() && name == b"-" {
+            return unsupported("sed -i of standard input");
+        }
+        match run.open(name) {
+            Ok(data) => {
+                names.push(name.clone());
+                files.push(data);
+            }
+            Err(error) => missing.push((files.len(), format!("can't read {}: {error}", text(name)))),
+        }
+    }
+    for (file, data) in files.iter().enumerate() {
+        let mut start = 0;
+        for part in data.split_inclusive(|byte| *byte == settings.end) {
+            let ended = part.ends_with(&[settings.end]);
+            let end = start + part.len();
+            lines.push(Line { file, start, end: end - usize::from(ended), ended });
+            start = end;
+        }
+    }
+    let mut stream = Stream {
+        run,
+        script,
+        settings,
+        names,
+        missing,
+        files,
+        lines,
+        next: 0,
+        file: None,
+        opened: Vec::new(),
+        last_operand: operands.last().cloned().unwrap_or_default(),
+        number: 0,
+        space: Vec::new(),
+        ended: true,
+        hold: Vec::new(),
+        hold_ended: true,
+        ranges: vec![Range::Inactive; script.commands.len()],
+        later: Vec::new(),
+        replaced: false,
+        last: None,
+        out: Sink::default(),
+        writes: script.files.iter().map(|file| (file.clone(), Sink::default())).collect(),
+    };
+    stream.reset();
+    stream.cycles()?;
+    stream.finish()
+}
+
+impl<'s> Stream<'_, '_, 's> {
+    /// Ranges at the start of a file.
+    fn reset(&mut self) {
+        for (range, command) in self.ranges.iter_mut().zip(&self.script.commands) {
+            let open = matches!(command.first, Some(Address::Zero));
+            *range = if open { Range::Active(None) } else { Range::Inactive };
+        }
+    }
+
+    fn cycles(&mut self) -> Result<(), Failure> {
+        let mut fresh = true;
+        loop {
+            if fresh && !self.read()? {
+                self.complain(usize::MAX);
+                return Ok(());
+            }
+            fresh = true;
+            let mut at = 0;
+            let (print, quit) = loop {
+                let Some(command) = self.script.commands.get(at) else { break (true, None) };
+                // most commands copy the pattern space or the hold space
+                self.run.step(1 + length(self.space.len() + self.hold.len()) / 512)?;
+                if self.selects(at, command)? == command.negated {
+                    at = match command.action {
+                        Action::Block(end) => end,
+                        _ => at,
+                    } + 1;
+                    continue;
+                }
+                match self.act(at, command)? {
+                    Flow::Next => at += 1,
+                    Flow::Jump(to) => at = to,
+                    Flow::Over(print) => break (print, None),
+                    Flow::Again => {
+                        fresh = false;
+                        break (false, None);
+                    }
+                    Flow::Quit(code, print) => break (print, Some((code, print))),
+                }
+            };
+            if print && !self.settings.quiet {
+                self.print_space()?;
+            }
+            match quit {
+                Some((code, flush)) => {
+                    if flush {
+                        self.flush()?;
+                        // unlike the end of input, this completes the last line
+                        self.out.complete(self.settings.end)?;
+                    }
+                    if self.run.out.status == 0 {
+                        self.run.out.status = code;
+                    }
+                    return Ok(());
+                }
+                // a cycle that starts anew prints what waits, too
+                None => self.flush()?,
+            }
+        }
+    }
+
+    /// Reads the next line; whether there is one.
+    fn read(&mut self) -> Result<bool, Failure> {
+        self.run.step(1)?;
+        let Some(line) = self.lines.get(self.next) else { return Ok(false) };
+        let (file, ended) = (line.file, line.ended);
+        self.replaced = false;
+        let bytes = self.files.get(file).and_then(|data| data.get(line.start..line.end)).unwrap_or_default();
+        self.space = bytes.to_vec();
+        self.enter(file)?;
+        self.ended = ended;
+        self.next += 1;
+        self.number += 1;
+        Ok(true)
+    }
+
+    /// Complains of files that cannot be read, up to this one.
+    fn complain(&mut self, file: usize) {
+        while self.missing.first().is_some_and(|(before, _)| *before <= file) {
+            let (_, words) = self.missing.remove(0);
+            self.run.complain(&words);
+            self.run.out.status = 2;
+        }
+    }
+
+    /// Goes on to a file.
+    fn enter(&mut self, file: usize) -> Result<(), Failure> {
+        if self.file == Some(file) {
+            return Ok(());
+        }
+        self.complain(file);
+        if self.settings.separate && self.file.is_some() {
+            self.number = 0;
+            self.hold.clear();
+            self.hold_ended = true;
+            self.reset();
+        }
+        self.leave()?;
+        self.file = Some(file);
+        self.opened = self.names.get(file).cloned().unwrap_or_default();
+        Ok(())
+    }
+
+    /// Writes what became of the file that was edited in its place.
+    fn leave(&mut self) -> Result<(), Failure> {
+        let (Some(suffix), Some(file)) = (&self.settings.in_place, self.file) else { return Ok(()) };
+        self.save(file, suffix)
+    }
+
+    fn save(&mut self, file: usize, suffix: &[u8]) -> Result<(), Failure> {
+        let sink = std::mem::take(&mut self.out);
+        let name = self.names.get(file).cloned().unwrap_or_default();
+        if !suffix.is_empty() {
+            let backup = [name.as_slice(), suffix].concat();
+            let old = self.files.get(file).map(|data| data.to_vec()).unwrap_or_default();
+            self.run.write(&backup, old)?;
+        }
+        self.run.write(&name, sink.data)
+    }
+
+    /// Nothing follows, in this file where files are separate. At the end of a file, sed opens the next ones to find out:
+    /// `F` prints their names from then on, and those that cannot be read are complained of.
+    fn at_end(&mut self) -> bool {
+        let next = self.lines.get(self.next).map(|line| line.file);
+        if self.settings.separate {
+            return next.is_none_or(|next| Some(next) != self.file);
+        }
+        if next != self.file {
+            let opened = next.map_or(Some(&self.last_operand), |next| self.names.get(next));
+            self.opened = opened.cloned().unwrap_or_default();
+            self.complain(next.unwrap_or(usize::MAX));
+        }
+        next.is_none()
+    }
+
+    fn finish(mut self) -> Done {
+        if let Some(suffix) = &self.settings.in_place {
+            // files without lines are written, too; those behind the one where it quit are not
+            let quit = self.next < self.lines.len();
+            for file in 0..self.names.len() {
+                let empty = !self.lines.iter().any(|line| line.file == file);
+                if Some(file) == self.file {
+                    self.save(file, suffix)?;
+                } else if empty && (!quit || self.file.is_some_and(|last| file < last)) {
+                    let sink = std::mem::take(&mut self.out);
+                    self.save(file, suffix)?;
+                    self.out = sink;
+                }
+            }
+        }
+        self.run.put(&std::mem::take(&mut self.out.data))?;
+        for (file, sink) in std::mem::take(&mut self.writes) {
+            match file.as_slice() {
+                b"/dev/stdout" | b"/dev/null" => {}
+                b"/dev/stderr" => push(&mut self.run.out.stderr, &sink.data)?,
+                _ => self.run.write(&file, sink.data)?,
+            }
+        }
+        self.run.finish()
+    }
+
+    fn print(&mut self, bytes: &[u8], ended: bool) -> Result<(), Failure> {
+        self.out.line(bytes, ended, self.settings.end)
+    }
+
+    fn print_space(&mut self) -> Result<(), Failure> {
+        self.out.line(&self.space, self.ended, self.settings.end)
+    }
+
+    /// Prints what waits for the end of the cycle.
+    fn flush(&mut self) -> Result<(), Failure> {
+        for later in std::mem::take(&mut self.later) {
+            self.out.complete(self.settings.end)?;
+            match later {
+                Later::Text(text) => push(&mut self.out.data, text)?,
+                Later::File(file) => {
+                    if file == b"/dev/stdin" {
+                        return unsupported("r /dev/stdin of sed");
+                    }
+                    // what cannot be read is nothing
+                    let written = self.writes.iter().find(|(name, _)| name == file);
+                    let edited = self.run.out.writes.iter().rev().find(|(name, _)| name == file);
+                    let data = match (written, edited) {
+                        (Some((_, sink)), _) => Ok(sink.data.clone()),
+                        (None, Some((_, data))) => Ok(data.clone()),
+                        (None, None) => (self.run.input.read)(file),
+                    };
+                    push(&mut self.out.data, &data.unwrap_or_default())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, file: &[u8], bytes: &[u8], ended: bool) -> Result<(), Failure> {
+        if file == b"/dev/stdout" {
+            if self.settings.in_place.is_some() {
+                return unsupported("w /dev/stdout of sed -i");
+            }
+            return self.print(bytes, ended);
+        }
+        let end = self.settings.end;
+        let held: usize = self.writes.iter().map(|(_, sink)| sink.data.len()).sum();
+        if held.saturating_add(bytes.len()) > MEMORY {
+            return Err(Failure::Limit(MEMORY_TEXT));
+        }
+        match self.writes.iter_mut().find(|(name, _)| name == file) {
+            Some((_, sink)) => sink.line(bytes, ended, end),
+            None => Ok(()),
+        }
+    }
+
+    fn pattern(&mut self, pattern: Option<&'s Regex>) -> Result<&'s Regex, Failure> {
+        match pattern.or(self.last) {
+            Some(regex) => {
+                self.last = Some(regex);
+                Ok(regex)
+            }
+            None => unsupported("an empty pattern of sed before any other"),
+        }
+    }
+
+    fn meets(&mut self, address: &'s Address) -> Result<bool, Failure> {
+        Ok(match address {
+            Address::Zero | Address::More(_) | Address::Multiple(_) => false,
+            Address::Line(line) => self.number == *line,
+            Address::Step(first, step) => {
+                self.number >= *first && (self.number - *first).checked_rem(*step) == Some(0)
+            }
+            Address::Last => self.at_end(),
+            Address::Pattern(pattern) => {
+                let regex = self.pattern(pattern.as_deref())?;
+                regex.is_match(&self.space, self.run.input.steps)?
+            }
+        })
+    }
+
+    /// Whether a command's addresses hold here.
+    fn selects(&mut self, index: usize, command: &'s Command) -> Result<bool, Failure> {
+        let Some(first) = &command.first else { return Ok(true) };
+        let Some(second) = &command.second else { return self.meets(first) };
+        let line = self.number;
+        let range = self.ranges.get(index).copied().unwrap_or(Range::Inactive);
+        if let Range::Active(end) = range {
+            let (over, within) = match end {
+                Some(end) => (line >= end, line <= end),
+                None => (self.meets(second)?, true),
+            };
+            if over {
+                self.ranges[index] = Range::Closed;
+            }
+            return Ok(within);
+        }
+        self.begins(index, first, second)
+    }
+
+    fn begins(&mut self, index: usize, first: &'s Address, second: &'s Address) -> Result<bool, Failure> {
+        let line = self.number;
+        let closed = self.ranges.get(index) == Some(&Range::Closed);
+        let started = match (first, second) {
+            (Address::Line(_), _) if closed => false,
+            (Address::Line(start), Address::Line(end)) if line >= *end => {
+                return Ok(line == *start || (line == *end && start <= end));
+            }
+            (Address::Line(start), _) => line >= *start,
+            _ => self.meets(first)?,
+        };
+        if !started {
+            return Ok(false);
+        }
+        let range = match second {
+            Address::Line(end) => (*end > line).then_some(Some(*end)),
+            Address::More(count) => (*count > 0).then_some(Some(line.saturating_add(*count))),
+            Address::Multiple(0) => None,
+            Address::Multiple(step) => Some(Some((line / step).saturating_add(1).saturating_mul(*step))),
+            Address::Last => {
+                // sed asks here already: a file may be opened
+                self.at_end();
+                Some(None)
+            }
+            _ => Some(None),
+        };
+        self.ranges[index] = range.map_or(Range::Closed, Range::Active);
+        Ok(true)
+    }
+
+    fn act(&mut self, index: usize, command: &'s Command) -> Result<Flow, Failure> {
+        match &command.action {
+            Action::Block(_) | Action::Nothing => {}
+            Action::Number => {
+                let line = self.number.to_string();
+                self.out.complete(self.settings.end)?;
+                push(&mut self.out.data, line.as_bytes())?;
+                push(&mut self.out.data, &[self.settings.end])?;
+            }
+            Action::Append(text) => self.later(Later::Text(text))?,
+            Action::Read(file) => self.later(Later::File(file))?,
+            Action::Insert(text) => self.insert(text)?,
+            Action::Change(text) => {
+                if !matches!(self.ranges.get(index), Some(Range::Active(_))) {
+                    self.insert(text)?;
+                }
+                return Ok(Flow::Over(false));
+            }
+            Action::Delete => return Ok(Flow::Over(false)),
+            Action::DeleteFirst => {
+                let Some(at) = self.space.iter().position(|byte| *byte == self.settings.end) else {
+                    return Ok(Flow::Over(false));
+                };
+                self.space.drain(..=at);
+                return Ok(Flow::Again);
+            }
+            Action::Get => {
+                self.space = self.hold.clone();
+                self.ended = self.hold_ended;
+            }
+            Action::GetMore => {
+                self.ended = self.hold_ended;
+                push(&mut self.space, &[self.settings.end])?;
+                push(&mut self.space, &self.hold)?;
+            }
+            Action::Hold => {
+                self.hold = self.space.clone();
+                self.hold_ended = self.ended;
+            }
+            Action::HoldMore => {
+                self.hold_ended = self.ended;
+                push(&mut self.hold, &[self.settings.end])?;
+                push(&mut self.hold, &self.space)?;
+            }
+            Action::Exchange => {
+                std::mem::swap(&mut self.space, &mut self.hold);
+                std::mem::swap(&mut self.ended, &mut self.hold_ended);
+            }
+            Action::List(width) => self.list(*width)?,
+            Action::Next => {
+                if self.at_end() {
+                    return Ok(Flow::Over(true));
+                }
+                if !self.settings.quiet {
+                    self.print_space()?;
+                }
+                self.flush()?;
+                self.read()?;
+            }
+            Action::NextMore => {
+                if self.at_end() {
+                    return Ok(Flow::Over(true));
+                }
+                self.flush()?;
+                let mut space = std::mem::take(&mut self.space);
+                self.read()?;
+                push(&mut space, &[self.settings.end])?;
+                push(&mut space, &self.space)?;
+                self.space = space;
+            }
+            Action::Print => self.print_space()?,
+            Action::PrintFirst => {
+                let end = self.settings.end;
+                let first = self.space.split(|byte| *byte == end).next().unwrap_or_default().to_vec();
+                let ended = first.len() < self.space.len() || self.ended;
+                self.print(&first, ended)?;
+            }
+            Action::Quit(code) => return Ok(Flow::Quit(*code, true)),
+            Action::QuitSilently(code) => return Ok(Flow::Quit(*code, false)),
+            Action::Write(file) => {
+                let space = self.space.clone();
+                self.write(file, &space, self.ended)?;
+            }
+            Action::WriteFirst(file) => {
+                let end = self.settings.end;
+                let first = self.space.split(|byte| *byte == end).next().unwrap_or_default().to_vec();
+                let ended = first.len() < self.space.len() || self.ended;
+                self.write(file, &first, ended)?;
+            }
+            Action::Substitute(substitution) => self.substitute(substitution)?,
+            Action::Translate(table) => {
+                for byte in &mut self.space {
+                    *byte = table[usize::from(*byte)];
+                }
+            }
+            Action::Branch(to) => return Ok(Flow::Jump(*to)),
+            Action::BranchIf(to) => {
+                if std::mem::take(&mut self.replaced) {
+                    return Ok(Flow::Jump(*to));
+                }
+            }
+            Action::BranchUnless(to) => {
+                if !std::mem::take(&mut self.replaced) {
+                    return Ok(Flow::Jump(*to));
+                }
+            }
+            Action::Empty => self.space.clear(),
+            Action::Name => {
+                self.out.complete(self.settings.end)?;
+                push(&mut self.out.data, &self.opened)?;
+                push(&mut self.out.data, &[self.settings.end])?;
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn later(&mut self, later: Later<'s>) -> Result<(), Failure> {
+        if self.later.len() > MEMORY / 64 {
+            return Err(Failure::Limit(MEMORY_TEXT));
+        }
+        self.later.push(later);
+        Ok(())
+    }
+
+    /// Prints text that a command has.
+    fn insert(&mut self, text: &[u8]) -> Result<(), Failure> {
+        self.out.complete(self.settings.end)?;
+        if let Some(body) = text.strip_suffix(b"\n") {
+            push(&mut self.out.data, body)?;
+            push(&mut self.out.data, &[self.settings.end])?;
+        }
+        Ok(())
+    }
+
+    /// `l`
+    fn list(&mut self, width: Option<u64>) -> Result<(), Failure> {
+        let width = match width {
+            None => 70,
+            Some(0 | 1) => usize::MAX,
+            Some(width) => usize::try_from(width).unwrap_or(usize::MAX),
+        };
+        self.out.complete(self.settings.end)?;
+        let mut column = 0;
+        for byte in &self.space {
+            let shown = match byte {
+                b'\\' => "\\\\".to_owned(),
+                7 => "\\a".to_owned(),
+                8 => "\\b".to_owned(),
+                9 => "\\t".to_owned(),
+                10 => "\\n".to_owned(),
+                11 => "\\v".to_owned(),
+                12 => "\\f".to_owned(),
+                13 => "\\r".to_owned(),
+                32..=126 => char::from(*byte).to_string(),
+                other => format!("\\{other:03o}"),
+            };
+            if column + shown.len() > width - 1 {
+                push(&mut self.out.data, b"\\\n")?;
+                column = 0;
+            }
+            column += shown.len();
+            push(&mut self.out.data, shown.as_bytes())?;
+        }
+        push(&mut self.out.data, &[b'$', self.settings.end])
+    }
+
+    fn substitute(&mut self, substitution: &'s Substitution) -> Result<(), Failure> {
+        let regex = self.pattern(substitution.pattern.as_deref())?;
+        let groups = substitution.parts.iter().any(|part| matches!(part, Part::Group(1..)));
+        let mut result = Vec::new();
+        let (mut at, mut from, mut count, mut replaced) = (0, 0, 0u64, false);
+        let mut behind = None;
+        while from <= self.space.len() {
+            self.run.step(1)?;
+            let found = if groups {
+                regex.find(&self.space, from, self.run.input.steps)?
+            } else {
+                regex.span(&self.space, from, self.run.input.steps)?.map(Match::from)
+            };
+            let Some(found) = found else { break };
+            let (start, end) = (found.start(0), found.end(0));
+            // nothing right behind a match is none
+            if start == end && behind == Some(start) {
+                from = end + 1;
+                continue;
+            }
+            behind = Some(end);
+            count += 1;
+            if count >= substitution.nth {
+                push(&mut result, &self.space[at..start])?;
+                replace(&mut result, &substitution.parts, &self.space, &found)?;
+                at = end;
+                replaced = true;
+                if !substitution.all {
+                    break;
+                }
+            }
+            from = if start == end { end + 1 } else { end };
+        }
+        if !replaced {
+            return Ok(());
+        }
+        push(&mut result, &self.space[at..])?;
+        self.space = result;
+        self.replaced = true;
+        if substitution.print {
+            self.print_space()?;
+        }
+        if let Some(file) = &substitution.write {
+            let space = self.space.clone();
+            self.write(file, &space, self.ended)?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds the replacement of a match.
+fn replace(result: &mut Vec<u8>, parts: &[Part], space: &[u8], found: &Match) -> Result<(), Failure> {
+    let (mut all, mut one) = (Case::End, None);
+    for part in parts {
+        let bytes = match part {
+            Part::Text(text) => text.as_slice(),
+            Part::Group(group) => found.get(*group).and_then(|range| space.get(range)).unwrap_or_default(),
+            Part::Case(case) => {
+                match case {
+                    Case::UpperOne | Case::LowerOne => one = Some(*case),
+                    case => (all, one) = (*case, None),
+                }
+                continue;
+            }
+        };
+        let mut bytes = bytes.to_vec();
+        match all {
+            Case::Upper => bytes.make_ascii_uppercase(),
+            Case::Lower => bytes.make_ascii_lowercase(),
+            _ => {}
+        }
+        if let Some(first) = bytes.first_mut() {
+            match one.take() {
+                Some(Case::UpperOne) => first.make_ascii_uppercase(),
+                Some(_) => first.make_ascii_lowercase(),
+                None => {}
+            }
+        }
+        push(result, &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! What is Debian's: the interpreter of maintainer scripts.
+//!
+//! Nothing here opens a file, starts a program, reads the clock or the environment: clippy.toml keeps it so.
+
+pub mod commands;
+pub mod debconf;
+pub mod failure;
+pub mod files;
+pub mod filters;
+pub mod fuzz;
+pub mod order;
+pub mod run;
+pub mod sh;
+pub mod system;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

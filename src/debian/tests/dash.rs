@@ -1,0 +1,186 @@
+//! The shell against the real one: generated scripts print the same, end with the same status and leave the same files.
+//!
+//! 300 cases; `VMBAKE_DASH_CASES=20000` for more, `VMBAKE_DASH_SEED=N` to begin with another one.
+#![allow(clippy::disallowed_methods, reason = "runs dash, in a scratch directory")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
+
+#[path = "dash/generate.rs"]
+mod generate;
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use debian::failure::{Limits, Origin};
+use debian::files::{Base, Files, Kind, Meta};
+use debian::sh::Shell;
+use debian::system::System;
+
+const DASH: &str = "/usr/bin/dash";
+
+/// A tree with a working directory and the programs that scripts call.
+struct Small;
+
+const PROGRAMS: [&str; 14] = [
+    "cat", "mkdir", "rmdir", "rm", "mv", "cp", "ln", "touch", "chmod", "readlink", "basename", "dirname",
+    "sed", "grep",
+];
+
+impl Base for Small {
+    fn lookup(&self, path: &[u8]) -> Option<Meta> {
+        let directory = matches!(path, b"/" | b"/w" | b"/usr" | b"/usr/bin");
+        let name = path.strip_prefix(b"/usr/bin/").and_then(|name| std::str::from_utf8(name).ok());
+        let kind = match name {
+            _ if directory => Kind::Directory,
+            Some(name) if PROGRAMS.contains(&name) => Kind::File,
+            _ => return None,
+        };
+        Some(Meta { kind, mode: 0o755, uid: 0, gid: 0, size: 1, mtime: 0 })
+    }
+
+    fn list(&self, path: &[u8]) -> Vec<Vec<u8>> {
+        match path {
+            b"/" => vec![b"w".to_vec(), b"usr".to_vec()],
+            b"/usr" => vec![b"bin".to_vec()],
+            b"/usr/bin" => PROGRAMS.iter().map(|name| name.as_bytes().to_vec()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn read(&self, _: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(b"\x7fELF".to_vec())
+    }
+}
+
+/// What a script did: status, output, files.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    status: i32,
+    stdout: String,
+    files: BTreeMap<String, String>,
+}
+
+fn ours(script: &str) -> Result<Seen, String> {
+    let limits = Limits { steps: 1_000_000, ..Limits::default() };
+    let mut shell = Shell::new(Files::new(&Small, 0, limits), System::default(), limits);
+    let origin = Origin { package: "test".to_owned(), script: "script".to_owned(), line: 0 };
+    let env = [(b"PATH".to_vec(), b"/usr/bin".to_vec()), (b"HOME".to_vec(), b"/nowhere".to_vec())];
+    let script = format!("cd /w\n{script}");
+    let ran = shell.run(&origin, script.as_bytes(), &[b"one".to_vec(), b"two words".to_vec()], &env);
+    let ran = ran.map_err(|failure| failure.to_string())?;
+    let mut files = BTreeMap::new();
+    let at = |path: &[u8]| path.strip_prefix(b"/w/").map(|p| String::from_utf8_lossy(p).into_owned());
+    let there: Vec<Vec<u8>> =
+        shell.files.overlay().filter(|(_, node)| node.is_some()).map(|(p, _)| p.clone()).collect();
+    for path in there {
+        let (Some(name), Some(meta)) = (at(&path), shell.files.meta(&path)) else { continue };
+        let shown = match &meta.kind {
+            Kind::Directory => format!("directory {:o}", meta.mode),
+            Kind::Link(target) => format!("link {}", String::from_utf8_lossy(target)),
+            _ => format!(
+                "file {:o} {}",
+                meta.mode,
+                String::from_utf8_lossy(&shell.files.content(&path).unwrap())
+            ),
+        };
+        files.insert(name, shown);
+    }
+    Ok(Seen {
+        status: i32::from(ran.status),
+        stdout: String::from_utf8_lossy(&ran.stdout).into_owned(),
+        files,
+    })
+}
+
+fn walk(root: &Path, at: &Path, files: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(at).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        let meta = path.symlink_metadata().unwrap();
+        let mode = meta.permissions().mode() & 0o7777;
+        if meta.is_dir() {
+            files.insert(name, format!("directory {mode:o}"));
+            walk(root, &path, files);
+        } else if meta.is_symlink() {
+            files.insert(name, format!("link {}", path.read_link().unwrap().display()));
+        } else {
+            let content = std::fs::read(&path).unwrap();
+            files.insert(name, format!("file {mode:o} {}", String::from_utf8_lossy(&content)));
+        }
+    }
+}
+
+/// Seconds that a script may take: on a busy machine, far more than it needs.
+const PATIENCE: &str = "120";
+
+fn theirs(script: &str) -> Seen {
+    let scratch = tempfile::tempdir().unwrap();
+    let work = scratch.path().join("w");
+    std::fs::create_dir(&work).unwrap();
+    let file = scratch.path().join("script");
+    // files are made with the same modes, whoever runs the test
+    std::fs::write(&file, format!("umask 022\n{script}")).unwrap();
+    let mut child = Command::new("/usr/bin/timeout")
+        .args([PATIENCE, DASH])
+        .arg(&file)
+        .args(["one", "two words"])
+        .current_dir(&work)
+        .env_clear()
+        .env("PATH", "/usr/bin")
+        .env("HOME", "/nowhere")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdout = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+    let status = child.wait().unwrap().code().unwrap();
+    assert_ne!(status, 124, "dash did not end within {PATIENCE} seconds:\n{script}");
+    let mut files = BTreeMap::new();
+    walk(&work, &work, &mut files);
+    Seen { status, stdout: String::from_utf8_lossy(&stdout).into_owned(), files }
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+#[test]
+fn generated_scripts_do_what_dash_does() {
+    for program in std::iter::once("dash").chain(PROGRAMS) {
+        assert!(Path::new("/usr/bin").join(program).exists(), "the program `{program}` is missing");
+    }
+    let (cases, seed) = (number("VMBAKE_DASH_CASES", 300), number("VMBAKE_DASH_SEED", 1));
+    let run = move || {
+        let mut wrong = Vec::new();
+        for case in seed..seed + cases {
+            let script = generate::script(case);
+            let real = theirs(&script);
+            match ours(&script) {
+                Ok(seen) if seen == real => {}
+                seen => {
+                    wrong.push(format!("case {case}\n{script}\n--- dash\n{real:#?}\n--- ours\n{seen:#?}"));
+                }
+            }
+        }
+        wrong
+    };
+    let thread = std::thread::Builder::new().stack_size(debian::failure::STACK).spawn(run).unwrap();
+    let wrong = thread.join().unwrap();
+    assert!(
+        wrong.is_empty(),
+        "{} of {cases} scripts differ; the shortest:\n{}",
+        wrong.len(),
+        shortest(&wrong)
+    );
+}
+
+fn shortest(wrong: &[String]) -> String {
+    let mut wrong = wrong.to_vec();
+    wrong.sort_by_key(String::len);
+    wrong.truncate(3);
+    wrong.join("\n==========\n")
+}
