@@ -7,7 +7,7 @@ use tests::workspace;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 21] = [
+const TARGETS: [(&str, Target); 22] = [
     ("apt_sources", bake::fuzz::apt_sources),
     ("ar", bake::fuzz::ar),
     ("configure_certificates", configure::fuzz::certificates),
@@ -28,6 +28,7 @@ const TARGETS: [(&str, Target); 21] = [
     ("manifest", bake::fuzz::manifest),
     ("package", bake::fuzz::package),
     ("recipe", bake::fuzz::recipe),
+    ("script", debian::fuzz::script),
     ("tar", bake::fuzz::tar),
 ];
 
