@@ -83,10 +83,12 @@ pub enum Sort {
     Writable,
     /// A file in the place of one of Debian's packages, by `[winners]`.
     Replaces,
+    /// A path of somebody else that a component's maintainer script changes.
+    Changes,
 }
 
 /// Sorts with their names, in the order of the type.
-const SORTS: [(Sort, &str); 25] = [
+const SORTS: [(Sort, &str); 26] = [
     (Sort::SetUid, "set-uid"),
     (Sort::SetGid, "set-gid"),
     (Sort::Capabilities, "capabilities"),
@@ -112,6 +114,7 @@ const SORTS: [(Sort, &str); 25] = [
     (Sort::Path, "path"),
     (Sort::Writable, "writable"),
     (Sort::Replaces, "replaces"),
+    (Sort::Changes, "changes"),
 ];
 
 /// A text that is no grant.

@@ -22,6 +22,7 @@ mod rc;
 mod remove;
 mod run;
 mod show;
+mod ssh;
 mod sysusers;
 mod tmpfiles;
 mod units;
@@ -66,6 +67,8 @@ pub fn find(name: &str) -> Option<Run> {
         "xargs" => run::xargs,
         "run-parts" => run::run_parts,
         "find" => run::find,
+        "sshd" | "sshd.session-split" => ssh::sshd,
+        "ssh-keygen" => ssh::keygen,
         "sleep" | "sync" => |_| Ok(0),
         "getopt" => getopt::getopt,
         "pam-auth-update" => pam::update,
@@ -112,8 +115,8 @@ pub fn find(name: &str) -> Option<Run> {
         "update-rc.d" => units::update_rc,
         name if quiet::reason(name).is_some() => quiet::quiet,
         "hostname" | "hostnamectl" | "ps" | "lsmod" | "blkid" | "lsblk" | "findmnt" | "df" | "losetup"
-        | "nproc" | "lscpu" | "free" | "ip" | "ifconfig" | "ss" | "netstat" | "route" | "ssh-keygen"
-        | "uuidgen" | "mcookie" | "domainname" | "dnsdomainname" => show::running,
+        | "nproc" | "lscpu" | "free" | "ip" | "ifconfig" | "ss" | "netstat" | "route" | "uuidgen"
+        | "mcookie" | "domainname" | "dnsdomainname" => show::running,
         _ => return None,
     })
 }

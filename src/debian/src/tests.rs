@@ -247,3 +247,49 @@ fn the_text_alone_shows_programs_that_are_not_known() {
     assert_eq!(list, [(5, "the program strange"), (7, "an expansion that dash does not know")]);
     assert!(matches!(run(&Memory::new(&[]), "x=$(").0.unwrap_err().reason, Reason::Syntax(_)));
 }
+
+#[test]
+fn pam_profiles_are_stacked_by_priority() {
+    let template = |name: &str| {
+        format!(
+            "/usr/share/pam/common-{name}\u{0}# head\n# here are the per-package modules (the \"Primary\" block)\n$p\n\
+             # here's the fallback if no module succeeds\nx requisite pam_deny.so\n\
+             # and here are more per-package modules (the \"Additional\" block)\n$a\n# end of pam-auth-update config\n# foot\n"
+        )
+    };
+    let templates = ["account", "auth", "password", "session", "session-noninteractive"].map(template);
+    let unix = "Name: Unix\nDefault: yes\nPriority: 256\nAuth-Type: Primary\nAuth:\n\
+        \t[success=end default=ignore]\tpam_unix.so try_first_pass\nAuth-Initial:\n\t[success=end default=ignore]\tpam_unix.so\n\
+        Session-Type: Additional\nSession:\n\trequired\tpam_unix.so\n";
+    let other = "Name: Other\nDefault: yes\nPriority: 300\nAuth-Type: Primary\nAuth-Final:\n\
+        \t[success=end default=ignore]\tpam_x.so a\n\trequired\tpam_y.so\nSession-Interactive-Only: yes\nSession-Type: Additional\nSession:\n\toptional\tpam_x.so\n";
+    let off = "Name: Off\nDefault: no\nPriority: 900\nAuth-Type: Primary\nAuth:\n\trequired pam_off.so\n";
+    let mut files: Vec<(&str, &str)> = templates.iter().filter_map(|text| text.split_once('\u{0}')).collect();
+    files.extend([
+        ("/usr/share/pam-configs/unix", unix),
+        ("/usr/share/pam-configs/other", other),
+        ("/usr/share/pam-configs/off", off),
+    ]);
+    let memory = Memory::new(&files);
+    let (ran, shell) = run(&memory, "pam-auth-update --package");
+    assert_eq!(ran.map(|(_, status)| status), Ok(0));
+    let auth = "# head\n# here are the per-package modules (the \"Primary\" block)\nauth\t[success=3 default=ignore]\tpam_x.so a\n\
+        auth\trequired\tpam_y.so \nauth\t[success=1 default=ignore]\tpam_unix.so try_first_pass\n\
+        # here's the fallback if no module succeeds\nx requisite pam_deny.so\n\
+        # and here are more per-package modules (the \"Additional\" block)\n# end of pam-auth-update config\n# foot\n";
+    for (path, expected) in [
+        ("/etc/pam.d/common-auth", auth),
+        (
+            "/var/lib/pam/auth",
+            "Module: other\n[success=end default=ignore]\tpam_x.so a\nrequired\tpam_y.so\nModule: unix\n\
+             [success=end default=ignore]\tpam_unix.so try_first_pass\n",
+        ),
+        (
+            "/var/lib/pam/session-noninteractive",
+            "Module: null\n[default=1]\t\t\tpam_permit.so\nModule: unix\nrequired\tpam_unix.so\n",
+        ),
+        ("/var/lib/pam/seen", "off\nother\nunix\n"),
+    ] {
+        assert_eq!(at(&shell, path), expected, "{path}");
+    }
+}

@@ -159,7 +159,7 @@ fn planned(
         unreviewed: None,
         components: &relock::components(&inputs.recipe, Some(&inputs.manifest)),
     };
-    let lock =
+    let relock::Resolved { lock, .. } =
         relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
     let plan = args.selection.plan(inputs, &lock)?;
     let fetched = pipeline::fetch(store, &plan.wants(), options, show)?;

@@ -251,6 +251,7 @@ fn party(origin: &Origin) -> String {
         Origin::Package { name } => format!("package:{name}"),
         Origin::Component { name } => format!("component:{name}"),
         Origin::Recipe { .. } => "recipe".to_owned(),
+        Origin::Script { .. } => party(&origin.bringer()),
         Origin::Made { step } => format!("made:{step}"),
     }
 }
@@ -260,6 +261,7 @@ pub(super) fn about(origin: &Origin) -> String {
     match origin {
         Origin::Package { name } | Origin::Component { name } => name.to_string(),
         Origin::Recipe { kind, file } => format!("image-recipes/{kind}/{file}"),
+        Origin::Script { package, .. } => package.to_string(),
         Origin::Made { step } => step.clone(),
     }
 }

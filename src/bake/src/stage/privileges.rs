@@ -44,7 +44,7 @@ pub(super) fn of(
         let Some(owner) = entry.origins.first() else { continue };
         let mut add = |sort: Sort, what: &str| {
             let grant = Grant { sort, what: what.to_owned() };
-            all.insert(Privilege { owner: owner.clone(), grant });
+            all.insert(Privilege { owner: owner.bringer(), grant });
         };
         for sort in of_inode(entry) {
             add(sort, path.as_str());
@@ -79,10 +79,11 @@ fn of_stranger(
         grant: Grant { sort, what: what.to_owned() },
     };
     let (mut found, mut texts) = (Vec::new(), Vec::new());
-    for (path, entry) in tree.iter().filter(|(_, entry)| entry.origins.contains(owner)) {
+    for (path, entry) in tree.iter().filter(|(_, entry)| entry.is_of(owner)) {
         // who shares a directory with a package or a recipe does not say what it is
-        if entry.origins.iter().any(|origin| matches!(origin, Origin::Package { .. } | Origin::Recipe { .. }))
-        {
+        let is_shared =
+            |origin: &Origin| matches!(origin.bringer(), Origin::Package { .. } | Origin::Recipe { .. });
+        if entry.origins.iter().any(is_shared) {
             continue;
         }
         found.extend(strangers.sorts(path, entry).into_iter().map(|sort| grant(sort, path.as_str())));

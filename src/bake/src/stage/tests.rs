@@ -95,11 +95,15 @@ impl Case {
             links: BTreeMap::new(),
             files: Vec::new(),
             enable: BTreeMap::new(),
+            disable: BTreeMap::new(),
             mask: BTreeMap::new(),
             exclude: Vec::new(),
             keep: Vec::new(),
             winners: BTreeMap::new(),
             effects: BTreeMap::new(),
+            accept: BTreeMap::new(),
+            reviewed_only: false,
+            debconf: BTreeMap::new(),
             compression: Compression { level: 3 },
             disk: crate::plan::Disk::of(&crate::recipe::Disk::default(), Arch::Amd64),
         };
@@ -221,9 +225,21 @@ impl Case {
     }
 
     /// With contents that are in a store.
-    pub(super) fn stage_reading(&self, read: &dyn Fn(&Stored) -> Result<Vec<u8>>) -> Result<Tree> {
+    pub(super) fn stage_reading(&self, read: &(dyn Fn(&Stored) -> Result<Vec<u8>> + Sync)) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());
         stage(&self.plan, &Inputs { packages, components, read, memory: &(), told: &|_, _| {} })
+    }
+
+    /// With a memory.
+    pub(super) fn stage_keeping(&self, memory: &dyn Memory) -> Result<Tree> {
+        let (packages, components) = (self.packages.clone(), self.components.clone());
+        let read = |_: &Stored| unreachable!("all contents are inline");
+        stage(&self.plan, &Inputs { packages, components, read: &read, memory, told: &|_, _| {} })
+    }
+
+    /// Changes what a component is unpacked to.
+    pub(super) fn change_component(&mut self, name: &str, change: impl Fn(&mut Unpacked)) {
+        change(self.components.get_mut(&name.parse::<Name>().unwrap()).unwrap());
     }
 
     /// How far the staging was said to be.

@@ -12,7 +12,7 @@ pub(super) fn reason(name: &str) -> Option<&'static str> {
             "the kernel of the machine loads its policies at boot"
         }
         "ldconfig" | "ldconfig.real" => "the cache of libraries is made of the whole tree",
-        "update-initramfs" | "dracut" => "the initrd is made of the whole tree",
+        "update-initramfs" | "dracut" | "mktirfs" => "the initrd is made of the whole tree",
         "depmod" => "the indexes of modules are made of the whole tree",
         "systemd-hwdb" | "journalctl" => "the databases of hardware and messages are made of the whole tree",
         "py3compile" | "py3clean" | "pypy3compile" | "pypy3clean" => {

@@ -230,13 +230,10 @@ pub(super) fn find(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     while let Some((arg, rest)) = args.split_first() {
         match &arg[..] {
             b"-L" => follow = true,
-            b"-P" | b"-H" => {}
+            b"-P" | b"-H" => follow = false,
             _ => break,
         }
         args = rest;
-    }
-    if follow {
-        return Err(call.option(b"-L"));
     }
     let paths = args.iter().take_while(|arg| !arg.starts_with(b"-") && *arg != b"!" && *arg != b"(").count();
     let (roots, mut expression) = args.split_at_checked(paths).unwrap_or((args, &[]));
@@ -271,7 +268,7 @@ pub(super) fn find(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             status = call.errno("cannot access", &root, Errno::NoEntry)?;
             continue;
         }
-        let mut order = tree(call, &root);
+        let mut order = if follow { followed(call, &root)? } else { tree(call, &root) };
         if depth_first {
             order.reverse();
         }
@@ -281,7 +278,9 @@ pub(super) fn find(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             if depth > high || depth < low || pruned.iter().any(|p| path.starts_with(&join(p, b""))) {
                 continue;
             }
-            let Some(meta) = call.sh.files.lstat(&call.path(&path)) else { continue };
+            let whole = call.path(&path);
+            let behind = if follow { call.sh.files.stat(&whole) } else { None };
+            let Some(meta) = behind.or_else(|| call.sh.files.lstat(&whole)) else { continue };
             let mut state = Asked { pruned: false, quit: false };
             if holds(call, &ask, &path, &meta, &mut state)? && prints {
                 call.out.extend_from_slice(&[&path[..], b"\n"].concat());
@@ -312,6 +311,28 @@ fn tree(call: &Call<'_, '_>, root: &[u8]) -> Vec<(Bytes, usize)> {
         .collect();
     all.sort_by(|(a, _), (b, _)| a.split(|b| *b == b'/').cmp(b.split(|b| *b == b'/')));
     all
+}
+
+/// The same with links followed, but for one that leads to a directory that it is in.
+fn followed(call: &mut Call<'_, '_>, root: &[u8]) -> Result<Vec<(Bytes, usize)>, Stop> {
+    let mut all = Vec::new();
+    let mut open: Vec<(Bytes, Vec<Bytes>)> = vec![(root.to_vec(), Vec::new())];
+    while let Some((path, above)) = open.pop() {
+        call.sh.step()?;
+        let at = call.sh.files.resolve(&call.path(&path), true).ok();
+        let is_circle = at.as_ref().is_some_and(|at| above.contains(at));
+        if is_circle {
+            continue;
+        }
+        all.push((path.clone(), above.len()));
+        let Some(at) = at else { continue };
+        let Ok(names) = call.sh.files.list(&at) else { continue };
+        let mut within = above;
+        within.push(at);
+        let slash = path.strip_suffix(b"/").filter(|path| !path.is_empty()).unwrap_or(&path);
+        open.extend(names.iter().rev().map(|name| (join(slash, name), within.clone())));
+    }
+    Ok(all)
 }
 
 struct Asked {

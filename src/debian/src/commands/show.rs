@@ -78,13 +78,15 @@ pub(super) fn realpath(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         ("strip", b's'),
     ];
     let options = parse(call, "emqsPL", &long)?;
-    if options.has(b's') || options.has(b'L') {
-        return Err(call.unsupported("`-s` or `-L`"));
+    if options.has(b'L') {
+        return Err(call.unsupported("`-L`"));
     }
     let mut status = 0;
     for path in &options.operands {
         let whole = call.path(path);
-        match canonical(call, &whole, options.last_of(b"em").unwrap_or(b'f')) {
+        let mode = options.last_of(b"em").unwrap_or(b'f');
+        let found = if options.has(b's') { plain(call, &whole, mode) } else { canonical(call, &whole, mode) };
+        match found {
             Some(at) => line(call, &at),
             None => {
                 status = 1;
@@ -95,6 +97,26 @@ pub(super) fn realpath(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         }
     }
     Ok(status)
+}
+
+/// A path without `.`, `..` and double slashes, links not followed: it must be there, or its directory, as the mode says.
+fn plain(call: &Call<'_, '_>, path: &[u8], mode: u8) -> Option<Bytes> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let whole = [b"/", &parts.join(&b'/')[..]].concat();
+    let files = &call.sh.files;
+    let is_there = match mode {
+        b'm' => true,
+        b'e' => files.stat(&whole).is_some(),
+        _ => files.stat(crate::files::parent(&whole)).is_some_and(|meta| meta.kind == Kind::Directory),
+    };
+    is_there.then_some(whole)
 }
 
 pub(super) fn which(call: &mut Call<'_, '_>) -> Result<u8, Stop> {

@@ -1,7 +1,7 @@
 //! adduser, addgroup, useradd, groupadd, usermod and their like, and getent.
 
 use super::accounts;
-use super::database::{self, NewUser};
+use super::database::{self, NewUser, Of, downwards, upwards};
 use super::mode::number;
 use super::options::{Options, parse};
 use crate::files::{Bytes, Kind};
@@ -91,12 +91,8 @@ fn addgroup(call: &mut Call<'_, '_>, name: &[u8], options: &Options, system: boo
     let (low, high) = if system { (100, 999) } else { (1000, 59_999) };
     let gid = value(options, b'g').or_else(|| database::fixed(call, name, true));
     let gid = gid.or_else(|| {
-        database::first_free(
-            call,
-            value(options, b'3').unwrap_or(low),
-            value(options, b'4').unwrap_or(high),
-            true,
-        )
+        let range = (value(options, b'3').unwrap_or(low), value(options, b'4').unwrap_or(high));
+        database::free(call, name, Of::Groups, range, upwards)
     });
     let Some(gid) = gid else { return Ok(call.complain("no GID is available")) };
     database::add_group(call, name, gid, b"!")?;
@@ -116,7 +112,7 @@ fn add_system_user(call: &mut Call<'_, '_>, name: &[u8], options: &Options) -> R
     }
     let (low, high) = (value(options, b'1').unwrap_or(100), value(options, b'2').unwrap_or(999));
     let uid = value(options, b'u').or_else(|| database::fixed(call, name, false));
-    let Some(uid) = uid.or_else(|| database::first_free(call, low, high, false)) else {
+    let Some(uid) = uid.or_else(|| database::free(call, name, Of::Users, (low, high), upwards)) else {
         return Ok(call.complain("no UID is available"));
     };
     let gid = if options.has(b'G') {
@@ -124,7 +120,9 @@ fn add_system_user(call: &mut Call<'_, '_>, name: &[u8], options: &Options) -> R
             Some(group) => group.gid,
             None => {
                 let fixed = database::fixed(call, name, true).or_else(|| value(options, b'u'));
-                let Some(gid) = fixed.or_else(|| database::first_free(call, low, high, true)) else {
+                let Some(gid) =
+                    fixed.or_else(|| database::free(call, name, Of::Groups, (low, high), upwards))
+                else {
                     return Ok(call.complain("no GID is available"));
                 };
                 database::add_group(call, name, gid, b"!")?;
@@ -229,18 +227,12 @@ fn chosen(call: &Call<'_, '_>, name: &[u8], system: bool, of_group: bool) -> Opt
     if let Some(number) = database::fixed(call, name, of_group) {
         return Some(number);
     }
-    if !system {
-        return database::first_free(call, 1000, 60_000, of_group);
+    let of = if of_group { Of::Groups } else { Of::Users };
+    if system {
+        database::free(call, name, of, (100, 999), downwards)
+    } else {
+        database::free(call, name, of, (1000, 60_000), upwards)
     }
-    (100..=999).rev().find(|number| {
-        let users = accounts::users(&call.sh.files);
-        let groups = accounts::groups(&call.sh.files);
-        if of_group {
-            !groups.iter().any(|g| g.gid == *number)
-        } else {
-            !users.iter().any(|u| u.uid == *number)
-        }
-    })
 }
 
 pub(super) fn useradd(call: &mut Call<'_, '_>) -> Result<u8, Stop> {

@@ -30,6 +30,8 @@ pub enum What {
     Owner(u32, u32),
     /// It has these capabilities now, as setcap writes them.
     Capabilities(String),
+    /// A user joined a group, by their names.
+    Join(Bytes, Bytes),
     /// Nothing was changed, for this reason.
     Note(String),
 }
@@ -45,24 +47,33 @@ pub struct Change {
     pub what: What,
 }
 
+impl Change {
+    /// What was changed, in a few words without its origin.
+    #[must_use]
+    pub fn does(&self) -> String {
+        let path = String::from_utf8_lossy(&self.path);
+        let lossy = String::from_utf8_lossy;
+        match &self.what {
+            What::Write => format!("write {path}"),
+            What::Append => format!("append to {path}"),
+            What::Remove => format!("remove {path}"),
+            What::Rename(to) => format!("rename {path} to {}", lossy(to)),
+            What::Directory => format!("make directory {path}"),
+            What::Link(target) => format!("link {path} to {}", lossy(target)),
+            What::Hard(target) => format!("link {path} hard to {}", lossy(target)),
+            What::Node => format!("make node {path}"),
+            What::Mode(mode) => format!("mode {path} {mode:04o}"),
+            What::Owner(uid, gid) => format!("owner {path} {uid}:{gid}"),
+            What::Capabilities(text) => format!("capabilities {path} {text}"),
+            What::Join(user, group) => format!("user {} joins group {}", lossy(user), lossy(group)),
+            What::Note(why) => format!("nothing: {path}: {why}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = String::from_utf8_lossy(&self.path);
-        match &self.what {
-            What::Write => write!(f, "write {path}"),
-            What::Append => write!(f, "append to {path}"),
-            What::Remove => write!(f, "remove {path}"),
-            What::Rename(to) => write!(f, "rename {path} to {}", String::from_utf8_lossy(to)),
-            What::Directory => write!(f, "make directory {path}"),
-            What::Link(target) => write!(f, "link {path} to {}", String::from_utf8_lossy(target)),
-            What::Hard(target) => write!(f, "link {path} hard to {}", String::from_utf8_lossy(target)),
-            What::Node => write!(f, "make node {path}"),
-            What::Mode(mode) => write!(f, "mode {path} {mode:04o}"),
-            What::Owner(uid, gid) => write!(f, "owner {path} {uid}:{gid}"),
-            What::Capabilities(text) => write!(f, "capabilities {path} {text}"),
-            What::Note(why) => write!(f, "nothing: {path}: {why}"),
-        }?;
-        write!(f, "  ({})", self.origin)
+        write!(f, "{}  ({})", self.does(), self.origin)
     }
 }
 
@@ -89,6 +100,14 @@ impl Files<'_> {
     /// When there are too many changes.
     pub fn note(&mut self, command: &[u8], why: &str) -> Result<(), Errno> {
         self.record(command, What::Note(why.to_owned()))
+    }
+
+    /// Records that a user joined a group.
+    ///
+    /// # Errors
+    /// When there are too many changes.
+    pub fn joined(&mut self, user: &[u8], group: &[u8]) -> Result<(), Errno> {
+        self.record(b"/etc/group", What::Join(user.to_vec(), group.to_vec()))
     }
 
     /// The node at a canonical path, brought above the base.

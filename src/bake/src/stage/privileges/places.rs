@@ -219,7 +219,7 @@ fn of_systemd(tree: &Tree, weaker: &[&str], below: &[&str], entry: &Entry, owner
             let is_others = |top: &&str| {
                 let other: Option<ImagePath> = format!("{top}system/{unit}").parse().ok();
                 let known = other.as_ref().and_then(|path| tree.get(path));
-                known.is_some_and(|known| known.origins.first() != Some(owner))
+                known.is_some_and(|known| known.origins.first().map(Origin::bringer) != Some(owner.bringer()))
             };
             (is_link || weaker.iter().any(is_others)).then_some(Sort::Unit)
         }

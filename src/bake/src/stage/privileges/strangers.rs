@@ -158,7 +158,8 @@ impl<'t> Strangers<'t> {
             let Node::File(content) = &entry.node else { continue };
             // a recipe's word is all that is asked for
             let is_package = |origin: &Origin| {
-                matches!(origin, Origin::Package { .. } | Origin::Component { .. }) && origin != owner
+                let bringer = origin.bringer();
+                matches!(bringer, Origin::Package { .. } | Origin::Component { .. }) && bringer != *owner
             };
             if content.len() > MOST_TEXT || !is_unit(path) || !entry.origins.iter().any(is_package) {
                 continue;
@@ -183,6 +184,12 @@ impl<'t> Strangers<'t> {
 
     /// What something that is no directory grants by its name.
     fn sort(&self, path: &ImagePath, entry: &Entry) -> Option<Sort> {
+        // what deb-systemd-helper(1p) remembers of what it has enabled: nobody else reads it
+        let is_script = |origin: &Origin| matches!(origin, Origin::Script { .. });
+        let is_remembered = path.as_str().starts_with("/var/lib/systemd/deb-systemd-");
+        if is_remembered && entry.origins.iter().all(is_script) {
+            return None;
+        }
         if matches!(entry.node, Node::Symlink(_)) {
             // what is behind it is at that place, or may be
             if let Some(sort) = above(path) {
@@ -220,7 +227,7 @@ impl<'t> Strangers<'t> {
             && PATH.iter().filter(|other| **other != directory.as_str()).any(|other| {
                 let other = format!("{other}/{name}").parse().ok();
                 let known = other.as_ref().and_then(|path| self.tree.get(path));
-                known.is_some_and(|known| !known.origins.contains(self.owner))
+                known.is_some_and(|known| !known.is_of(self.owner))
             })
     }
 
@@ -243,7 +250,7 @@ impl<'t> Strangers<'t> {
         let is_others = |top: &&str| {
             let path = format!("{top}system/{template}").parse().ok();
             let known = path.as_ref().and_then(|path| self.tree.get(path));
-            known.is_some_and(|known| !known.origins.contains(self.owner))
+            known.is_some_and(|known| !known.is_of(self.owner))
         };
         if !instance.is_empty() {
             return self.asked.contains(unit) || SYSTEMD.iter().any(is_others);

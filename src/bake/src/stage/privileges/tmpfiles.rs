@@ -97,7 +97,7 @@ impl<'t> Strange<'t> {
         let copies_others = kind.starts_with('C')
             && field(4).is_some_and(|from| {
                 let known = from.parse().ok().and_then(|from: ImagePath| self.tree.get(&from));
-                !known.is_some_and(|known| known.origins.iter().all(|origin| origin == self.owner))
+                !known.is_some_and(|known| known.is_only_of(self.owner))
             });
         is_quoted
             || does_more
@@ -119,7 +119,7 @@ impl<'t> Strange<'t> {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']));
         is_called_so || {
             let known = format!("{top}{first}").parse().ok().and_then(|path: ImagePath| self.tree.get(&path));
-            known.is_some_and(|known| known.origins.iter().all(|origin| origin == self.owner))
+            known.is_some_and(|known| known.is_only_of(self.owner))
         }
     }
 
@@ -131,9 +131,11 @@ impl<'t> Strange<'t> {
         let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
         let above = ends.filter_map(|end| path.get(..end)).any(|at| {
             let is_itself = makes_one && at == path;
-            let is_link = at.parse().ok().and_then(|at: ImagePath| self.tree.get(&at)).is_some_and(|entry| {
-                matches!(entry.node, Node::Symlink(_)) && entry.origins.contains(self.owner)
-            });
+            let is_link = at
+                .parse()
+                .ok()
+                .and_then(|at: ImagePath| self.tree.get(&at))
+                .is_some_and(|entry| matches!(entry.node, Node::Symlink(_)) && entry.is_of(self.owner));
             !is_itself && (is_link || self.links.contains(at))
         });
         // a pattern goes over all that is there
@@ -141,7 +143,7 @@ impl<'t> Strange<'t> {
             let below = self.tree.iter().any(|(at, entry)| {
                 at.as_str().starts_with(literal)
                     && matches!(entry.node, Node::Symlink(_))
-                    && entry.origins.contains(self.owner)
+                    && entry.is_of(self.owner)
             });
             below || self.links.iter().any(|link| link.starts_with(literal))
         });
@@ -168,7 +170,7 @@ fn is_elsewhere(tree: &Tree, owner: &Origin, path: &str) -> bool {
     if literal.contains("..") || !USUAL.iter().any(|top| is_below(literal, top)) || is_at_or_below(literal) {
         return true;
     }
-    let others = |entry: &crate::tree::Entry| !entry.origins.is_empty() && !entry.origins.contains(owner);
+    let others = |entry: &crate::tree::Entry| !entry.origins.is_empty() && !entry.is_of(owner);
     tree.get(&path).is_some_and(others)
 }
 
