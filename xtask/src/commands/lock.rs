@@ -8,6 +8,7 @@ use crate::relock;
 use crate::selection::{differences, host};
 use bake::lock::{Lock, LockedPackage};
 use bake::name::{Arch, Kind, Name};
+use bake::sources::MaxAge;
 use bake::{Class, Refusal, Stage};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,8 +17,8 @@ use std::path::PathBuf;
 /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads InRelease of trixie, trixie-updates and trixie-security, verifies it against the keys pinned in manifests/, \
-and resolves what the recipe asks for. The lock records for each package its digest, what asked for it and the \
+Reads InRelease of trixie, trixie-updates and trixie-security, and of the archives that the recipe names, verifies it \
+against the keys pinned in manifests/, and resolves what the recipe asks for. The lock records for each package its digest, what asked for it and the \
 digests of its maintainer scripts, so that its difference to the last one can be reviewed. A script that is not in \
 manifests/effects.toml is shown, and no lock is written: it has to be read first.")]
 pub(crate) struct Args {
@@ -40,9 +41,10 @@ pub(crate) struct Args {
     /// Write the texts of maintainer scripts that nobody has reviewed there, as they go into manifests/effects
     #[arg(long, value_name = "DIR")]
     unreviewed: Option<PathBuf>,
-    /// Accept an archive whose main suite was made at most so many days ago [default: manifests/sources.toml]
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
-    max_age: Option<u32>,
+    /// Accept an archive whose main suite was made at most so many days ago, or that of a third party; may be given several
+    /// times [default: manifests/sources.toml]
+    #[arg(long, value_name = "[ARCHIVE=]DAYS")]
+    max_age: Vec<MaxAge>,
     /// The folder with image-recipes and manifests [default: the nearest one upwards]
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -157,11 +159,12 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
         kind,
         arch,
         previous: &previous,
-        max_age: args.max_age,
+        max_age: &args.max_age,
         unreviewed: args.unreviewed.as_deref(),
         components: &relock::components(&recipe, manifest.as_ref()),
     };
     let lock = relock::resolve(&task, project, &recipe, &store, &options, args.places.threads(), &show)?;
+    relock::tell_third_parties(&lock, &project.sources()?, &show);
     relock::write(&path, &lock)?;
     // of two, the one that was replaced
     let changes = previous.last().map_or_else(Vec::new, |previous| changes(previous, &lock));
