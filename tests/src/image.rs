@@ -39,9 +39,12 @@ pub fn plan() -> anyhow::Result<Plan> {
     let suite = LockedSuite {
         name: "trixie".into(),
         archive: "debian".into(),
+        mirror: None,
         date: "2026-09-12T07:55:41Z".parse()?,
         inrelease: Sha256([1; 32]),
+        signature: None,
         packages: Sha256([2; 32]),
+        components: BTreeMap::new(),
         signed_by: vec!["A".repeat(40)],
     };
     let component = PlannedComponent {
@@ -79,6 +82,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         epoch: EPOCH,
         suites: vec![suite],
         packages: vec![package("bash", &["recipe"])?, package("libc6", &["bash"])?],
+        allowed: BTreeMap::new(),
         components: vec![component],
         remarks: Vec::new(),
         images: Vec::new(),

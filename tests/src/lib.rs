@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: stand-ins for upstream's components, a way to run the real program as any user
 //! and in any surroundings, and inputs that are fetched once and shared.
 
+pub mod apt_archive;
 pub mod authority;
 pub mod cases;
 pub mod disks;

@@ -99,6 +99,11 @@ impl Server {
         self
     }
 
+    /// Nothing is there any more.
+    pub fn clear(&self) {
+        locked(&self.shared.routes).clear();
+    }
+
     /// Its URL for a host name that leads to it, without a `/` at the end.
     #[must_use]
     pub fn url_of(&self, host: &str) -> String {

@@ -36,8 +36,8 @@ impl Today {
         let (store, options) = (Store::open(folder)?, options(&sources)?);
         let arch = image.arch.to_string().parse()?;
         let (kind, request) = (image.kind.parse()?, recipes::recipe(image.kind)?.request(arch));
-        let task =
-            Task { kind: &kind, request: &request, now: jiff::Timestamp::now(), previous: &[], given: &[] };
+        let now = jiff::Timestamp::now();
+        let task = Task { kind: &kind, request: &request, now, previous: &[], given: &[], files: &[] };
         let read = Recorded { archive: Archives::new(&store, &options, &Silent), files: Mutex::default() };
         let lock = resolve(&task, &sources, &read, &Limits::default())?;
         let wants = package_wants(&lock.packages, &lock.suites);
@@ -88,6 +88,10 @@ impl Archive for Recorded<'_> {
         let bytes = self.archive.inrelease(suite)?;
         self.keep(suite, "InRelease", &bytes);
         Ok(bytes)
+    }
+
+    fn detached(&self, suite: &Suite) -> bake::Result<(Vec<u8>, Vec<u8>)> {
+        self.archive.detached(suite)
     }
 
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> bake::Result<Vec<u8>> {

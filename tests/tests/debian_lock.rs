@@ -13,7 +13,7 @@ use bake::lock::{Lock, Request};
 use bake::name::{Arch, Name};
 use bake::sources::{Sources, Suite};
 use bake::{Class, Refusal, Stage, lock};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -137,6 +137,9 @@ fn s08_a_suite_served_for_another_is_refused() {
                 .find(|one| one.archive == suite.archive && one.name != suite.name);
             self.0.inrelease(&other.unwrap_or_else(|| suite.clone()))
         }
+        fn detached(&self, suite: &Suite) -> bake::Result<(Vec<u8>, Vec<u8>)> {
+            panic!("a Release of {} is asked for", suite.name)
+        }
         fn index(&self, suite: &Suite, _: &[String], _: Sha256, _: u64) -> bake::Result<Vec<u8>> {
             panic!("an index of {} is asked for before all suites are verified", suite.name)
         }
@@ -169,7 +172,7 @@ impl Apt {
         for suite in &sources.suites {
             let keys: Vec<String> =
                 trusted_files(suite).iter().map(|file| file.display().to_string()).collect();
-            let (site, component) = (archive(&suite.archive).unwrap(), &suite.component);
+            let (site, component) = (archive(&suite.archive).unwrap(), &suite.components[0]);
             list.push_str(&format!("deb [signed-by={}] {site} {} {component}\n", keys.join(","), suite.name));
         }
         fs::write(apt.root.path().join("etc/apt/sources.list"), list).unwrap();
@@ -259,6 +262,10 @@ impl Archive for Apt {
         self.list(suite)
     }
 
+    fn detached(&self, suite: &Suite) -> bake::Result<(Vec<u8>, Vec<u8>)> {
+        panic!("a Release of {} is asked for", suite.name)
+    }
+
     /// By its digest, so that it is the one of apt's InRelease even when the archive moves meanwhile.
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, _: u64) -> bake::Result<Vec<u8>> {
         let to = self.root.path().join(digest.hex());
@@ -296,12 +303,19 @@ fn trusted_files(suite: &Suite) -> Vec<PathBuf> {
 fn request(asked: &str, arch: Arch) -> Request {
     let asked = asked.replace("ARCH", arch.debian());
     let install: BTreeSet<Name> = asked.split_whitespace().map(|name| name.parse().unwrap()).collect();
-    Request { arch, install: install.into_iter().collect(), recommends_of: vec![], avoid: vec![] }
+    Request {
+        arch,
+        install: install.into_iter().collect(),
+        from: BTreeMap::new(),
+        files: vec![],
+        recommends_of: vec![],
+        avoid: vec![],
+    }
 }
 
 fn task(request: &Request) -> Task<'_> {
     static KIND: LazyLock<bake::name::Kind> = LazyLock::new(|| "base".parse().unwrap());
-    Task { kind: &KIND, request, now: jiff_now(), previous: &[], given: &[] }
+    Task { kind: &KIND, request, now: jiff_now(), previous: &[], given: &[], files: &[] }
 }
 
 fn resolved(apt: &Apt, request: &Request) -> Lock {

@@ -6,7 +6,7 @@ use bake::debian::resolve::Archive as _;
 use bake::digest::{Digest, Sha256};
 use bake::fetch::{Archives, Deadlines, Event, Options, Place, Progress, Proxy, Silent, apt, fetch};
 use bake::plan::{Source, Want};
-use bake::sources::{Snapshots, Suite};
+use bake::sources::{Snapshots, Suite, Where};
 use bake::store::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -314,9 +314,12 @@ fn c10_what_was_refused_is_not_kept_and_a_later_run_succeeds() {
     let suite = Suite {
         name: "trixie".to_owned(),
         archive: "debian".to_owned(),
-        codename: "trixie".to_owned(),
+        place: Where::Dists("trixie".to_owned()),
+        origin: None,
+        codename: Some("trixie".to_owned()),
         suites: vec!["stable".to_owned()],
-        component: "main".to_owned(),
+        components: vec!["main".to_owned()],
+        by_name: false,
         max_age_days: 1,
         keys: Vec::new(),
     };

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod console;
+mod local;
 mod pipeline;
 mod places;
 mod privileges;

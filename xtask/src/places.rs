@@ -3,8 +3,9 @@
 use crate::project::Project;
 use crate::{console, store_key};
 use bake::fetch::{self, Place, Proxy, apt};
-use bake::sources::Sources;
+use bake::sources::{Sources, is_debian};
 use bake::store::{self, Sharing, Store};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Which store.
@@ -115,7 +116,12 @@ impl PlaceArgs {
             places.extend(mirror.filter(|mirror| !places.contains(mirror)));
             Ok(places)
         };
+        let mut archives = BTreeMap::new();
+        for (name, archive) in sources.archives.iter().filter(|(name, _)| !is_debian(name)) {
+            archives.insert(name.clone(), vec![archive.mirror.parse()?]);
+        }
         Ok(fetch::Options {
+            archives,
             jobs: self.jobs.map_or(8, usize::from),
             mirrors: self.mirror.clone(),
             debian: places(&self.debian_mirror, apt.debian, "debian")?,

@@ -1,9 +1,10 @@
 //! What an image grants, as lines for people.
 
+use bake::name::Name;
 use bake::privilege::{Privilege, Sort};
 use bake::refusal::shown;
 use bake::tree::Origin;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More than so many of one sort by one owner are counted.
 const MOST: usize = 6;
@@ -14,16 +15,20 @@ pub(crate) fn lines(privileges: &[Privilege], all: bool) -> Vec<String> {
     grouped(privileges.iter(), all).iter().map(line).collect()
 }
 
-/// What a bake says: what components grant, and how much recipes and Debian's packages do.
-pub(crate) fn summary(privileges: &[Privilege]) -> Vec<String> {
-    let is_component = |one: &&Privilege| matches!(one.owner, Origin::Component { .. });
+/// What a bake says: what components and the packages of `third_parties` grant, and how much recipes and Debian's packages do.
+pub(crate) fn summary(privileges: &[Privilege], third_parties: &BTreeSet<&Name>) -> Vec<String> {
+    let is_stranger = |one: &&Privilege| match &one.owner {
+        Origin::Component { .. } => true,
+        Origin::Package { name } => third_parties.contains(name),
+        Origin::Recipe { .. } | Origin::Made { .. } => false,
+    };
     let line = |(owner, sort, what): &(String, Sort, String)| format!("{owner} grants {sort} {what}");
     let mut lines: Vec<String> =
-        grouped(privileges.iter().filter(is_component), false).iter().map(line).collect();
+        grouped(privileges.iter().filter(is_stranger), false).iter().map(line).collect();
     let is_package = |one: &Privilege| matches!(one.owner, Origin::Package { .. });
     for (who, of_packages) in [("Debian's packages", true), ("recipes", false)] {
         let mut counts: BTreeMap<Sort, usize> = BTreeMap::new();
-        for one in privileges.iter().filter(|one| !is_component(one) && is_package(one) == of_packages) {
+        for one in privileges.iter().filter(|one| !is_stranger(one) && is_package(one) == of_packages) {
             *counts.entry(one.grant.sort).or_default() += 1;
         }
         if !counts.is_empty() {
@@ -98,11 +103,14 @@ mod tests {
             ]
         );
         assert_eq!(lines(&all, true).len(), all.len());
+        let agent = Origin::Package { name: "agent".parse().unwrap() };
+        all.push(privilege(&agent, "cron /etc/cron.d/agent"));
         assert_eq!(
-            summary(&all),
+            summary(&all, &[&"agent".parse().unwrap()].into()),
             [
                 "component `tool` grants set-uid /usr/bin/tool",
                 "component `tool` grants hook (7) such as /opt/cni/bin/0",
+                "package `agent` grants cron /etc/cron.d/agent",
                 "Debian's packages grant 1 set-uid, 8 certificate; `plan` and the record list them",
                 "recipes grant 2 cron; `plan` and the record list them",
             ]

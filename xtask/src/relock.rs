@@ -1,23 +1,25 @@
 //! Resolving the Debian packages of a kind: `lock`, and `bake --relock`.
 
-use crate::pipeline;
 use crate::progress::Show;
 use crate::project::{self, Project};
 use crate::review;
+use crate::{local, pipeline};
 use bake::debian::release::ReleaseError;
-use bake::debian::resolve::{self, Given, Limits};
+use bake::debian::resolve::{self, Given, Limits, LocalPackage};
 use bake::effects::Effects;
 use bake::fetch::{self, Archives};
 use bake::lock::{Lock, Request};
 use bake::manifest::{Entry, Form, Manifest, Pin};
 use bake::name::{Arch, Kind, Name};
-use bake::plan::package_wants;
+use bake::plan::{package_wants, third_party_remarks};
 use bake::recipe::Recipe;
+use bake::refusal::shown;
 use bake::scripts::Scripted;
-use bake::sources::{Sources, Suite};
+use bake::sources::{MaxAge, Sources, Suite};
 use bake::store::Store;
 use bake::unpack::Package;
 use bake::{Class, Refusal, Stage};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,8 +31,8 @@ pub(crate) struct Task<'a> {
     pub(crate) arch: Arch,
     /// The locks before: nothing older is accepted.
     pub(crate) previous: &'a [Lock],
-    /// How many days old the archive's main suite may be, instead of what `sources.toml` says.
-    pub(crate) max_age: Option<u32>,
+    /// How many days old suites may be, instead of what `sources.toml` says.
+    pub(crate) max_age: &'a [MaxAge],
     /// Where the texts of scripts that nobody has reviewed go.
     pub(crate) unreviewed: Option<&'a Path>,
     /// The Debian packages among the components: what they need is resolved, and their scripts must be known, too.
@@ -103,7 +105,10 @@ pub(crate) fn resolve(
 ) -> bake::Result<Resolved> {
     let debs = pipeline::debs(task.components, task.arch, store, options, threads, show)?;
     let given = debs.iter().map(|(name, package)| given(name, package)).collect::<bake::Result<Vec<_>>>()?;
-    let lock = packages(task, &recipe.request(task.arch), &given, project, store, options, show)?;
+    let request = recipe.request(task.arch);
+    let files = local::read(project, store, &request.files)?;
+    let lock =
+        packages(task, &request, &Outside { given: &given, files: &files }, project, store, options, show)?;
     let mut effects = project.effects()?;
     effects.extend(recipe.effects.clone());
     let (lock, mut unreviewed) = pipeline::with_scripts(lock, &effects, store, threads, show)?;
@@ -148,23 +153,38 @@ fn given(name: &Name, package: &Package) -> bake::Result<Given> {
     Ok(Given { name: name.clone(), control: text })
 }
 
-/// Resolves what `request` asks for and `given` need, and brings the packages into the store; nothing is known of their scripts.
+/// Packages of the image that are of no archive.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Outside<'a> {
+    /// Components.
+    given: &'a [Given],
+    /// Files of the project.
+    files: &'a [LocalPackage],
+}
+
+/// Resolves what `request` asks for and what is `outside` needs, and brings the packages into the store; nothing is known of
+/// their scripts.
 pub(crate) fn packages(
     task: &Task<'_>,
     request: &Request,
-    given: &[Given],
+    outside: &Outside<'_>,
     project: &Project,
     store: &Store,
     options: &fetch::Options,
     show: &Show,
 ) -> bake::Result<Lock> {
     let mut sources = project.sources()?;
-    if let Some(days) = task.max_age {
-        sources.accept_age(days);
+    for age in task.max_age {
+        if !sources.accept_age(age) {
+            let what = format!("`{}` is no archive of a third party", age.of.as_deref().unwrap_or_default());
+            return Err(Refusal::new(Class::Usage, "--max-age", Stage::Resolve, what)
+                .hint("`--max-age DAYS` is for Debian's main suite, `--max-age ARCHIVE=DAYS` for one of manifests/sources.toml"));
+        }
     }
     let archive = Archives::new(store, options, show);
     let now = jiff::Timestamp::now();
-    let asked = resolve::Task { kind: task.kind, request, now, previous: task.previous, given };
+    let Outside { given, files } = *outside;
+    let asked = resolve::Task { kind: task.kind, request, now, previous: task.previous, given, files };
     let what = format!("resolving the packages of {} on {}", task.kind, task.arch);
     let lock = show
         .during(&what, Duration::ZERO, |_| resolve::resolve(&asked, &sources, &archive, &Limits::default()))
@@ -184,7 +204,18 @@ fn with_age_hint(refusal: Refusal, sources: &Sources, now: jiff::Timestamp) -> R
     };
     let is_of = |suite: &&Suite| refusal.artifact == format!("{} InRelease", suite.name);
     let is_main = sources.suites.iter().find(is_of).is_some_and(Suite::is_main);
-    let hint = if days > 0 && is_main {
+    let of_third_party = sources.suites.iter().find(is_of).filter(|suite| suite.is_third_party());
+    let hint = if let Some(suite) = of_third_party {
+        format!(
+            "archive `{}` is out of date, or this machine's clock is wrong{}",
+            suite.archive,
+            if days > 0 {
+                format!("; `--max-age {}={days}` accepts it", suite.archive)
+            } else {
+                String::new()
+            }
+        )
+    } else if days > 0 && is_main {
         format!(
             "if Debian has made no newer one since, `--max-age {days}` accepts it; else the mirror is out of date, \
              `--debian-mirror` names another"
@@ -195,6 +226,20 @@ fn with_age_hint(refusal: Refusal, sources: &Sources, now: jiff::Timestamp) -> R
             .to_owned()
     };
     refusal.hint(hint)
+}
+
+/// Says which packages are not Debian's, and which archives keep nothing of what they remove.
+pub(crate) fn tell_third_parties(lock: &Lock, sources: &Sources, show: &Show) {
+    for remark in third_party_remarks(lock) {
+        show.note(&format!("note: {}", shown(&remark.to_string())));
+    }
+    let snapshots = sources.snapshots();
+    let archives: BTreeSet<&str> = lock.suites.iter().map(|suite| suite.archive.as_str()).collect();
+    for archive in archives.into_iter().filter(|archive| !snapshots.has(archive)) {
+        show.note(&format!(
+            "note: archive {archive} has no snapshot service: what it removes is in the store, or nowhere"
+        ));
+    }
 }
 
 /// Writes a lock that a bake has made for itself beside its artifact, and says where.

@@ -170,6 +170,7 @@ impl Selection {
             init: inputs.init.clone(),
             effects: inputs.effects.clone(),
             snapshots: inputs.sources.snapshots(),
+            published: inputs.sources.published(),
         };
         let plan = bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices);
         Ok(plan.map_err(|refusal| inputs.project.located(refusal))?)

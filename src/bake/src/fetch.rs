@@ -64,7 +64,9 @@ pub struct Options {
     pub debian: Vec<Place>,
     /// Roots of Debian's security archive (`…/debian-security`), tried in turn.
     pub debian_security: Vec<Place>,
-    /// Where the states of Debian's archives are kept, tried when no root has a file.
+    /// Roots of the archives of third parties, by their names, each tried in turn.
+    pub archives: BTreeMap<String, Vec<Place>>,
+    /// Where the states of archives are kept, tried when no root has a file.
     pub snapshots: Snapshots,
     /// The project's folder, which relative `file:` URLs are below.
     pub project: PathBuf,
@@ -72,7 +74,7 @@ pub struct Options {
     pub offline: bool,
     /// The way to upstream.
     pub proxy: Proxy,
-    /// The way to the hosts of Debian's archives.
+    /// The way to the hosts of archives.
     pub debian_proxies: Proxies,
     /// Certificates (PEM) of authorities that are trusted beside those of the system. The system's are found as OpenSSL
     /// finds them: `SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured by the TLS library, for better or worse.
@@ -122,6 +124,7 @@ impl Default for Options {
             mirrors: Vec::new(),
             debian: Vec::new(),
             debian_security: Vec::new(),
+            archives: BTreeMap::new(),
             snapshots: Snapshots::default(),
             project: PathBuf::new(),
             offline: false,

@@ -82,13 +82,27 @@ pub fn deb822(bytes: &[u8]) {
 /// A Packages file.
 pub fn index(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(offers) = debian::index::parse(text, 0, Arch::Amd64) {
-        assert!(offers.len() <= text.len());
+    use debian::index::Layout;
+    for layout in [Layout::Pool, Layout::Anywhere, Layout::Flat] {
+        if let Ok(offers) = debian::index::parse_as(text, 0, Arch::Amd64, layout) {
+            assert!(offers.len() <= text.len());
+            assert!(offers.iter().all(|offer| debian::index::is_deb_path(offer.file)));
+        }
     }
 }
 
 /// A signed message, and the Release in it: what is signed is of the input, and holds no second message.
 pub fn inrelease(bytes: &[u8]) {
+    use debian::inrelease::Headers;
+    // a Release beside its signature: the one ends where the other begins
+    let begin = b"-----BEGIN PGP SIGNATURE-----";
+    let middle = bytes.windows(begin.len()).position(|part| part == begin).unwrap_or(bytes.len());
+    if let Ok(message) = debian::inrelease::detached(&bytes[..middle], &bytes[middle..]) {
+        _ = debian::release::parse(message.text);
+    }
+    // what is right without headers is right where there may be some
+    let lenient = debian::inrelease::split_with(bytes, Headers::Program);
+    assert!(lenient.is_ok() || debian::inrelease::split(bytes).is_err());
     let Ok(message) = debian::inrelease::split(bytes) else { return };
     assert!(message.signed().len() <= 2 * bytes.len());
     assert!(bytes.ends_with(message.signatures.as_bytes()));

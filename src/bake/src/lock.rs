@@ -34,14 +34,23 @@ pub struct Lock {
 pub struct LockedSuite {
     /// `trixie`, `trixie-updates`, `trixie-security`.
     pub name: String,
-    /// The archive that it is in: `debian` or `debian-security`.
+    /// The archive that it is in: `debian`, `debian-security`, or a third party's.
     pub archive: String,
+    /// Of a third party's archive: its root as `sources.toml` had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
     /// The InRelease's `Date`, RFC 3339 UTC.
     pub date: jiff::Timestamp,
-    /// The digest of the whole InRelease file.
+    /// The digest of the whole InRelease file, or of the Release file where `signature` is there.
     pub inrelease: Sha256,
-    /// The digest of the Packages file (decompressed) that was read.
+    /// The digest of Release.gpg, where there was no InRelease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Sha256>,
+    /// The digest of the Packages file (decompressed) that was read; of several, of one after the other.
     pub packages: Sha256,
+    /// Where several components were read: the digest of the Packages files of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<String, Sha256>,
     /// The fingerprints of the pinned primary keys that signed it, upper-case hexadecimal.
     pub signed_by: Vec<String>,
 }
@@ -56,9 +65,9 @@ pub struct LockedPackage {
     pub version: String,
     /// `amd64`, `arm64` or `all`.
     pub arch: String,
-    /// The suite it was found in; one of `Lock::suites`.
+    /// The suite it was found in, one of `Lock::suites`, or `local` for a file of the project.
     pub suite: String,
-    /// Its path below the archive: `pool/main/…`.
+    /// Its path below the archive: `pool/main/…`, or below the project's folder.
     pub file: String,
     /// The size of the .deb in bytes.
     pub size: u64,
@@ -78,6 +87,22 @@ pub struct LockedPackage {
     pub diverts: Vec<String>,
 }
 
+impl LockedPackage {
+    /// Whether it is a file of the project.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.suite == crate::sources::LOCAL
+    }
+
+    /// Whether somebody else than Debian vouches for it: the archive of a third party, one of `suites`, or, for a file of the
+    /// project, nobody but the lock.
+    #[must_use]
+    pub fn is_third_party(&self, suites: &[LockedSuite]) -> bool {
+        let suite = suites.iter().find(|suite| suite.name == self.suite);
+        !suite.is_some_and(|suite| crate::sources::is_debian(&suite.archive))
+    }
+}
+
 /// What a lock is asked for: from a recipe, with nothing else of it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Request {
@@ -85,6 +110,10 @@ pub struct Request {
     pub arch: Arch,
     /// Packages that the recipe names, sorted; each a package of its own name, not a virtual one.
     pub install: Vec<Name>,
+    /// Packages that are taken from a suite or a third party's archive alone, with its name; all of them are in `install`, too.
+    pub from: BTreeMap<Name, String>,
+    /// Packages that are files of the project, by their paths below its folder, sorted.
+    pub files: Vec<String>,
     /// Packages whose Recommends are wanted too, sorted.
     pub recommends_of: Vec<Name>,
     /// Packages that must not be chosen, sorted: an alternative is taken where there is one.
@@ -111,6 +140,22 @@ pub enum Difference {
     /// The lock has a package that the recipe avoids.
     #[error("package `{0}` is locked, and to be avoided")]
     Avoided(Name),
+    /// The lock has a package of somewhere else.
+    #[error("package `{name}` is to be taken from `{expected}`, and is locked from `{got}`")]
+    From {
+        /// Its name.
+        name: Name,
+        /// The request's suite or archive.
+        expected: String,
+        /// The lock's suite.
+        got: String,
+    },
+    /// The recipe asks for a file that the lock does not have.
+    #[error("`{0}` is asked for and not locked")]
+    NoFile(String),
+    /// The lock has a file that the recipe does not ask for any more.
+    #[error("`{0}` is locked, and the recipe does not ask for it")]
+    ExtraFile(String),
     /// What is asked for has changed in a way that the packages do not show.
     #[error("the lists of packages to recommend or to avoid have changed")]
     Lists,
@@ -123,12 +168,27 @@ pub fn check(lock: &Lock, request: &Request) -> Vec<Difference> {
         return vec![Difference::Arch { expected: request.arch, got: lock.arch }];
     }
     let locked = |name: &Name| lock.packages.binary_search_by(|package| package.name.cmp(name)).is_ok();
-    let for_recipe = |package: &&LockedPackage| package.because.iter().any(|reason| reason == "recipe");
+    let for_recipe = |package: &&LockedPackage| {
+        !package.is_local() && package.because.iter().any(|reason| reason == "recipe")
+    };
     let missing = request.install.iter().filter(|name| !locked(name)).cloned().map(Difference::Missing);
     let extra = lock.packages.iter().filter(for_recipe).map(|package| &package.name);
     let extra = extra.filter(|name| !request.install.contains(name)).cloned().map(Difference::Extra);
     let avoided = request.avoid.iter().filter(|name| locked(name)).cloned().map(Difference::Avoided);
     let mut differences: Vec<Difference> = missing.chain(extra).chain(avoided).collect();
+    let elsewhere = lock.packages.iter().filter_map(|package| {
+        let from = request.from.get(&package.name)?;
+        let suite = lock.suites.iter().find(|suite| suite.name == package.suite);
+        let is_it = package.suite == *from || suite.is_some_and(|suite| suite.archive == *from);
+        let (name, expected, got) = (package.name.clone(), from.clone(), package.suite.clone());
+        (!is_it).then_some(Difference::From { name, expected, got })
+    });
+    differences.extend(elsewhere);
+    let files = || lock.packages.iter().filter(|package| package.is_local()).map(|package| &package.file);
+    let absent = request.files.iter().filter(|file| !files().any(|known| known == *file));
+    differences.extend(absent.cloned().map(Difference::NoFile));
+    let more = files().filter(|file| !request.files.contains(file));
+    differences.extend(more.cloned().map(Difference::ExtraFile));
     if differences.is_empty() && lock.request != request.digest() {
         differences.push(Difference::Lists);
     }
@@ -147,6 +207,12 @@ impl Request {
                 text.push_str(&format!("{list} {name}\n"));
             }
         }
+        for (name, from) in &self.from {
+            text.push_str(&format!("from {from} {name}\n"));
+        }
+        for file in &self.files {
+            text.push_str(&format!("file {file}\n"));
+        }
         Sha256::of(text.as_bytes())
     }
 }
@@ -161,7 +227,8 @@ pub(crate) mod tests {
 
     pub(crate) fn request() -> Request {
         let (install, recommends_of) = (names(&["curl", "sudo"]), names(&["sudo"]));
-        Request { arch: Arch::Amd64, install, recommends_of, avoid: names(&["nano"]) }
+        let avoid = names(&["nano"]);
+        Request { arch: Arch::Amd64, install, recommends_of, avoid, from: BTreeMap::new(), files: vec![] }
     }
 
     pub(crate) fn package(name: &str, because: &[&str]) -> LockedPackage {
@@ -188,9 +255,12 @@ pub(crate) mod tests {
         let trixie = LockedSuite {
             name: "trixie".to_owned(),
             archive: "debian".to_owned(),
+            mirror: None,
             date: "2026-09-12T07:55:41Z".parse().unwrap(),
             inrelease: Sha256::of(b"inrelease"),
+            signature: None,
             packages: Sha256::of(b"packages"),
+            components: BTreeMap::new(),
             signed_by: vec!["04B54C3CDCA79751B16BC6B5225629DF75B188BD".to_owned()],
         };
         Lock {
@@ -221,6 +291,45 @@ pub(crate) mod tests {
         assert_eq!(check(&lock(), &other), [Difference::Lists]);
         let other = Request { arch: Arch::Arm64, ..request() };
         assert!(matches!(check(&lock(), &other)[..], [Difference::Arch { .. }]));
+    }
+
+    #[test]
+    fn a_lock_agrees_about_where_packages_are_from() {
+        let mut lock = lock();
+        let (mut asked, name) = (request(), "curl".parse::<Name>().unwrap());
+        let said = |lock: &Lock, asked: &Request| {
+            check(lock, asked).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        asked.from.insert(name, "vendor".to_owned());
+        assert_eq!(
+            said(&lock, &asked),
+            ["package `curl` is to be taken from `vendor`, and is locked from `trixie`"]
+        );
+        let vendor =
+            LockedSuite { name: "x".to_owned(), archive: "vendor".to_owned(), ..lock.suites[0].clone() };
+        lock.suites.push(vendor);
+        lock.packages[0].suite = "x".to_owned();
+        lock.request = asked.digest();
+        assert_eq!(check(&lock, &asked), []);
+        assert!(
+            lock.packages[0].is_third_party(&lock.suites) && !lock.packages[1].is_third_party(&lock.suites)
+        );
+        // without the name, it is what is asked for no more
+        assert_eq!(check(&lock, &request()), [Difference::Lists]);
+        asked.files = vec!["debs/a.deb".to_owned()];
+        assert_eq!(said(&lock, &asked), ["`debs/a.deb` is asked for and not locked"]);
+        lock.packages[2] = LockedPackage {
+            suite: "local".to_owned(),
+            file: "debs/b.deb".to_owned(),
+            ..package("zz", &["recipe"])
+        };
+        let known = [
+            "package `sudo` is asked for and not locked",
+            "`debs/a.deb` is asked for and not locked",
+            "`debs/b.deb` is locked, and the recipe does not ask for it",
+        ];
+        assert_eq!(said(&lock, &asked), known);
+        assert!(lock.packages[2].is_third_party(&lock.suites));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! It has no host, clock, user or environment in it: the same manifest, lock, recipe and `configure` give the same
 //! plan, its digest names the image, and `bake` executes just this value.
 
+mod apt_sources;
 mod components;
 mod disk;
 mod remarks;
 mod resolved;
 #[cfg(test)]
 mod tests;
+mod third_party;
 mod units;
 
 use crate::digest::{Digest, Sha256};
@@ -17,9 +19,10 @@ use crate::lock::{Lock, LockedPackage, LockedSuite};
 use crate::manifest::{Image, Manifest, Pin};
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
 use crate::policy::Policy;
+use crate::privilege::Grant;
 use crate::recipe::{self, Recipe};
 use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::sources::Snapshots;
+use crate::sources::{Published, Snapshots, is_debian};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +30,7 @@ use std::sync::Arc;
 pub use disk::{Disk, Holds, Partition, PartitionType};
 pub use remarks::Remark;
 pub use resolved::resolved;
+pub use third_party::remarks as third_party_remarks;
 
 /// The version of the plan's shape and of how it is executed. A change that changes bytes raises it.
 const FORMAT: u32 = 4;
@@ -65,6 +69,9 @@ pub struct Plan {
     pub snapshots: Snapshots,
     /// Debian packages, sorted by name.
     pub packages: Vec<LockedPackage>,
+    /// What packages that are not Debian's may grant, by package.
+    #[serde(serialize_with = "third_party::as_text", skip_serializing_if = "BTreeMap::is_empty")]
+    pub allowed: BTreeMap<Name, BTreeSet<Grant>>,
     /// Upstream components, sorted by name.
     pub components: Vec<PlannedComponent>,
     /// What was decided about packages and components beyond taking them as they are pinned.
@@ -225,14 +232,19 @@ pub enum Source {
         /// The URL of the pin.
         url: String,
     },
-    /// Debian's archive.
+    /// Debian's archive, or a third party's.
     Debian {
-        /// `debian` or `debian-security`.
+        /// `debian`, `debian-security`, or another of `sources.toml`.
         archive: String,
         /// The path below it.
         file: String,
-        /// The lock's newest date, for the snapshot archive.
+        /// The newest date that the lock has of it, for the snapshot archive.
         date: jiff::Timestamp,
+    },
+    /// A file of the project.
+    Project {
+        /// Its path below the project's folder.
+        path: String,
     },
 }
 
@@ -251,8 +263,10 @@ pub struct Choices {
     pub init: Option<Arc<[u8]>>,
     /// What is known of packages' maintainer scripts; a recipe's own entry for a package is taken instead.
     pub effects: Effects,
-    /// Where the states of Debian's archives are kept.
+    /// Where the states of archives are kept.
     pub snapshots: Snapshots,
+    /// The archives of third parties that are known, and suites that are taken from by name.
+    pub published: BTreeMap<String, Published>,
 }
 
 /// Decides what a bake does.
@@ -264,7 +278,12 @@ pub fn plan(
     choices: &Choices,
 ) -> Result<Plan> {
     agree(recipe, manifest, lock)?;
-    if let Some(suite) = lock.suites.iter().find(|suite| !choices.snapshots.has(&suite.archive)) {
+    let is_known = |suite: &LockedSuite| match is_debian(&suite.archive) {
+        true => choices.snapshots.has(&suite.archive),
+        // it may keep no past states
+        false => choices.published.contains_key(&suite.archive),
+    };
+    if let Some(suite) = lock.suites.iter().find(|suite| !is_known(suite)) {
         let what = format!(
             "suite `{}` is of archive `{}`, which sources.toml does not have",
             suite.name, suite.archive
@@ -278,6 +297,7 @@ pub fn plan(
         let overridden = policy.check(name, version, &(*sha256).into(), false)?;
         remarks.extend(overridden.map(|line| Remark::overridden(name, version, line)));
     }
+    remarks.extend(third_party::remarks(lock));
     let (components, of_components) = components::chosen(recipe, manifest, lock, policy, choices.provider)?;
     remarks.extend(of_components);
     let accepted =
@@ -296,8 +316,9 @@ pub fn plan(
         label: choices.label.clone(),
         epoch: choices.epoch.unwrap_or(newest.as_second()),
         suites: lock.suites.clone(),
-        snapshots: choices.snapshots.clone(),
+        snapshots: choices.snapshots.only(&lock.suites.iter().map(|suite| suite.archive.as_str()).collect()),
         packages: lock.packages.clone(),
+        allowed: third_party::allowed(recipe, lock)?,
         components,
         remarks,
         images: manifest.images.clone(),
@@ -308,7 +329,7 @@ pub fn plan(
         users: recipe.users.clone(),
         directories: recipe.directories.clone(),
         links: recipe.links.clone(),
-        files: files(recipe, choices.provider, &units.absent),
+        files: files(recipe, choices, &units.absent)?,
         enable: units.enable,
         disable: recipe.disable.clone(),
         mask: recipe.mask.clone(),
@@ -403,17 +424,32 @@ pub fn component_want(name: &Name, pin: &Pin) -> Want {
 /// Debian packages as wants, in their order; `suites` are those that they were found in.
 #[must_use]
 pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<Want> {
-    let date = suites.iter().map(|suite| suite.date).max().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    // Debian's snapshots are of all its archives at one time
+    let date = |archive: &str| {
+        let is_of = |suite: &&LockedSuite| match is_debian(archive) {
+            true => is_debian(&suite.archive),
+            false => suite.archive == archive,
+        };
+        let newest = suites.iter().filter(is_of).map(|suite| suite.date).max();
+        newest.unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    };
     let archive = |name: &str| {
         let suite = suites.iter().find(|suite| suite.name == name);
         suite.map_or_else(|| "debian".to_owned(), |suite| suite.archive.clone())
+    };
+    let of_archive = |package: &LockedPackage| {
+        let archive = archive(&package.suite);
+        Source::Debian { date: date(&archive), archive, file: package.file.clone() }
     };
     let want = |package: &LockedPackage| Want {
         name: package.name.clone(),
         version: package.version.clone(),
         digest: package.sha256.into(),
         size: package.size,
-        source: Source::Debian { archive: archive(&package.suite), file: package.file.clone(), date },
+        source: match package.is_local() {
+            true => Source::Project { path: package.file.clone() },
+            false => of_archive(package),
+        },
     };
     packages.iter().map(want).collect()
 }
@@ -489,9 +525,10 @@ fn init(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedInit>> {
     }
 }
 
-/// The recipes' files for `provider` without those of `absent` units; one that is for just this cloud replaces one for
-/// any.
-fn files(recipe: &Recipe, provider: Option<Provider>, absent: &BTreeSet<ImagePath>) -> Vec<PlannedFile> {
+/// The recipes' files for the provider without those of `absent` units; one that is for just this cloud replaces one for
+/// any. They replace what the recipe has written for apt.
+fn files(recipe: &Recipe, choices: &Choices, absent: &BTreeSet<ImagePath>) -> Result<Vec<PlannedFile>> {
+    let provider = choices.provider;
     let mut chosen: BTreeMap<&ImagePath, &recipe::File> = BTreeMap::new();
     for ((path, of), file) in &recipe.files {
         // the map has `None` before any cloud for the same path
@@ -507,5 +544,10 @@ fn files(recipe: &Recipe, provider: Option<Provider>, absent: &BTreeSet<ImagePat
         let recipe::File { kind, source, access, body, .. } = file.clone();
         PlannedFile { path: path.clone(), kind, source, access, digest, target, body }
     };
-    chosen.into_iter().map(planned).collect()
+    let mut files: BTreeMap<ImagePath, PlannedFile> = BTreeMap::new();
+    let written = apt_sources::files(recipe, &choices.published)?;
+    for file in written.into_iter().chain(chosen.into_iter().map(planned)) {
+        files.insert(file.path.clone(), file);
+    }
+    Ok(files.into_values().collect())
 }

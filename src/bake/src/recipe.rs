@@ -18,6 +18,7 @@ pub use raw::{Raw, parse};
 
 use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
 use crate::privilege::Grant;
+use crate::sources::LOCAL;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -36,6 +37,12 @@ pub struct Recipe {
     pub recommends_of: BTreeMap<Name, Kind>,
     /// Packages that must not be chosen where there is an alternative.
     pub avoid: BTreeMap<Name, Kind>,
+    /// Packages that are taken from somewhere alone, and what they may grant.
+    pub taken: BTreeMap<Name, Taken>,
+    /// Archives and suites that the image's own apt is told of, by whose recipe.
+    pub sources: BTreeMap<String, Kind>,
+    /// Debian packages that are files of the project, by their path below its folder.
+    pub local: BTreeMap<String, Asked>,
     /// Upstream components by their name in the manifest.
     pub components: BTreeMap<Name, Component>,
     /// Fixed numeric ids of users and groups that packages' sysusers.d files leave open.
@@ -85,6 +92,17 @@ pub struct Asked {
     pub kind: Kind,
     /// Only for this architecture.
     pub arch: Option<Arch>,
+}
+
+/// Where a package is taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Whose recipe says so.
+    pub kind: Kind,
+    /// A suite, the archive of a third party, or `local`.
+    pub from: String,
+    /// What it may grant, where it is not Debian's; sorted.
+    pub privileges: BTreeSet<Grant>,
 }
 
 /// An upstream component: where each of its files goes.
@@ -269,9 +287,16 @@ impl Recipe {
     /// What its lock is asked for.
     #[must_use]
     pub fn request(&self, arch: Arch) -> crate::lock::Request {
+        // what files are for an architecture the lock knows by their paths
+        let taken = || self.taken.iter().filter(|(_, taken)| taken.from != LOCAL);
+        let install: BTreeSet<&Name> = self.packages_for(arch).chain(taken().map(|(name, _)| name)).collect();
+        let is_asked = |(_, asked): &(&String, &Asked)| asked.arch.is_none_or(|only| only == arch);
+        let files = self.local.iter().filter(is_asked).map(|(path, _)| path.clone());
         crate::lock::Request {
             arch,
-            install: self.packages_for(arch).cloned().collect(),
+            install: install.into_iter().cloned().collect(),
+            from: taken().map(|(name, taken)| (name.clone(), taken.from.clone())).collect(),
+            files: files.collect(),
             recommends_of: self.recommends_of.keys().cloned().collect(),
             avoid: self.avoid.keys().cloned().collect(),
         }

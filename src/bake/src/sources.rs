@@ -1,13 +1,16 @@
-//! Where Debian publishes, and whose signatures it is believed by: `manifests/sources.toml`.
+//! Where Debian and others publish packages, and whose signatures each is believed by: `manifests/sources.toml`.
 //!
 //! Invariants of a `Sources`: names are given once; each suite's archive and keys are there; each key's file holds
 //! the certificate whose fingerprint pins it; every snapshot is an `https:` URL, every mirror an `https:` or `http:` one.
+//!
+//! The archives `debian` and `debian-security` are Debian's own. Any other is a third party's: it vouches for the packages
+//! that a recipe takes from it by name, and for what these need and Debian does not have.
 
 use crate::beneath;
 use crate::debian::certificate::{Certificate, CertificateError};
 use crate::refusal::{Class, Refusal, Result, Stage};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// How many bytes a `sources.toml` may have.
@@ -22,18 +25,66 @@ pub struct Sources {
     pub suites: Vec<Suite>,
     /// The certificates by the fingerprints that pin them.
     pub certificates: BTreeMap<String, Certificate>,
+    /// Their armoured texts.
+    pub texts: BTreeMap<String, String>,
 }
 
-/// A tree of `dists/` and `pool/`.
+/// Suites as an image's own apt can be told of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The root of their archive.
+    pub mirror: String,
+    /// They.
+    pub suites: Vec<Suite>,
+    /// The armoured certificates of a third party, by their fingerprints; Debian's are in its own package.
+    pub certificates: BTreeMap<String, String>,
+}
+
+/// The names of Debian's own archives.
+pub const DEBIAN: [&str; 2] = ["debian", "debian-security"];
+
+/// What stands in the place of a suite for packages that are files of the project.
+pub const LOCAL: &str = "local";
+
+/// Whether the archive of this name is Debian's own, which vouches for every package that it has.
+#[must_use]
+pub fn is_debian(archive: &str) -> bool {
+    DEBIAN.contains(&archive)
+}
+
+/// A tree of `dists/` and `pool/`, or a flat one.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Archive {
-    /// `debian`, `debian-security`.
+    /// `debian`, `debian-security`, or a third party's.
     pub name: String,
     /// Its root where nothing nearer is named: signatures and digests decide, so `http:` will do.
     pub mirror: String,
-    /// Where each of its states is kept: the URL to which a time is added.
-    pub snapshot: String,
+    /// Where each of its states is kept, if somebody does: the URL to which a time is added.
+    pub snapshot: Option<String>,
+}
+
+/// How old somebody accepts an archive: `200` for Debian's main suite, `vendor=200` for a third party's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaxAge {
+    /// A suite or archive of a third party; Debian's main suite where there is none.
+    pub of: Option<String>,
+    /// Days.
+    pub days: u32,
+}
+
+impl std::str::FromStr for MaxAge {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (of, days) = match text.split_once('=') {
+            Some((name, days)) => (Some(name.to_owned()), days),
+            None => (None, text),
+        };
+        let days = days.parse().ok().filter(|days| *days > 0);
+        let days = days.ok_or("expected days, such as `200`, or an archive's, such as `vendor=200`")?;
+        Ok(Self { of, days })
+    }
 }
 
 /// Where the states of archives are kept, by the archive's name: what a plan and a fetch need of `Sources`.
@@ -52,6 +103,13 @@ impl Snapshots {
         Self(archives.into_iter().map(|(name, url)| (name.into(), url.into())).collect())
     }
 
+    /// Those of `archives` alone.
+    #[must_use]
+    pub fn only(&self, archives: &BTreeSet<&str>) -> Self {
+        let kept = self.0.iter().filter(|(name, _)| archives.contains(name.as_str()));
+        Self(kept.map(|(name, url)| (name.clone(), url.clone())).collect())
+    }
+
     /// Whether the states of `archive` are kept somewhere.
     #[must_use]
     pub fn has(&self, archive: &str) -> bool {
@@ -68,19 +126,24 @@ impl Snapshots {
 }
 
 /// One suite of an archive.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suite {
-    /// Its folder below `dists/`.
+    /// What locks and recipes call it.
     pub name: String,
     /// The name of its archive.
     pub archive: String,
-    /// What its Release must say in `Codename`.
-    pub codename: String,
-    /// What its Release may say in `Suite`.
+    /// Where it is.
+    pub place: Where,
+    /// What its Release must say in `Origin`, where that is known.
+    pub origin: Option<String>,
+    /// What its Release must say in `Codename`, where that is known.
+    pub codename: Option<String>,
+    /// What its Release may say in `Suite`; anything when it is empty.
     pub suites: Vec<String>,
-    /// The component that is read: `main`.
-    pub component: String,
+    /// The components that are read, such as `main`; none of a flat one.
+    pub components: Vec<String>,
+    /// Whether a package is taken from it only where a recipe names it.
+    pub by_name: bool,
     /// How old its Release may be: the only guard against an archive that is kept from changing and has no
     /// Valid-Until.
     pub max_age_days: u32,
@@ -88,12 +151,69 @@ pub struct Suite {
     pub keys: Vec<String>,
 }
 
+/// Where the Release of a suite is, and what its indexes are like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Where {
+    /// In this folder below `dists/`, with an index for each component and architecture.
+    Dists(String),
+    /// In this folder of the archive (empty: its root), with one index for all: `deb URL ./` of sources.list(5).
+    Flat(String),
+}
+
 impl Suite {
-    /// Whether it is the release itself (`trixie`), not one of the suites beside it (`trixie-security`).
+    /// Whether it is Debian's release itself (`trixie`), not one of the suites beside it (`trixie-security`) or another's.
     #[must_use]
     pub fn is_main(&self) -> bool {
-        !self.codename.contains('-')
+        is_debian(&self.archive) && self.codename.as_ref().is_some_and(|name| !name.contains('-'))
     }
+
+    /// Whether it is of another than Debian.
+    #[must_use]
+    pub fn is_third_party(&self) -> bool {
+        !is_debian(&self.archive)
+    }
+
+    /// The path of one of its files below the archive.
+    #[must_use]
+    pub fn file(&self, path: &str) -> String {
+        match &self.place {
+            Where::Dists(folder) => format!("dists/{folder}/{path}"),
+            Where::Flat(folder) if folder.is_empty() => path.to_owned(),
+            Where::Flat(folder) => format!("{folder}/{path}"),
+        }
+    }
+
+    /// Whether it is flat.
+    #[must_use]
+    pub fn place_is_flat(&self) -> bool {
+        matches!(self.place, Where::Flat(_))
+    }
+
+    /// Whether a recipe's `from` means it: by its own name, or by that of a third party's archive.
+    #[must_use]
+    pub fn is_named(&self, from: &str) -> bool {
+        self.name == from || (self.archive == from && self.is_third_party())
+    }
+}
+
+/// A suite as it is written.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawSuite {
+    name: String,
+    archive: String,
+    path: Option<String>,
+    origin: Option<String>,
+    codename: Option<String>,
+    #[serde(default)]
+    suites: Vec<String>,
+    component: Option<String>,
+    #[serde(default)]
+    components: Vec<String>,
+    #[serde(default)]
+    by_name: bool,
+    max_age_days: u32,
+    keys: Vec<String>,
 }
 
 /// A pinned certificate.
@@ -108,7 +228,7 @@ struct Key {
 #[serde(deny_unknown_fields)]
 struct Raw {
     archive: Vec<Archive>,
-    suite: Vec<Suite>,
+    suite: Vec<RawSuite>,
     key: Vec<Key>,
 }
 
@@ -192,19 +312,29 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
     }
     let raw: Raw =
         toml::from_str(text).map_err(|error| SourcesError::Form(crate::refusal::toml(text, &error)))?;
-    let mut sources =
-        Sources { archives: BTreeMap::new(), suites: Vec::new(), certificates: BTreeMap::new() };
+    let mut sources = Sources {
+        archives: BTreeMap::new(),
+        suites: Vec::new(),
+        certificates: BTreeMap::new(),
+        texts: BTreeMap::new(),
+    };
     for archive in raw.archive {
         const SNAPSHOT: &str = "expected a snapshot that begins with https://";
         const MIRROR: &str = "expected a mirror that begins with http:// or https://";
-        check(&archive.name, SNAPSHOT, &archive.snapshot, |url| is_root(url, &["https://"]))?;
+        check(&archive.name, NAME, &archive.name, is_name)?;
+        if let Some(snapshot) = &archive.snapshot {
+            check(&archive.name, SNAPSHOT, snapshot, |url| is_root(url, &["https://"]))?;
+        } else if is_debian(&archive.name) {
+            check(&archive.name, SNAPSHOT, "", |_| false)?;
+        }
         check(&archive.name, MIRROR, &archive.mirror, |url| is_root(url, &["https://", "http://"]))?;
         if let Some(before) = sources.archives.insert(archive.name.clone(), archive) {
             return Err(SourcesError::Twice("archive", before.name));
         }
     }
     for key in raw.key {
-        let certificate = certificate(&key, &read)?;
+        let (certificate, text) = certificate(&key, &read)?;
+        sources.texts.insert(key.fingerprint.clone(), text);
         if sources.certificates.insert(key.fingerprint.clone(), certificate).is_some() {
             return Err(SourcesError::Twice("key", key.fingerprint));
         }
@@ -216,18 +346,51 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
 }
 
 impl Sources {
-    /// Accepts a main suite that was made at most so many days ago, whatever `max-age-days` says. The limits of the
-    /// other suites stay: they change all the time, and an old one is kept from changing.
-    pub fn accept_age(&mut self, days: u32) {
-        for suite in self.suites.iter_mut().filter(|suite| suite.is_main()) {
-            suite.max_age_days = days;
+    /// Accepts suites that were made at most so many days ago, whatever `max-age-days` says: those of the third party that is
+    /// named, else Debian's main suite. The limits of Debian's other suites stay: they change all the time, and an old one is
+    /// kept from changing. False where there is none of that name.
+    #[must_use]
+    pub fn accept_age(&mut self, age: &MaxAge) -> bool {
+        let is_meant = |suite: &&mut Suite| match &age.of {
+            None => suite.is_main(),
+            Some(name) => suite.is_third_party() && suite.is_named(name),
+        };
+        let mut found = false;
+        for suite in self.suites.iter_mut().filter(is_meant) {
+            (suite.max_age_days, found) = (age.days, true);
         }
+        found
     }
 
     /// Where the states of the archives are kept.
     #[must_use]
     pub fn snapshots(&self) -> Snapshots {
-        Snapshots::new(self.archives.values().map(|archive| (&archive.name, &archive.snapshot)))
+        let kept =
+            self.archives.values().filter_map(|archive| Some((&archive.name, archive.snapshot.as_ref()?)));
+        Snapshots::new(kept)
+    }
+
+    /// What a recipe can have written into an image: the archives of third parties, and each suite that is taken from by name.
+    #[must_use]
+    pub fn published(&self) -> BTreeMap<String, Published> {
+        let mut all = BTreeMap::new();
+        for suite in self.suites.iter().filter(|suite| suite.by_name) {
+            let Some(archive) = self.archives.get(&suite.archive) else { continue };
+            let texts =
+                self.texts.iter().filter(|(key, _)| suite.is_third_party() && suite.keys.contains(key));
+            let names = [Some(&suite.name), Some(&suite.archive).filter(|_| suite.is_third_party())];
+            for name in names.into_iter().flatten().collect::<BTreeSet<_>>() {
+                let empty = || Published {
+                    mirror: archive.mirror.clone(),
+                    suites: Vec::new(),
+                    certificates: BTreeMap::new(),
+                };
+                let published = all.entry(name.clone()).or_insert_with(empty);
+                published.suites.push(suite.clone());
+                published.certificates.extend(texts.clone().map(|(key, text)| (key.clone(), text.clone())));
+            }
+        }
+        all
     }
 
     /// The certificates that may sign `suite`.
@@ -243,20 +406,22 @@ fn is_root(url: &str, schemes: &[&str]) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']))
 }
 
-fn add(sources: &mut Sources, suite: Suite) -> Result<(), SourcesError> {
-    let part = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    const RULE: &str = "expected a-z, 0-9 and -";
-    check(&suite.name, RULE, &suite.name, part)?;
-    check(&suite.name, RULE, &suite.component, part)?;
-    for (rule, empty) in [
-        ("expected at least one of keys", suite.keys.is_empty()),
-        ("expected at least one of suites", suite.suites.is_empty()),
-        ("expected max-age-days of 1 to 400", !(1..=400).contains(&suite.max_age_days)),
-    ] {
-        check(&suite.name, rule, "", |_| !empty)?;
-    }
+const NAME: &str = "expected a-z, 0-9 and -, and not `local`";
+
+fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text != LOCAL && text.bytes().all(plain)
+}
+
+/// Whether each part of a path names something below.
+fn is_path(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-._~".contains(&b);
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain);
+    text.split('/').all(part)
+}
+
+fn add(sources: &mut Sources, raw: RawSuite) -> Result<(), SourcesError> {
+    let suite = suite(raw)?;
     let missing =
         |sort, name: &String| SourcesError::Missing { suite: suite.name.clone(), sort, name: name.clone() };
     if !sources.archives.contains_key(&suite.archive) {
@@ -268,14 +433,63 @@ fn add(sources: &mut Sources, suite: Suite) -> Result<(), SourcesError> {
     if sources.suites.iter().any(|one| one.name == suite.name) {
         return Err(SourcesError::Twice("suite", suite.name));
     }
+    // `from` of a recipe names one or the other
+    check(&suite.name, "expected no name of another archive", &suite.name, |name| {
+        name == suite.archive || !sources.archives.contains_key(name)
+    })?;
     sources.suites.push(suite);
     Ok(())
+}
+
+/// What a suite says, checked.
+fn suite(raw: RawSuite) -> Result<Suite, SourcesError> {
+    let RawSuite { name, archive, path, origin, codename, suites, component, components, by_name, .. } = raw;
+    let RawSuite { max_age_days, keys, .. } = raw;
+    let check = |rule: &'static str, value: &str, holds: bool| check(&name, rule, value, |_| holds);
+    check(NAME, &name, is_name(&name))?;
+    let is_third_party = !is_debian(&archive);
+    let place = match path {
+        None => Where::Dists(name.clone()),
+        Some(path) => {
+            let flat = path.strip_suffix('/');
+            let inner = flat.unwrap_or(&path);
+            let inner = if flat == Some(".") { "" } else { inner };
+            const PATH: &str = "expected a path below dists/, or `./` or `path/` of a flat archive";
+            check(PATH, &path, is_path(inner) || flat == Some("."))?;
+            check("expected a path below dists/", &path, flat.is_none() || is_third_party)?;
+            if flat.is_some() { Where::Flat(inner.to_owned()) } else { Where::Dists(inner.to_owned()) }
+        }
+    };
+    let is_flat = matches!(place, Where::Flat(_));
+    check("expected component or components, not both", "", component.is_none() || components.is_empty())?;
+    let components: Vec<String> = component.into_iter().chain(components).collect();
+    for (at, one) in components.iter().enumerate() {
+        check("expected components such as main", one, is_path(one))?;
+        check("expected each component once", one, !components[..at].contains(one))?;
+    }
+    check(
+        "expected no components of a flat archive",
+        &components.join(" "),
+        !is_flat || components.is_empty(),
+    )?;
+    check("expected at least one of components", "", is_flat || !components.is_empty())?;
+    check("expected at least one of keys", "", !keys.is_empty())?;
+    // Debian says all of it; what others say of themselves varies
+    check("expected at least one of suites", "", is_third_party || !suites.is_empty())?;
+    check("expected a codename", "", is_third_party || codename.is_some())?;
+    let (most, rule) = match is_third_party {
+        false => (400, "expected max-age-days of 1 to 400"),
+        true => (3650, "expected max-age-days of 1 to 3650"),
+    };
+    check(rule, &max_age_days.to_string(), (1..=most).contains(&max_age_days))?;
+    let by_name = by_name || is_third_party;
+    Ok(Suite { name, archive, place, origin, codename, suites, components, by_name, max_age_days, keys })
 }
 
 fn certificate(
     key: &Key,
     read: impl Fn(&str) -> std::io::Result<String>,
-) -> Result<Certificate, SourcesError> {
+) -> Result<(Certificate, String), SourcesError> {
     check(&key.fingerprint, "expected a file below trust/ that ends in .asc", &key.file, |file| {
         file.starts_with("trust/") && file.ends_with(".asc") && !file.contains("..")
     })?;
@@ -286,7 +500,7 @@ fn certificate(
         let (file, expected) = (key.file.clone(), key.fingerprint.clone());
         return Err(SourcesError::Fingerprint { file, expected, got: certificate.fingerprint().to_owned() });
     }
-    Ok(certificate)
+    Ok((certificate, text))
 }
 
 fn check(
@@ -344,9 +558,20 @@ mod tests {
     #[test]
     fn the_age_that_is_accepted_is_that_of_the_main_suite() {
         let mut sources = load(manifests()).unwrap();
-        sources.accept_age(300);
+        assert!(sources.accept_age(&"300".parse().unwrap()));
         let ages: Vec<u32> = sources.suites.iter().map(|suite| suite.max_age_days).collect();
         assert_eq!(ages, [300, 10, 10]);
+        for wrong in ["", "0", "x", "=", "vendor=", "vendor=0", "-1"] {
+            assert!(wrong.parse::<MaxAge>().is_err(), "{wrong}");
+        }
+        // neither what is not there, nor another suite of Debian's
+        for name in ["vendor=9", "trixie-security=9", "debian=9"] {
+            assert!(!sources.accept_age(&name.parse().unwrap()), "{name}");
+        }
+        let mut sources = changed(|before| format!("{before}\n{OTHER}")).unwrap();
+        assert!(sources.accept_age(&"vendor=901".parse().unwrap()));
+        let ages: Vec<u32> = sources.suites.iter().map(|suite| suite.max_age_days).collect();
+        assert_eq!(ages, [150, 10, 10, 901]);
     }
 
     #[test]
@@ -364,7 +589,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_refused() {
         let key = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";
-        let cases: [(&str, &str, &str); 10] = [
+        let cases: [(&str, &str, &str); 11] = [
             ("name = \"debian-security\"", "name = \"debian\"", "archive `debian` given twice"),
             ("name = \"trixie-updates\"", "name = \"trixie\"", "suite `trixie` given twice"),
             ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not there"),
@@ -380,6 +605,7 @@ mod tests {
                 "expected a mirror that begins with http:// or https://",
             ),
             ("max-age-days = 150", "max-age-days = 0", "expected max-age-days of 1 to 400"),
+            ("snapshot = \"https://snapshot.debian.org/archive/debian\"", "", "expected a snapshot"),
             ("trust/debian-archive-trixie-stable.asc", "/etc/passwd", "expected a file below trust/"),
             ("trixie-automatic.asc", "trixie-stable.asc", "holds the certificate 41587F7D"),
             ("codename =", "code-name =", "unknown field `code-name`"),
@@ -390,5 +616,54 @@ mod tests {
         }
         let error = changed(|text| text.replacen(key, "", 1)).unwrap_err();
         assert!(error.contains("names key ``"), "{error}");
+    }
+
+    const OTHER: &str = "[[archive]]\nname = \"vendor\"\nmirror = \"http://h/apt\"\n\n[[suite]]\nname = \"vendor\"\n\
+        archive = \"vendor\"\npath = \"./\"\nmax-age-days = 900\nkeys = [\"5E04A1E3223A19A20706E20F9904613D4CCE68C6\"]\n";
+
+    #[test]
+    fn an_archive_of_a_third_party_is_taken_from_by_name_and_may_be_flat() {
+        let of = |text: &str| {
+            let sources = changed(|before| format!("{before}\n{text}"))?;
+            sources.suites.last().cloned().ok_or_else(String::new)
+        };
+        let suite = of(OTHER).unwrap();
+        assert!(suite.by_name && suite.is_third_party() && !suite.is_main());
+        assert_eq!(suite.file("Release"), "Release");
+        let suite = of(&OTHER.replace("./", "debian/")).unwrap();
+        assert_eq!(suite.file("Release"), "debian/Release");
+        let dists = OTHER.replace("./\"", "trixie/x\"\ncomponents = [\"main\", \"contrib\"]");
+        let suite = of(&dists).unwrap();
+        assert_eq!(suite.file("Release"), "dists/trixie/x/Release");
+        assert_eq!(suite.components, ["main", "contrib"]);
+        let cases = [
+            ("./", "../", "expected a path below dists/, or"),
+            ("./", "/", "expected a path below dists/, or"),
+            ("./", "a/../b", "expected a path below dists/, or"),
+            ("./", "trixie", "expected at least one of components"),
+            ("./\"", "./\"\ncomponent = \"main\"", "expected no components of a flat archive"),
+            ("\"vendor\"\nmirror", "\"local\"\nmirror", "and not `local`"),
+            ("\"vendor\"\nmirror", "\"Vendor\"\nmirror", "expected a-z"),
+            ("\"vendor\"\narchive", "\"debian\"\narchive", "expected no name of another archive"),
+            ("= 900", "= 3651", "expected max-age-days of 1 to 3650"),
+            ("archive = \"vendor\"", "archive = \"debian\"", "expected a path below dists/"),
+        ];
+        for (from, to, expected) in cases {
+            let error = of(&OTHER.replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(expected), "{from} -> {to}: {error}");
+        }
+        let error = of(&dists.replace("\"contrib\"", "\"main\"")).unwrap_err();
+        assert!(error.contains("expected each component once"), "{error}");
+    }
+
+    #[test]
+    fn a_suite_of_debian_beside_its_release_can_be_one_that_is_taken_from_by_name() {
+        let text = "[[suite]]\nname = \"trixie-backports\"\narchive = \"debian\"\ncodename = \"trixie-backports\"\n\
+            suites = [\"stable-backports\"]\ncomponents = [\"main\"]\nby-name = true\nmax-age-days = 10\n\
+            keys = [\"04B54C3CDCA79751B16BC6B5225629DF75B188BD\"]\n";
+        let sources = changed(|before| format!("{before}\n{text}")).unwrap();
+        let by_name: Vec<bool> = sources.suites.iter().map(|suite| suite.by_name).collect();
+        assert_eq!(by_name, [false, false, false, true]);
+        assert!(sources.suites[3].is_named("trixie-backports") && !sources.suites[3].is_named("debian"));
     }
 }

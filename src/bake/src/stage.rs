@@ -103,7 +103,7 @@ type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
 /// Refuses, each time naming who and where: two owners of one path that nobody decides between (`Archive`), a
 /// component whose dependencies are not in the image, a user, group or unit that nobody brings, a fixed id that is
 /// given twice, an enabled unit that cannot start (`Usage`), a maintainer script that cannot be followed to its end, a .deb
-/// among the components that grants what its recipe does not allow (`Archive`).
+/// that Debian does not vouch for and that grants what its recipe does not allow (`Archive`).
 pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     let done = std::cell::Cell::new(0);
     let step = || {
@@ -176,6 +176,12 @@ fn configured(plan: &Plan, inputs: &Inputs<'_>, step: &dyn Fn()) -> Result<Confi
         scripts::interpret(plan, &debs, &trusts, &mut tree, &mut accounts, inputs.read, inputs.memory)?;
     step();
     Ok(Configured { tree, accounts, replaced, interpreted })
+}
+
+/// Whether the package `name` is not Debian's.
+fn is_third_party(plan: &Plan, name: &Name) -> bool {
+    let package = plan.packages.iter().find(|package| package.name == *name);
+    package.is_some_and(|package| package.is_third_party(&plan.suites))
 }
 
 /// A file, link or directory that the bake makes itself.

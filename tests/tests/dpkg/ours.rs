@@ -4,7 +4,7 @@ use crate::Listing;
 use anyhow::{Context as _, Result};
 use bake::deb822;
 use bake::digest::{Digest, Sha256};
-use bake::lock::LockedPackage;
+use bake::lock::{LockedPackage, LockedSuite};
 use bake::name::{Arch, Role};
 use bake::plan::{Compression, Plan};
 use bake::stage::{Inputs, stage};
@@ -111,8 +111,19 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
         provider: None,
         label: bake::plan::Label::default(),
         epoch: i64::from(i32::MAX),
-        suites: Vec::new(),
+        suites: vec![LockedSuite {
+            name: "trixie".to_owned(),
+            archive: "debian".to_owned(),
+            mirror: None,
+            date: "2026-09-12T07:55:41Z".parse()?,
+            inrelease: Sha256([1; 32]),
+            signature: None,
+            packages: Sha256([2; 32]),
+            components: BTreeMap::new(),
+            signed_by: vec![],
+        }],
         packages,
+        allowed: BTreeMap::new(),
         components: Vec::new(),
         remarks: Vec::new(),
         images: Vec::new(),

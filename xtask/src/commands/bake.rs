@@ -16,6 +16,7 @@ use bake::lock::Lock;
 use bake::plan::{Plan, Remark};
 use bake::privilege::Privilege;
 use bake::refusal::shown;
+use bake::sources::MaxAge;
 use bake::store::Store;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -46,9 +47,10 @@ pub(crate) struct Args {
     /// Resolve the Debian packages for this bake: when a pinned one can no longer be had, or always
     #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "if-needed")]
     relock: Option<When>,
-    /// With --relock, accept an archive whose main suite was made at most so many days ago [default: manifests/sources.toml]
-    #[arg(long, value_name = "DAYS", requires = "relock", value_parser = clap::value_parser!(u32).range(1..))]
-    max_age: Option<u32>,
+    /// With --relock, accept an archive whose main suite was made at most so many days ago, or that of a third party; may be
+    /// given several times [default: manifests/sources.toml]
+    #[arg(long, value_name = "[ARCHIVE=]DAYS", requires = "relock")]
+    max_age: Vec<MaxAge>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -108,7 +110,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let Laid { paths, privileges, emitted } =
         made(args, &plan, &inputs.project, &store, &fetched, &output, &show)?;
-    for line in privileges::summary(&privileges) {
+    let third_parties = plan.packages.iter().filter(|package| package.is_third_party(&plan.suites));
+    for line in privileges::summary(&privileges, &third_parties.map(|package| &package.name).collect()) {
         show.note(&format!("note: {line}"));
     }
     let lock = fresh.map(|lock| relock::write_beside(&output, &plan.name(), &lock)).transpose()?;
@@ -155,7 +158,7 @@ fn planned(
         kind,
         arch: *arch,
         previous: &previous,
-        max_age: args.max_age,
+        max_age: &args.max_age,
         unreviewed: None,
         components: &relock::components(&inputs.recipe, Some(&inputs.manifest)),
     };

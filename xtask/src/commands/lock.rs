@@ -11,6 +11,7 @@ use bake::name::{Arch, Kind, Name};
 use bake::recipe::Recipe;
 use bake::refusal::shown;
 use bake::scripts::{Scripted, Trust};
+use bake::sources::MaxAge;
 use bake::store::Store;
 use bake::{Class, Refusal, Stage};
 use serde::Serialize;
@@ -20,11 +21,11 @@ use std::path::PathBuf;
 /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads InRelease of trixie, trixie-updates and trixie-security, verifies it against the keys pinned in manifests/, \
-and resolves what the recipe asks for. The lock records for each package its digest, what asked for it and the \
-digests of its maintainer scripts, so that its difference to the last one can be reviewed. Scripts are interpreted, not run: \
-one that cannot be followed to its end is told with the ways out, and no lock is written. How what scripts do has changed \
-since the last lock is shown.")]
+Reads InRelease of trixie, trixie-updates and trixie-security, and of the archives that the recipe names, verifies it \
+against the keys pinned in manifests/, and resolves what the recipe asks for. The lock records for each package its digest, what \
+asked for it and the digests of its maintainer scripts, so that its difference to the last one can be reviewed. Scripts are \
+interpreted, not run: one that cannot be followed to its end is told with the ways out, and no lock is written. How what scripts \
+do has changed since the last lock is shown.")]
 pub(crate) struct Args {
     /// Whose packages [default: all kinds]
     #[arg(long, value_name = "KIND")]
@@ -45,9 +46,10 @@ pub(crate) struct Args {
     /// With `scripts = "reviewed"` in the recipe: write the texts of maintainer scripts that nobody has reviewed there
     #[arg(long, value_name = "DIR")]
     unreviewed: Option<PathBuf>,
-    /// Accept an archive whose main suite was made at most so many days ago [default: manifests/sources.toml]
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
-    max_age: Option<u32>,
+    /// Accept an archive whose main suite was made at most so many days ago, or that of a third party; may be given several
+    /// times [default: manifests/sources.toml]
+    #[arg(long, value_name = "[ARCHIVE=]DAYS")]
+    max_age: Vec<MaxAge>,
     /// The folder with image-recipes and manifests [default: the nearest one upwards]
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -178,13 +180,14 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
         kind,
         arch,
         previous: &previous,
-        max_age: args.max_age,
+        max_age: &args.max_age,
         unreviewed: args.unreviewed.as_deref(),
         components: &relock::components(&recipe, manifest.as_ref()),
     };
     let threads = args.places.threads();
     let relock::Resolved { lock, scripts } =
         relock::resolve(&task, project, &recipe, &store, &options, threads, &show)?;
+    relock::tell_third_parties(&lock, &project.sources()?, &show);
     relock::write(&path, &lock)?;
     // of two, the one that was replaced
     let Some(previous) = previous.last() else {

@@ -167,7 +167,8 @@ fn summary(report: &Report<'_>) {
     console::line(format!("time        {epoch}, of every file that would be newer"));
     for suite in &plan.suites {
         let signed = suite.signed_by.join(", ");
-        console::line(format!("suite       {} of {}, signed by {signed}", suite.name, suite.date));
+        let root = suite.mirror.as_ref().map_or_else(String::new, |mirror| format!(" of {}", shown(mirror)));
+        console::line(format!("suite       {}{root} of {}, signed by {signed}", suite.name, suite.date));
     }
     let bytes: u64 = plan.packages.iter().map(|package| package.size).sum();
     console::line(format!("packages    {}, {}", plan.packages.len(), size(bytes)));
@@ -203,6 +204,7 @@ fn everything(plan: &Plan, wants: &[Want]) {
         let place = match &want.source {
             Source::Upstream { url } => url.clone(),
             Source::Debian { archive, file, .. } => format!("{archive}/{file}"),
+            Source::Project { path } => format!("file:{path}"),
         };
         console::line(format!(
             "  {:<32} {:<28} {:>10}  {}",

@@ -13,7 +13,7 @@ use crate::name::Arch;
 pub const MAX: usize = 400_000;
 
 /// A package that a suite offers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer<'a> {
     /// Its name.
     pub name: &'a str,
@@ -78,19 +78,45 @@ pub enum IndexError {
     Many,
 }
 
+/// Whose index it is, which says what may be in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Of Debian: one architecture, and packages below `pool/`.
+    Pool,
+    /// Of a third party: one architecture, and packages anywhere.
+    Anywhere,
+    /// Of a flat archive: all architectures, and packages anywhere.
+    Flat,
+}
+
 /// Reads the offers of `text`, the Packages file of `suite` for `arch`.
 pub fn parse(text: &str, suite: usize, arch: Arch) -> Result<Vec<Offer<'_>>, IndexError> {
+    parse_as(text, suite, arch, Layout::Pool)
+}
+
+/// `parse`, for an index of this layout.
+pub fn parse_as(text: &str, suite: usize, arch: Arch, layout: Layout) -> Result<Vec<Offer<'_>>, IndexError> {
     let mut offers = Vec::with_capacity(text.len() / 800);
     for paragraph in deb822::paragraphs(text) {
         if offers.len() == MAX {
             return Err(IndexError::Many);
         }
-        offers.push(offer(&paragraph?, suite, arch)?);
+        let paragraph = paragraph?;
+        let machine = paragraph.get("Architecture").unwrap_or_default();
+        if layout == Layout::Flat && !["", "all", arch.debian()].contains(&machine) {
+            continue;
+        }
+        offers.push(offer(&paragraph, suite, arch, layout)?);
     }
     Ok(offers)
 }
 
-fn offer<'a>(paragraph: &Paragraph<'a>, suite: usize, arch: Arch) -> Result<Offer<'a>, IndexError> {
+fn offer<'a>(
+    paragraph: &Paragraph<'a>,
+    suite: usize,
+    arch: Arch,
+    layout: Layout,
+) -> Result<Offer<'a>, IndexError> {
     let field = |name| paragraph.get(name).unwrap_or_default();
     let wrong = |field| IndexError::Field {
         line: paragraph.line,
@@ -99,7 +125,15 @@ fn offer<'a>(paragraph: &Paragraph<'a>, suite: usize, arch: Arch) -> Result<Offe
     };
     let check = |name, fits: bool| if fits { Ok(field(name)) } else { Err(wrong(name)) };
     let name = check("Package", field("Package").parse::<crate::name::Name>().is_ok())?;
-    let file = check("Filename", is_pool_path(field("Filename")))?;
+    let file = field("Filename");
+    let file = match layout {
+        Layout::Pool => check("Filename", is_pool_path(file))?,
+        Layout::Anywhere | Layout::Flat => {
+            let below = file.strip_prefix("./").unwrap_or(file);
+            check("Filename", is_deb_path(below))?;
+            below
+        }
+    };
     let sized = field("Size").bytes().all(|b| b.is_ascii_digit());
     Ok(Offer {
         name,
@@ -125,15 +159,21 @@ fn offer<'a>(paragraph: &Paragraph<'a>, suite: usize, arch: Arch) -> Result<Offe
     })
 }
 
-/// A path below the archive that stays below it, in any URL and in any directory.
+/// A path below Debian's archive that stays below it, in any URL and in any directory.
 #[must_use]
 pub fn is_pool_path(path: &str) -> bool {
+    path.starts_with("pool/") && is_deb_path(path)
+}
+
+/// A path of a package that stays below where it begins, in any URL and in any directory.
+#[must_use]
+pub fn is_deb_path(path: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._~%:".contains(&b))
     };
-    path.len() <= 1024 && path.starts_with("pool/") && path.ends_with(".deb") && path.split('/').all(part)
+    path.len() <= 1024 && path.ends_with(".deb") && path.split('/').all(part)
 }
 
 #[cfg(test)]
@@ -150,6 +190,30 @@ mod tests {
         let one = &offers[0];
         assert_eq!((one.name, one.version.as_str(), one.suite, one.size), ("a", "1:2-3", 2, 12));
         assert_eq!((one.depends, one.provides, one.any, one.essential), ("b (>= 1)", "", true, true));
+    }
+
+    #[test]
+    fn a_third_partys_packages_are_anywhere_below_its_archive_and_a_flat_index_has_all_architectures() {
+        let other = ONE.replace("amd64", "arm64").replace("Package: a", "Package: b");
+        let both = format!("{ONE}\n{other}");
+        let parsed = |text: &str, layout| {
+            let offers = parse_as(text, 0, Arch::Amd64, layout).map_err(|error| error.to_string())?;
+            Ok::<_, String>(
+                offers.iter().map(|one| (one.name.to_owned(), one.file.to_owned())).collect::<Vec<_>>(),
+            )
+        };
+        let one = |file: &str| vec![("a".to_owned(), file.to_owned())];
+        assert_eq!(parsed(&both, Layout::Flat), Ok(one("pool/main/a/a/a_2-3_amd64.deb")));
+        assert!(parsed(&both, Layout::Anywhere).unwrap_err().contains("`Architecture`"));
+        for (file, expected) in [("./a.deb", "a.deb"), ("dists/x/pool/a.deb", "dists/x/pool/a.deb")] {
+            let text = ONE.replace("pool/main/a/a/a_2-3_amd64.deb", file);
+            assert_eq!(parsed(&text, Layout::Anywhere), Ok(one(expected)));
+            assert!(parsed(&text, Layout::Pool).unwrap_err().contains("`Filename`"), "{file}");
+        }
+        for file in ["../a.deb", "./../a.deb", "/a.deb", "a//b.deb", "././a.deb", "a.rpm", "http://h/a.deb"] {
+            let text = ONE.replace("pool/main/a/a/a_2-3_amd64.deb", file);
+            assert!(parsed(&text, Layout::Flat).unwrap_err().contains("`Filename`"), "{file}");
+        }
     }
 
     #[test]

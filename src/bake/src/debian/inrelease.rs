@@ -12,7 +12,8 @@
 //! Exactly this, from the first byte to the last: what one reader takes as signed and another one as a preface
 //! has been a way into apt more than once. The text that is handed out is made from the bytes that are hashed.
 //!
-//! Deliberately absent: `Release` with a detached `Release.gpg`.
+//! An archive of a third party may have `Release` with a signature of its bytes beside it, `Release.gpg` (section 5.2.4), and
+//! what its program says of itself in the armour (`Version:`, `Comment:`), which nobody reads.
 
 /// How many bytes an InRelease may have; that of trixie has 140 thousand.
 pub const MAX: usize = 4 << 20;
@@ -24,15 +25,23 @@ const MIDDLE: &str = "-----BEGIN PGP SIGNATURE-----\n";
 const END: &str = "-----END PGP SIGNATURE-----\n";
 const HASHES: [&str; 5] = ["SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-512"];
 
+/// What may stand between the first line of an armour and its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headers {
+    /// An empty line: Debian's.
+    None,
+    /// Lines of `Version:` and `Comment:`, too.
+    Program,
+}
+
 /// Splits `bytes` into its text and its signatures. Nothing is verified yet.
 pub fn split(bytes: &[u8]) -> Result<Cleartext<'_>, InReleaseError> {
-    if bytes.len() > MAX {
-        return Err(InReleaseError::Large(bytes.len()));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| InReleaseError::Text)?;
-    if text.bytes().any(|b| (b < 0x20 && b != b'\n' && b != b'\t') || b == 0x7f) {
-        return Err(InReleaseError::Text);
-    }
+    split_with(bytes, Headers::None)
+}
+
+/// `split`, where the armour may have these headers.
+pub fn split_with(bytes: &[u8], headers: Headers) -> Result<Cleartext<'_>, InReleaseError> {
+    let text = plain(bytes)?;
     let rest = text.strip_prefix(HEAD).ok_or_else(|| beginning(text))?;
     let rest = after_hashes(rest)?;
     let (body, signatures) = match rest.strip_prefix(MIDDLE) {
@@ -42,7 +51,40 @@ pub fn split(bytes: &[u8]) -> Result<Cleartext<'_>, InReleaseError> {
             rest.split_at(at + 1)
         }
     };
-    Ok(Cleartext { signed: unescape(body)?, signatures: armor(signatures)? })
+    Ok(Cleartext { signed: unescape(body)?, signatures: armor(signatures, headers)? })
+}
+
+/// A Release and its signatures, in files of their own. Nothing is verified yet.
+pub fn detached<'a>(release: &'a [u8], signatures: &'a [u8]) -> Result<Detached<'a>, InReleaseError> {
+    let (text, signatures) = (plain(release)?, plain(signatures)?);
+    if text.starts_with("-----") {
+        return Err(InReleaseError::Outside("an armour in the place of the Release"));
+    }
+    if !signatures.starts_with(MIDDLE) {
+        return Err(InReleaseError::NotDetached);
+    }
+    Ok(Detached { text, signatures: armor(signatures, Headers::Program)? })
+}
+
+/// Plain text of a size that a Release may have.
+fn plain(bytes: &[u8]) -> Result<&str, InReleaseError> {
+    if bytes.len() > MAX {
+        return Err(InReleaseError::Large(bytes.len()));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| InReleaseError::Text)?;
+    if text.bytes().any(|b| (b < 0x20 && b != b'\n' && b != b'\t') || b == 0x7f) {
+        return Err(InReleaseError::Text);
+    }
+    Ok(text)
+}
+
+/// A text with signatures of just its bytes beside it, not verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detached<'a> {
+    /// The text, which is what is hashed.
+    pub text: &'a str,
+    /// The signatures in their armour, with its first and last line.
+    pub signatures: &'a str,
 }
 
 /// A message that is split, not verified.
@@ -84,6 +126,9 @@ pub enum InReleaseError {
     /// Neither signature nor message.
     #[error("expected `-----BEGIN PGP SIGNED MESSAGE-----`, found {0}")]
     NotSigned(&'static str),
+    /// `Release.gpg` without an armour.
+    #[error("expected `-----BEGIN PGP SIGNATURE-----` at the beginning of Release.gpg")]
+    NotDetached,
     /// A header other than `Hash:`, or a hash below SHA-256.
     #[error("expected `Hash: SHA256` or stronger before the text, found `{0}`")]
     Header(String),
@@ -109,7 +154,7 @@ fn beginning(text: &str) -> InReleaseError {
     if text.contains(HEAD) {
         InReleaseError::Outside("text before it")
     } else if text.starts_with(MIDDLE) {
-        InReleaseError::NotSigned("a detached signature, which is not supported")
+        InReleaseError::NotSigned("a detached signature, which belongs beside a Release")
     } else if text.trim_start().starts_with('<') {
         InReleaseError::NotSigned("what looks like a web page")
     } else {
@@ -156,7 +201,7 @@ fn unescape(body: &str) -> Result<String, InReleaseError> {
 }
 
 /// Checks that `text` is one armoured block up to the last byte.
-fn armor(text: &str) -> Result<&str, InReleaseError> {
+fn armor(text: &str, headers: Headers) -> Result<&str, InReleaseError> {
     let end = text.find(END).ok_or(InReleaseError::Cut)? + END.len();
     if end != text.len() {
         let twice = text[end..].contains(HEAD);
@@ -170,7 +215,9 @@ fn armor(text: &str) -> Result<&str, InReleaseError> {
     if inner.contains("-----") || !inner.ends_with('\n') {
         return Err(InReleaseError::Outside("a second signature block"));
     }
-    if !inner.starts_with('\n') {
+    let mut before = inner.lines().take_while(|line| !line.is_empty());
+    let is_known = |line: &str| line.starts_with("Version: ") || line.starts_with("Comment: ");
+    if !before.all(|line| headers == Headers::Program && is_known(line)) {
         return Err(InReleaseError::Armor);
     }
     Ok(text)
@@ -214,12 +261,36 @@ mod tests {
     }
 
     #[test]
-    fn s04_release_with_a_detached_signature_is_not_supported() {
+    fn s04_a_detached_signature_in_the_place_of_an_inrelease_is_refused() {
         let error = split(SIGNATURE.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("detached signature, which is not supported"), "{error}");
+        assert!(error.contains("detached signature, which belongs beside a Release"), "{error}");
         let payload = format!("{SIGNATURE}Origin: Debian\n");
         assert!(split(payload.as_bytes()).is_err());
         assert!(split(b"Origin: Debian\nCodename: trixie\n").is_err());
+    }
+
+    #[test]
+    fn a_release_beside_its_signature_is_plain_text_and_one_armour() {
+        let release = "Origin: x\n";
+        let both = detached(release.as_bytes(), SIGNATURE.as_bytes()).unwrap();
+        assert_eq!((both.text, both.signatures), (release, SIGNATURE));
+        let headed = SIGNATURE.replacen("\n\n", "\nVersion: GnuPG v2\nComment: x\n\n", 1);
+        assert!(detached(release.as_bytes(), headed.as_bytes()).is_ok());
+        let good = message("A: b\n").replace(SIGNATURE, &headed);
+        assert!(split_with(good.as_bytes(), Headers::Program).is_ok());
+        assert_eq!(split(good.as_bytes()), Err(InReleaseError::Armor));
+        let cases = [
+            (release, format!("{SIGNATURE}{SIGNATURE}"), "data outside the signed block"),
+            (release, format!("x\n{SIGNATURE}"), "at the beginning of Release.gpg"),
+            (release, SIGNATURE.replacen("\n\n", "\nHash: SHA256\n\n", 1), "has headers"),
+            (release, SIGNATURE.replacen("\n\n", "\n", 1), "has headers"),
+            (SIGNATURE, SIGNATURE.to_owned(), "an armour in the place of the Release"),
+            ("Origin: x\r\n", SIGNATURE.to_owned(), "plain UTF-8 text"),
+        ];
+        for (release, signature, expected) in cases {
+            let error = detached(release.as_bytes(), signature.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}, expected {expected}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whether a cleartext message is signed by those whom the project trusts.
+//! Whether a message, cleartext or beside its signatures, is signed by those whom the project trusts.
 //!
 //! - at least one good signature by a pinned certificate;
 //! - a signature that names a pinned certificate and is not good in every respect refuses the message, even
@@ -8,7 +8,7 @@
 //! Keys are named by their full fingerprints; user ids are never read, let alone printed.
 
 use super::certificate::{Certificate, Standing, hex};
-use super::inrelease::Cleartext;
+use super::inrelease::{Cleartext, Detached};
 use super::policy;
 use crate::refusal::shown;
 use jiff::Timestamp;
@@ -27,9 +27,28 @@ pub fn verify(
     trusted: &[&Certificate],
     now: Timestamp,
 ) -> Result<Vec<String>, SignatureError> {
+    verify_bytes(message.signed(), SignatureType::Text, message.signatures, trusted, now)
+}
+
+/// `verify` of a message whose signatures are beside it.
+pub fn verify_detached(
+    message: &Detached<'_>,
+    trusted: &[&Certificate],
+    now: Timestamp,
+) -> Result<Vec<String>, SignatureError> {
+    verify_bytes(message.text.as_bytes(), SignatureType::Binary, message.signatures, trusted, now)
+}
+
+fn verify_bytes(
+    message: &[u8],
+    typ: SignatureType,
+    armored: &str,
+    trusted: &[&Certificate],
+    now: Timestamp,
+) -> Result<Vec<String>, SignatureError> {
     let mut signed = BTreeSet::new();
     let mut others = BTreeSet::new();
-    for signature in signatures(message.signatures)? {
+    for signature in signatures(armored)? {
         let known = trusted.iter().enumerate().find_map(|(at, one)| Some((at, one, one.issuer(&signature)?)));
         let Some((at, certificate, key)) = known else {
             others.insert(issuer(&signature));
@@ -46,7 +65,7 @@ pub fn verify(
         if signature.created().is_some_and(|at| i64::from(at.as_secs()) < key.created()) {
             return Err(refuse(Why::Older));
         }
-        if signature.typ() != Some(SignatureType::Text) || !key.verifies(&signature, message.signed()) {
+        if signature.typ() != Some(typ) || !key.verifies(&signature, message) {
             return Err(refuse(Why::Bad));
         }
         signed.insert(at);

@@ -5,7 +5,7 @@
 
 use crate::deb822::{self, Deb822Error};
 use crate::digest::Sha256;
-use crate::sources::Suite;
+use crate::sources::{Suite, Where};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -15,10 +15,12 @@ pub const MAX_FILES: usize = 50_000;
 /// What is used of a Release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
-    /// `trixie`.
-    pub codename: String,
-    /// `stable`.
-    pub suite: String,
+    /// `trixie`; Debian's have one.
+    pub codename: Option<String>,
+    /// `stable`; Debian's have one.
+    pub suite: Option<String>,
+    /// `Debian`.
+    pub origin: Option<String>,
     /// When it was made.
     pub date: Timestamp,
     /// When it ends, if it does.
@@ -27,8 +29,10 @@ pub struct Release {
     pub architectures: Vec<String>,
     /// Whether indexes are also found by their digest.
     pub by_hash: bool,
-    /// Whether packages for all architectures are missing from the indexes of each architecture.
+    /// Whether packages for all architectures have an index of their own.
     pub all_apart: bool,
+    /// Whether apt takes a package from it only where somebody asks for that: `NotAutomatic`.
+    pub not_automatic: bool,
     /// Its files by their path below the suite.
     files: BTreeMap<String, Listed>,
 }
@@ -74,7 +78,7 @@ pub enum ReleaseError {
     /// A Release of something else.
     #[error("{field} {got}, expected {expected}")]
     Other {
-        /// `codename` or `suite`.
+        /// `origin`, `codename` or `suite`.
         field: &'static str,
         /// What it says.
         got: String,
@@ -117,18 +121,23 @@ pub fn parse(text: &str) -> Result<Release, ReleaseError> {
         None if fields.get("MD5Sum").or(fields.get("SHA1")).is_some() => return Err(ReleaseError::Weak),
         None => return Err(ReleaseError::Missing("SHA256")),
     };
+    let optional = |name| fields.get(name).filter(|value| !value.is_empty());
+    let yes = |name| optional(name).is_some_and(|value| value.eq_ignore_ascii_case("yes"));
+    // a flat archive may say nothing of them
     let architectures: Vec<String> =
-        field("Architectures")?.split_ascii_whitespace().map(str::to_owned).collect();
+        optional("Architectures").unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
     let together =
         fields.get("No-Support-for-Architecture-all").is_some_and(|value| value.contains("Packages"));
     Ok(Release {
         all_apart: architectures.iter().any(|arch| arch == "all") && !together,
-        codename: field("Codename")?.to_owned(),
-        suite: field("Suite")?.to_owned(),
+        codename: optional("Codename").map(str::to_owned),
+        suite: optional("Suite").map(str::to_owned),
+        origin: optional("Origin").map(str::to_owned),
         date: date("Date", field("Date")?)?,
         valid_until: fields.get("Valid-Until").map(|text| date("Valid-Until", text)).transpose()?,
         architectures,
-        by_hash: fields.get("Acquire-By-Hash").is_some_and(|value| value.eq_ignore_ascii_case("yes")),
+        by_hash: yes("Acquire-By-Hash"),
+        not_automatic: yes("NotAutomatic"),
         files: files(list)?,
     })
 }
@@ -140,13 +149,21 @@ pub fn check(
     now: Timestamp,
     accepted: Option<Timestamp>,
 ) -> Result<(), ReleaseError> {
-    let other =
-        |field, got: &String, expected| Err(ReleaseError::Other { field, got: got.clone(), expected });
-    if release.codename != suite.codename {
-        return other("codename", &release.codename, suite.codename.clone());
-    }
-    if !suite.suites.contains(&release.suite) {
-        return other("suite", &release.suite, suite.suites.join(" or "));
+    let expect = |field, got: &Option<String>, expected: &[&str]| match got.as_deref().unwrap_or("absent") {
+        got if expected.is_empty() || expected.contains(&got) => Ok(()),
+        got => Err(ReleaseError::Other { field, got: got.to_owned(), expected: expected.join(" or ") }),
+    };
+    expect("origin", &release.origin, &Vec::from_iter(suite.origin.as_deref()))?;
+    expect("codename", &release.codename, &Vec::from_iter(suite.codename.as_deref()))?;
+    let suites: Vec<&str> = suite.suites.iter().map(String::as_str).collect();
+    expect("suite", &release.suite, &suites)?;
+    // where nothing else is known, it must be of the folder that it is in, as apt has it
+    if let (Where::Dists(folder), None, true) = (&suite.place, &suite.codename, suites.is_empty())
+        && ![&release.codename, &release.suite].contains(&&Some(folder.clone()))
+    {
+        let both = [("codename", &release.codename), ("suite", &release.suite)];
+        let (field, got) = both.into_iter().find(|(_, got)| got.is_some()).unwrap_or(both[0]);
+        expect(field, got, &[folder])?;
     }
     let got = release.date;
     // differences of instants, and the limits of configuration are small: no overflow
@@ -166,16 +183,25 @@ pub fn check(
 }
 
 impl Release {
+    /// The components that have an index for `arch`, in the order of their names.
+    pub fn components<'a>(&'a self, arch: &'a str) -> impl Iterator<Item = &'a str> {
+        let of = move |path: &'a String| {
+            path.strip_suffix("/Packages.xz")?.strip_suffix(arch)?.strip_suffix("/binary-")
+        };
+        self.files.keys().filter_map(of)
+    }
+
     /// The file at `path` below the suite.
     pub fn file(&self, path: &str) -> Result<Listed, ReleaseError> {
         self.files.get(path).copied().ok_or_else(|| ReleaseError::Unlisted(path.to_owned()))
     }
 }
 
-/// RFC 2822 with `UTC` for the zone, as Debian's archive writes it.
+/// RFC 2822 with `UTC` for the zone, as Debian's archive writes it, or with another name of that as others do.
 fn date(field: &'static str, text: &str) -> Result<Timestamp, ReleaseError> {
     let wrong = || ReleaseError::Date { field, got: text.chars().take(80).collect() };
-    let time = text.strip_suffix(" UTC").ok_or_else(wrong)?;
+    let zones = [" UTC", " GMT", " Z", " +0000"];
+    let time = zones.iter().find_map(|zone| text.strip_suffix(zone)).ok_or_else(wrong)?;
     jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S", time)
         .and_then(|parts| parts.to_datetime())
         .and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC))
@@ -218,9 +244,12 @@ mod tests {
         Suite {
             name: "trixie".to_owned(),
             archive: "debian".to_owned(),
-            codename: "trixie".to_owned(),
+            place: Where::Dists("trixie".to_owned()),
+            origin: Some("Debian".to_owned()),
+            codename: Some("trixie".to_owned()),
             suites: vec!["stable".to_owned(), "oldstable".to_owned()],
-            component: "main".to_owned(),
+            components: vec!["main".to_owned()],
+            by_name: false,
             max_age_days: 60,
             keys: vec![],
         }
@@ -274,8 +303,38 @@ mod tests {
             ("Codename: trixie", "Codename: bookworm", "codename bookworm, expected trixie"),
             ("Codename: trixie", "Codename: trixie-updates", "codename trixie-updates, expected trixie"),
             ("Suite: stable", "Suite: stable-updates", "suite stable-updates, expected stable or oldstable"),
+            ("Suite: stable\n", "", "suite absent, expected stable or oldstable"),
+            ("Codename: trixie\n", "", "codename absent, expected trixie"),
+            ("Origin: Debian", "Origin: Debiam", "origin Debiam, expected Debian"),
         ] {
             assert_eq!(at(&TEXT.replace(from, to), "2026-09-13T00:00:00Z", None).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn s08_of_a_release_about_which_nothing_is_known_the_folder_is_expected() {
+        let vague = Suite { origin: None, codename: None, suites: vec![], ..suite() };
+        let now = "2026-09-13T00:00:00Z".parse().unwrap();
+        let said = |text: &str, suite: &Suite| {
+            check(&parse(text).unwrap(), suite, now, None).map_err(|error| error.to_string())
+        };
+        assert_eq!(said(TEXT, &vague), Ok(()));
+        assert_eq!(
+            said(&TEXT.replace("Codename: trixie", "Codename: x").replace("stable", "trixie"), &vague),
+            Ok(())
+        );
+        let other = TEXT.replace("Codename: trixie", "Codename: sid");
+        assert_eq!(said(&other, &vague).unwrap_err(), "codename sid, expected trixie");
+        let none = TEXT.replace("Codename: trixie\n", "").replace("Suite: stable\n", "");
+        assert_eq!(said(&none, &vague).unwrap_err(), "codename absent, expected trixie");
+        // a flat archive is in no folder that has a name
+        assert_eq!(said(&none, &Suite { place: Where::Flat(String::new()), ..vague }), Ok(()));
+    }
+
+    #[test]
+    fn all_names_of_utc_are_read() {
+        for zone in ["GMT", "Z", "+0000"] {
+            assert_eq!(parse(&TEXT.replace("UTC", zone)).unwrap().date, parse(TEXT).unwrap().date);
         }
     }
 

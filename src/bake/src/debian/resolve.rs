@@ -1,25 +1,33 @@
 //! From a request to a lock, over an archive that is believed only as far as its signatures go.
 
+mod elsewhere;
+mod indexes;
+mod signed;
+
+use super::check;
 use super::check::Whole;
-use super::index::{self, Offer};
-use super::release::{self, Listed, Release};
+use super::index::{self, Layout, Offer};
 use super::solve::{SolveError, Wanted, solve};
-use super::universe::Universe;
-use super::{check, inrelease, openpgp};
+use super::universe::{Preferences, Universe, UniverseError};
 use crate::digest::Sha256;
 use crate::lock::{Lock, LockedPackage, LockedSuite, Request};
-use crate::name::{Arch, Kind, Name};
+use crate::name::{Kind, Name};
 use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::sources::{Sources, Suite};
+use crate::sources::{LOCAL, Sources, Suite};
+use elsewhere::{elsewhere, passed_over};
+use indexes::{Index, Reader, layout};
 use jiff::Timestamp;
+use signed::{Verified, verify};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::io::Read as _;
 
 /// Where the files of suites come from: the network, or a directory. It verifies nothing and is believed nothing.
 pub trait Archive: Sync {
     /// The InRelease of `suite`. It must not be kept before the caller has accepted it.
     fn inrelease(&self, suite: &Suite) -> Result<Vec<u8>>;
+
+    /// The Release of `suite`, and its Release.gpg, likewise; asked for where a third party's archive has no InRelease.
+    fn detached(&self, suite: &Suite) -> Result<(Vec<u8>, Vec<u8>)>;
 
     /// The file of `suite` with this digest and size; `paths` are where it may be below the suite's folder, the best
     /// first.
@@ -39,6 +47,33 @@ pub struct Task<'a> {
     pub previous: &'a [Lock],
     /// Packages of the image that are of no suite: components. What they need is resolved; they are not in the lock.
     pub given: &'a [Given],
+    /// Packages that are files of the project.
+    pub files: &'a [LocalPackage],
+}
+
+/// A package that is a file of the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalPackage {
+    /// Its path below the project's folder.
+    pub path: String,
+    /// Its control file.
+    pub control: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
+impl LocalPackage {
+    /// Its paragraph as an index would have it.
+    fn paragraph(&self) -> String {
+        paragraph(&self.control, &self.path, self.size, self.sha256)
+    }
+}
+
+/// A control file as an index has it.
+fn paragraph(control: &str, file: &str, size: u64, sha256: Sha256) -> String {
+    format!("{}\nFilename: {file}\nSize: {size}\nSHA256: {}\n", control.trim_end(), sha256.hex())
 }
 
 /// A package that is part of an image and of no suite.
@@ -53,8 +88,7 @@ pub struct Given {
 impl Given {
     /// Its paragraph as an index would have it. Where it is and what its digest is, the manifest says: nothing here is asked.
     fn paragraph(&self) -> String {
-        let zeros = Sha256([0; 32]).hex();
-        format!("{}\nFilename: pool/{}.deb\nSize: 0\nSHA256: {zeros}\n", self.control.trim_end(), self.name)
+        paragraph(&self.control, &format!("pool/{}.deb", self.name), 0, Sha256([0; 32]))
     }
 }
 
@@ -74,147 +108,152 @@ impl Default for Limits {
     }
 }
 
-/// Resolves `task` over all suites of `sources`.
+/// Resolves `task` over the suites of `sources` that it needs: those that are taken from without a word, and those that its
+/// request names.
 pub fn resolve(task: &Task<'_>, sources: &Sources, archive: &dyn Archive, limits: &Limits) -> Result<Lock> {
     let arch = task.request.arch;
     // first every signature and date, then the first index
     let mut verified = Vec::new();
-    for suite in &sources.suites {
-        verified.push((suite, verify(task, sources, suite, archive)?));
+    for suite in suites(task, sources)? {
+        verified.push(verify(task, sources, suite, archive)?);
     }
+    let reader = Reader { arch, archive, limits };
     let (mut suites, mut texts) = (Vec::new(), Vec::new());
-    for (suite, (release, mut locked)) in verified {
-        let text = packages(suite, &release, arch, archive, limits)?;
-        locked.packages = Sha256::of(text.as_bytes());
-        suites.push(locked);
-        texts.push(text);
+    for (at, Verified { suite, release, locked }) in verified.iter().enumerate() {
+        let indexes = reader.suite(suite, release)?;
+        suites.push(over(locked.clone(), &indexes, suite));
+        texts.extend(indexes.into_iter().map(|index| (at, index)));
     }
     let mut offers = Vec::new();
-    for (at, text) in texts.iter().enumerate() {
-        let name = format!("{} Packages", suites[at].name);
-        offers
-            .extend(index::parse(text, at, arch).map_err(|error| refuse(Class::Verification, name, error))?);
+    for (at, index) in &texts {
+        let name = format!("{} {}", suites[*at].name, index.path);
+        let layout = layout(verified[*at].suite);
+        let parsed = index::parse_as(&index.text, *at, arch, layout);
+        offers.extend(parsed.map_err(|error| refuse(Class::Verification, name, error))?);
     }
     let given: Vec<String> = task.given.iter().map(Given::paragraph).collect();
-    for (text, given) in given.iter().zip(task.given) {
-        let wrong = |error: String| refuse(Class::Archive, given.name.as_str(), error);
-        let own = index::parse(text, suites.len(), arch)
+    let files: Vec<String> = task.files.iter().map(LocalPackage::paragraph).collect();
+    let given = given
+        .iter()
+        .zip(task.given)
+        .map(|(text, given)| (text, given.name.as_str(), suites.len(), Some(given.name.as_str())));
+    let files =
+        files.iter().zip(task.files).map(|(text, file)| (text, file.path.as_str(), suites.len() + 1, None));
+    let mut replaced = BTreeSet::new();
+    for (text, artifact, suite, name) in given.chain(files) {
+        let wrong = |error: String| refuse(Class::Archive, artifact, error);
+        let own = index::parse_as(text, suite, arch, Layout::Anywhere)
             .map_err(|error| wrong(format!("its control file: {error}")))?;
-        if own.len() != 1 || own.iter().any(|own| own.name != given.name.as_str()) {
+        let [one] = own.as_slice() else {
+            return Err(wrong("its control file is of another package".to_owned()));
+        };
+        if name.is_some_and(|name| name != one.name) {
             return Err(wrong("its control file is of another package".to_owned()));
         }
-        // the component is the one that the image gets, whatever version the archive has
-        offers.retain(|offer| offer.name != given.name.as_str());
+        if !replaced.insert(one.name) {
+            return Err(wrong(format!("its package `{}` is also another file's, or a component", one.name)));
+        }
+        // it is the one that the image gets, whatever version an archive has
+        offers.retain(|offer| offer.name != one.name);
         offers.extend(own);
     }
-    let packages = choose(task, offers, &suites)?;
+    let preferences = preferences(task, &verified, &offers)?;
+    let elsewhere = |names: &[String]| elsewhere(names, task, sources, &verified, &reader);
+    let packages = choose(task, offers, &preferences, &suites, &elsewhere)?;
     Ok(Lock { kind: task.kind.clone(), arch, request: task.request.digest(), suites, packages })
 }
 
-/// The Release of `suite`, verified and of today.
-fn verify(
-    task: &Task<'_>,
-    sources: &Sources,
-    suite: &Suite,
-    archive: &dyn Archive,
-) -> Result<(Release, LockedSuite)> {
-    let bytes = archive.inrelease(suite)?;
-    let wrong = |error: Box<dyn Error + Send + Sync>| {
-        refuse(Class::Verification, format!("{} InRelease", suite.name), error)
-    };
-    let message = inrelease::split(&bytes).map_err(|error| wrong(error.into()))?;
-    let signed_by =
-        openpgp::verify(&message, &sources.trusted(suite), task.now).map_err(|error| wrong(error.into()))?;
-    let release = release::parse(&message.text()).map_err(|error| wrong(error.into()))?;
-    let before = task.previous.iter().flat_map(|lock| &lock.suites).filter(|one| one.name == suite.name);
-    release::check(&release, suite, task.now, before.map(|one| one.date).max())
-        .map_err(|error| wrong(error.into()))?;
-    let locked = LockedSuite {
-        name: suite.name.clone(),
-        archive: suite.archive.clone(),
-        date: release.date,
-        inrelease: Sha256::of(&bytes),
-        packages: Sha256::of(b""),
-        signed_by,
-    };
-    Ok((release, locked))
+/// The suites that `task` is resolved over, in the order of `sources`.
+fn suites<'s>(task: &Task<'_>, sources: &'s Sources) -> Result<Vec<&'s Suite>> {
+    let from = &task.request.from;
+    let is_named = |suite: &&Suite| from.values().any(|from| suite.is_named(from));
+    let known = |from: &str| sources.suites.iter().any(|suite| suite.is_named(from));
+    if let Some((name, from)) = from.iter().find(|(_, from)| !known(from)) {
+        let mut names: BTreeSet<&str> = sources.suites.iter().map(|suite| suite.name.as_str()).collect();
+        let others = sources.suites.iter().filter(|suite| suite.is_third_party());
+        names.extend(others.map(|suite| suite.archive.as_str()));
+        let cause =
+            format!("package `{name}` is to be taken from `{from}`, which sources.toml does not have");
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        return Err(refuse(Class::Usage, artifact(task), cause)
+            .hint(format!("it has {}; files of the project are `{LOCAL}`", names.join(", "))));
+    }
+    Ok(sources.suites.iter().filter(|suite| !suite.by_name || is_named(suite)).collect())
 }
 
-/// The Packages file of `suite` for `arch`, by the digests of its Release.
-fn packages(
-    suite: &Suite,
-    release: &Release,
-    arch: Arch,
-    archive: &dyn Archive,
-    limits: &Limits,
-) -> Result<String> {
-    let folder = format!("{}/binary-{}", suite.component, arch.debian());
-    let artifact = format!("{} {folder}/Packages", suite.name);
-    let wrong = |error: String| refuse(Class::Verification, artifact.clone(), error);
-    if !release.architectures.iter().any(|known| known == arch.debian()) {
-        return Err(wrong(format!("architecture {arch} is not there")));
-    }
-    if release.all_apart {
-        return Err(wrong(
-            "packages for all architectures have an index of their own, which is not supported".to_owned(),
-        ));
-    }
-    let listed = |path: String| release.file(&path).map_err(|error| wrong(error.to_string()));
-    let (packed, plain) = (listed(format!("{folder}/Packages.xz"))?, listed(format!("{folder}/Packages"))?);
-    for (what, size, limit) in
-        [("compressed", packed.size, limits.packed), ("decompressed", plain.size, limits.index)]
-    {
-        if size > limit {
-            return Err(wrong(format!("{what} size, expected at most {limit}, found {size}")));
+/// What is taken from where.
+fn preferences<'a>(
+    task: &Task<'a>,
+    verified: &[Verified<'_>],
+    offers: &[Offer<'_>],
+) -> Result<Preferences<'a>> {
+    let group = |(at, Verified { suite, release, .. }): (usize, &Verified<'_>)| {
+        let first = || verified.iter().position(|one| one.suite.archive == suite.archive);
+        let own = if suite.is_third_party() { first() } else { Some(at) };
+        own.filter(|_| suite.by_name || release.not_automatic)
+    };
+    let groups = verified.iter().enumerate().map(group).collect();
+    let mut named: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (name, from) in &task.request.from {
+        let has =
+            |suite: usize| offers.iter().any(|offer| offer.name == name.as_str() && offer.suite == suite);
+        let wrong = |what: String| Err(refuse(Class::Usage, artifact(task), what));
+        if has(verified.len() + 1) {
+            return wrong(format!(
+                "package `{name}` is to be taken from `{from}`, and is one of [packages] files"
+            ));
         }
+        let of_it = |(at, one): (usize, &Verified<'_>)| one.suite.is_named(from).then_some(at);
+        let suites: BTreeSet<usize> = verified.iter().enumerate().filter_map(of_it).collect();
+        if !suites.iter().any(|&suite| has(suite)) {
+            return wrong(format!("`{from}` has no package `{name}`, which the recipe takes from there"));
+        }
+        named.insert(name.as_str(), suites);
     }
-    let by_hash = release.by_hash.then(|| format!("{folder}/by-hash/SHA256/{}", packed.sha256.hex()));
-    let paths: Vec<String> = by_hash.into_iter().chain([format!("{folder}/Packages.xz")]).collect();
-    let bytes = archive.index(suite, &paths, packed.sha256, packed.size)?;
-    matches(&bytes, packed).map_err(|error| wrong(format!("compressed {error}")))?;
-    let text = unpack(&bytes, plain.size).map_err(wrong)?;
-    matches(&text, plain).map_err(wrong)?;
-    String::from_utf8(text).map_err(|_| wrong("it is no UTF-8".to_owned()))
+    Ok(Preferences { groups, named })
 }
 
-fn matches(bytes: &[u8], listed: Listed) -> Result<(), String> {
-    if bytes.len() as u64 != listed.size {
-        return Err(format!("size, expected {}, found {}", listed.size, bytes.len()));
+/// `locked` with what was read of `suite`.
+fn over(mut locked: LockedSuite, indexes: &[Index], suite: &Suite) -> LockedSuite {
+    let texts = |of: &dyn Fn(&Index) -> bool| -> Sha256 {
+        let texts: Vec<&str> = indexes.iter().filter(|one| of(one)).map(|one| one.text.as_str()).collect();
+        Sha256::of(texts.concat().as_bytes())
+    };
+    locked.packages = texts(&|_| true);
+    if suite.components.len() > 1 {
+        let of = |component: &String| (component.clone(), texts(&|one| one.component == *component));
+        locked.components = suite.components.iter().map(of).collect();
     }
-    let got = Sha256::of(bytes);
-    if got != listed.sha256 {
-        Err(format!("digest, expected {}, found {got}", listed.sha256))
-    } else {
-        Ok(())
-    }
-}
-
-/// One xz stream of just `size` bytes and nothing after it.
-fn unpack(bytes: &[u8], size: u64) -> Result<Vec<u8>, String> {
-    // 65 MiB is what `xz -9` needs to decompress
-    let stream =
-        liblzma::stream::Stream::new_stream_decoder(80 << 20, 0).map_err(|error| error.to_string())?;
-    let mut decoder = liblzma::bufread::XzDecoder::new_stream(bytes, stream);
-    let mut text = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    let read = decoder.by_ref().take(size + 1).read_to_end(&mut text);
-    read.map_err(|error| format!("no good xz data: {error}"))?;
-    if text.len() as u64 != size {
-        let more = if text.len() as u64 > size { "more" } else { "less" };
-        return Err(format!("decompressed size, expected {size}, found {more}"));
-    }
-    if decoder.total_in() != bytes.len() as u64 {
-        return Err("data after the end of the xz stream".to_owned());
-    }
-    Ok(text)
+    locked
 }
 
 /// Chooses packages and says what asked for each.
-fn choose(task: &Task<'_>, offers: Vec<Offer<'_>>, suites: &[LockedSuite]) -> Result<Vec<LockedPackage>> {
+fn choose(
+    task: &Task<'_>,
+    offers: Vec<Offer<'_>>,
+    preferences: &Preferences<'_>,
+    suites: &[LockedSuite],
+    elsewhere: &dyn Fn(&[String]) -> Vec<String>,
+) -> Result<Vec<LockedPackage>> {
     let request = task.request;
-    let failed = |error| solver_refusal(task, error);
-    let universe = Universe::new(offers, request.arch).map_err(|error| failed(error.into()))?;
+    let unread = |error: UniverseError| solver_refusal(task, error.into(), &[]);
+    let universe = Universe::preferring(offers, request.arch, preferences).map_err(unread)?;
+    let failed = |error: SolveError| {
+        let names = match &error {
+            SolveError::Unknown { name, .. } => std::slice::from_ref(name),
+            SolveError::Unsatisfied { names, .. } => names,
+            _ => &[],
+        };
+        let mut ways = passed_over(&universe, names, suites);
+        if ways.is_empty() {
+            ways = elsewhere(names);
+        }
+        solver_refusal(task, error, &ways)
+    };
     let mut because: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for offer in universe.offers() {
+    // what is essential is Debian's word, or that of a recipe which names it
+    let offers = universe.offers().iter().enumerate().filter(|(at, _)| !universe.is_bound(*at));
+    for (_, offer) in offers {
         // mmdebstrap's and debootstrap's notion; `Protected` and `Important` only guard against removal
         for (reason, holds) in [("essential", offer.essential), ("required", offer.priority == "required")] {
             if holds {
@@ -222,8 +261,10 @@ fn choose(task: &Task<'_>, offers: Vec<Offer<'_>>, suites: &[LockedSuite]) -> Re
             }
         }
     }
-    for name in request.install.iter().chain(task.given.iter().map(|given| &given.name)) {
-        because.entry(name.as_str()).or_default().insert("recipe");
+    let files = universe.offers().iter().filter(|offer| offer.suite > suites.len()).map(|offer| offer.name);
+    let given = task.given.iter().map(|given| given.name.as_str());
+    for name in request.install.iter().map(Name::as_str).chain(given).chain(files) {
+        because.entry(name).or_default().insert("recipe");
     }
     let names = |names: &[Name]| names.iter().map(|name| name.as_str().to_owned()).collect::<BTreeSet<_>>();
     let (recommends_of, avoid) = (names(&request.recommends_of), names(&request.avoid));
@@ -256,7 +297,8 @@ fn locked(
     suites: &[LockedSuite],
     because: &BTreeMap<&str, BTreeSet<&str>>,
 ) -> Result<Vec<LockedPackage>> {
-    let of_suites = whole.offers().iter().filter(|offer| offer.suite < suites.len());
+    // components are not in it
+    let of_suites = whole.offers().iter().filter(|offer| offer.suite != suites.len());
     of_suites.map(|offer| package(offer, suites, because)).collect()
 }
 
@@ -270,7 +312,7 @@ fn package(
         name: name.map_err(|error| refuse(Class::Verification, offer.name, error))?,
         version: offer.version.as_str().to_owned(),
         arch: offer.arch.to_owned(),
-        suite: suites[offer.suite].name.clone(),
+        suite: suites.get(offer.suite).map_or(LOCAL, |suite| suite.name.as_str()).to_owned(),
         file: offer.file.to_owned(),
         size: offer.size,
         sha256: offer.sha256,
@@ -285,8 +327,9 @@ fn artifact(task: &Task<'_>) -> String {
     format!("{} {} lock", task.kind, task.request.arch)
 }
 
-fn solver_refusal(task: &Task<'_>, error: SolveError) -> Refusal {
+fn solver_refusal(task: &Task<'_>, error: SolveError, ways: &[String]) -> Refusal {
     let hint = match &error {
+        _ if !ways.is_empty() => Some(ways.join("; ")),
         SolveError::Unknown { close, .. } if !close.is_empty() => {
             Some(format!("close names: {}", close.join(", ")))
         }

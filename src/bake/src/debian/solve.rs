@@ -4,7 +4,7 @@
 //! all that is certain. Then the first open group takes its first alternative, as apt does; where that cannot be,
 //! the next one. The number of such attempts is bounded, and so is the depth.
 //!
-//! Deliberately absent: versions other than the newest, removal of what was chosen, any score. The result is
+//! Deliberately absent: versions other than the candidate's, removal of what was chosen, any score. The result is
 //! checked by `check`, which shares none of this.
 
 use super::relation::Relation;
@@ -32,7 +32,8 @@ pub fn solve(universe: &Universe<'_>, wanted: &Wanted<'_>) -> Result<BTreeSet<us
     let solver = Solver { universe, wanted };
     let mut state = State::default();
     for root in &wanted.roots {
-        let at = universe.find(root).ok_or_else(|| unknown(universe, root))?;
+        let found = universe.find(root).filter(|&at| !universe.is_bound(at));
+        let at = found.ok_or_else(|| unknown(universe, root))?;
         if !state.chosen.contains(&at) {
             if let Some(reason) = solver.obstacle(&state, at)? {
                 return Err(SolveError::Root { name: (*root).to_owned(), reason });
@@ -91,6 +92,8 @@ pub enum SolveError {
         package: String,
         /// The alternatives.
         group: String,
+        /// Their names alone.
+        names: Vec<String>,
         /// Why none of them can be.
         reason: String,
     },
@@ -181,7 +184,10 @@ impl<'s, 'a> Solver<'s, 'a> {
     fn options(&self, state: &State<'s, 'a>, need: Need<'s, 'a>) -> Result<Vec<usize>, SolveError> {
         let mut options = Vec::new();
         for at in need.group.iter().flat_map(|one| self.universe.targets(one)) {
-            if !options.contains(&at) && self.obstacle(state, at)?.is_none() {
+            if !options.contains(&at)
+                && self.universe.serves(need.by, at)
+                && self.obstacle(state, at)?.is_none()
+            {
                 options.push(at);
             }
         }
@@ -233,7 +239,12 @@ impl<'s, 'a> Solver<'s, 'a> {
         for relation in need.group {
             let targets = self.universe.targets(relation);
             for &at in &targets {
-                reasons.extend(self.obstacle(state, at).unwrap_or_else(|error| Some(error.to_string())));
+                if self.universe.serves(need.by, at) {
+                    reasons.extend(self.obstacle(state, at).unwrap_or_else(|error| Some(error.to_string())));
+                } else {
+                    let name = self.universe.offers()[at].name;
+                    reasons.push(format!("`{name}` is only where packages are taken from by name"));
+                }
             }
             if targets.is_empty() {
                 reasons.push(match self.universe.find(relation.name) {
@@ -249,6 +260,7 @@ impl<'s, 'a> Solver<'s, 'a> {
         SolveError::Unsatisfied {
             package: self.universe.offers()[need.by].name.to_owned(),
             group: group.join(" or "),
+            names: need.group.iter().map(|one| one.name.to_owned()).collect(),
             reason: reasons.join("; "),
         }
     }

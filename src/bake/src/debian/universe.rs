@@ -1,4 +1,8 @@
-//! All that the suites offer: of each name the newest version, and who provides what.
+//! All that the suites offer: of each name one version, and who provides what.
+//!
+//! Of the suites that are taken from without a word it is the newest. Of a suite that is taken from by name it is what the
+//! recipe names (apt: `Pin-Priority: 990`), and what no other has (apt: 100); the latter only for packages of that same
+//! archive, so that nobody but Debian answers for what the recipe does not name.
 //!
 //! Lookups are binary searches in sorted slices: no order of a hash table can show in a result.
 
@@ -8,6 +12,7 @@ use super::version::Version;
 use crate::name::Arch;
 use std::cell::OnceCell;
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The candidates of a resolution. An offer is named by its place in the order of names.
 #[derive(Debug)]
@@ -17,6 +22,28 @@ pub struct Universe<'a> {
     /// Sorted by the provided name, then by preference.
     provided: Vec<Provided<'a>>,
     relations: Vec<OnceCell<Relations<'a>>>,
+    /// Of each offer.
+    homes: Vec<Home>,
+    /// Sorted by name, the newest first: those of suites that are taken from by name, where the name is another's.
+    passed_over: Vec<Offer<'a>>,
+}
+
+/// From which suites what is taken.
+#[derive(Debug, Clone, Default)]
+pub struct Preferences<'a> {
+    /// For each suite that is taken from by name alone, those with which it belongs together; none for the others.
+    pub groups: Vec<Option<usize>>,
+    /// The suites of packages that are named.
+    pub named: BTreeMap<&'a str, BTreeSet<usize>>,
+}
+
+/// Where a candidate is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Home {
+    /// What it belongs together with, if it is of a suite that is taken from by name.
+    group: Option<usize>,
+    /// Whether it is there for packages of its group alone.
+    bound: bool,
 }
 
 /// The relations of one offer.
@@ -62,17 +89,28 @@ pub enum UniverseError {
 
 impl<'a> Universe<'a> {
     /// The newest of `offers` for each name; of equal versions the one of the earlier suite.
-    pub fn new(mut offers: Vec<Offer<'a>>, arch: Arch) -> Result<Self, UniverseError> {
+    pub fn new(offers: Vec<Offer<'a>>, arch: Arch) -> Result<Self, UniverseError> {
+        Self::preferring(offers, arch, &Preferences::default())
+    }
+
+    /// Of `offers` the one for each name that `preferences` say; of equal versions the one of the earlier suite.
+    pub fn preferring(
+        mut offers: Vec<Offer<'a>>,
+        arch: Arch,
+        preferences: &Preferences<'_>,
+    ) -> Result<Self, UniverseError> {
         offers.sort_by(|a, b| {
             (a.name, Reverse(a.version), a.suite).cmp(&(b.name, Reverse(b.version), b.suite))
         });
+        // two indexes of a suite, such as those of `all` and of an architecture, may have the same package
+        offers.dedup();
         let same =
             |a: &Offer<'_>, b: &Offer<'_>| a.name == b.name && a.version == b.version && a.suite == b.suite;
         if let Some(pair) = offers.windows(2).find(|pair| same(&pair[0], &pair[1])) {
             let (package, version) = (pair[0].name.to_owned(), pair[0].version.as_str().to_owned());
             return Err(UniverseError::Twice { package, version });
         }
-        offers.dedup_by(|later, kept| later.name == kept.name);
+        let (offers, homes, passed_over) = chosen(offers, preferences);
         let mut provided = Vec::new();
         for (by, offer) in offers.iter().enumerate().filter(|(_, offer)| !offer.provides.is_empty()) {
             for one in relation::list(offer.provides).map_err(|error| unreadable(offer, "Provides", error))? {
@@ -85,7 +123,7 @@ impl<'a> Universe<'a> {
         }
         provided.sort_by_key(|one| (one.name, rank(offers[one.by].priority), one.by));
         let relations = std::iter::repeat_with(OnceCell::new).take(offers.len()).collect();
-        Ok(Self { arch, offers, provided, relations })
+        Ok(Self { arch, offers, provided, relations, homes, passed_over })
     }
 
     /// All candidates, in the order of their names.
@@ -98,6 +136,24 @@ impl<'a> Universe<'a> {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<usize> {
         self.offers.binary_search_by(|offer| offer.name.cmp(name)).ok()
+    }
+
+    /// Whether the candidate `at` may be chosen because the candidate `by` needs it.
+    #[must_use]
+    pub fn serves(&self, by: usize, at: usize) -> bool {
+        !self.homes[at].bound || self.homes[at].group == self.homes[by].group
+    }
+
+    /// Whether the candidate `at` is there for what needs it in its own archive alone.
+    #[must_use]
+    pub fn is_bound(&self, at: usize) -> bool {
+        self.homes[at].bound
+    }
+
+    /// What suites that are taken from by name have of `name`, the newest first, where that is not the candidate.
+    pub fn passed_over(&self, name: &str) -> impl Iterator<Item = &Offer<'a>> {
+        let from = self.passed_over.partition_point(|one| one.name < name);
+        self.passed_over[from..].iter().take_while(move |one| one.name == name)
     }
 
     /// What the candidate `at` says of others; read when it is first asked for.
@@ -170,6 +226,40 @@ impl<'a> Universe<'a> {
             Some(arch) => arch == self.arch.debian(),
         }
     }
+}
+
+/// Of each name the candidate with its home, and what else suites that are taken from by name have of it. `offers` are
+/// sorted by name, the newest first.
+fn chosen<'a>(
+    offers: Vec<Offer<'a>>,
+    preferences: &Preferences<'_>,
+) -> (Vec<Offer<'a>>, Vec<Home>, Vec<Offer<'a>>) {
+    let group = |offer: &Offer<'_>| preferences.groups.get(offer.suite).copied().flatten();
+    let (mut kept, mut homes, mut passed_over) = (Vec::with_capacity(offers.len()), Vec::new(), Vec::new());
+    let mut rest = offers.into_iter().peekable();
+    while let Some(first) = rest.next() {
+        let name = first.name;
+        let mut all = vec![first];
+        while let Some(next) = rest.next_if(|next| next.name == name) {
+            all.push(next);
+        }
+        let (at, bound) = match preferences.named.get(name) {
+            Some(suites) => (all.iter().position(|one| suites.contains(&one.suite)), false),
+            None => match all.iter().position(|one| group(one).is_none()) {
+                Some(at) => (Some(at), false),
+                None => (Some(0), true),
+            },
+        };
+        for (nth, one) in all.into_iter().enumerate() {
+            if Some(nth) == at {
+                homes.push(Home { group: group(&one), bound });
+                kept.push(one);
+            } else if group(&one).is_some() {
+                passed_over.push(one);
+            }
+        }
+    }
+    (kept, homes, passed_over)
 }
 
 fn unreadable(offer: &Offer<'_>, field: &'static str, error: RelationError) -> UniverseError {

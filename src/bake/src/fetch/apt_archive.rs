@@ -1,4 +1,4 @@
-//! Debian's archives as a resolver reads them: InRelease by name, indexes by digest.
+//! Archives as a resolver reads them: InRelease by name, indexes by digest.
 //!
 //! An index is kept in the store under its digest, so that the same lock is made again without a transfer. An InRelease
 //! is never kept: whether it is to be believed is not known here.
@@ -34,7 +34,12 @@ pub struct Archives<'a> {
 
 impl Archive for Archives<'_> {
     fn inrelease(&self, suite: &Suite) -> Result<Vec<u8>> {
-        self.first(&suite.archive, &[format!("dists/{}/InRelease", suite.name)], INRELEASE_LIMIT, None)
+        self.first(&suite.archive, &[suite.file("InRelease")], INRELEASE_LIMIT, None)
+    }
+
+    fn detached(&self, suite: &Suite) -> Result<(Vec<u8>, Vec<u8>)> {
+        let get = |name| self.first(&suite.archive, &[suite.file(name)], INRELEASE_LIMIT, None);
+        Ok((get("Release")?, get("Release.gpg")?))
     }
 
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
@@ -48,7 +53,7 @@ impl Archive for Archives<'_> {
         {
             return Ok(bytes);
         }
-        let paths: Vec<String> = paths.iter().map(|path| format!("dists/{}/{path}", suite.name)).collect();
+        let paths: Vec<String> = paths.iter().map(|path| suite.file(path)).collect();
         let bytes = self.first(&suite.archive, &paths, size, Some(&name))?;
         if self.store.is_writable() {
             let mut incoming = self.store.incoming()?;

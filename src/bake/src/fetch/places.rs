@@ -80,6 +80,7 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
             let snapshot = options.snapshots.url(archive, *date, file).and_then(|url| Url::parse(&url).ok());
             found.extend(snapshot.map(|url| Location::Url { url, of: Of::Snapshot }));
         }
+        Source::Project { path } => found.push(Location::File(project(options, path))),
     }
     if options.offline {
         found.retain(|location| matches!(location, Location::File(_)));
@@ -92,7 +93,7 @@ fn upstream(url: &str, options: &Options) -> std::result::Result<Location, Strin
     if let Some(path) = place::file(url) {
         let local = match path.starts_with('/') {
             true => Local::Named(path.into()),
-            false => Local::Project { root: options.project.clone(), path: path.into() },
+            false => project(options, path),
         };
         return Ok(Location::File(local));
     }
@@ -103,9 +104,18 @@ fn upstream(url: &str, options: &Options) -> std::result::Result<Location, Strin
     Ok(Location::Url { url, of: Of::Upstream })
 }
 
-/// The roots of an archive that the user names.
+/// A file of the project.
+fn project(options: &Options, path: &str) -> Local {
+    Local::Project { root: options.project.clone(), path: path.into() }
+}
+
+/// The roots of an archive that the user, or `sources.toml`, names.
 pub(super) fn roots<'a>(options: &'a Options, archive: &str) -> &'a [Place] {
-    if archive == "debian-security" { &options.debian_security } else { &options.debian }
+    match archive {
+        "debian" => &options.debian,
+        "debian-security" => &options.debian_security,
+        other => options.archives.get(other).map(Vec::as_slice).unwrap_or_default(),
+    }
 }
 
 impl Place {

@@ -10,6 +10,7 @@ use super::web::{Ask, Web};
 use super::{Options, is_present, local};
 use crate::plan::{Source, Want};
 use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::sources::is_debian;
 use crate::store::{Begun, Store, Transfer};
 use std::fmt::Display;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -47,7 +48,10 @@ pub(super) fn transfer(one: &One<'_>) -> Result<Option<Failures>> {
                 "run once without --offline, or name a directory that has it: --mirror, --debian-mirror, --debian-security-mirror",
             )
         } else {
-            ("no place is named that could have it", "name a place of Debian's archive with --debian-mirror")
+            (
+                "no place is named that could have it",
+                "name a place of Debian's archive with --debian-mirror; those of others are in manifests/sources.toml",
+            )
         };
         let cause = format!("it is not in the store, and {why}");
         return Err(Refusal::new(Class::Network, one.want.name.as_str(), Stage::Fetch, cause).hint(hint));
@@ -306,10 +310,18 @@ fn nowhere(one: &One<'_>, failures: &[(Location, Fault)]) -> Refusal {
     let absent = failures.iter().any(|(_, fault)| fault.is_absence());
     let refusal = refused(one.want.name.as_str(), failures);
     match &one.want.source {
-        Source::Debian { .. } if refusal.hint.is_none() && absent => {
-            let gone = Gone(refusal.cause.to_string());
-            Refusal { cause: gone.into(), ..refusal }.hint(one.options.relock_hint.clone())
+        Source::Debian { archive, .. } if refusal.hint.is_none() && absent => {
+            let mut cause = refusal.cause.to_string();
+            if !is_debian(archive) && !one.options.snapshots.has(archive) {
+                cause.push_str(&format!(
+                    "; archive `{archive}` has no snapshot service that keeps what it removes"
+                ));
+            }
+            Refusal { cause: Gone(cause).into(), ..refusal }.hint(one.options.relock_hint.clone())
         }
+        Source::Project { path } if refusal.hint.is_none() => refusal.hint(format!(
+            "the lock names these bytes of `{path}`: `cargo xtask lock` takes those that are there now"
+        )),
         _ => refusal,
     }
 }

@@ -64,7 +64,7 @@ fn owner(record: &Files, origin: &Origin) -> Owner {
             if let Some(package) = packages.get(name) {
                 owner.version = Some(package.version.clone());
                 owner.digest = Some(Digest::Sha256(package.sha256));
-                owner.source = Some(format!("{} {}", package.suite, package.file));
+                owner.source = Some(source(record, package));
                 owner.asked = chain(&packages, name);
             }
         }
@@ -83,6 +83,16 @@ fn owner(record: &Files, origin: &Origin) -> Owner {
         Origin::Made { step } => owner.asked = vec![format!("vmbake ({step})")],
     }
     owner
+}
+
+/// Where a package is from, and, where that is not Debian's archive, who vouches for it.
+fn source(record: &Files, package: &LockedPackage) -> String {
+    let place = format!("{} {}", package.suite, package.file);
+    let suite = record.head.suites.iter().find(|suite| suite.name == package.suite);
+    match suite.and_then(|suite| Some((suite, suite.mirror.as_ref()?))) {
+        Some((suite, mirror)) => format!("{place} of {mirror}, signed by {}", suite.signed_by.join(", ")),
+        None => place,
+    }
 }
 
 /// The shortest way from a package to what is no package: the request itself. Packages that only ask for each

@@ -1,11 +1,12 @@
 //! A lock as text: TOML in a fixed order, a line a fact, so that a change shows as what it is.
 
 use super::{Lock, LockedPackage, LockedSuite};
-use crate::debian::index::is_pool_path;
+use crate::debian::index::{is_deb_path, is_pool_path};
 use crate::debian::version::Version;
 use crate::digest::Sha256;
 use crate::name::{Arch, Kind};
-use std::collections::BTreeSet;
+use crate::sources::{LOCAL, is_debian};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// How many bytes a lock may have; those of the shipped kinds have about 200 thousand.
@@ -30,9 +31,18 @@ pub fn print(lock: &Lock) -> String {
         out.push_str("\n[[suite]]\n");
         line(&mut out, "name", &suite.name);
         line(&mut out, "archive", &suite.archive);
+        if let Some(mirror) = &suite.mirror {
+            line(&mut out, "mirror", mirror);
+        }
         line(&mut out, "date", &suite.date.to_string());
         line(&mut out, "inrelease", &suite.inrelease.to_string());
+        if let Some(signature) = &suite.signature {
+            line(&mut out, "signature", &signature.to_string());
+        }
         line(&mut out, "packages", &suite.packages.to_string());
+        for (component, digest) in &suite.components {
+            line(&mut out, &format!("components.{}", quoted(component)), &digest.to_string());
+        }
         list(&mut out, "signed-by", &suite.signed_by);
     }
     for package in &lock.packages {
@@ -68,10 +78,13 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
     if raw.package.len() > MAX_PACKAGES {
         return Err(LockError::Many(raw.package.len()));
     }
-    let mut suites = BTreeSet::new();
+    let mut suites = BTreeMap::new();
     for suite in &raw.suite {
-        if !suites.insert(suite.name.as_str()) {
+        if suites.insert(suite.name.as_str(), is_debian(&suite.archive)).is_some() {
             return Err(LockError::Suite(suite.name.clone()));
+        }
+        if suite.name == LOCAL {
+            return Err(value(&suite.name, "name", "expected a suite, which is never called so"));
         }
         let hex = |key: &String| {
             matches!(key.len(), 40 | 64)
@@ -142,7 +155,8 @@ struct Raw {
     package: Vec<LockedPackage>,
 }
 
-fn checked(package: &LockedPackage, arch: Arch, suites: &BTreeSet<&str>) -> Result<(), LockError> {
+/// `suites` are those of the lock, each with whether it is Debian's.
+fn checked(package: &LockedPackage, arch: Arch, suites: &BTreeMap<&str, bool>) -> Result<(), LockError> {
     const SCRIPTS: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];
     let rules = [
         ("version", "expected a Debian version", Version::parse(&package.version).is_ok()),
@@ -151,8 +165,15 @@ fn checked(package: &LockedPackage, arch: Arch, suites: &BTreeSet<&str>) -> Resu
             "expected that of the lock, or `all`",
             package.arch == "all" || package.arch == arch.debian(),
         ),
-        ("suite", "expected a suite of the lock", suites.contains(package.suite.as_str())),
-        ("file", "expected a path `pool/….deb`", is_pool_path(&package.file)),
+        (
+            "suite",
+            "expected a suite of the lock",
+            package.is_local() || suites.contains_key(package.suite.as_str()),
+        ),
+        match suites.get(package.suite.as_str()) {
+            Some(true) => ("file", "expected a path `pool/….deb`", is_pool_path(&package.file)),
+            _ => ("file", "expected a path that ends in `.deb`", is_deb_path(&package.file)),
+        },
         (
             "because",
             "expected reasons, sorted, each once",
@@ -224,6 +245,31 @@ mod tests {
     fn a_lock_is_printed_in_its_form_and_read_back() {
         assert_eq!(print(&lock()), GOLDEN);
         assert_eq!(parse(GOLDEN).unwrap(), lock());
+    }
+
+    #[test]
+    fn what_a_third_party_and_a_file_of_the_project_bring_is_printed_and_read_back() {
+        let mut lock = lock();
+        let mut vendor = lock.suites[0].clone();
+        (vendor.name, vendor.archive) = ("vendor".to_owned(), "vendor".to_owned());
+        vendor.mirror = Some("https://h/apt".to_owned());
+        vendor.signature = Some(Sha256::of(b"signature"));
+        vendor.components = [("main", b"a"), ("non-free", b"b")]
+            .map(|(name, text)| (name.to_owned(), Sha256::of(text)))
+            .into();
+        lock.suites.push(vendor);
+        let [curl, libc6, _] = &mut lock.packages[..] else { panic!("three packages") };
+        (curl.suite, curl.file) = ("vendor".to_owned(), "dists/x/curl.deb".to_owned());
+        (libc6.suite, libc6.file) = ("local".to_owned(), "debs/libc6.deb".to_owned());
+        assert_eq!(parse(&print(&lock)).unwrap(), lock);
+        for (from, to, wanted) in [
+            ("dists/x/curl.deb", "../curl.deb", "expected a path that ends in `.deb`"),
+            ("debs/libc6.deb", "/debs/libc6.deb", "expected a path that ends in `.deb`"),
+            ("name = \"vendor\"", "name = \"local\"", "expected a suite, which is never called so"),
+        ] {
+            let error = parse(&print(&lock).replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     #[test]

@@ -46,6 +46,30 @@ pub enum Remark {
         /// Where from.
         url: String,
     },
+    /// A package is of an archive that is not Debian's.
+    ThirdParty {
+        /// The package.
+        name: Name,
+        /// Its version.
+        version: String,
+        /// The archive.
+        archive: String,
+        /// Its root.
+        url: String,
+        /// The fingerprints of the keys that vouch for it.
+        signed_by: Vec<String>,
+        /// Who asked for it: `recipe`, which names it, or packages of the same archive, as Debian has none of its name.
+        because: Vec<String>,
+    },
+    /// A package is a file of the project.
+    Local {
+        /// The package.
+        name: Name,
+        /// Its version.
+        version: String,
+        /// The file.
+        path: String,
+    },
     /// An optional component is not in the image.
     LeftOut {
         /// The component.
@@ -91,6 +115,17 @@ impl fmt::Display for Remark {
             }
             Self::Plain { name, url } => {
                 write!(f, "{name}: from {url}; only its digest vouches for it")
+            }
+            Self::ThirdParty { name, version, archive, url, signed_by, because } => {
+                let keys = signed_by.join(", ");
+                write!(f, "{name} {version}: from archive {archive} ({url}), signed by {keys}; ")?;
+                match because.iter().any(|reason| reason == "recipe") {
+                    true => f.write_str("the recipe takes it from there"),
+                    false => write!(f, "{} needs it, and Debian has none", because.join(", ")),
+                }
+            }
+            Self::Local { name, version, path } => {
+                write!(f, "{name} {version}: from {path} of the project; only its digest vouches for it")
             }
             Self::LeftOut { name, declared: None } => {
                 write!(f, "{name}: left out, the manifest does not have it")

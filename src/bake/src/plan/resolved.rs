@@ -4,15 +4,25 @@ use super::Plan;
 use crate::manifest::{Entry, Form, Manifest, Pin};
 
 /// The manifest of what `plan` takes: its components as they are pinned, and Debian's packages with their place in
-/// the snapshot archive, where a package never goes away. A component and a package of one name cannot be told apart in this schema: the component's
+/// the snapshot archive, where a package never goes away; those of an archive without one with their place there. A component and a package of one name cannot be told apart in this schema: the component's
 /// line stays.
 #[must_use]
 pub fn resolved(plan: &Plan) -> Manifest {
     let mut components = std::collections::BTreeMap::new();
     for (package, want) in plan.packages.iter().zip(plan.wants()) {
-        let super::Source::Debian { archive, file, date } = want.source else { continue };
+        let url = match want.source {
+            super::Source::Project { path } => Some(format!("file:{path}")),
+            super::Source::Upstream { url } => Some(url),
+            super::Source::Debian { archive, file, date } => {
+                // where an archive keeps no past states, its package is where it is as long as it is there
+                let suite = plan.suites.iter().find(|suite| suite.archive == archive);
+                let root = suite.and_then(|suite| suite.mirror.as_deref());
+                let here = || root.map(|root| format!("{}/{file}", root.trim_end_matches('/')));
+                plan.snapshots.url(&archive, date, &file).or_else(here)
+            }
+        };
         // a plan has no package of an archive that is not known
-        let Some(url) = plan.snapshots.url(&archive, date, &file) else { continue };
+        let Some(url) = url else { continue };
         let pin = Pin {
             version: package.version.clone(),
             url,

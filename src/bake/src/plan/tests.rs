@@ -28,9 +28,12 @@ fn lock() -> Lock {
     let suite = LockedSuite {
         name: "trixie".to_owned(),
         archive: "debian".to_owned(),
+        mirror: None,
         date: "2026-09-12T07:55:41Z".parse().unwrap(),
         inrelease: Sha256([1; 32]),
+        signature: None,
         packages: Sha256([2; 32]),
+        components: BTreeMap::new(),
         signed_by: Vec::new(),
     };
     let package = LockedPackage {
@@ -74,6 +77,7 @@ fn choices() -> Choices {
         init: None,
         effects: BTreeMap::new(),
         snapshots,
+        published: BTreeMap::new(),
     }
 }
 

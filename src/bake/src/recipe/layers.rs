@@ -1,7 +1,9 @@
 //! Recipes laid over each other: `base`, then `knd`, then `knc`.
 
 use super::raw::{self, Account, Raw};
-use super::{Access, Asked, Body, Component, Configure, Directory, File, Group, Install, Link, Recipe, User};
+use super::{
+    Access, Asked, Body, Component, Configure, Directory, File, Group, Install, Link, Recipe, Taken, User,
+};
 use crate::name::{Arch, ImagePath, Kind, Name, NameError, Provider, Role};
 use crate::refusal::{Class, Refusal, Result, Stage, hides};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +68,9 @@ fn empty(kind: Kind) -> Recipe {
         packages: BTreeMap::new(),
         recommends_of: BTreeMap::new(),
         avoid: BTreeMap::new(),
+        taken: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        local: BTreeMap::new(),
         components: BTreeMap::new(),
         ids: BTreeMap::new(),
         groups: BTreeMap::new(),
@@ -197,7 +202,8 @@ fn lay_units(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
 fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     let (kind, raw) = (&folder.kind, &folder.recipe.packages);
     for name in &raw.without {
-        if recipe.packages.remove(name).is_none() {
+        let is_taken = recipe.taken.remove(name).is_some();
+        if recipe.packages.remove(name).is_none() && !is_taken {
             return Err(folder.refuse(format!("packages.without: `{name}` is not inherited")));
         }
     }
@@ -213,6 +219,22 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
                 return Err(folder.refuse(format!("packages.install: `{name}` is asked for twice")));
             }
         }
+    }
+    let files =
+        [(&raw.files, None), (&raw.files_amd64, Some(Arch::Amd64)), (&raw.files_arm64, Some(Arch::Arm64))];
+    for (paths, arch) in files {
+        for path in paths {
+            let asked = Asked { kind: kind.clone(), arch };
+            if recipe.local.insert(path.0.clone(), asked).is_some() {
+                return Err(folder.refuse(format!("packages.files: `{}` is asked for twice", path.0)));
+            }
+        }
+    }
+    recipe.sources.extend(raw.sources.iter().map(|name| (name.clone(), kind.clone())));
+    for (name, taken) in &raw.taken {
+        let privileges = taken.privileges.iter().map(|allowed| allowed.0.clone()).collect();
+        let taken = Taken { kind: kind.clone(), from: taken.from.clone(), privileges };
+        recipe.taken.insert(name.clone(), taken);
     }
     let all = |names: &[Name]| names.iter().map(|name| (name.clone(), kind.clone())).collect::<Vec<_>>();
     recipe.reviewed_only = match raw.scripts {

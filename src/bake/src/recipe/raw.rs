@@ -5,7 +5,7 @@ use crate::effects::Effects;
 use crate::name::{ImagePath, Kind, Name, Provider, Role};
 use crate::privilege::Grant;
 use crate::refusal::{Class, Refusal, Result, Stage, hides};
-use serde::de::Error as _;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
@@ -58,8 +58,7 @@ pub(super) struct Head {
     pub(super) role: Option<Role>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Packages {
     pub(super) install: Vec<Name>,
     pub(super) install_amd64: Vec<Name>,
@@ -68,6 +67,12 @@ pub(super) struct Packages {
     pub(super) avoid: Vec<Name>,
     pub(super) without: Vec<Name>,
     pub(super) scripts: Option<Scripts>,
+    pub(super) sources: Vec<String>,
+    pub(super) files: Vec<LocalFile>,
+    pub(super) files_amd64: Vec<LocalFile>,
+    pub(super) files_arm64: Vec<LocalFile>,
+    /// All other keys: packages with where they are taken from.
+    pub(super) taken: BTreeMap<Name, Taken>,
 }
 
 /// Which maintainer scripts a kind takes.
@@ -79,6 +84,19 @@ pub(super) enum Scripts {
     /// Only those that a person has reviewed.
     Reviewed,
 }
+
+/// Where a package is taken from, and what it may grant.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Taken {
+    pub(super) from: String,
+    #[serde(default)]
+    pub(super) privileges: Vec<Allowed>,
+}
+
+/// The path of a .deb below the project's folder.
+#[derive(Debug, Clone)]
+pub(super) struct LocalFile(pub(super) String);
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -270,6 +288,81 @@ impl<'de> Deserialize<'de> for ModeAndOwner {
             owner: account(owner).map_err(D::Error::custom)?,
             group: account(group).map_err(D::Error::custom)?,
         }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Packages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PackagesVisitor)
+    }
+}
+
+struct PackagesVisitor;
+
+impl<'de> Visitor<'de> for PackagesVisitor {
+    type Value = Packages;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a table of packages")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Packages, A::Error> {
+        let mut packages = Packages::default();
+        while let Some(key) = map.next_key::<Name>()? {
+            // a repeated key is refused by the reader of TOML
+            match key.as_str() {
+                "install" => packages.install = map.next_value()?,
+                "install-amd64" => packages.install_amd64 = map.next_value()?,
+                "install-arm64" => packages.install_arm64 = map.next_value()?,
+                "recommends-of" => packages.recommends_of = map.next_value()?,
+                "avoid" => packages.avoid = map.next_value()?,
+                "without" => packages.without = map.next_value()?,
+                "sources" => packages.sources = map.next_value()?,
+                "files" => packages.files = map.next_value()?,
+                "files-amd64" => packages.files_amd64 = map.next_value()?,
+                "files-arm64" => packages.files_arm64 = map.next_value()?,
+                _ => {
+                    let OnlyTable(taken) = map.next_value()?;
+                    packages.taken.insert(key, taken);
+                }
+            }
+        }
+        Ok(packages)
+    }
+}
+
+/// Where a package is from, as a table: a list is that of a misspelt key.
+struct OnlyTable(Taken);
+
+impl<'de> Deserialize<'de> for OnlyTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TableVisitor)
+    }
+}
+
+struct TableVisitor;
+
+impl<'de> Visitor<'de> for TableVisitor {
+    type Value = OnlyTable;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list known here, or where a package is from: { from = \"archive\" }")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OnlyTable, A::Error> {
+        Taken::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(OnlyTable)
+    }
+}
+
+impl<'de> Deserialize<'de> for LocalFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if crate::debian::index::is_deb_path(&text) {
+            Ok(Self(text))
+        } else {
+            let what = "expected the path of a .deb below the project's folder, such as `debs/agent.deb`";
+            Err(D::Error::custom(format!("{what}, found `{}`", crate::refusal::shown(&text))))
+        }
     }
 }
 

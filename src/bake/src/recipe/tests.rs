@@ -48,6 +48,60 @@ fn a_kind_has_what_it_inherits_and_what_it_says() {
 }
 
 #[test]
+fn a_recipe_says_where_packages_are_from_and_a_later_one_may_say_otherwise() {
+    let base = BASE.replacen(
+        "[units]",
+        "files-arm64 = [\"debs/a.deb\"]\nsources = [\"vendor\"]\n\"agent\" = { from = \"vendor\", privileges = [\"cron /etc/cron.d/agent\"] }\n\
+         \"a\" = { from = \"local\" }\n[units]",
+        1,
+    );
+    let worker = WORKER.replacen(
+        "install = [\"uidmap\"]",
+        "install = [\"uidmap\"]\n\"systemd\" = { from = \"trixie-backports\" }",
+        1,
+    );
+    let recipe = combine(&[folder("base", &base), folder("knd", &worker)]).unwrap();
+    let request = recipe.request(Arch::Amd64);
+    let from: Vec<(&str, &str)> =
+        request.from.iter().map(|(name, from)| (name.as_str(), from.as_str())).collect();
+    assert_eq!(from, [("agent", "vendor"), ("systemd", "trixie-backports")]);
+    // named twice, asked for once; a file is asked for by its path
+    let install: Vec<&str> = request.install.iter().map(Name::as_str).collect();
+    assert_eq!(install, ["agent", "linux-image-cloud-amd64", "systemd", "uidmap"]);
+    assert_eq!((request.files.len(), recipe.request(Arch::Arm64).files), (0, vec!["debs/a.deb".to_owned()]));
+    assert_eq!(recipe.taken[&"agent".parse().unwrap()].privileges.len(), 1);
+    assert_eq!(recipe.sources["vendor"].as_str(), "base");
+    // what asks for nothing new asks for the same as ever
+    let plain = combine(&[folder("base", BASE)]).unwrap().request(Arch::Amd64);
+    let expected = "arch amd64\ninstall containerd\ninstall linux-image-cloud-amd64\ninstall systemd\n";
+    assert_eq!(plain.digest(), crate::digest::Sha256::of(expected.as_bytes()));
+    let without = worker.replacen("without = [\"containerd\"]", "without = [\"containerd\", \"agent\"]", 1);
+    let recipe = combine(&[folder("base", &base), folder("knd", &without)]).unwrap();
+    assert!(!recipe.taken.contains_key(&"agent".parse().unwrap()));
+}
+
+#[test]
+fn a_key_of_packages_that_is_none_is_refused_with_its_place() {
+    let said = |line: &str| {
+        let text = BASE.replacen("[units]", &format!("{line}\n[units]"), 1);
+        parse("base/recipe.toml", &text).unwrap_err().to_string()
+    };
+    for (line, expected) in [
+        ("instal = [\"x\"]", "expected a list known here, or where a package is from"),
+        ("\"x\" = \"vendor\"", "expected a list known here, or where a package is from"),
+        ("\"x\" = { form = \"vendor\" }", "unknown field `form`"),
+        ("\"x\" = { privileges = [] }", "missing field `from`"),
+        ("\"X\" = { from = \"vendor\" }", "`X` is no name"),
+        ("avoid = []\navoid = []", "key given twice"),
+        ("files = [\"/debs/a.deb\"]", "expected the path of a .deb below the project's folder"),
+        ("files = [\"a.rpm\"]", "expected the path of a .deb below the project's folder"),
+    ] {
+        let said = said(line);
+        assert!(said.contains(expected) && said.contains("line 8"), "{line}: {said}");
+    }
+}
+
+#[test]
 fn a_later_recipe_replaces_what_disks_are_and_adds_to_the_command_line() {
     let base = format!("{BASE}[disk]\nreserve = \"1 GiB\"\nesp = \"128 MiB\"\ncmdline = [\"quiet\"]\n");
     let worker = format!(

@@ -73,7 +73,7 @@ pub(super) fn read(
                     add_user(&mut accounts, &open, plan, claims, path, user)?;
                     // whoever is first says shell and home of a user that another brings as well
                     let first = users.entry(name.clone()).or_insert_with(|| origin.clone());
-                    if matches!(first, Origin::Component { .. }) && *first != origin {
+                    if is_stranger(plan, first) && *first != origin {
                         let grant = Grant { sort: Sort::Account, what: name.clone() };
                         accounts.grants.push(Privilege { owner: first.clone(), grant });
                     }
@@ -108,6 +108,15 @@ pub(super) fn read(
         }
     }
     Ok(accounts)
+}
+
+/// Whether Debian does not vouch for it, and it is no recipe's.
+fn is_stranger(plan: &Plan, origin: &Origin) -> bool {
+    match origin {
+        Origin::Component { .. } => true,
+        Origin::Package { name } => super::is_third_party(plan, name),
+        Origin::Recipe { .. } | Origin::Made { .. } => false,
+    }
 }
 
 /// The privilege of `user` to be in `group`.

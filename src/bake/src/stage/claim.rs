@@ -6,15 +6,18 @@
 //! 2. Where two claim a path, and not both a directory, the recipe's `winners` decide.
 //! 3. Between packages a diversion decides (the one that diverts has the path, the other's file is at `….distrib`, as
 //!    dpkg-divert(1) has it by default), then `Replaces` (deb-control(5)), as dpkg does in `tarobject`: the loser's
-//!    list no longer names the path. `Replaces` of a component does not count: Debian has not looked at it.
+//!    list no longer names the path. What a component, a third party's package or a file of the project says so does not
+//!    count, as Debian has not looked at it, but between packages of one third party.
 //! 4. Everything else is an error that names both.
 
 use super::control::Deb;
 use super::refuse;
 use crate::Class;
+use crate::lock::LockedPackage;
 use crate::name::ImagePath;
 use crate::plan::Plan;
 use crate::refusal::Result;
+use crate::sources::is_debian;
 use crate::tree::{Entry, Node, Origin, Tree, TreeError, merged, place};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +81,11 @@ pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Resul
         }
         let verdict = judge.decide(&path, claims)?;
         for loser in verdict.losers {
-            let is_package = |origin: &Origin| matches!(origin, Origin::Package { .. });
+            // a package of Debian; what recipes have in the place of a third party's is no matter of trust
+            let is_package = |origin: &Origin| match origin {
+                Origin::Package { name } => !super::is_third_party(plan, name),
+                _ => false,
+            };
             if is_package(&loser.origin) && !is_package(&verdict.winner.origin) {
                 let (winner, loser) = (verdict.winner.origin.clone(), loser.origin.clone());
                 settled.replaced.push(Replaced { path: path.clone(), winner, loser });
@@ -154,6 +161,8 @@ struct Judge<'a> {
     plan: &'a Plan,
     debs: BTreeMap<&'a Origin, &'a Deb<'a>>,
     diverts: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    /// Of which archive each package of one is.
+    archives: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Judge<'a> {
@@ -163,7 +172,12 @@ impl<'a> Judge<'a> {
             .iter()
             .map(|package| (package.name.as_str(), package.diverts.iter().map(String::as_str).collect()))
             .collect();
-        Self { plan, debs: debs.iter().map(|deb| (&deb.origin, deb)).collect(), diverts }
+        let archive = |package: &'a LockedPackage| {
+            let suite = plan.suites.iter().find(|suite| suite.name == package.suite)?;
+            Some((package.name.as_str(), suite.archive.as_str()))
+        };
+        let archives = plan.packages.iter().filter_map(archive).collect();
+        Self { plan, debs: debs.iter().map(|deb| (&deb.origin, deb)).collect(), diverts, archives }
     }
 
     fn deb(&self, origin: &Origin) -> Option<&'a Deb<'a>> {
@@ -188,16 +202,16 @@ impl<'a> Judge<'a> {
             } else if !same && named == Some(party(&winner.origin).as_str()) {
                 verdict.losers.push(next);
             } else if let (Some(a), Some(b), false) = (a, b, same) {
-                if self.diverts(a, &next.path) {
+                if self.diverts(a, b, &next.path) {
                     a.name.clone_into(&mut verdict.diverter);
                     verdict.diverted.push((next.clone(), diverted(&next.path)?));
-                } else if self.diverts(b, &winner.path) {
+                } else if self.diverts(b, a, &winner.path) {
                     b.name.clone_into(&mut verdict.diverter);
                     let to = diverted(&winner.path)?;
                     verdict.diverted.push((std::mem::replace(&mut verdict.winner, next), to));
-                } else if replaces(b, a) {
+                } else if self.replaces(b, a) {
                     verdict.losers.push(std::mem::replace(&mut verdict.winner, next));
-                } else if replaces(a, b) || named.is_some() {
+                } else if self.replaces(a, b) || named.is_some() {
                     // where neither is the named winner, that one may come yet
                     verdict.losers.push(next);
                 } else {
@@ -222,18 +236,29 @@ impl<'a> Judge<'a> {
         party(&verdict.winner.origin) == named
             || verdict.losers.iter().all(|loser| {
                 let pair = self.deb(&verdict.winner.origin).zip(self.deb(&loser.origin));
-                pair.is_some_and(|(winner, loser)| replaces(winner, loser))
+                pair.is_some_and(|(winner, loser)| self.replaces(winner, loser))
             })
     }
 
-    fn diverts(&self, deb: &Deb<'_>, path: &ImagePath) -> bool {
-        self.diverts.get(deb.name).is_some_and(|paths| paths.contains(path.as_str()))
+    /// Whether `deb` diverts `path` of `other`.
+    fn diverts(&self, deb: &Deb<'_>, other: &Deb<'_>, path: &ImagePath) -> bool {
+        let paths = self.diverts.get(deb.name);
+        paths.is_some_and(|paths| paths.contains(path.as_str())) && self.is_heard(deb, other)
     }
-}
 
-/// Whether `deb` has the paths of `other` by its own word: a package of the lock, which Debian vouches for.
-fn replaces(deb: &Deb<'_>, other: &Deb<'_>) -> bool {
-    matches!(deb.origin, Origin::Package { .. }) && deb.may_replace(other)
+    /// Whether `deb` has the paths of `other` by its own word.
+    fn replaces(&self, deb: &Deb<'_>, other: &Deb<'_>) -> bool {
+        deb.may_replace(other) && self.is_heard(deb, other)
+    }
+
+    /// Whether the word of `deb` about a path of `other` counts: it is Debian's, or both are of one third party.
+    fn is_heard(&self, deb: &Deb<'_>, other: &Deb<'_>) -> bool {
+        let archive = |deb: &Deb<'_>| match &deb.origin {
+            Origin::Package { name } => self.archives.get(name.as_str()).copied(),
+            _ => None,
+        };
+        archive(deb).is_some_and(|own| is_debian(own) || Some(own) == archive(other))
+    }
 }
 
 /// Whether the recipe has said that another than `origin` wins at `path`.

@@ -5,8 +5,8 @@
 //! sysusers.d: accounts with number 0, members of others' groups  ├─► privileges ─ of a .deb among the components: allowed?
 //! winners: files in the place of a package's ────────────────────┘
 //! ```
-//! Invariant: a .deb that only a manifest vouches for brings nothing of this into an image unless its recipe names it. Files
-//! of other components, and all that recipes bring, are where a recipe says: they are listed, and need no further word.
+//! Invariant: a .deb that only a manifest, the archive of a third party or nobody (a file of the project) vouches for brings
+//! nothing of this into an image unless its recipe names it. Files of other components, and all that recipes bring, are where a recipe says: they are listed, and need no further word.
 //!
 //! Deliberately absent: what a program does when somebody starts it. A component whose unit a recipe enables as root has all
 //! that root has.
@@ -22,8 +22,9 @@ use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::privilege::{Grant, Privilege, Sort};
 use crate::refusal::{Class, Result};
+use crate::sources::LOCAL;
 use crate::tree::{Entry, Node, Origin, Stored, Tree};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use strangers::Strangers;
 
 /// All that is granted, sorted by owner. `accounts` is what sysusers.d files and recipes ask for, `replaced` what others have
@@ -59,34 +60,77 @@ pub(super) fn of(
             }
         }
     }
-    for component in plan.components.iter().filter(|component| component.pin.form == Form::Deb) {
-        let owner = Origin::Component { name: component.name.clone() };
-        all.extend(of_stranger(tree, &owner, &component.name, read)?);
+    let strangers = strangers(plan);
+    let known: BTreeSet<&Origin> = strangers.iter().map(|stranger| &stranger.origin).collect();
+    for Stranger { name, origin, .. } in &strangers {
+        all.extend(of_stranger(tree, origin, name, &known, read)?);
     }
     Ok(all.into_iter().collect())
 }
 
-/// What more the component `name`, a .deb, grants.
+/// A .deb that Debian does not vouch for.
+struct Stranger<'p> {
+    name: &'p Name,
+    origin: Origin,
+    /// What the recipe allows it.
+    allowed: Option<&'p BTreeSet<Grant>>,
+    /// Where the recipe does so.
+    table: String,
+}
+
+/// Who brings the scripts of each package that Debian does not vouch for, by its name.
+pub(super) fn bringers(plan: &Plan) -> BTreeMap<Name, Origin> {
+    strangers(plan).into_iter().map(|stranger| (stranger.name.clone(), stranger.origin)).collect()
+}
+
+/// All of them: packages of third parties and files of the project, then components.
+fn strangers(plan: &Plan) -> Vec<Stranger<'_>> {
+    let packages = plan.packages.iter().filter(|package| package.is_third_party(&plan.suites));
+    let packages = packages.map(|package| {
+        let name = &package.name;
+        let suite = plan.suites.iter().find(|suite| suite.name == package.suite);
+        let from = suite.map_or(LOCAL, |suite| suite.archive.as_str());
+        Stranger {
+            name,
+            origin: Origin::Package { name: name.clone() },
+            allowed: plan.allowed.get(name),
+            table: format!("[packages.\"{name}\"]: from = \"{from}\", "),
+        }
+    });
+    let components = plan.components.iter().filter(|component| component.pin.form == Form::Deb);
+    let components = components.map(|component| Stranger {
+        name: &component.name,
+        origin: Origin::Component { name: component.name.clone() },
+        allowed: Some(&component.install.privileges),
+        table: format!("[components.{}]: ", component.name),
+    });
+    packages.chain(components).collect()
+}
+
+/// What more `name`, one of the `strangers`, grants.
 fn of_stranger(
     tree: &Tree,
     owner: &Origin,
     name: &Name,
+    strangers: &BTreeSet<&Origin>,
     read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
 ) -> Result<Vec<Privilege>> {
-    let strangers = Strangers::of(tree, owner, read)?;
+    let judge = Strangers::of(tree, owner, read)?;
     let grant = |sort: Sort, what: &str| Privilege {
         owner: owner.clone(),
         grant: Grant { sort, what: what.to_owned() },
     };
     let (mut found, mut texts) = (Vec::new(), Vec::new());
     for (path, entry) in tree.iter().filter(|(_, entry)| entry.is_of(owner)) {
-        // who shares a directory with a package or a recipe does not say what it is
-        let is_shared =
-            |origin: &Origin| matches!(origin.bringer(), Origin::Package { .. } | Origin::Recipe { .. });
-        if entry.origins.iter().any(is_shared) {
+        // who shares a directory with a package of Debian or a recipe does not say what it is
+        let is_known = |origin: &Origin| {
+            let bringer = origin.bringer();
+            matches!(bringer, Origin::Package { .. } | Origin::Recipe { .. }) && !strangers.contains(&bringer)
+        };
+        if entry.origins.iter().any(is_known) {
             continue;
         }
-        found.extend(strangers.sorts(path, entry).into_iter().map(|sort| grant(sort, path.as_str())));
+        found.extend(judge.sorts(path, entry).into_iter().map(|sort| grant(sort, path.as_str())));
         if let (true, Node::File(content)) = (tmpfiles::is_one(path), &entry.node) {
             texts.push(String::from_utf8_lossy(&bytes_of(content, read)?).into_owned());
         }
@@ -97,22 +141,20 @@ fn of_stranger(
     Ok(found)
 }
 
-/// Refuses what a .deb among the components grants and its recipe does not allow.
+/// Refuses what a .deb that Debian does not vouch for grants and its recipe does not allow.
 pub(super) fn check(plan: &Plan, privileges: &[Privilege]) -> Result<()> {
-    for component in plan.components.iter().filter(|component| component.pin.form == Form::Deb) {
-        let name = &component.name;
-        let is_its = |owner: &Origin| matches!(owner, Origin::Component { name: known } if known == name);
+    for Stranger { name, origin, allowed, table } in strangers(plan) {
         let refused: Vec<String> = privileges
             .iter()
-            .filter(|one| is_its(&one.owner) && one.grant.sort != Sort::Replaces)
-            .filter(|one| !component.install.privileges.contains(&one.grant))
+            .filter(|one| one.owner == origin && one.grant.sort != Sort::Replaces)
+            .filter(|one| !allowed.is_some_and(|allowed| allowed.contains(&one.grant)))
             .map(|one| one.grant.to_string())
             .collect();
         if !refused.is_empty() {
             let cause = format!("its package grants what the recipe does not allow: {}", refused.join("; "));
             let lines: Vec<String> = refused.iter().map(|line| format!("{line:?}")).collect();
             return Err(refuse(Class::Archive, name.as_str(), cause).hint(format!(
-                "look at what each is for; the recipe allows it in [components.{name}]: privileges = [{}]",
+                "look at what each is for; the recipe allows it in {table}privileges = [{}]",
                 lines.join(", ")
             )));
         }

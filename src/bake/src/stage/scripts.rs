@@ -46,7 +46,7 @@ struct Derived {
     done: BTreeMap<Name, Vec<Done>>,
     /// Who joined a group: package, user, group.
     joins: Vec<(Name, String, String)>,
-    /// What scripts of components have changed, each with every one of them.
+    /// What scripts of packages have changed that Debian does not vouch for, each with every one of them.
     touched: Vec<(Name, ImagePath)>,
     /// The questions of debconf that were asked or set.
     questions: Vec<String>,
@@ -125,10 +125,11 @@ pub(super) fn interpret(
         };
         let before = apply::Before::of(tree, &derived, read)?;
         apply::apply(plan, tree, &derived)?;
-        let grants = apply::changed(tree, &before, &derived, read)?;
+        let grants = apply::changed(plan, tree, &before, &derived, read)?;
         accounts.grants.extend(grants);
-        // who joins a group by a component's script is among those
-        let joins = derived.joins.iter().filter(|(package, ..)| !apply::is_component(plan, package));
+        // who joins a group by a stranger's script is among those
+        let strangers = super::privileges::bringers(plan);
+        let joins = derived.joins.iter().filter(|(package, ..)| !strangers.contains_key(package));
         accounts.grants.extend(joins.map(|(package, user, group)| Privilege {
             owner: Origin::Package { name: package.clone() },
             grant: Grant { sort: Sort::Member, what: format!("{user} {group}") },

@@ -19,8 +19,8 @@ const GROUP: &str = "root:*:0:\ntty:*:5:\nshadow:*:42:\nnogroup:*:65534:\n";
 /// A plan and its inputs, with `base-passwd` in them.
 pub(super) struct Case {
     pub(super) plan: Plan,
-    packages: BTreeMap<Name, Package>,
-    components: BTreeMap<Name, Unpacked>,
+    pub(super) packages: BTreeMap<Name, Package>,
+    pub(super) components: BTreeMap<Name, Unpacked>,
 }
 
 pub(super) fn path(text: &str) -> ImagePath {
@@ -81,8 +81,19 @@ impl Case {
             provider: None,
             label: crate::plan::Label::default(),
             epoch: EPOCH,
-            suites: Vec::new(),
+            suites: vec![crate::lock::LockedSuite {
+                name: "trixie".into(),
+                archive: "debian".into(),
+                mirror: None,
+                date: jiff::Timestamp::UNIX_EPOCH,
+                inrelease: Sha256::of(b""),
+                signature: None,
+                packages: Sha256::of(b""),
+                components: BTreeMap::new(),
+                signed_by: Vec::new(),
+            }],
             packages: Vec::new(),
+            allowed: BTreeMap::new(),
             components: Vec::new(),
             remarks: Vec::new(),
             images: Vec::new(),

@@ -98,7 +98,7 @@ fn what_cannot_be_names_the_culprit() {
         ),
         ("b", "no suite has a package `a`, which the recipe asks for"),
         ("a: Depends b (> 1)", "`Depends` of package `a`: expected `name (>= version)`, found `b (> 1)`"),
-        ("a\na", "package `a` 1 is there twice in one suite"),
+        ("a\na: Depends a", "package `a` 1 is there twice in one suite"),
     ];
     for (lines, wanted) in cases {
         assert_eq!(chosen(lines, &roots("a")).unwrap_err(), wanted, "{lines}");

@@ -127,6 +127,43 @@ fn a_diversion_moves_the_file_of_the_other() {
 }
 
 #[test]
+fn g02_what_a_third_party_says_of_others_files_does_not_count() {
+    for (suites, counts) in [
+        (["vendor", "trixie"], false),
+        (["vendor", "other"], false),
+        (["local", "trixie"], false),
+        (["local", "local"], false),
+        (["vendor", "vendor"], true),
+        (["trixie", "vendor"], true),
+    ] {
+        for diverts in [false, true] {
+            let mut case = two(if diverts { "" } else { "Replaces: b\n" }, "");
+            for name in ["vendor", "other"] {
+                let suite = case.plan.suites[0].clone();
+                let (name, archive) = (name.to_owned(), name.to_owned());
+                case.plan.suites.push(crate::lock::LockedSuite { name, archive, ..suite });
+            }
+            for (package, suite) in ["a", "b"].into_iter().zip(suites) {
+                let package = case.plan.packages.iter_mut().find(|one| one.name.as_str() == package).unwrap();
+                package.suite = suite.to_owned();
+                if diverts && package.name.as_str() == "a" {
+                    package.diverts = vec!["/usr/bin/x".into()];
+                }
+            }
+            match case.stage() {
+                Ok(tree) => {
+                    assert!(counts && shown(&tree, "/usr/bin/x").contains("=a"), "{suites:?}");
+                }
+                Err(refusal) => {
+                    assert!(!counts, "{suites:?}: {refusal}");
+                    assert!(refusal.to_string().contains("package `a` and from package `b`"), "{refusal}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_hard_link_to_a_lost_file_keeps_its_own_content() {
     let mut case = Case::new();
     case.package("a", "", &["/usr/bin/x=a", "/usr/bin/y~/usr/bin/x", "/usr/bin/z~/usr/bin/x"]);

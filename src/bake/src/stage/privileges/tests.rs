@@ -104,9 +104,30 @@ fn stage(case: &Case, store: &Store) -> Result<Tree> {
     })
 }
 
-/// What the component of a tree grants.
+/// `case` with its component in the lock instead: as a package of the archive of a third party, or as a file of the project.
+fn locked(mut case: Case, suite: &str) -> Case {
+    let component = case.plan.components.remove(0);
+    let Some(Unpacked::Package(package)) = case.components.remove(&component.name) else { panic!("a .deb") };
+    case.package("tool", "", &[]);
+    case.packages.insert(component.name.clone(), package);
+    let tool = case.plan.packages.iter_mut().find(|package| package.name == component.name).unwrap();
+    tool.suite = suite.to_owned();
+    let vendor = case.plan.suites[0].clone();
+    case.plan.suites.push(crate::lock::LockedSuite {
+        name: "vendor".into(),
+        archive: "vendor".into(),
+        ..vendor
+    });
+    case.plan.allowed.insert(component.name, component.install.privileges);
+    case
+}
+
+/// What the component of a tree, or the package of its name, grants.
 fn granted(tree: &Tree) -> Vec<String> {
-    let is_tool = |one: &&Privilege| matches!(one.owner, Origin::Component { .. });
+    let is_tool = |one: &&Privilege| match &one.owner {
+        Origin::Component { name } | Origin::Package { name } => name.as_str() == "tool",
+        _ => false,
+    };
     tree.privileges().iter().filter(is_tool).map(|one| one.grant.to_string()).collect()
 }
 
@@ -200,7 +221,37 @@ fn what_a_package_of_a_manifest_grants_is_refused_until_its_recipe_allows_just_t
         assert!(stage(&case, &store).is_err(), "{grants:?}");
         case.plan.components[0].install.privileges = grants.iter().map(|grant| allowed(grant)).collect();
         assert_eq!(granted(&stage(&case, &store).unwrap()), grants);
+        // what a third party or nobody vouches for, likewise
+        for suite in ["vendor", "local"] {
+            let (case, store, _place) = with("", &[data]);
+            let mut case = locked(case, suite);
+            let refusal = stage(&case, &store).expect_err(grants[0]);
+            assert!(refusal.to_string().ends_with(&grants.join("; ")), "{refusal}");
+            let hint = refusal.hint.unwrap();
+            let table =
+                format!("[packages.\"tool\"]: from = \"{suite}\", privileges = [{}]", lines.join(", "));
+            assert!(hint.ends_with(&table), "{hint}");
+            case.plan
+                .allowed
+                .insert("tool".parse().unwrap(), grants.iter().map(|grant| allowed(grant)).collect());
+            assert_eq!(granted(&stage(&case, &store).unwrap()), grants);
+        }
+        // Debian's own is Debian's word, which lists fewer sorts
+        let (case, store, _place) = with("", &[data]);
+        assert!(stage(&locked(case, "trixie"), &store).is_ok(), "{grants:?}");
     }
+}
+
+#[test]
+fn packages_of_third_parties_that_share_a_directory_do_not_vouch_for_each_other() {
+    let data = [("/etc/cron.d/", 0o777, "")];
+    let (case, store, _place) = with("", &data);
+    let mut case = locked(case, "vendor");
+    case.package("friend", "", &["/etc/cron.d/"]);
+    assert!(stage(&case, &store).is_ok(), "Debian has the directory, too");
+    case.plan.packages.iter_mut().find(|one| one.name.as_str() == "friend").unwrap().suite = "vendor".into();
+    let refusal = stage(&case, &store).unwrap_err();
+    assert!(refusal.to_string().contains("does not allow: cron /etc/cron.d"), "{refusal}");
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! What the interpreter has changed, as entries of the tree.
 
 use super::{Derived, Put, Read, capabilities};
-use crate::manifest::Form;
 use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::privilege::{Grant, Privilege, Sort};
 use crate::refusal::{Class, Result};
 use crate::scripts::Done;
-use crate::stage::{exclude, refuse};
+use crate::stage::{exclude, privileges, refuse};
 use crate::tree::{Content, Entry, Meta, Node, Origin, Tree, merged};
 use debian::files::{Change, Kind, What};
 use debian::run::Outcome;
@@ -29,10 +28,14 @@ const BACKUPS: [&str; 9] = [
     "/var/lib/dpkg/statoverride-old",
 ];
 
+/// Whose packages Debian does not vouch for, and who brings each.
+type Strangers = BTreeMap<Name, Origin>;
+
 /// What an outcome comes to, over the tree that it started from.
 pub(super) fn derived(plan: &Plan, tree: &Tree, outcome: &Outcome<'_>) -> Result<Derived> {
     let changes = outcome.files.changes();
-    let origins = origins(plan, changes);
+    let strangers = privileges::bringers(plan);
+    let origins = origins(&strangers, changes);
     let (mut puts, mut names) = (Vec::new(), BTreeMap::new());
     for (at, node) in outcome.files.overlay() {
         let origin = origin_of(&origins, at);
@@ -58,24 +61,25 @@ pub(super) fn derived(plan: &Plan, tree: &Tree, outcome: &Outcome<'_>) -> Result
             puts.push(Put { path, origin, node: Some((meta, new)) });
         }
     }
-    let touched = touched(plan, changes, &puts);
+    let touched = touched(&strangers, changes, &puts);
     let visible: BTreeSet<&str> = puts.iter().map(|put| put.path.as_str()).collect();
     let questions = outcome.system.debconf.questions.keys().cloned().collect();
     Ok(Derived { done: done(changes, &visible), joins: joins(changes), touched, questions, puts })
 }
 
-/// The last script that changed each path; one of a component, which has to answer for what it changes, before any other.
-fn origins<'c>(plan: &Plan, changes: &'c [Change]) -> BTreeMap<&'c [u8], Origin> {
+/// The last script that changed each path; one of a stranger, who has to answer for what it changes, before any other.
+fn origins<'c>(strangers: &Strangers, changes: &'c [Change]) -> BTreeMap<&'c [u8], Origin> {
     let mut origins = BTreeMap::new();
     for change in changes {
         let debian::failure::Origin { package, script, line } = &change.origin;
         // what is nobody's is the database of debconf
         let Ok(name) = package.parse::<Name>() else { continue };
-        let component = is_component(plan, &name);
+        let stranger = strangers.get(&name);
+        let component = stranger.is_some_and(|bringer| matches!(bringer, Origin::Component { .. }));
         let origin = Origin::Script { package: name, component, script: script.clone(), line: *line };
         for at in paths(change) {
-            let of_component = |known: &Origin| matches!(known, Origin::Script { component: true, .. });
-            if component || !origins.get(at).is_some_and(of_component) {
+            let of_stranger = |known: &Origin| matches!(known, Origin::Script { package, .. } if strangers.contains_key(package));
+            if stranger.is_some() || !origins.get(at).is_some_and(of_stranger) {
                 origins.insert(at, origin.clone());
             }
         }
@@ -93,12 +97,12 @@ fn paths(change: &Change) -> impl Iterator<Item = &[u8]> {
     path.into_iter().chain(to)
 }
 
-/// Each component with the paths that its script has changed, among those that are another at the end.
-fn touched(plan: &Plan, changes: &[Change], puts: &[Put]) -> Vec<(Name, ImagePath)> {
+/// Each stranger with the paths that its script has changed, among those that are another at the end.
+fn touched(strangers: &Strangers, changes: &[Change], puts: &[Put]) -> Vec<(Name, ImagePath)> {
     let mut touched = BTreeSet::new();
     for change in changes {
         let Ok(name) = change.origin.package.parse::<Name>() else { continue };
-        if !is_component(plan, &name) {
+        if !strangers.contains_key(&name) {
             continue;
         }
         for at in paths(change).filter_map(|at| std::str::from_utf8(at).ok()) {
@@ -270,7 +274,7 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// That of what components' scripts have changed.
+    /// That of what strangers' scripts have changed.
     pub(super) fn of(tree: &Tree, derived: &Derived, read: Read<'_>) -> Result<Self> {
         let known = |(_, path): &(Name, ImagePath)| Some((path.clone(), tree.get(path)?.origins.clone()));
         let entries = derived.touched.iter().filter_map(known).collect();
@@ -290,17 +294,19 @@ fn text(tree: &Tree, path: &str, read: Read<'_>) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What scripts of components have changed that is not theirs. Accounts of their own are, and whoever joins a group is told as a
+/// What scripts of strangers have changed that is not theirs. Accounts of their own are, and whoever joins a group is told as a
 /// member of it.
 pub(super) fn changed(
+    plan: &Plan,
     tree: &Tree,
     before: &Before,
     derived: &Derived,
     read: Read<'_>,
 ) -> Result<Vec<Privilege>> {
+    let strangers = privileges::bringers(plan);
     let mut grants = Vec::new();
     for (package, path) in &derived.touched {
-        let owner = Origin::Component { name: package.clone() };
+        let Some(owner) = strangers.get(package) else { continue };
         let mut grant = |sort: Sort, what: String| {
             grants.push(Privilege { owner: owner.clone(), grant: Grant { sort, what } });
         };
@@ -316,9 +322,9 @@ pub(super) fn changed(
         let others = before
             .entries
             .get(path)
-            .is_some_and(|known| known.iter().all(|origin| origin.bringer() != owner));
-        // of two components that change one new path, one has it
-        let shared = tree.get(path).is_some_and(|entry| !entry.is_of(&owner));
+            .is_some_and(|known| known.iter().all(|origin| origin.bringer() != *owner));
+        // of two that change one new path, one has it
+        let shared = tree.get(path).is_some_and(|entry| !entry.is_of(owner));
         if others || shared {
             grant(Sort::Changes, path.to_string());
         }
@@ -381,9 +387,4 @@ fn of_database(
     }
     found.extend(joined.into_iter().map(|what| (Sort::Member, what)));
     found
-}
-
-/// Whether a name is that of a .deb among the components.
-pub(super) fn is_component(plan: &Plan, name: &Name) -> bool {
-    plan.components.iter().any(|component| component.pin.form == Form::Deb && component.name == *name)
 }

@@ -8,7 +8,7 @@ use super::ours::Ours;
 use crate::commands::bench::{inputs, peers};
 use crate::places::PlaceArgs;
 use crate::progress::ShowArgs;
-use crate::relock;
+use crate::relock::{self, Outside};
 use anyhow::{Context as _, Result, ensure};
 use bake::lock::Lock;
 use bake::name::Name;
@@ -72,9 +72,17 @@ fn lock(ours: &Ours, places: &PlaceArgs, store: &Path) -> Result<Lock> {
     request.install.sort_unstable();
     let options = places.options(&ours.project, &ours.project.sources()?, "check the mirrors".to_owned())?;
     let previous = std::slice::from_ref(&ours.lock);
-    let task = relock::Task { kind, arch, previous, max_age: None, unreviewed: None, components: &[] };
+    let task = relock::Task { kind, arch, previous, max_age: &[], unreviewed: None, components: &[] };
     let show = ShowArgs { quiet: true, json: false }.show();
-    Ok(relock::packages(&task, &request, &[], &ours.project, &Store::open(store)?, &options, &show)?)
+    Ok(relock::packages(
+        &task,
+        &request,
+        &Outside::default(),
+        &ours.project,
+        &Store::open(store)?,
+        &options,
+        &show,
+    )?)
 }
 
 /// What nobody's package does.
