@@ -81,12 +81,14 @@ pub enum Sort {
     Path,
     /// What others than root may write to, and root reads or runs.
     Writable,
+    /// A file where it may be read or run by others: at none of the places that are a package's own.
+    Elsewhere,
     /// A file in the place of one of Debian's packages, by `[winners]`.
     Replaces,
 }
 
 /// Sorts with their names, in the order of the type.
-const SORTS: [(Sort, &str); 25] = [
+const SORTS: [(Sort, &str); 26] = [
     (Sort::SetUid, "set-uid"),
     (Sort::SetGid, "set-gid"),
     (Sort::Capabilities, "capabilities"),
@@ -111,6 +113,7 @@ const SORTS: [(Sort, &str); 25] = [
     (Sort::Hook, "hook"),
     (Sort::Path, "path"),
     (Sort::Writable, "writable"),
+    (Sort::Elsewhere, "elsewhere"),
     (Sort::Replaces, "replaces"),
 ];
 

@@ -51,6 +51,18 @@ pub(super) fn check(plan: &Plan, debs: &[Deb<'_>]) -> Result<()> {
     Ok(())
 }
 
+/// What makes the entries that are effects of a package.
+pub(super) fn step_of(package: &Name) -> String {
+    format!("{STEP}{package}")
+}
+
+/// Whether `step` makes what somebody has written down as an effect, which follows from nothing else.
+pub(super) fn is_step(step: &str) -> bool {
+    step.starts_with(STEP)
+}
+
+const STEP: &str = "effects of ";
+
 /// Does to `tree` what the effects of the plan say.
 pub(super) fn apply(
     plan: &Plan,
@@ -61,7 +73,7 @@ pub(super) fn apply(
     let mut draft = Draft::new(plan, tree, accounts, read)?;
     let mut statoverrides = Vec::new();
     for (name, known) in &plan.effects {
-        let step = format!("effects of {name}");
+        let step = step_of(name);
         for effect in &known.effects {
             match effect {
                 Effect::User { user } => drop(accounts.uid(user, &format!("package `{name}`"))?),
