@@ -91,7 +91,7 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
 fn upstream(url: &str, options: &Options) -> std::result::Result<Location, String> {
     if let Some(path) = place::file(url) {
         let local = match path.starts_with('/') {
-            true => Local::Named(path.into()),
+            true => Local::Pinned(path.into()),
             false => Local::Project { root: options.project.clone(), path: path.into() },
         };
         return Ok(Location::File(local));
