@@ -81,6 +81,8 @@ pub enum Sort {
     Path,
     /// What others than root may write to, and root reads or runs.
     Writable,
+    /// A file where it may be read or run by others: at none of the places that are a package's own.
+    Elsewhere,
     /// A file in the place of one of Debian's packages, by `[winners]`.
     Replaces,
     /// A path of somebody else that a component's maintainer script changes.
@@ -113,6 +115,7 @@ const SORTS: [(Sort, &str); 26] = [
     (Sort::Hook, "hook"),
     (Sort::Path, "path"),
     (Sort::Writable, "writable"),
+    (Sort::Elsewhere, "elsewhere"),
     (Sort::Replaces, "replaces"),
     (Sort::Changes, "changes"),
 ];

@@ -37,8 +37,8 @@ pub(super) fn read(
     for (file, path) in
         [("passwd", "/usr/share/base-passwd/passwd.master"), ("group", "/usr/share/base-passwd/group.master")]
     {
-        let content = claims.iter().rev().find_map(|claim| match &claim.entry.node {
-            Node::File(content) if claim.path.as_str() == path => Some(content),
+        let content = claims_of(plan, claims, path).find_map(|claim| match &claim.entry.node {
+            Node::File(content) => Some(content),
             _ => None,
         });
         let content = content.ok_or_else(|| {
@@ -112,11 +112,20 @@ pub(super) fn read(
 
 /// Whether Debian does not vouch for it, and it is no recipe's.
 fn is_stranger(plan: &Plan, origin: &Origin) -> bool {
-    match origin {
+    match origin.bringer() {
         Origin::Component { .. } => true,
-        Origin::Package { name } => super::is_third_party(plan, name),
-        Origin::Recipe { .. } | Origin::Made { .. } => false,
+        Origin::Package { name } => super::is_third_party(plan, &name),
+        _ => false,
     }
+}
+
+/// The claims to `path` that the recipe has not decided against, the last first.
+fn claims_of<'c>(plan: &'c Plan, claims: &'c [Claim], path: &'c str) -> impl Iterator<Item = &'c Claim> {
+    let wanted = path.parse::<ImagePath>().ok().map(|path| merged(&path));
+    claims.iter().rev().filter(move |claim| {
+        let at = merged(&claim.path);
+        Some(&at) == wanted.as_ref() && !loses(plan, &at, &claim.origin)
+    })
 }
 
 /// The privilege of `user` to be in `group`.
@@ -150,13 +159,14 @@ type Source = (Content, Origin);
 
 /// The sysusers.d files of all owners by file name, without those that a stronger directory replaces or masks.
 fn files(plan: &Plan, claims: &[Claim]) -> Vec<(ImagePath, Source)> {
-    let of_packages = claims.iter().filter(|claim| !loses(plan, &claim.path, &claim.origin)).map(|claim| {
-        let content = match &claim.entry.node {
-            Node::File(content) => Some((content.clone(), claim.origin.clone())),
-            _ => None,
-        };
-        (merged(&claim.path), content)
-    });
+    let of_packages =
+        claims.iter().filter(|claim| !loses(plan, &merged(&claim.path), &claim.origin)).map(|claim| {
+            let content = match &claim.entry.node {
+                Node::File(content) => Some((content.clone(), claim.origin.clone())),
+                _ => None,
+            };
+            (merged(&claim.path), content)
+        });
     let origin = |file: &PlannedFile| Origin::Recipe { kind: file.kind.clone(), file: file.source.clone() };
     let of_recipes = plan.files.iter().map(|file| match &file.body {
         Body::Bytes(bytes) => (file.path.clone(), Some((Content::Inline(bytes.clone()), origin(file)))),
@@ -245,8 +255,7 @@ fn id(plan: &Plan, claims: &[Claim], name: &str, id: &Id, group: bool) -> Option
         Id::Fixed(number) => Some(*number),
         Id::Open => fixed,
         Id::OwnerOf(path) => {
-            let meta =
-                claims.iter().rev().find(|claim| claim.path.as_str() == path).map(|claim| &claim.entry.meta);
+            let meta = claims_of(plan, claims, path).next().map(|claim| &claim.entry.meta);
             meta.map(|meta| if group { meta.gid } else { meta.uid }).or(fixed)
         }
     }

@@ -30,6 +30,18 @@ use crate::scripts::Trust;
 use crate::tree::{Content, Node, Stored, Tree};
 use draft::Draft;
 
+/// What makes the entries that are effects of a package.
+pub(super) fn step_of(package: &Name) -> String {
+    format!("{STEP}{package}")
+}
+
+/// Whether `step` makes what somebody has written down as an effect, which follows from nothing else.
+pub(super) fn is_step(step: &str) -> bool {
+    step.starts_with(STEP)
+}
+
+const STEP: &str = "effects of ";
+
 /// Does to `tree` what the effects of the plan say.
 pub(super) fn apply(
     plan: &Plan,
@@ -42,7 +54,7 @@ pub(super) fn apply(
     let mut draft = Draft::new(plan, tree, accounts, read)?;
     let mut statoverrides = Vec::new();
     for (name, known) in &effects {
-        let step = format!("effects of {name}");
+        let step = step_of(name);
         for effect in &known.effects {
             match effect {
                 Effect::User { user } => drop(accounts.uid(user, &format!("package `{name}`"))?),

@@ -1,5 +1,6 @@
 //! Paths that something with root's rights reads or runs, whoever put them there.
 
+use super::super::effects;
 use super::is_at;
 use crate::name::ImagePath;
 use crate::privilege::Sort;
@@ -170,8 +171,8 @@ pub(super) fn of<'t>(tree: &Tree, path: &'t ImagePath, entry: &Entry) -> Option<
         return None;
     }
     let sort = sort(tree, path, entry, owner)?;
-    // what the bake makes itself follows from what is listed, but for what a recipe's users are given
-    let is_derived = matches!(owner, Origin::Made { .. });
+    // what the bake makes itself follows from what is listed, but for effects, and what a recipe's users are given
+    let is_derived = matches!(owner, Origin::Made { step } if !effects::is_step(step));
     if is_derived && !matches!(sort, Sort::Sudo | Sort::Ssh | Sort::Pam | Sort::Cron) {
         return None;
     }

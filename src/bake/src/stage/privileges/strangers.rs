@@ -4,13 +4,15 @@
 //! - a link in the place of a directory that root reads, so that all behind it is read there;
 //! - a directory or file that others than root may write to, where root reads or runs;
 //! - a program or library that is found before another's of its name, or that libraries and interpreters load unasked;
-//! - a unit that another's asks for, an instance of another's template, a mount.
+//! - a unit that another's asks for, an instance of another's template, a mount, a slice, a device;
+//! - and whatever is not at a place that is the package's own ([`super::own`]).
 //!
 //! Debian's packages do some of this to each other; they are Debian's word, and are not looked at here.
 
+use super::own::Own;
 use super::places::{self, PLACES, SYSTEMD};
 use super::{bytes_of, is_at, tmpfiles};
-use crate::name::ImagePath;
+use crate::name::{ImagePath, Name};
 use crate::privilege::Sort;
 use crate::refusal::Result;
 use crate::tree::{Entry, Node, Origin, Stored, Tree};
@@ -142,15 +144,18 @@ const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr
 pub(super) struct Strangers<'t> {
     tree: &'t Tree,
     owner: &'t Origin,
+    /// What needs no word.
+    own: Own<'t>,
     /// Units that others start, and environment files that they read.
     asked: BTreeSet<String>,
 }
 
 impl<'t> Strangers<'t> {
-    /// Those of `owner`.
+    /// Those of `owner`, the component `name`.
     pub(super) fn of(
         tree: &'t Tree,
         owner: &'t Origin,
+        name: &'t Name,
         read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
     ) -> Result<Self> {
         let mut asked: BTreeSet<String> = SPECIAL.iter().map(|unit| (*unit).to_owned()).collect();
@@ -167,7 +172,7 @@ impl<'t> Strangers<'t> {
             let bytes = bytes_of(content, read)?;
             asked.extend(asked_by(&String::from_utf8_lossy(&bytes)));
         }
-        Ok(Self { tree, owner, asked })
+        Ok(Self { tree, owner, own: Own::of(tree, owner, name), asked })
     }
 
     /// What the entry at `path`, which is the owner's, grants.
@@ -217,7 +222,10 @@ impl<'t> Strangers<'t> {
         if self.asked.contains(text) {
             return Some(Sort::Hook);
         }
-        self.is_started(path).then_some(Sort::Unit)
+        if self.is_started(path) {
+            return Some(Sort::Unit);
+        }
+        (!self.own.has(path)).then_some(Sort::Elsewhere)
     }
 
     /// Whether a program has the name of somebody else's.
@@ -240,8 +248,9 @@ impl<'t> Strangers<'t> {
         else {
             return false;
         };
-        // a mount or swap comes with whatever needs a path or device below it
-        if [".mount", ".automount", ".swap"].iter().any(|suffix| unit.ends_with(suffix)) {
+        // a mount or swap comes with whatever needs a path or device below it, a slice with what is in it
+        const BY_NAME: [&str; 6] = [".automount", ".device", ".mount", ".scope", ".slice", ".swap"];
+        if BY_NAME.iter().any(|suffix| unit.ends_with(suffix)) {
             return true;
         }
         let Some((prefix, rest)) = unit.split_once('@') else { return self.asked.contains(unit) };
@@ -344,6 +353,12 @@ fn above(path: &ImagePath) -> Option<Sort> {
     of_systemd.into_iter().any(|place| covers(&place)).then_some(Sort::Unit)
 }
 
+/// Whether `path` is at a place that root reads, or is such a directory.
+pub(super) fn is_place(path: &ImagePath) -> bool {
+    let places = PLACES.iter().chain(PLACES_OF_OTHERS);
+    places.into_iter().any(|(_, places)| is_at(path, places)) || above(path).is_some()
+}
+
 /// Whether others than root may write to it.
 fn is_open(entry: &Entry) -> bool {
     // root's group has nobody but root in it
@@ -376,11 +391,13 @@ fn is_library(path: &ImagePath) -> bool {
     }
 }
 
-/// Whether an interpreter reads it though no program asks for it, or before another's of its name.
+/// Whether an interpreter reads it though no program asks for it, or before another's of its name. What is in the directory of
+/// another's module, its byte code for instance, is nobody's own.
 fn is_of_interpreter(path: &ImagePath) -> bool {
     let text = path.as_str();
     let python = |top: &str| text.strip_prefix(top).is_some_and(|rest| rest.starts_with("python3"));
-    if python("/usr/local/lib/") {
+    // perl looks here before it looks where its own modules are
+    if python("/usr/local/lib/") || text.starts_with("/usr/share/perl5/") {
         return true;
     }
     let name = path.file_name();

@@ -103,24 +103,20 @@ impl<'t> Strange<'t> {
             || does_more
             || is_odd
             || copies_others
-            || path.contains("..")
+            || path.contains('%')
+            || path.split('/').any(|part| [".", "..", ".ssh"].contains(&part))
             || !self.is_own(path)
             || self.goes_over_a_link(kind, path)
     }
 
-    /// Whether a path is in a directory that is called after the package, or that nobody else has.
+    /// Whether a path is in a directory that is called after the package, and is no place that root reads.
     fn is_own(&self, path: &str) -> bool {
-        let Some((top, below)) = USUAL.iter().find_map(|top| Some((top, path.strip_prefix(top)?))) else {
-            return false;
-        };
+        let Some(below) = USUAL.iter().find_map(|top| path.strip_prefix(top)) else { return false };
         let first = below.split('/').next().unwrap_or_default();
         let is_called_so = first
             .strip_prefix(self.name.as_str())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']));
-        is_called_so || {
-            let known = format!("{top}{first}").parse().ok().and_then(|path: ImagePath| self.tree.get(&path));
-            known.is_some_and(|known| known.is_only_of(self.owner))
-        }
+        is_called_so && !is_read(path)
     }
 
     /// Whether a path is, or is reached by, a link or a copy that the package itself makes.
@@ -172,6 +168,16 @@ fn is_elsewhere(tree: &Tree, owner: &Origin, path: &str) -> bool {
     }
     let others = |entry: &crate::tree::Entry| !entry.origins.is_empty() && !entry.is_of(owner);
     tree.get(&path).is_some_and(others)
+}
+
+/// Whether root's programs read what is at `path`: many look into `/run/x.d` as they do into `/etc/x.d`.
+fn is_read(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    let path =
+        path.strip_prefix("/var/run/").map_or_else(|| path.to_owned(), |below| format!("/run/{below}"));
+    let twin = path.strip_prefix("/run/").map(|below| format!("/etc/{below}"));
+    let known = |path: &String| path.parse().is_ok_and(|path: ImagePath| super::strangers::is_place(&path));
+    known(&path) || twin.as_ref().is_some_and(known)
 }
 
 /// Whether `path` is in `top`, with at least the beginning of a name.
