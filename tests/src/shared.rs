@@ -212,7 +212,8 @@ impl Shared {
         Ok(store)
     }
 
-    fn store(&self) -> PathBuf {
+    /// The store that all runs fetch into.
+    pub fn store(&self) -> PathBuf {
         self.base.join("store")
     }
 

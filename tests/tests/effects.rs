@@ -41,6 +41,63 @@ fn knd_and_knc_are_what_the_real_scripts_leave() -> Result<()> {
     compare(&[image("knd"), image("knc")])
 }
 
+/// A kind of one's own: packages that people put on servers, each asked for with one word.
+#[test]
+fn a_kind_of_ones_own_is_what_the_real_scripts_leave() -> Result<()> {
+    const PACKAGES: [&str; 14] = [
+        "chrony",
+        "docker.io",
+        "haproxy",
+        "htop",
+        "keepalived",
+        "logrotate",
+        "nfs-common",
+        "nginx",
+        "qemu-guest-agent",
+        "redis-server",
+        "rsync",
+        "rsyslog",
+        "tmux",
+        "unattended-upgrades",
+    ];
+    ensure!(is_root()?, "needs root: to configure a real system, and to lay out owners");
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    let (project, folder) = (scratch.path().join("project"), scratch.path().join("real"));
+    shared.copy_project(&project)?;
+    let recipe = project.join("image-recipes/servers");
+    fs::create_dir(&recipe)?;
+    let names: Vec<String> = PACKAGES.iter().map(|name| format!("{name:?}")).collect();
+    let text = format!("[recipe]\nextends = \"base\"\n\n[packages]\ninstall = [{}]\n", names.join(", "));
+    fs::write(recipe.join("recipe.toml"), text)?;
+    let manifest = fs::read_to_string(shared.manifest(BASE)?)?.replace("\"base\"", "\"servers\"");
+    fs::write(project.join("manifests/servers.debian-13.amd64.json"), manifest)?;
+    let (store, lock) = (shared.store(), scratch.path().join("lock.toml"));
+    Run::new(&shared.program(), &project, ["lock", "--kind", "servers", "--arch", "amd64"])
+        .option("--store", &store)
+        .option("--output", &lock)
+        .done()?;
+    let lock_text = bake::lock::parse(&fs::read_to_string(&lock)?)?;
+    let pool: Vec<(String, PathBuf)> = lock_text
+        .packages
+        .iter()
+        .map(|package| (package.file.clone(), store.join(tests::shared::blob(&package.sha256.into()))))
+        .collect();
+    let real = listing::of(&real::system(&pool, &lock_text, &folder)?)?;
+    fs::remove_dir_all(&folder)?;
+    let run = |output: &Path| {
+        Run::new(&shared.program(), &project, ["bake", "--kind", "servers", "--arch", "amd64"])
+            .option("--lock", &lock)
+            .option("--store", &store)
+            .option("--output", output)
+    };
+    without_excludes(&project)?;
+    let (ours, origins) = laid_out(&scratch.path().join("ours"), "servers.debian-13.amd64", &run)?;
+    let wrong = differences::unexplained("servers", &real, &ours, &origins, &BTreeSet::new())?;
+    ensure!(wrong.is_empty(), "{} paths differ:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
+}
+
 fn image(kind: &'static str) -> Image {
     Image { kind, arch: Arch::Amd64 }
 }
@@ -81,30 +138,51 @@ fn ours(
     image: Image,
     folder: &Path,
 ) -> Result<(Listing, BTreeMap<String, serde_json::Value>)> {
-    let (project, output, root) = (folder.join("project"), folder.join("dist"), folder.join("root"));
-    fs::create_dir_all(&root)?;
+    let project = folder.join("project");
     shared.copy_project(&project)?;
+    without_excludes(&project)?;
+    let (lock, manifest) = (shared.lock(image)?, shared.manifest(image)?);
+    let (configure, mirror) = (shared.configure(image.arch)?, shared.mirror(image.arch)?);
+    let store = shared.warm_store(image)?;
+    let run = |output: &Path| {
+        Run::new(&shared.program(), &project, ["bake", "--kind", image.kind])
+            .args(["--arch", &image.arch.to_string()])
+            .option("--lock", &lock)
+            .option("--manifest", &manifest)
+            .option("--configure", &configure)
+            .option("--mirror", &mirror)
+            .option("--store", &store)
+            .option("--output", output)
+    };
+    laid_out(folder, &image.name(), &run)
+}
+
+/// Lets the recipes of a project leave nothing out.
+fn without_excludes(project: &Path) -> Result<()> {
     for kind in KINDS {
         let path = project.join(format!("image-recipes/{kind}/recipe.toml"));
         fs::write(&path, without_exclude(&fs::read_to_string(&path)?)?)?;
     }
-    Run::new(&shared.program(), &project, ["bake", "--kind", image.kind])
-        .args(["--arch", &image.arch.to_string()])
-        .option("--lock", shared.lock(image)?)
-        .option("--manifest", shared.manifest(image)?)
-        .option("--configure", shared.configure(image.arch)?)
-        .option("--mirror", shared.mirror(image.arch)?)
-        .option("--store", shared.warm_store(image)?)
-        .option("--output", &output)
-        .done()?;
-    let artifact = output.join(format!("{}.tar.zst", image.name()));
+    Ok(())
+}
+
+/// The image `name` that `bake` writes to a folder, laid out by tar below `folder`, which is removed then.
+fn laid_out(
+    folder: &Path,
+    name: &str,
+    bake: &dyn Fn(&Path) -> Run,
+) -> Result<(Listing, BTreeMap<String, serde_json::Value>)> {
+    let (output, root) = (folder.join("dist"), folder.join("root"));
+    fs::create_dir_all(&root)?;
+    bake(&output).done()?;
+    let artifact = output.join(format!("{name}.tar.zst"));
     let shell = Shell::new()?;
     let unpack = cmd!(
         shell,
         "tar --extract --zstd --file {artifact} --directory {root} --same-owner --same-permissions"
     );
     unpack.arg("--xattrs").arg("--xattrs-include=*").arg("--numeric-owner").quiet().run()?;
-    let listed = files(&output.join(format!("{}.files.json", image.name())))?;
+    let listed = files(&output.join(format!("{name}.files.json")))?;
     let origins = listed.into_iter().map(|(path, mut entry)| (path, entry["origins"].take())).collect();
     let listing = listing::of(&root)?;
     fs::remove_dir_all(folder)?;

@@ -259,7 +259,7 @@ fn deb(want: &Want, arch: Arch) -> unpack::Input<'_> {
 }
 
 /// The bytes of a small file, checked against their digest.
-fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
+pub(crate) fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
     let blob = Digest::Sha256(stored.blob);
     let refuse = |class, what: String| Refusal::new(class, blob.to_string(), Stage::Stage, what);
     let len = usize::try_from(stored.len).unwrap_or(usize::MAX);

@@ -241,6 +241,15 @@ impl Case {
         stage(&self.plan, &Inputs { packages, components, read, memory: &(), told: &|_, _| {} })
     }
 
+    /// Lets all that a package has in `/usr/bin` be run.
+    pub(super) fn executable(&mut self, package: &str) -> &mut Self {
+        let package = self.packages.get_mut(&package.parse::<Name>().unwrap()).unwrap();
+        for member in package.members.iter_mut().filter(|one| one.path.as_str().starts_with("/usr/bin/")) {
+            member.meta.mode = 0o755;
+        }
+        self
+    }
+
     /// With a memory.
     pub(super) fn stage_keeping(&self, memory: &dyn Memory) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());

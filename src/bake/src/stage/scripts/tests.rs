@@ -23,7 +23,7 @@ fn programs(case: &mut Case) {
     let lines = names.map(|name| format!("/usr/bin/{name}=elf"));
     let directories = ["/run/", "/usr/share/man/", "/root/", "/etc/systemd/system/"];
     let lines: Vec<&str> = lines.iter().map(String::as_str).chain(directories).collect();
-    case.package("coreutils", "", &lines);
+    case.package("coreutils", "", &lines).executable("coreutils");
 }
 
 fn staged(lines: &[&str], text: &str) -> Tree {
@@ -174,7 +174,7 @@ fn each_package_is_derived_reviewed_or_accepted_as_a_whole() {
 
 #[test]
 fn a_script_that_stops_names_where_and_the_ways_out() {
-    let refusal = case(&["/usr/bin/p=x"], "true\n/usr/bin/p").refusal();
+    let refusal = case(&["/usr/bin/p=x"], "true\n/usr/bin/p").executable("p").refusal();
     assert_eq!(refusal.class, Class::Archive);
     assert_eq!(
         refusal.to_string(),
