@@ -139,7 +139,7 @@ pub(crate) fn scripts(
     threads: usize,
     show: &Show,
 ) -> bake::Result<Vec<Scripted>> {
-    let plan = bake::plan::packages_only(recipe, lock, effects, &project.sources()?.snapshots())
+    let plan = bake::plan::packages_only(recipe, lock, effects, &project.sources()?)
         .map_err(|refusal| project.located(refusal))?;
     pipeline::scripts(&plan, project, store, threads, show)
 }

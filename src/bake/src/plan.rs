@@ -22,7 +22,7 @@ use crate::policy::Policy;
 use crate::privilege::Grant;
 use crate::recipe::{self, Recipe};
 use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::sources::{Published, Snapshots, is_debian};
+use crate::sources::{Published, Snapshots, Sources, is_debian};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -347,7 +347,7 @@ pub fn plan(
 
 /// A plan of just the Debian packages of `lock`, for what their maintainer scripts do in an image of `recipe`: without components,
 /// and whatever else a manifest or another program decides.
-pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, snapshots: &Snapshots) -> Result<Plan> {
+pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, sources: &Sources) -> Result<Plan> {
     let mut recipe = recipe.clone();
     recipe.components.clear();
     // what is for a component is not known here
@@ -370,7 +370,8 @@ pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, snapshots:
         configure: None,
         init: None,
         effects: effects.clone(),
-        snapshots: snapshots.clone(),
+        snapshots: sources.snapshots(),
+        published: sources.published(),
     };
     plan(&recipe, &manifest, lock, &Policy::default(), &choices)
 }

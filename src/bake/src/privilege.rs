@@ -90,7 +90,7 @@ pub enum Sort {
 }
 
 /// Sorts with their names, in the order of the type.
-const SORTS: [(Sort, &str); 26] = [
+const SORTS: [(Sort, &str); 27] = [
     (Sort::SetUid, "set-uid"),
     (Sort::SetGid, "set-gid"),
     (Sort::Capabilities, "capabilities"),

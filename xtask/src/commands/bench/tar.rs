@@ -135,8 +135,7 @@ fn ours_configured(inputs: &Inputs, store: &std::path::Path, ignored: bool) -> R
     let project = Project::find(None)?;
     let recipe = project.recipe(&inputs::KIND.parse()?)?;
     let effects = project.effects()?;
-    let mut plan =
-        bake::plan::packages_only(&recipe, &inputs.lock, &effects, &project.sources()?.snapshots())?;
+    let mut plan = bake::plan::packages_only(&recipe, &inputs.lock, &effects, &project.sources()?)?;
     if ignored {
         let has_scripts = |package: &&LockedPackage| {
             bake::effects::SCRIPTS.iter().any(|script| package.scripts.contains_key(*script))

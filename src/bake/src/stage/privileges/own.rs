@@ -96,7 +96,8 @@ impl<'t> Own<'t> {
         let mut alone = self.alone.borrow_mut();
         *alone.entry(directory).or_insert_with_key(|directory| {
             let is_others = |origin: &Origin| {
-                origin != self.owner && matches!(origin, Origin::Package { .. } | Origin::Component { .. })
+                let bringer = origin.bringer();
+                bringer != *self.owner && matches!(bringer, Origin::Package { .. } | Origin::Component { .. })
             };
             let Ok(directory) = directory.parse() else { return false };
             let mut there = self.tree.within(&directory).flat_map(|(_, entry)| &entry.origins);
@@ -108,10 +109,10 @@ impl<'t> Own<'t> {
     fn is_read(&self, path: &ImagePath) -> bool {
         let name = path.file_name();
         let is_there = |top: &&str| path.as_str().strip_prefix(*top) == Some(name);
-        let Some(all) = READ.iter().find(|tops| tops.iter().any(|top| is_there(top))) else { return false };
+        let Some(all) = READ.iter().find(|tops| tops.iter().any(&is_there)) else { return false };
         let is_others = |top: &&str| {
             let known = format!("{top}{name}").parse().ok().and_then(|path: ImagePath| self.tree.get(&path));
-            known.is_some_and(|known| !known.origins.contains(self.owner))
+            known.is_some_and(|known| !known.is_of(self.owner))
         };
         name.ends_with(".conf") && !all.iter().any(is_others)
     }

@@ -356,7 +356,7 @@ fn what_an_effect_grants_is_the_effects_and_not_the_packages() {
         file("/usr/lib/systemd/system-generators/x", 0o755),
         file("/usr/bin/x", 0o2755),
     ];
-    case.plan.effects.insert("dash".parse().unwrap(), Known { reviewed: BTreeMap::new(), effects });
+    case.plan.effects.insert("dash".parse().unwrap(), Known { effects, ..Known::default() });
     let tree = stage(&case, &store).unwrap();
     let lines: Vec<String> =
         tree.privileges().iter().map(|one| format!("{}: {}", one.owner, one.grant)).collect();
