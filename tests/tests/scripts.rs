@@ -164,7 +164,7 @@ fn a_script_is_interpreted_and_each_effect_has_its_origin_in_plan_record_and_why
     );
     let artifact = project.path("dist/base.debian-13.amd64.tar.zst");
     let why: Value = serde_json::from_str(
-        &shared.run("why").args(["/etc/tool.conf"]).args([&artifact]).args(["--json"]).done()?.stdout,
+        &shared.run("why").args([&artifact]).args(["/etc/tool.conf", "--json"]).done()?.stdout,
     )?;
     let origin =
         json!({"from": "script", "package": "tool", "component": true, "script": "postinst", "line": 8});

@@ -158,9 +158,17 @@ pub fn run<'b>(task: &Task<'_>, base: &'b dyn Base, go_on: bool) -> Result<Outco
     }
     let Run { mut shell, stopped, finished, .. } = run;
     shell.files.origin = Origin { package: "debconf".to_owned(), script: "database".to_owned(), line: 0 };
-    let debconf = std::mem::take(&mut shell.system.debconf);
+    let mut debconf = std::mem::take(&mut shell.system.debconf);
+    debconf.forget(crate::commands::own::has_mark);
     let written = debconf.write(&mut shell.files);
     shell.system.debconf = debconf;
+    let mut stopped = stopped;
+    if let Err(failure) = crate::commands::own::finish(&mut shell.files, &shell.system) {
+        if !go_on {
+            return Err(failure);
+        }
+        stopped.push(Stopped { failure: *failure });
+    }
     if written.is_err() {
         let origin = shell.files.origin.clone();
         return Err(Box::new(Failure {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::debconf::Debconf;
+use crate::failure::Origin;
 use crate::files::Bytes;
 
 /// How far a package is installed.
@@ -55,6 +56,21 @@ impl Known {
     }
 }
 
+/// A value that each machine makes of its own at its first boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// What stands for it until then.
+    pub mark: String,
+    /// The shell command that prints it, or makes its file.
+    pub command: String,
+    /// The file that the command makes by itself.
+    pub makes: Option<Bytes>,
+    /// Whether it can wait until the machine has its name.
+    pub late: bool,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
 /// Beside the files: packages, triggers, answers.
 #[derive(Debug, Clone, Default)]
 pub struct System {
@@ -76,6 +92,8 @@ pub struct System {
     pub triggers: BTreeSet<String>,
     /// Profiles of pam-auth-update that were enabled by name.
     pub pam: BTreeSet<String>,
+    /// Values that only a machine can have.
+    pub own: Vec<Own>,
     /// Questions and their answers.
     pub debconf: Debconf,
 }

@@ -37,7 +37,7 @@ pub(super) fn write(call: &mut Call<'_, '_>, path: &[u8], text: Vec<u8>) -> Resu
     run().map_err(|errno| call.sh.limit_or(errno, "writing the users"))
 }
 
-fn append(call: &mut Call<'_, '_>, path: &[u8], line: &[u8]) -> Result<(), Stop> {
+pub(super) fn append(call: &mut Call<'_, '_>, path: &[u8], line: &[u8]) -> Result<(), Stop> {
     let mut text = call.sh.files.read(path).map(|bytes| bytes.to_vec()).unwrap_or_default();
     if !text.is_empty() && !text.ends_with(b"\n") {
         text.push(b'\n');

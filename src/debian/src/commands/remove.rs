@@ -140,7 +140,7 @@ pub(super) fn mktemp(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     let mut template = options.operands.first().cloned().unwrap_or_else(|| b"tmp.XXXXXXXXXX".to_vec());
     let from_variable =
         || call.env("TMPDIR").filter(|dir| !dir.is_empty()).unwrap_or_else(|| "/tmp".to_owned()).into_bytes();
-    let directory = match options.last_of(b"pP").and_then(|letter| options.value(letter)) {
+    let directory = match options.value(b'p').or_else(|| options.value(b'P')) {
         Some(directory) if !directory.is_empty() => Some(directory.clone()),
         Some(_) => Some(from_variable()),
         None if options.operands.is_empty() || options.has(b't') => Some(from_variable()),

@@ -1,5 +1,6 @@
 //! What the scripts of OpenSSH's packages ask: `sshd -G`, and host keys.
 
+use crate::failure::Reason;
 use crate::files::Bytes;
 use crate::sh::{Call, Stop};
 
@@ -22,7 +23,7 @@ pub(super) fn sshd(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         [flag] if flag == b"-t" || flag == b"-T" => {
             return call.nothing("the configuration is tested where there are host keys, on a machine");
         }
-        _ => return Err(call.sh.fail(crate::failure::Reason::Program(call.name.to_owned()))),
+        _ => return Err(call.sh.fail(Reason::Program(call.name.to_owned()))),
     }
     let mut said: Vec<(Bytes, Bytes)> = Vec::new();
     let mut files = vec![b"/etc/ssh/sshd_config".to_vec()];
@@ -71,14 +72,14 @@ pub(super) fn sshd(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     Ok(0)
 }
 
-/// `ssh-keygen` for a host key: a key that is in an image is no secret, and all machines of it would have the same.
+/// ssh-keygen of a host's key, where the machine makes its own at its first boot: a key that is in an image is no secret.
 pub(super) fn keygen(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
-    let is_of_host = |arg: &Bytes| arg.starts_with(b"/etc/ssh/ssh_host_");
-    if call.args.iter().any(is_of_host) || call.args.iter().any(|arg| arg == b"-A") {
-        return call
-            .nothing("each machine makes its own host keys, by sshd-keygen.service at its first boot");
+    let at_boot = call.sh.files.stat(b"/usr/lib/systemd/system/sshd-keygen.service").is_some();
+    let of_host = call.args.iter().any(|arg| arg.starts_with(b"/etc/ssh/ssh_host_"));
+    if at_boot && of_host {
+        return call.nothing("each machine makes its host keys at its first boot, by sshd-keygen.service");
     }
-    Err(call.sh.fail(crate::failure::Reason::Running("a random value".to_owned())))
+    Err(call.sh.fail(Reason::Running("a random value".to_owned())))
 }
 
 #[cfg(test)]
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn host_keys_are_made_by_machines_and_other_keys_are_refused() {
-        let memory = Memory::new(&[("/etc/ssh/sshd_config", "")]);
+        let memory =
+            Memory::new(&[("/etc/ssh/sshd_config", ""), ("/usr/lib/systemd/system/sshd-keygen.service", "")]);
         let made = run(&memory, "ssh-keygen -q -f /etc/ssh/ssh_host_rsa_key -N '' -t rsa; ls /etc/ssh").0;
         assert_eq!(made, Ok(("sshd_config\n".to_owned(), 0)));
         let failed = run(&memory, "ssh-keygen -f /root/key").0.unwrap_err().to_string();

@@ -338,6 +338,8 @@ pub(super) fn helper(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
                 }
             }
             _ if asks => {}
+            // the program takes any word for an action, and does nothing with those that it does not know
+            b"start" | b"stop" | b"restart" | b"reload" => {}
             _ => return Err(call.option(action)),
         }
     }
@@ -478,6 +480,8 @@ pub(super) fn update_rc(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         return Err(call.unsupported("these arguments"));
     };
     let script = join(b"/etc/init.d", &name);
+    // as the program says: these fall back to the defaults
+    let action = if action == b"start" || action == b"stop" { b"defaults".to_vec() } else { action };
     let sorted = super::rc::links(call, &name, &script, &action)?;
     Ok(sorted)
 }

@@ -334,15 +334,36 @@ pub(super) fn usermod(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         ("expiredate", b'e'),
         ("password", b'p'),
         ("move-home", b'm'),
+        ("add-subuids", b'v'),
+        ("add-subgids", b'w'),
     ];
-    let options = parse(call, "aG:d:s:c:g:LUe:p:m", &long)?;
+    let options = parse(call, "aG:d:s:c:g:LUe:p:mv:w:", &long)?;
     let Some(name) = options.operands.first().cloned() else { return Ok(2) };
     if accounts::user(&call.sh.files, &name).is_none() {
         call.complain(&format!("user '{}' does not exist", String::from_utf8_lossy(&name)));
         return Ok(6);
     }
-    if options.has(b'm') || (options.has(b'G') && !options.has(b'a')) {
+    if options.has(b'm') {
         return Err(call.unsupported("these options"));
+    }
+    if options.has(b'G') && !options.has(b'a') {
+        let wanted = options.value(b'G').cloned().unwrap_or_default();
+        let leaves = |group: &accounts::Group| {
+            group.members.contains(&name) && !wanted.split(|b| *b == b',').any(|kept| kept == group.name)
+        };
+        let left: Vec<Bytes> =
+            accounts::groups(&call.sh.files).into_iter().filter(leaves).map(|group| group.name).collect();
+        for group in left {
+            for path in [&b"/etc/group"[..], b"/etc/gshadow"] {
+                database::edit(call, path, &group, |fields| {
+                    if let Some(members) = fields.get_mut(3) {
+                        let kept: Vec<&[u8]> =
+                            members.split(|b| *b == b',').filter(|member| *member != &name[..]).collect();
+                        *members = kept.join(&b',');
+                    }
+                })?;
+            }
+        }
     }
     for group in
         options.value(b'G').cloned().unwrap_or_default().split(|b| *b == b',').filter(|g| !g.is_empty())
@@ -352,6 +373,28 @@ pub(super) fn usermod(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             return Ok(6);
         }
         database::add_member(call, &name, group)?;
+    }
+    for (letter, path) in [(b'v', &b"/etc/subuid"[..]), (b'w', b"/etc/subgid")] {
+        let ranges: Vec<Bytes> =
+            options.all().filter(|(own, _)| *own == letter).map(|(_, range)| range.clone()).collect();
+        for range in ranges {
+            let ends = range.iter().position(|b| *b == b'-').and_then(|at| range.split_at_checked(at));
+            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
+            let ends = ends.and_then(|(low, high)| Some((number(low)?, number(high.get(1..)?)?)));
+            let Some((low, high)) = ends.filter(|(low, high)| low <= high) else {
+                return Err(call.option(&range));
+            };
+            let line = [&name[..], format!(":{low}:{}", high - low + 1).as_bytes()].concat();
+            if call
+                .sh
+                .files
+                .read(path)
+                .is_ok_and(|text| text.split(|b| *b == b'\n').any(|known| known == line))
+            {
+                continue;
+            }
+            database::append(call, path, &line)?;
+        }
     }
     for (letter, at) in [(b'c', 4), (b'd', 5), (b's', 6)] {
         if let Some(new) = options.value(letter).cloned() {

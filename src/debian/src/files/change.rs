@@ -128,7 +128,8 @@ impl Files<'_> {
     }
 
     fn new_meta(&self, kind: Kind, mode: u32) -> Meta {
-        Meta { kind, mode, uid: 0, gid: 0, size: 0, mtime: self.now }
+        let (uid, gid) = self.actor.as_ref().map_or((0, 0), |actor| (actor.uid, actor.gid));
+        Meta { kind, mode, uid, gid, size: 0, mtime: self.now }
     }
 
     fn parent_is_directory(&self, at: &[u8]) -> Result<(), Errno> {
@@ -165,12 +166,16 @@ impl Files<'_> {
     pub fn open(&mut self, path: &[u8], mode: u32) -> Result<usize, Errno> {
         let at = self.resolve(path, true)?;
         match self.meta(&at).map(|meta| meta.kind) {
-            Some(Kind::File) => self.raise(&at),
+            Some(Kind::File) => {
+                self.permit(&at, 2)?;
+                self.raise(&at)
+            }
             Some(Kind::Directory) => Err(Errno::IsDirectory),
             Some(_) => Err(Errno::Invalid),
             None if path.ends_with(b"/") => Err(Errno::IsDirectory),
             None => {
                 self.parent_is_directory(&at)?;
+                self.permit(parent(&at), 3)?;
                 let meta = self.new_meta(Kind::File, mode);
                 let id = self.place(&at, meta, Content::Own(Rc::default()));
                 self.record(&at, What::Write)?;
@@ -249,6 +254,7 @@ impl Files<'_> {
             return Err(Errno::Exists);
         }
         self.parent_is_directory(&at)?;
+        self.permit(parent(&at), 3)?;
         let what = match &kind {
             Kind::Directory => What::Directory,
             Kind::Link(target) => What::Link(target.clone()),
@@ -280,6 +286,7 @@ impl Files<'_> {
     }
 
     fn drop_path(&mut self, at: &[u8]) -> Result<(), Errno> {
+        self.may_unlink(at)?;
         self.over.insert(at.to_vec(), None);
         self.record(at, What::Remove)
     }
@@ -337,6 +344,8 @@ impl Files<'_> {
             return Err(Errno::Invalid);
         }
         self.parent_is_directory(&to)?;
+        self.may_unlink(&from)?;
+        self.may_unlink(&to)?;
         match (self.meta(&to).map(|meta| meta.kind), moved.kind == Kind::Directory) {
             (Some(Kind::Directory), true) if !self.list(&to)?.is_empty() => return Err(Errno::NotEmpty),
             (Some(Kind::Directory), false) => return Err(Errno::IsDirectory),
@@ -376,6 +385,7 @@ impl Files<'_> {
             return Err(Errno::Exists);
         }
         self.parent_is_directory(&to)?;
+        self.permit(parent(&to), 3)?;
         let id = self.raise(&from)?;
         self.over.insert(to.clone(), Some(id));
         self.record(&to, What::Hard(from))
@@ -390,6 +400,7 @@ impl Files<'_> {
         if self.meta(&at).ok_or(Errno::NoEntry)?.mode == mode {
             return Ok(());
         }
+        self.owns(&at)?;
         let id = self.raise(&at)?;
         if let Some(node) = self.nodes.get_mut(id) {
             node.meta.mode = mode;
@@ -413,6 +424,9 @@ impl Files<'_> {
         let (uid, gid) = (uid.unwrap_or(meta.uid), gid.unwrap_or(meta.gid));
         if (meta.uid, meta.gid) == (uid, gid) && meta.mode & 0o6000 == 0 {
             return Ok(());
+        }
+        if self.actor.is_some() {
+            return Err(Errno::NotPermitted);
         }
         let id = self.raise(&at)?;
         if let Some(node) = self.nodes.get_mut(id) {
