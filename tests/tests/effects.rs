@@ -21,6 +21,7 @@ use effects::{differences, listing, real};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tests::own_kind::OwnKind;
 use tests::recipes::KINDS;
 use tests::run::{Run, is_root};
 use tests::shared::{BASE, Image, Shared};
@@ -44,8 +45,7 @@ fn knd_and_knc_are_what_the_real_scripts_leave() -> Result<()> {
 /// A kind of one's own: packages that people put on servers, each asked for with one word.
 #[test]
 fn a_kind_of_ones_own_is_what_the_real_scripts_leave() -> Result<()> {
-    const PACKAGES: [&str; 14] = [
-        "chrony",
+    const PACKAGES: [&str; 13] = [
         "docker.io",
         "haproxy",
         "htop",
@@ -63,36 +63,13 @@ fn a_kind_of_ones_own_is_what_the_real_scripts_leave() -> Result<()> {
     ensure!(is_root()?, "needs root: to configure a real system, and to lay out owners");
     let shared = Shared::get()?;
     let scratch = shared.scratch()?;
-    let (project, folder) = (scratch.path().join("project"), scratch.path().join("real"));
-    shared.copy_project(&project)?;
-    let recipe = project.join("image-recipes/servers");
-    fs::create_dir(&recipe)?;
-    let names: Vec<String> = PACKAGES.iter().map(|name| format!("{name:?}")).collect();
-    let text = format!("[recipe]\nextends = \"base\"\n\n[packages]\ninstall = [{}]\n", names.join(", "));
-    fs::write(recipe.join("recipe.toml"), text)?;
-    let manifest = fs::read_to_string(shared.manifest(BASE)?)?.replace("\"base\"", "\"servers\"");
-    fs::write(project.join("manifests/servers.debian-13.amd64.json"), manifest)?;
-    let (store, lock) = (shared.store(), scratch.path().join("lock.toml"));
-    Run::new(&shared.program(), &project, ["lock", "--kind", "servers", "--arch", "amd64"])
-        .option("--store", &store)
-        .option("--output", &lock)
-        .done()?;
-    let lock_text = bake::lock::parse(&fs::read_to_string(&lock)?)?;
-    let pool: Vec<(String, PathBuf)> = lock_text
-        .packages
-        .iter()
-        .map(|package| (package.file.clone(), store.join(tests::shared::blob(&package.sha256.into()))))
-        .collect();
-    let real = listing::of(&real::system(&pool, &lock_text, &folder)?)?;
+    let own = OwnKind::new(&shared, scratch.path(), &PACKAGES)?;
+    let folder = scratch.path().join("real");
+    let real = listing::of(&real::system(&own.pool()?, &own.locked()?, &folder)?)?;
     fs::remove_dir_all(&folder)?;
-    let run = |output: &Path| {
-        Run::new(&shared.program(), &project, ["bake", "--kind", "servers", "--arch", "amd64"])
-            .option("--lock", &lock)
-            .option("--store", &store)
-            .option("--output", output)
-    };
-    without_excludes(&project)?;
-    let (ours, origins) = laid_out(&scratch.path().join("ours"), "servers.debian-13.amd64", &run)?;
+    without_excludes(&own.project)?;
+    let bake = |output: &Path| own.bake(output);
+    let (ours, origins) = laid_out(&scratch.path().join("ours"), &own.image(), &bake)?;
     let wrong = differences::unexplained("servers", &real, &ours, &origins, &BTreeSet::new())?;
     ensure!(wrong.is_empty(), "{} paths differ:\n{}", wrong.len(), wrong.join("\n"));
     Ok(())
@@ -145,14 +122,10 @@ fn ours(
     let (configure, mirror) = (shared.configure(image.arch)?, shared.mirror(image.arch)?);
     let store = shared.warm_store(image)?;
     let run = |output: &Path| {
-        Run::new(&shared.program(), &project, ["bake", "--kind", image.kind])
-            .args(["--arch", &image.arch.to_string()])
-            .option("--lock", &lock)
-            .option("--manifest", &manifest)
-            .option("--configure", &configure)
-            .option("--mirror", &mirror)
-            .option("--store", &store)
-            .option("--output", output)
+        let run = Run::new(&shared.program(), &project, ["bake", "--kind", image.kind]);
+        let run = run.args(["--arch", &image.arch.to_string()]).option("--lock", &lock);
+        let run = run.option("--manifest", &manifest).option("--configure", &configure);
+        Ok(run.option("--mirror", &mirror).option("--store", &store).option("--output", output))
     };
     laid_out(folder, &image.name(), &run)
 }
@@ -170,11 +143,11 @@ fn without_excludes(project: &Path) -> Result<()> {
 fn laid_out(
     folder: &Path,
     name: &str,
-    bake: &dyn Fn(&Path) -> Run,
+    bake: &dyn Fn(&Path) -> Result<Run>,
 ) -> Result<(Listing, BTreeMap<String, serde_json::Value>)> {
     let (output, root) = (folder.join("dist"), folder.join("root"));
     fs::create_dir_all(&root)?;
-    bake(&output).done()?;
+    bake(&output)?.done()?;
     let artifact = output.join(format!("{name}.tar.zst"));
     let shell = Shell::new()?;
     let unpack = cmd!(

@@ -8,7 +8,7 @@ use bake::debian::release::ReleaseError;
 use bake::debian::resolve::{self, Given, Limits, LocalPackage};
 use bake::effects::Effects;
 use bake::fetch::{self, Archives};
-use bake::lock::{Lock, Request};
+use bake::lock::{Lock, LockedPackage, Request};
 use bake::manifest::{Entry, Form, Manifest, Pin};
 use bake::name::{Arch, Kind, Name};
 use bake::plan::{package_wants, third_party_remarks};
@@ -139,6 +139,12 @@ pub(crate) fn scripts(
     threads: usize,
     show: &Show,
 ) -> bake::Result<Vec<Scripted>> {
+    let has_scripts = |package: &LockedPackage| {
+        bake::effects::SCRIPTS.iter().any(|script| package.scripts.contains_key(*script))
+    };
+    if !lock.packages.iter().any(has_scripts) {
+        return Ok(Vec::new());
+    }
     let plan = bake::plan::packages_only(recipe, lock, effects, &project.sources()?)
         .map_err(|refusal| project.located(refusal))?;
     pipeline::scripts(&plan, project, store, threads, show)

@@ -317,6 +317,7 @@ impl<'de> Visitor<'de> for PackagesVisitor {
                 "recommends-of" => packages.recommends_of = map.next_value()?,
                 "avoid" => packages.avoid = map.next_value()?,
                 "without" => packages.without = map.next_value()?,
+                "scripts" => packages.scripts = Some(map.next_value()?),
                 "sources" => packages.sources = map.next_value()?,
                 "files" => packages.files = map.next_value()?,
                 "files-amd64" => packages.files_amd64 = map.next_value()?,

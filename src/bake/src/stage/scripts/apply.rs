@@ -79,7 +79,11 @@ fn origins<'c>(strangers: &Strangers, changes: &'c [Change]) -> BTreeMap<&'c [u8
         let origin = Origin::Script { package: name, component, script: script.clone(), line: *line };
         for at in paths(change) {
             let of_stranger = |known: &Origin| matches!(known, Origin::Script { package, .. } if strangers.contains_key(package));
-            if stranger.is_some() || !origins.get(at).is_some_and(of_stranger) {
+            let known = origins.get(at);
+            // who says a mode or an owner has not made what is there
+            let only_access = matches!(change.what, What::Mode(_) | What::Owner(..) | What::Capabilities(_));
+            let stays = known.is_some_and(|known| only_access || (stranger.is_none() && of_stranger(known)));
+            if !stays {
                 origins.insert(at, origin.clone());
             }
         }
