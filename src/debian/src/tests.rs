@@ -309,6 +309,7 @@ fn a_command_of_another_user_makes_its_files_and_meets_its_permissions() {
         ("/etc/group", "root:x:0:\nweb:x:33:\ndb:x:41:\nssl:x:50:db\n"),
         ("/etc/secret", "s"),
         ("/var/db/x", ""),
+        ("/usr/bin/sh", "\u{7f}ELF"),
     ];
     check(&[
         (
@@ -609,7 +610,7 @@ fn a_database_is_made_at_the_first_boot_by_its_own_program() {
     let files = [
         BOOTS[0],
         ("/etc/postgresql-common/createcluster.conf", "create_main_cluster = true\n"),
-        ("/etc/x", ""),
+        ("/usr/bin/bash", "\u{7f}ELF"),
     ];
     let memory = Memory::new(&files);
     let script = "set -e\nLANG=C.UTF-8; export LANG\n[ -z \"$(pg_lsclusters -h)\" ]\n\
@@ -670,5 +671,29 @@ fn gzip_packs_and_unpacks_and_cp_makes_trees_of_links() {
             ("/tmp/a.el", "-> /srv/el/a.el"),
             ("/tmp/b/c.el", "-> /srv/el/b/c.el"),
         ],
+    )]);
+}
+
+#[test]
+fn a_loop_over_keys_is_followed_where_no_order_of_them_can_be_seen() {
+    const LINES: &str = "b=1\nz\n";
+    check(&[(
+        &[("/tmp/in", LINES)],
+        "awk 'BEGIN { split(\"a b c\", d) } { w = 0; for (i in d) { r = \"^\" d[i] \"=\"; if ($0 ~ r && ! w) { print \"set \" d[i]; w = 1; break } } if (! w) print }' /tmp/in",
+        &[("stdout", "set b\nz\n")],
+    )]);
+    // the same where the last pattern is looked at afterwards
+    let memory = Memory::new(&[("/tmp/in", LINES)]);
+    let script = "awk 'BEGIN { split(\"a b\", d) } { for (i in d) { r = d[i] } print r }' /tmp/in";
+    let failure = run(&memory, script).0.unwrap_err();
+    assert!(failure.reason.to_string().contains("the order of `for (… in …)`"), "{failure}");
+}
+
+#[test]
+fn a_function_may_be_written_as_bash_has_it() {
+    check(&[(
+        &[],
+        "function set_it() {\n  echo \"set $1\"\n}\nset_it a\nfunction none 2>/dev/null || echo no",
+        &[("stdout", "set a\nno\n")],
     )]);
 }

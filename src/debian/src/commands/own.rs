@@ -366,7 +366,7 @@ pub(crate) fn finish(files: &mut Files<'_>, system: &System) -> Result<(), Box<F
     if scripts.iter().all(Vec::is_empty) {
         return Ok(());
     }
-    files.make(FOLDER, Kind::Directory, 0o755).map_err(limit)?;
+    ensure(files, FOLDER).map_err(limit)?;
     for (template, bytes) in templates {
         files.write(&template, bytes, 0o600).map_err(limit)?;
     }
@@ -374,6 +374,15 @@ pub(crate) fn finish(files: &mut Files<'_>, system: &System) -> Result<(), Box<F
         if !scripts.is_empty() {
             write_unit(files, unit, scripts, (at == 0).then_some(&conditions[..])).map_err(limit)?;
         }
+    }
+    Ok(())
+}
+
+/// Makes a directory, and those above it, where they are missing.
+fn ensure(files: &mut Files<'_>, directory: &[u8]) -> Result<(), Errno> {
+    if files.stat(directory).is_none() {
+        ensure(files, parent(directory))?;
+        files.make(directory, Kind::Directory, 0o755)?;
     }
     Ok(())
 }
@@ -418,13 +427,10 @@ fn write_unit(
         "[Unit]\nDescription=Make {about}\n{order}\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={folder}/make\n"
     );
     let path = format!("/usr/lib/systemd/system/{unit}.service").into_bytes();
+    ensure(files, parent(&path))?;
     files.write(&path, text.into_bytes(), 0o644)?;
     let wants = format!("/etc/systemd/system/{target}.wants").into_bytes();
-    for directory in [parent(parent(&wants)), parent(&wants), &wants] {
-        if files.stat(directory).is_none() {
-            files.make(directory, Kind::Directory, 0o755)?;
-        }
-    }
+    ensure(files, &wants)?;
     files.make(&join(&wants, crate::files::base_name(&path)), Kind::Link(path.clone()), 0o777)
 }
 

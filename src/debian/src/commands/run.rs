@@ -320,6 +320,9 @@ fn followed(call: &mut Call<'_, '_>, root: &[u8]) -> Result<Vec<(Bytes, usize)>,
     let mut stack: Vec<(Bytes, usize, Vec<Bytes>)> = vec![(root.to_vec(), 0, Vec::new())];
     while let Some((path, depth, above)) = stack.pop() {
         call.sh.step()?;
+        if all.len() > call.sh.limits.changes {
+            return Err(call.sh.fail(crate::failure::Reason::Limit("the paths that it may look at")));
+        }
         all.push((path.clone(), depth));
         let Ok(at) = call.sh.files.resolve(&call.path(&path), true) else { continue };
         if above.contains(&at) || depth > 100 {

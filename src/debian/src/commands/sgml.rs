@@ -34,7 +34,7 @@ fn is_plain(entry: &[u8]) -> bool {
 }
 
 fn change(call: &mut Call<'_, '_>, catalog: &[u8], entry: &[u8], add: bool) -> Result<u8, Stop> {
-    if !is_plain(entry) {
+    if entry.is_empty() || !is_plain(entry) {
         return Err(call.unsupported("an entry that is a pattern"));
     }
     let path = call.path(catalog);

@@ -381,7 +381,8 @@ pub(super) fn usermod(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             let ends = range.iter().position(|b| *b == b'-').and_then(|at| range.split_at_checked(at));
             let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
             let ends = ends.and_then(|(low, high)| Some((number(low)?, number(high.get(1..)?)?)));
-            let Some((low, high)) = ends.filter(|(low, high)| low <= high) else {
+            let Some((low, high)) = ends.filter(|(low, high)| low <= high && *high <= u64::from(u32::MAX))
+            else {
                 return Err(call.option(&range));
             };
             let line = [&name[..], format!(":{low}:{}", high - low + 1).as_bytes()].concat();
