@@ -27,6 +27,11 @@ use sysusers::{Id, Line};
 /// Where sysusers.d files are, the strongest first: a file of one name replaces those of the later directories.
 const DIRECTORIES: [&str; 3] = ["/etc/sysusers.d", "/usr/local/lib/sysusers.d", "/usr/lib/sysusers.d"];
 
+/// Users and groups that are given rights by their name, where somebody has brought them: administrators that cloud-init and
+/// Podplane's nodes make at the first boot, and groups that programs let do what root may.
+pub(super) const PRIVILEGED: [&str; 8] =
+    ["admin", "debian", "docker", "incus-admin", "libvirt", "lxd", "netdev", "wheel"];
+
 /// All users and groups of the image, from what packages and the recipe bring.
 pub(super) fn read(
     plan: &Plan,
@@ -55,6 +60,11 @@ pub(super) fn read(
             .and_modify(|of| *of = of.take().filter(|of| of == origin))
             .or_insert(whose);
     };
+    let privileged = |name: &str, origin: &Origin| {
+        let is_so = is_stranger(plan, origin) && PRIVILEGED.contains(&name);
+        let grant = Grant { sort: Sort::Account, what: name.to_owned() };
+        is_so.then(|| Privilege { owner: origin.clone(), grant })
+    };
     let mut lines = Vec::new();
     for (path, (content, origin)) in files(plan, claims) {
         let parsed = sysusers::parse(&text(path.as_str(), &content, read)?);
@@ -71,6 +81,7 @@ pub(super) fn read(
                     let known = accounts.find_gid(&name).is_some();
                     let is_new = !accounts.has_user(&name);
                     add_user(&mut accounts, &open, plan, claims, path, user)?;
+                    accounts.grants.extend(privileged(&name, &origin));
                     // whoever is first says shell and home of a user that another brings as well
                     let first = users.entry(name.clone()).or_insert_with(|| origin.clone());
                     if is_stranger(plan, first) && *first != origin {
@@ -89,6 +100,7 @@ pub(super) fn read(
                 Line::Group { name, id } if !is_of_recipe(plan, &name) => {
                     bring(&mut own, &name, &origin, accounts.find_gid(&name).is_some());
                     add_group(&mut accounts, &open, plan, claims, path, &name, &id)?;
+                    accounts.grants.extend(privileged(&name, &origin));
                 }
                 Line::Member { user, group } => {
                     members.push((user, group, path.to_owned(), origin.clone(), true));

@@ -42,6 +42,49 @@ const FREE: [&str; 9] = [
     "/usr/share/man/",
 ];
 
+/// Directories at such places that programs of others read, or run what is in, whoever makes them: no name of a package makes
+/// them its own. Those that end in `.d` are all such.
+const OTHERS: [&str; 38] = [
+    "apparmor",
+    "audit",
+    "chef",
+    "command-not-found",
+    "crypto-config",
+    "crypto-policies",
+    "defaults",
+    "extrausers",
+    "factory",
+    "firmware",
+    "gnutls",
+    "gss",
+    "ima",
+    "init",
+    "initramfs",
+    "ipe",
+    "kbd",
+    "kernel",
+    "krb5",
+    "krb5kdc",
+    "ldap",
+    "netplan",
+    "nftables",
+    "p11-kit",
+    "perl",
+    "perl5",
+    "pkcs11",
+    "pki",
+    "popt",
+    "python",
+    "security",
+    "selinux",
+    "service",
+    "shadow-maint",
+    "smack",
+    "sssd",
+    "sysconfig",
+    "xtables",
+];
+
 /// Where programs are.
 const PROGRAMS: [&str; 4] = ["/usr/bin/", "/usr/local/bin/", "/usr/local/sbin/", "/usr/sbin/"];
 
@@ -89,7 +132,9 @@ impl<'t> Own<'t> {
     /// Whether `text` is below a directory of `top` that is `called` right, and where nobody else has anything.
     fn has_directory(&self, text: &str, top: &str, called: &dyn Fn(&str) -> bool) -> bool {
         let first = text.strip_prefix(top).and_then(|below| below.split_once('/')).map(|(first, _)| first);
-        first.is_some_and(|first| called(first) && self.is_alone(format!("{top}{first}")))
+        let is_others = |first: &str| first.ends_with(".d") || OTHERS.contains(&first);
+        first
+            .is_some_and(|first| called(first) && !is_others(first) && self.is_alone(format!("{top}{first}")))
     }
 
     fn is_alone(&self, directory: String) -> bool {
@@ -130,4 +175,30 @@ fn is_unit(text: &str) -> bool {
         let unit = text.strip_prefix(top).and_then(|below| below.strip_prefix("system/"));
         unit.is_some_and(|unit| !unit.contains('/') && UNITS.iter().any(|suffix| unit.ends_with(suffix)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::path;
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_read_is_no_packages_own_whatever_that_is_called() {
+        let made = Origin::Made { step: "x".to_owned() };
+        let tree = Tree::new(made.clone(), 0);
+        for (name, at) in [
+            ("shadow", "/etc/shadow-maint/useradd-post.d/x"),
+            ("gnutls", "/etc/gnutls/config"),
+            ("crypto", "/etc/crypto-policies/back-ends/apt-sequoia.config"),
+            ("perl5", "/usr/lib/perl5/strict.pm"),
+            ("user-tmpfiles.d", "/usr/share/user-tmpfiles.d/x.conf"),
+            ("depmod.d", "/usr/lib/depmod.d/x.conf"),
+            ("ima", "/etc/ima/ima-policy"),
+        ] {
+            let (name, at) = (name.parse().unwrap(), path(at));
+            assert!(!Own::of(&tree, &made, &name).has(&at), "{at}");
+        }
+        let name = "tool".parse().unwrap();
+        assert!(Own::of(&tree, &made, &name).has(&path("/etc/tool/conf.d/x")));
+    }
 }

@@ -578,6 +578,9 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/opt/tool/t", 0o644, "x"), (tmpfiles, 0o777, "-> /opt/tool/t")],
             &["tmpfiles /usr/lib/tmpfiles.d/tool.conf"],
         ),
+        // accounts that get their rights by their name
+        (&[(sysusers, 0o644, "u debian 500 - / /bin/bash\n")], &["account debian"]),
+        (&[(sysusers, 0o644, "g wheel 501\nu tool 500\nm tool wheel\n")], &["account wheel"]),
         // accounts that it brings before their owner does
         (&[(sysusers, 0o644, "g theirs 78\nu tool 500\nm tool theirs\n")], &["member tool theirs"]),
         (

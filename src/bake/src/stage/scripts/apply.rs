@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::privilege::{Grant, Privilege, Sort};
 use crate::refusal::{Class, Result};
 use crate::scripts::Done;
+use crate::stage::accounts::PRIVILEGED;
 use crate::stage::{exclude, privileges, refuse};
 use crate::tree::{Content, Entry, Meta, Node, Origin, Tree, merged};
 use debian::files::{Change, Kind, What};
@@ -378,7 +379,7 @@ fn of_database(
     for (name, now) in now.iter().filter(|(name, _)| !known.contains(*name)) {
         let is_root = number.is_some_and(|at| now.get(at).is_none_or(|number| number.parse() == Ok(0_u32)));
         let lets_in = number.is_none() && now.len() > 3 && !field(now, 1).starts_with(['!', '*']);
-        if is_root || lets_in {
+        if is_root || lets_in || PRIVILEGED.contains(&name.as_str()) {
             found.insert((Sort::Account, name.clone()));
         }
         // the group that a new user begins in, where it is one that was there
