@@ -112,7 +112,7 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     let debs = packages::debs(plan, inputs)?;
     effects::check(plan, &debs)?;
     step();
-    let mut claims = packages::claims(&debs);
+    let mut claims = packages::claims(plan, &debs);
     let accounts = accounts::read(plan, &claims, inputs.read)?;
     claims.extend(components::claims(plan, inputs, &accounts)?);
     claims.extend(overlay::claims(plan, &accounts)?);
