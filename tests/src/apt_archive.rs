@@ -156,6 +156,8 @@ pub fn deb(control: &str, files: &[(&str, u32, &str)]) -> Result<Vec<u8>> {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
     }
     let shell = Shell::new()?;
+    // the same bytes at any time
+    shell.set_var("SOURCE_DATE_EPOCH", "1");
     cmd!(shell, "dpkg-deb --root-owner-group -Znone --build {tree} {deb}").quiet().ignore_stdout().run()?;
     Ok(fs::read(deb)?)
 }

@@ -327,7 +327,7 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
         } else if is_debian(&archive.name) {
             check(&archive.name, SNAPSHOT, "", |_| false)?;
         }
-        check(&archive.name, MIRROR, &archive.mirror, |url| is_root(url, &["https://", "http://"]))?;
+        check(&archive.name, MIRROR, &archive.mirror, is_mirror)?;
         if let Some(before) = sources.archives.insert(archive.name.clone(), archive) {
             return Err(SourcesError::Twice("archive", before.name));
         }
@@ -400,10 +400,18 @@ impl Sources {
     }
 }
 
+/// Whether it can be the root of an archive.
+#[must_use]
+pub fn is_mirror(url: &str) -> bool {
+    is_root(url, &["https://", "http://"])
+}
+
 /// Whether a URL has one of the schemes, a host, and nothing that a path cannot be added to.
 fn is_root(url: &str, schemes: &[&str]) -> bool {
     let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']))
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) && !rest.contains(crate::refusal::hides)
+    })
 }
 
 const NAME: &str = "expected a-z, 0-9 and -, and not `local`";

@@ -158,7 +158,7 @@ fn configured(plan: &Plan, inputs: &Inputs<'_>, step: &dyn Fn()) -> Result<Confi
     let debs = packages::debs(plan, inputs)?;
     let trusts = scripts::trusts(plan, &debs)?;
     step();
-    let mut claims = packages::claims(&debs);
+    let mut claims = packages::claims(plan, &debs);
     let mut accounts = accounts::read(plan, &claims, inputs.read)?;
     claims.extend(components::claims(plan, inputs, &accounts)?);
     claims.extend(overlay::claims(plan, &accounts)?);

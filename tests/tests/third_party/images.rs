@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use std::fs;
 use tests::apt_archive::{Package, Suite};
 use tests::run::Run;
+use tests::schema::Schema;
 use xshell::{Shell, cmd};
 
 /// Effects of nothing: the packages here have no scripts.
@@ -94,6 +95,10 @@ fn what_a_third_partys_package_grants_is_refused_until_the_recipe_allows_it_and_
     let baked = bake(&world)?.done()?;
     for line in ["package `agent` grants set-uid /usr/bin/agent", "agent 2.0-1: from archive vendor"] {
         ensure!(baked.stderr.contains(line), "no `{line}` in\n{baked}");
+    }
+    for name in ["record", "files"] {
+        let text = fs::read_to_string(world.path(&format!("dist/base.debian-13.amd64.{name}.json")))?;
+        Schema::load(name)?.check(&text)?;
     }
     let artifact = world.path("dist/base.debian-13.amd64.tar.zst");
     let why = Run::new(&tests::workspace::program()?, &world.path(""), ["why"]).args([&artifact]);

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use bake::lock::Lock;
 use std::fs;
 use tests::apt_archive::{Package, Signer, Suite, date};
+use tests::schema::Schema;
 use world::{TRIXIE, VENDOR, World, ago, debians, vendors};
 
 /// Each package as `name version suite: because`.
@@ -49,6 +50,7 @@ fn a_package_is_taken_from_where_the_recipe_says_and_what_it_needs_from_there_wh
     ] {
         ensure!(planned.contains(&line), "no `{line}` in\n{planned}");
     }
+    Schema::load("plan")?.check(&world.run("plan")?.args(["--json"]).done()?.stdout)?;
     // the same again, byte by byte
     let text = fs::read(world.lock_path())?;
     ensure!(world.locked()? == lock && fs::read(world.lock_path())? == text, "another lock");
@@ -79,7 +81,7 @@ fn what_only_a_third_party_has_is_not_taken_without_a_word_and_the_refusal_has_t
     let mut all = debians()?;
     all.push(Package::empty("needy", "1", "Depends: libagent")?);
     all.push(Package::empty("curly", "1", "Depends: libcurl")?);
-    world.debian_has(all)?;
+    world.debian_has(all.clone())?;
     for name in ["needy", "curly"] {
         for beside in ["", "\"libssl\" = { from = \"vendor\" }\n"] {
             world.recipe(&format!("{beside}install = [\"{name}\"]"))?;
@@ -88,6 +90,17 @@ fn what_only_a_third_party_has_is_not_taken_without_a_word_and_the_refusal_has_t
             ensure!(names, "{ended}");
         }
     }
+    // nor does what one of its packages provides answer for others, though it is in the image
+    world.recipe("\"agent\" = { from = \"vendor\" }\ninstall = [\"curly\"]")?;
+    world.refused(2, "package `curly` needs `libcurl`")?;
+    let mut with = debians()?;
+    with.push(Package::empty("curly", "1", "Depends: libcurl")?);
+    with.push(Package::empty("libcurl", "8", "")?);
+    world.debian_has(with)?;
+    let lock = world.locked()?;
+    ensure!(packages(&lock).contains(&"libcurl 8 trixie: curly".to_owned()), "{lock:?}");
+    ensure!(packages(&lock).contains(&"libagent 2.0-1 vendor: agent".to_owned()), "{lock:?}");
+    world.debian_has(all)?;
     // with it, all is well
     world.recipe("\"libagent\" = { from = \"vendor\" }\ninstall = [\"needy\"]")?;
     let lock = world.locked()?;
@@ -161,11 +174,21 @@ fn s_an_archive_that_goes_back_is_frozen_or_ends_is_refused() -> Result<()> {
     of(5, "")?;
     world.refused(4, "vendor InRelease: resolve: it is of ")?;
     world.refused(4, "older than accepted before")?;
+    // neither does it come in by the other form of a Release
+    let older = Suite { date: ago(5), ..world.suite()? };
+    world.vendor_has(&older.signed_beside(&world.vendor)?);
+    world.refused(4, "vendor Release: resolve: it is of ")?;
+    world.refused(4, "older than accepted before")?;
     fs::remove_file(world.lock_path())?;
     world.locked()?;
     fs::remove_file(world.lock_path())?;
     of(31, "")?;
-    world.refused(4, "older than accepted: more than 30 days")?;
+    let ended = world.refused(4, "older than accepted: more than 30 days")?;
+    ensure!(ended.stderr.contains("`--max-age vendor=32` accepts it"), "{ended}");
+    world.lock()?.args(["--max-age", "31"]).refused(4)?;
+    world.lock()?.args(["--max-age", "other=32"]).refused(2)?;
+    world.lock()?.args(["--max-age", "vendor=32"]).done()?;
+    fs::remove_file(world.lock_path())?;
     let until = format!("Valid-Until: {}\n", date(ago(1)));
     of(2, &until)?;
     world.refused(4, "it was valid until")?;

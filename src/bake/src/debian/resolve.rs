@@ -283,7 +283,7 @@ fn choose(
         let name = universe.offers()[at].name;
         let wants = relations.wants.iter().filter(|_| wanted.recommends_of.contains(name));
         for target in relations.needs.iter().chain(wants).flatten().flat_map(|one| universe.targets(one)) {
-            if target != at && chosen.contains(&target) {
+            if target != at && chosen.contains(&target) && universe.serves(at, target) {
                 because.entry(universe.offers()[target].name).or_default().insert(name);
             }
         }

@@ -167,7 +167,9 @@ impl<'s, 'a> Solver<'s, 'a> {
     }
 
     fn consider(&self, state: &mut State<'s, 'a>, need: Need<'s, 'a>) -> Result<(), SolveError> {
-        if need.group.iter().flat_map(|one| self.universe.targets(one)).any(|at| state.chosen.contains(&at)) {
+        // what is there for packages of its own archive answers for nobody else
+        let answers = |at| state.chosen.contains(&at) && self.universe.serves(need.by, at);
+        if need.group.iter().flat_map(|one| self.universe.targets(one)).any(answers) {
             return Ok(());
         }
         match self.options(state, need)?.as_slice() {

@@ -5,7 +5,7 @@ use crate::debian::index::{is_deb_path, is_pool_path};
 use crate::debian::version::Version;
 use crate::digest::Sha256;
 use crate::name::{Arch, Kind};
-use crate::sources::{LOCAL, is_debian};
+use crate::sources::{LOCAL, is_debian, is_mirror};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -85,6 +85,9 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
         }
         if suite.name == LOCAL {
             return Err(value(&suite.name, "name", "expected a suite, which is never called so"));
+        }
+        if !suite.mirror.iter().all(|mirror| is_mirror(mirror)) {
+            return Err(value(&suite.name, "mirror", "expected the http: or https: URL of an archive"));
         }
         let hex = |key: &String| {
             matches!(key.len(), 40 | 64)
@@ -265,6 +268,8 @@ mod tests {
         for (from, to, wanted) in [
             ("dists/x/curl.deb", "../curl.deb", "expected a path that ends in `.deb`"),
             ("debs/libc6.deb", "/debs/libc6.deb", "expected a path that ends in `.deb`"),
+            ("https://h/apt", "https://u:p@h/apt", "expected the http: or https: URL of an archive"),
+            ("https://h/apt", "https://h/\\u001B[2J", "expected the http: or https: URL of an archive"),
             ("name = \"vendor\"", "name = \"local\"", "expected a suite, which is never called so"),
         ] {
             let error = parse(&print(&lock).replace(from, to)).unwrap_err().to_string();

@@ -97,7 +97,8 @@ fn a_key_of_packages_that_is_none_is_refused_with_its_place() {
         ("files = [\"a.rpm\"]", "expected the path of a .deb below the project's folder"),
     ] {
         let said = said(line);
-        assert!(said.contains(expected) && said.contains("line 8"), "{line}: {said}");
+        let at = format!("line {}", 7 + line.lines().count());
+        assert!(said.contains(expected) && said.contains(&at), "{line}: {said}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who has which path: all claims are collected first and settled path by path, so that no order of layers matters
 //! but where it is said here.
 //!
-//! 1. Directories join. The first of the lowest package name says mode and owner, as the package that dpkg unpacks
+//! 1. Directories join. The first of the lowest package name, Debian's before third parties', says mode and owner, as the package that dpkg unpacks
 //!    first does (in the packages of Debian 13 that images use all owners agree); a recipe overrides all.
 //! 2. Where two claim a path, and not both a directory, the recipe's `winners` decide.
 //! 3. Between packages a diversion decides (the one that diverts has the path, the other's file is at `….distrib`, as
@@ -58,7 +58,8 @@ impl Claim {
     }
 }
 
-/// Settles `claims`, which come in the order of the layers: packages by name, components by name, the recipe.
+/// Settles `claims`, which come in the order of the layers: packages by name, those of third parties by name, components by name,
+/// the recipe.
 pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Result<Settled> {
     let made = Origin::Made { step: "directories".to_owned() };
     let mut settled = Settled {

@@ -2,7 +2,7 @@
 
 use super::claim::Claim;
 use super::control::{ControlError, Deb, admits, relations};
-use super::{Inputs, refuse};
+use super::{Inputs, is_third_party, refuse};
 use crate::debian::relation::Relation;
 use crate::manifest::{Pin, without_epoch};
 use crate::name::Name;
@@ -41,9 +41,18 @@ pub(super) fn debs<'a>(plan: &Plan, inputs: &'a Inputs<'_>) -> Result<Vec<Deb<'a
     Ok(debs)
 }
 
-/// The claims of packages, in their order.
-pub(super) fn claims(debs: &[Deb<'_>]) -> Vec<Claim> {
-    let members = debs.iter().flat_map(|deb| deb.package.members.iter().map(move |member| (deb, member)));
+/// The claims of packages, in their order; those of third parties come after Debian's, as the first to have a directory says
+/// its mode.
+pub(super) fn claims(plan: &Plan, debs: &[Deb<'_>]) -> Vec<Claim> {
+    let is_stranger = |deb: &&Deb<'_>| match &deb.origin {
+        Origin::Package { name } => is_third_party(plan, name),
+        _ => true,
+    };
+    let (strangers, debians): (Vec<_>, Vec<_>) = debs.iter().partition(is_stranger);
+    let members = debians
+        .into_iter()
+        .chain(strangers)
+        .flat_map(|deb| deb.package.members.iter().map(move |member| (deb, member)));
     members
         .map(|(deb, member)| {
             let (meta, node) = (member.meta.clone(), member.node.clone());

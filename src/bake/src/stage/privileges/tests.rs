@@ -247,9 +247,12 @@ fn packages_of_third_parties_that_share_a_directory_do_not_vouch_for_each_other(
     let data = [("/etc/cron.d/", 0o777, "")];
     let (case, store, _place) = with("", &data);
     let mut case = locked(case, "vendor");
-    case.package("friend", "", &["/etc/cron.d/"]);
-    assert!(stage(&case, &store).is_ok(), "Debian has the directory, too");
-    case.plan.packages.iter_mut().find(|one| one.name.as_str() == "friend").unwrap().suite = "vendor".into();
+    // whatever its name is, Debian's package says the mode
+    case.package("zfriend", "", &["/etc/cron.d/"]);
+    let tree = stage(&case, &store).unwrap();
+    let said = super::super::tests::shown(&tree, "/etc/cron.d");
+    assert_eq!(said, "755 0:0 Directory by package `tool`, package `zfriend`");
+    case.plan.packages.iter_mut().find(|one| one.name.as_str() == "zfriend").unwrap().suite = "vendor".into();
     let refusal = stage(&case, &store).unwrap_err();
     assert!(refusal.to_string().contains("does not allow: cron /etc/cron.d"), "{refusal}");
 }

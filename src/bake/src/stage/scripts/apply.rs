@@ -41,6 +41,9 @@ pub(super) fn derived(plan: &Plan, tree: &Tree, outcome: &Outcome<'_>) -> Result
     for (at, node) in outcome.files.overlay() {
         let origin = origin_of(&origins, at);
         let path = path(at, origin.as_ref())?;
+        // of several names of a file the lowest is the file, whether it is another or not
+        let first =
+            outcome.files.identity(at).map(|id| names.entry(id).or_insert_with(|| path.clone()).clone());
         if is_left_alone(tree, &path) {
             continue;
         }
@@ -51,8 +54,6 @@ pub(super) fn derived(plan: &Plan, tree: &Tree, outcome: &Outcome<'_>) -> Result
             }
             continue;
         };
-        let first =
-            outcome.files.identity(at).map(|id| names.entry(id).or_insert_with(|| path.clone()).clone());
         let (meta, new) = converted(tree, &path, node, &origin)?;
         let new = match first {
             Some(first) if first != path && node.meta.kind == Kind::File => Node::Hardlink(first),

@@ -99,7 +99,7 @@ fn what_a_recipe_brings_stays_and_what_it_leaves_out_is_not_made() {
 fn an_account_that_a_script_makes_can_own_what_others_bring() {
     let unit = "/usr/lib/systemd/system/p.service=[Service]\nUser=p\nExecStart=/usr/bin/p\n[Install]\nWantedBy=multi-user.target\n";
     let mut case = case(&["/usr/bin/p=x", unit], "adduser --system --group p; adduser p tty");
-    case.plan.enable.insert("p.service".into(), case.plan.kind.clone());
+    case.executable("p").plan.enable.insert("p.service".into(), case.plan.kind.clone());
     let tree = case.stage().unwrap();
     assert!(shown(&tree, "/etc/passwd").contains("\np:x:"), "{}", shown(&tree, "/etc/passwd"));
     assert!(shown(&tree, "/etc/group").contains("tty:x:5:p\n"));
@@ -112,6 +112,7 @@ fn a_unit_that_a_script_enables_is_enabled_unless_the_recipe_disables_it() {
     let unit = "/usr/lib/systemd/system/p.service=[Service]\nExecStart=/usr/bin/p\n[Install]\nWantedBy=multi-user.target\nAlias=q.service\n";
     let links = ["/etc/systemd/system/multi-user.target.wants/p.service", "/etc/systemd/system/q.service"];
     let mut case = case(&["/usr/bin/p=x", unit], "deb-systemd-helper enable p.service");
+    case.executable("p");
     let tree = case.stage().unwrap();
     for link in links {
         assert!(
@@ -197,6 +198,7 @@ fn a_component_needs_the_recipes_word_for_what_its_script_changes() {
         programs(&mut case);
         case.package("other", "", &["/etc/other=x"]);
         case.component_deb("tool", "", &["/opt/tool/f=x"]);
+        case.plan.components[0].pin.form = crate::manifest::Form::Deb;
         let file =
             ControlFile { name: "postinst".into(), mode: 0o755, bytes: script(text).as_bytes().into() };
         case.change_component("tool", |unpacked| {
