@@ -697,3 +697,16 @@ fn a_function_may_be_written_as_bash_has_it() {
         &[("stdout", "set a\nno\n")],
     )]);
 }
+
+#[test]
+fn getopt_takes_its_letters_from_where_they_stand() {
+    check(&[(
+        &[],
+        "getopt -n x -l check,output: -- +o:d:vh --check -v a -h; getopt ab: -a -b 1 c; getopt -a -o t: -l three-way,debug:: -- -three-way -debug=1 -t x\n\
+         getopt -o a: -a 1 b",
+        &[(
+            "stdout",
+            " --check -v -- 'a' '-h'\n -a -b 1 -- c\n --three-way --debug '1' -t 'x' --\n -- '1' 'b'\n",
+        )],
+    )]);
+}

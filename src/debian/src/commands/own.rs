@@ -184,6 +184,7 @@ pub(super) fn is_index(name: &str) -> bool {
             | "dconf"
             | "update-fonts-scale"
             | "update-fonts-dir"
+            | "update-perl-sax-parsers"
             | "update-menus"
             | "blend-update-menus"
             | "flatpak"

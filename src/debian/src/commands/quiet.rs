@@ -70,6 +70,12 @@ pub(super) fn python(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     if compiles {
         return call.nothing("byte code is a cache, made when it is used");
     }
+    // as python3-twisted's script does, for its side effect
+    if call.args.get(1).is_some_and(|text| {
+        text == b"from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))"
+    }) {
+        return call.nothing("the list of plug-ins is a cache, made when it is used");
+    }
     let shown = String::from_utf8_lossy(&call.args.join(&b' ')).into_owned();
     Err(call.sh.fail(crate::failure::Reason::Program(format!("{} {shown}", call.name))))
 }

@@ -106,12 +106,14 @@ impl<'a> Contents<'a> {
             pipeline::fetch(self.store, &package_wants(part, &archive.suites), options, show)?;
             let (count, done) = (part.len(), AtomicUsize::new(0));
             show.during("reading packages", Duration::ZERO, |meter| {
-                part.par_iter().try_for_each(|package| {
-                    self.read(package).with_context(|| format!("read {}", package.name))?;
+                part.par_iter().for_each(|package| {
+                    // one that cannot be read fails where it is needed
+                    if let Err(error) = self.read(package) {
+                        show.warn(&format!("{}: {error:#}", package.name));
+                    }
                     meter.at(done.fetch_add(1, Ordering::Relaxed) + 1, count);
-                    anyhow::Ok(())
-                })
-            })?;
+                });
+            });
         }
         Ok(())
     }
@@ -123,7 +125,7 @@ impl<'a> Contents<'a> {
         let (layout, control) = deb::control(&mut input, length)?;
         let control = control.into_iter().map(|file| (file.name, file.bytes.to_vec())).collect();
         let mut deb = Deb { control, ..Deb::default() };
-        let stream = deb::stream(&mut input, layout.data, Unpacked::up_to(LARGEST))?;
+        let stream = deb::stream(&mut input, layout.data, unpacked())?;
         let mut archive = tar::Reader::new(stream, Policy::DEBIAN, tar::Limits::default());
         let mut files: HashMap<String, Sort> = HashMap::new();
         while let Some(entry) = archive.next()? {
@@ -207,7 +209,7 @@ impl<'a> Contents<'a> {
         let mut input = self.store.verified(&Digest::from(digest))?;
         let length = input.size();
         let (layout, _) = deb::control(&mut input, length)?;
-        let stream = deb::stream(&mut input, layout.data, Unpacked::up_to(LARGEST))?;
+        let stream = deb::stream(&mut input, layout.data, unpacked())?;
         let mut archive = tar::Reader::new(stream, Policy::DEBIAN, tar::Limits::default());
         while let Some(entry) = archive.next()? {
             if merged(&entry.path.to_string()) != node.path {
@@ -228,6 +230,11 @@ impl<'a> Contents<'a> {
         }
         Err(anyhow!("{} is not there", node.path))
     }
+}
+
+/// How much a package may unpack to. Its digest is that of a signed index, and some of Debian's compress two hundredfold.
+fn unpacked() -> Unpacked {
+    Unpacked { ratio: 10_000, ..Unpacked::up_to(LARGEST) }
 }
 
 /// Whether a file is kept with the list: small ones that a script may read.
