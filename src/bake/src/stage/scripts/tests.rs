@@ -99,7 +99,8 @@ fn what_a_recipe_brings_stays_and_what_it_leaves_out_is_not_made() {
 fn an_account_that_a_script_makes_can_own_what_others_bring() {
     let unit = "/usr/lib/systemd/system/p.service=[Service]\nUser=p\nExecStart=/usr/bin/p\n[Install]\nWantedBy=multi-user.target\n";
     let mut case = case(&["/usr/bin/p=x", unit], "adduser --system --group p; adduser p tty");
-    case.executable("p").plan.enable.insert("p.service".into(), case.plan.kind.clone());
+    case.executable("p");
+    case.plan.enable.insert("p.service".into(), case.plan.kind.clone());
     let tree = case.stage().unwrap();
     assert!(shown(&tree, "/etc/passwd").contains("\np:x:"), "{}", shown(&tree, "/etc/passwd"));
     assert!(shown(&tree, "/etc/group").contains("tty:x:5:p\n"));
