@@ -150,6 +150,11 @@ fn g02_what_a_third_party_says_of_others_files_does_not_count() {
                     package.diverts = vec!["/usr/bin/x".into()];
                 }
             }
+            // what the path grants is another question
+            for package in ["a", "b"] {
+                let grant = "elsewhere /usr/bin/x".parse().unwrap();
+                case.plan.allowed.insert(package.parse().unwrap(), [grant].into());
+            }
             match case.stage() {
                 Ok(tree) => {
                     assert!(counts && shown(&tree, "/usr/bin/x").contains("=a"), "{suites:?}");
