@@ -131,7 +131,7 @@ pub struct Actor {
 
 impl Actor {
     /// Whether it may do what these bits say, `4` to read, `2` to write, `1` to search or run.
-    fn may(&self, meta: &Meta, bits: u32) -> bool {
+    pub(crate) fn may(&self, meta: &Meta, bits: u32) -> bool {
         let shift = if meta.uid == self.uid {
             6
         } else if meta.gid == self.gid || self.groups.contains(&meta.gid) {

@@ -314,6 +314,13 @@ fn a_command_of_another_user_makes_its_files_and_meets_its_permissions() {
     check(&[
         (
             WITH,
+            "chown db:db /var/db/x\n\
+             ask() { su db -s /bin/sh -c \"test $1\" && printf y || printf n; }\n\
+             for one in '-O /var/db/x' '-G /var/db/x' '-O /etc/secret' '-w /etc/secret' '-r /etc/secret' '-w /var/db/x'; do ask \"$one\"; done",
+            &[("stdout", "yynnyy")],
+        ),
+        (
+            WITH,
             "chown db:db /var/db; chmod 600 /etc/secret\n\
              su db -c 'echo $HOME $USER $(id -u) $(whoami) > $HOME/made'\n\
              su -s /bin/sh -c 'cat /etc/secret' db 2>/dev/null || echo refused\n\

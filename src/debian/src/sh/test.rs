@@ -142,6 +142,9 @@ fn unary(shell: &mut Shell<'_>, op: &[u8], operand: &[u8]) -> Verdict {
     }
     let meta = if matches!(letter, b'h' | b'L') { shell.files.lstat(&path) } else { shell.files.stat(&path) };
     let Some(meta) = meta else { return Ok(Some(false)) };
+    let actor = shell.files.actor.as_ref();
+    let (uid, gid) = actor.map_or((0, 0), |actor| (actor.uid, actor.gid));
+    let may = |bits: u32| actor.is_none_or(|actor| actor.may(&meta, bits));
     Ok(Some(match letter {
         b'b' => matches!(meta.kind, Kind::Block(..)),
         b'c' => matches!(meta.kind, Kind::Char(..)),
@@ -154,10 +157,13 @@ fn unary(shell: &mut Shell<'_>, op: &[u8], operand: &[u8]) -> Verdict {
         b'g' => meta.mode & 0o2000 != 0,
         b'u' => meta.mode & 0o4000 != 0,
         b'k' => meta.mode & 0o1000 != 0,
-        b'O' => meta.uid == 0,
-        b'G' => meta.gid == 0,
-        b'x' => meta.kind == Kind::Directory || meta.mode & 0o111 != 0,
-        // `-e`, and `-r` and `-w`, which hold for root
+        b'O' => meta.uid == uid,
+        b'G' => meta.gid == gid,
+        b'x' => (meta.kind == Kind::Directory || meta.mode & 0o111 != 0) && may(1),
+        // which hold for root
+        b'r' => may(4),
+        b'w' => may(2),
+        // `-e`
         _ => true,
     }))
 }
