@@ -100,6 +100,10 @@ pub fn plan() -> anyhow::Result<Plan> {
         keep: Vec::new(),
         winners: BTreeMap::new(),
         effects: BTreeMap::new(),
+        accept: BTreeMap::new(),
+        reviewed_only: false,
+        debconf: BTreeMap::new(),
+        disable: BTreeMap::new(),
         compression: Compression { level: 3 },
         disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), Arch::Amd64),
     })
@@ -252,7 +256,7 @@ pub fn without_effects(packages: &BTreeMap<Name, Package>) -> Effects {
         let scripts = package.control.iter().filter(|file| effects::SCRIPTS.contains(&file.name.as_str()));
         let reviewed =
             scripts.map(|file| (file.name.clone(), vec![effects::normal(name, &file.bytes).digest]));
-        Known { reviewed: reviewed.collect(), effects: Vec::new() }
+        Known { reviewed: reviewed.collect(), lines: BTreeMap::new(), effects: Vec::new() }
     };
     packages.iter().map(|(name, package)| (effects::key(name), known(name, package))).collect()
 }

@@ -13,6 +13,7 @@ pub mod keyed;
 pub mod node_paths;
 pub mod oci;
 pub mod outputs;
+pub mod own_kind;
 pub mod qcow2;
 pub mod recipes;
 pub mod run;

@@ -73,10 +73,7 @@ impl Shared {
             fs::copy(workspace::program()?, shared.program())?;
             Ok(fs::set_permissions(shared.program(), fs::Permissions::from_mode(0o755))?)
         })?;
-        shared.once("project", || {
-            copy_project(workspace::root(), &shared.project())?;
-            know_standins(&shared.project())
-        })?;
+        shared.once("project", || copy_project(workspace::root(), &shared.project()))?;
         Ok(shared)
     }
 
@@ -154,49 +151,15 @@ impl Shared {
     /// The lock of `image`, resolved in this run.
     pub fn lock(&self, image: Image) -> Result<PathBuf> {
         let folder = self.image_folder(image)?;
-        let (path, new) = (folder.join("lock.toml"), folder.join("unreviewed"));
+        let path = folder.join("lock.toml");
         self.once(&format!("lock.{}", image.name()), || {
             let run = self.run("lock").args(["--kind", image.kind, "--arch", &image.arch.to_string()]);
-            let run =
-                run.option("--store", self.store()).option("--output", &path).option("--unreviewed", &new);
+            let run = run.option("--store", self.store()).option("--output", &path);
             // what a component of it needs is resolved as well
             let run = run.option("--manifest", self.manifest(image)?);
-            let run = run.option("--mirror", self.mirror(image.arch)?);
-            if run.end()?.code == Some(0) {
-                return Ok(());
-            }
-            self.review(&new)?;
-            run.done().map(drop)
+            run.option("--mirror", self.mirror(image.arch)?).done().map(drop)
         })?;
         Ok(path)
-    }
-
-    /// Takes the scripts in `folder` as reviewed, in the copy of the project: the archive moves from one day to the next, and
-    /// a script that changed today must not stop the tests of all else. The comparison with a system that the real scripts
-    /// have configured still finds what a new one does.
-    fn review(&self, folder: &Path) -> Result<()> {
-        let lock = File::create(self.folder.join("review.lock"))?;
-        lock.lock()?;
-        let path = self.project().join("manifests/effects.toml");
-        let mut text = fs::read_to_string(&path)?;
-        for package in fs::read_dir(folder).into_iter().flatten() {
-            let package = package?;
-            let name = package.file_name().into_string().ok().context("a package's name")?;
-            let texts = self.project().join("manifests/effects").join(&name);
-            fs::create_dir_all(&texts)?;
-            for script in fs::read_dir(package.path())? {
-                let script = script?;
-                let file = script.file_name().into_string().ok().context("a script's name")?;
-                let (kind, _) = file.split_once('-').context("SCRIPT-DIGEST")?;
-                // it was saved in its normal form, which is what is reviewed
-                let digest = bake::digest::Sha256::of(&fs::read(script.path())?);
-                text = reviewed(&text, &name, kind, &digest.to_string());
-                fs::copy(script.path(), texts.join(&file))?;
-            }
-        }
-        let new = path.with_extension("new");
-        fs::write(&new, text)?;
-        Ok(fs::rename(new, path)?)
     }
 
     /// `configure`, built for `arch` as the program builds it.
@@ -249,7 +212,8 @@ impl Shared {
         Ok(store)
     }
 
-    fn store(&self) -> PathBuf {
+    /// The store that all runs fetch into.
+    pub fn store(&self) -> PathBuf {
         self.base.join("store")
     }
 
@@ -360,31 +324,6 @@ fn copy_project(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Takes the script of the one stand-in that has one as reviewed, in a copy of the project: it is no upstream's.
-fn know_standins(project: &Path) -> Result<()> {
-    let path = project.join("manifests/effects.toml");
-    let text = fs::read_to_string(&path)?;
-    let (head, tail) = text.split_once("\n[fluent-bit]\n").context("[fluent-bit] in effects.toml")?;
-    let digest = bake::effects::normal(&"fluent-bit".parse()?, standin::POSTINST.as_bytes()).digest;
-    Ok(fs::write(path, format!("{head}\n[fluent-bit]\nreviewed.postinst = [\"{digest}\"]\n{tail}"))?)
-}
-
-/// A file of effects in which the package's script with this digest is reviewed, too.
-fn reviewed(text: &str, package: &str, script: &str, digest: &str) -> String {
-    let header = format!("\n[{package}]\n");
-    let Some((head, rest)) = text.split_once(&header) else {
-        let effects = "effects = [{ do = \"nothing\", why = \"new in the archive, not reviewed\" }]";
-        return format!("{text}{header}reviewed.{script} = [\"{digest}\"]\n{effects}\n");
-    };
-    let (own, others) = rest.split_at(rest.find("\n[").map_or(rest.len(), |end| end + 1));
-    let key = format!("reviewed.{script} = [");
-    let own = match own.split_once(&key) {
-        Some((before, after)) => format!("{before}{key}\"{digest}\", {after}"),
-        None => format!("{key}\"{digest}\"]\n{own}"),
-    };
-    format!("{head}{header}{own}{others}")
-}
-
 /// Where a store has a blob.
 #[must_use]
 pub fn blob(digest: &Digest) -> PathBuf {
@@ -419,24 +358,4 @@ fn clear_other_runs(own: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::reviewed;
-
-    #[test]
-    fn a_script_is_taken_as_reviewed_wherever_its_package_stands() {
-        let known = "\n[a]\nreviewed.postinst = [\"old\"]\neffects = []\n\n[b]\nreviewed.postinst = [\n  \"old\",\n]\n";
-        let cases = [
-            ("a", "postinst", "\n[a]\nreviewed.postinst = [\"new\", \"old\"]"),
-            ("a", "preinst", "\n[a]\nreviewed.preinst = [\"new\"]\nreviewed.postinst"),
-            ("b", "postinst", "\n[b]\nreviewed.postinst = [\"new\", \n  \"old\","),
-            ("c", "config", "]\n\n[c]\nreviewed.config = [\"new\"]\neffects = ["),
-        ];
-        for (package, script, wanted) in cases {
-            let text = reviewed(known, package, script, "new");
-            assert!(text.contains(wanted), "{package} {script}:\n{text}");
-        }
-    }
 }

@@ -21,6 +21,7 @@ use effects::{differences, listing, real};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tests::own_kind::OwnKind;
 use tests::recipes::KINDS;
 use tests::run::{Run, is_root};
 use tests::shared::{BASE, Image, Shared};
@@ -39,6 +40,39 @@ fn base_is_what_the_real_scripts_leave() -> Result<()> {
 fn knd_and_knc_are_what_the_real_scripts_leave() -> Result<()> {
     // their Debian packages are the same: one real system stands for both
     compare(&[image("knd"), image("knc")])
+}
+
+/// A kind of one's own: packages that people put on servers, each asked for with one word.
+#[test]
+fn a_kind_of_ones_own_is_what_the_real_scripts_leave() -> Result<()> {
+    const PACKAGES: [&str; 13] = [
+        "docker.io",
+        "haproxy",
+        "htop",
+        "keepalived",
+        "logrotate",
+        "nfs-common",
+        "nginx",
+        "qemu-guest-agent",
+        "redis-server",
+        "rsync",
+        "rsyslog",
+        "tmux",
+        "unattended-upgrades",
+    ];
+    ensure!(is_root()?, "needs root: to configure a real system, and to lay out owners");
+    let shared = Shared::get()?;
+    let scratch = shared.scratch()?;
+    let own = OwnKind::new(&shared, scratch.path(), &PACKAGES)?;
+    let folder = scratch.path().join("real");
+    let real = listing::of(&real::system(&own.pool()?, &own.locked()?, &folder)?)?;
+    fs::remove_dir_all(&folder)?;
+    without_excludes(&own.project)?;
+    let bake = |output: &Path| own.bake(output);
+    let (ours, origins) = laid_out(&scratch.path().join("ours"), &own.image(), &bake)?;
+    let wrong = differences::unexplained("servers", &real, &ours, &origins, &BTreeSet::new())?;
+    ensure!(wrong.is_empty(), "{} paths differ:\n{}", wrong.len(), wrong.join("\n"));
+    Ok(())
 }
 
 fn image(kind: &'static str) -> Image {
@@ -81,30 +115,47 @@ fn ours(
     image: Image,
     folder: &Path,
 ) -> Result<(Listing, BTreeMap<String, serde_json::Value>)> {
-    let (project, output, root) = (folder.join("project"), folder.join("dist"), folder.join("root"));
-    fs::create_dir_all(&root)?;
+    let project = folder.join("project");
     shared.copy_project(&project)?;
+    without_excludes(&project)?;
+    let (lock, manifest) = (shared.lock(image)?, shared.manifest(image)?);
+    let (configure, mirror) = (shared.configure(image.arch)?, shared.mirror(image.arch)?);
+    let store = shared.warm_store(image)?;
+    let run = |output: &Path| {
+        let run = Run::new(&shared.program(), &project, ["bake", "--kind", image.kind]);
+        let run = run.args(["--arch", &image.arch.to_string()]).option("--lock", &lock);
+        let run = run.option("--manifest", &manifest).option("--configure", &configure);
+        Ok(run.option("--mirror", &mirror).option("--store", &store).option("--output", output))
+    };
+    laid_out(folder, &image.name(), &run)
+}
+
+/// Lets the recipes of a project leave nothing out.
+fn without_excludes(project: &Path) -> Result<()> {
     for kind in KINDS {
         let path = project.join(format!("image-recipes/{kind}/recipe.toml"));
         fs::write(&path, without_exclude(&fs::read_to_string(&path)?)?)?;
     }
-    Run::new(&shared.program(), &project, ["bake", "--kind", image.kind])
-        .args(["--arch", &image.arch.to_string()])
-        .option("--lock", shared.lock(image)?)
-        .option("--manifest", shared.manifest(image)?)
-        .option("--configure", shared.configure(image.arch)?)
-        .option("--mirror", shared.mirror(image.arch)?)
-        .option("--store", shared.warm_store(image)?)
-        .option("--output", &output)
-        .done()?;
-    let artifact = output.join(format!("{}.tar.zst", image.name()));
+    Ok(())
+}
+
+/// The image `name` that `bake` writes to a folder, laid out by tar below `folder`, which is removed then.
+fn laid_out(
+    folder: &Path,
+    name: &str,
+    bake: &dyn Fn(&Path) -> Result<Run>,
+) -> Result<(Listing, BTreeMap<String, serde_json::Value>)> {
+    let (output, root) = (folder.join("dist"), folder.join("root"));
+    fs::create_dir_all(&root)?;
+    bake(&output)?.done()?;
+    let artifact = output.join(format!("{name}.tar.zst"));
     let shell = Shell::new()?;
     let unpack = cmd!(
         shell,
         "tar --extract --zstd --file {artifact} --directory {root} --same-owner --same-permissions"
     );
     unpack.arg("--xattrs").arg("--xattrs-include=*").arg("--numeric-owner").quiet().run()?;
-    let listed = files(&output.join(format!("{}.files.json", image.name())))?;
+    let listed = files(&output.join(format!("{name}.files.json")))?;
     let origins = listed.into_iter().map(|(path, mut entry)| (path, entry["origins"].take())).collect();
     let listing = listing::of(&root)?;
     fs::remove_dir_all(folder)?;
@@ -221,72 +272,4 @@ fn g07_what_gives_rights_is_on_the_committed_list() -> Result<()> {
 
 fn list(kind: &str) -> PathBuf {
     tests::workspace::root().join(format!("tests/tests/effects/rights.{kind}.txt"))
-}
-
-/// The texts are there to show differences, and for whoever doubts a review.
-#[test]
-fn every_reviewed_script_has_its_text() -> Result<()> {
-    let manifests = tests::workspace::root().join("manifests");
-    let effects = bake::effects::parse("effects.toml", &fs::read_to_string(manifests.join("effects.toml"))?)?;
-    let mut expected = BTreeSet::new();
-    for (package, known) in &effects {
-        for (script, digests) in &known.reviewed {
-            for digest in digests {
-                let path = manifests.join(format!("effects/{package}/{script}-{}", &digest.hex()[..12]));
-                let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
-                // a normal form stays as it is
-                ensure!(bake::effects::normal(package, &bytes).digest == *digest, "`{}`", path.display());
-                expected.insert(path);
-            }
-        }
-    }
-    for folder in fs::read_dir(manifests.join("effects"))? {
-        for file in fs::read_dir(folder?.path())? {
-            let path = file?.path();
-            ensure!(expected.contains(&path), "`{}` is no text of a reviewed script", path.display());
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn an_unreviewed_script_stops_lock_and_bake_and_is_shown() -> Result<()> {
-    let shared = Shared::get()?;
-    let scratch = shared.scratch()?;
-    let project = scratch.path().join("project");
-    shared.copy_project(&project)?;
-    let path = project.join("manifests/effects.toml");
-    let mut effects = bake::effects::parse("effects.toml", &fs::read_to_string(&path)?)?;
-    let known = effects.remove(&"mawk".parse()?).context("mawk")?;
-    let digest = known.reviewed["postinst"][0];
-    // as if another text had been reviewed
-    let other =
-        fs::read_to_string(project.join(format!("manifests/effects/mawk/postinst-{}", &digest.hex()[..12])))?
-            .replace("awk 5", "awk 7");
-    let reviewed = bake::digest::Sha256::of(other.as_bytes());
-    fs::write(project.join(format!("manifests/effects/mawk/postinst-{}", &reviewed.hex()[..12])), other)?;
-    fs::write(&path, fs::read_to_string(&path)?.replace(&digest.to_string(), &reviewed.to_string()))?;
-    let (lock, new) = (scratch.path().join("lock.toml"), scratch.path().join("new"));
-    let store = shared.warm_store(BASE)?;
-    let run = |command: &str| {
-        Run::new(&shared.program(), &project, [command, "--kind", "base", "--arch", "amd64"])
-            .option("--store", &store)
-    };
-    let locked = run("lock").option("--output", &lock).option("--unreviewed", &new).refused(5)?;
-    let baked = run("bake").option("--lock", shared.lock(BASE)?).option("--manifest", shared.manifest(BASE)?);
-    let baked = baked.option("--output", scratch.path().join("dist")).refused(5)?;
-    for ended in [&locked, &baked] {
-        for expected in [
-            format!("the postinst of package `mawk` has changed, found {digest}"),
-            "/usr/bin/mawk 5 \\\n".to_owned(),
-            format!("manifests/effects/mawk/postinst-{}", &reviewed.hex()[..12]),
-            "hint: read each; then add its digest".to_owned(),
-        ] {
-            ensure!(ended.stderr.contains(&expected), "expected `{expected}` in:\n{}", ended.stderr);
-        }
-    }
-    ensure!(!lock.exists(), "a lock was written");
-    let saved = fs::read(new.join(format!("mawk/postinst-{}", &digest.hex()[..12])))?;
-    ensure!(bake::effects::normal(&"mawk".parse()?, &saved).digest == digest, "the text is another");
-    Ok(())
 }

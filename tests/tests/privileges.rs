@@ -14,7 +14,7 @@ use xshell::{Shell, cmd};
 /// What the package brings: path, mode, text; and what that grants.
 const BRINGS: [(&str, u32, &str, &str); 11] = [
     ("usr/bin/tool", 0o4755, "elf", "set-uid /usr/bin/tool"),
-    ("usr/bin/peek", 0o2755, "elf", "set-gid /usr/bin/peek"),
+    ("usr/bin/tool-peek", 0o2755, "elf", "set-gid /usr/bin/tool-peek"),
     ("etc/sudoers.d/tool", 0o440, "tool ALL=(ALL) NOPASSWD: ALL\n", "sudo /etc/sudoers.d/tool"),
     ("usr/lib/sysusers.d/tool.conf", 0o644, "u tool 500\nm tool sudo\n", "member tool sudo"),
     ("etc/pam.d/tool", 0o644, "auth sufficient pam_permit.so\n", "pam /etc/pam.d/tool"),

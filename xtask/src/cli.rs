@@ -2,7 +2,7 @@
 
 use crate::commands::{
     bake, bench, boot, cases, fetch, fuzz, inspect, lint, lock, pin, plan, program, seed, serve, setup,
-    store, test, verify, why,
+    store, survey, test, verify, why,
 };
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Fuzz(fuzz::Args),
     /// Measure speed and memory against peers, as ratios
     Bench(bench::Args),
+    /// Follow the maintainer scripts of many packages
+    Survey(survey::Args),
 }
 
 impl Command {
@@ -100,6 +102,7 @@ impl Command {
             Self::Lint(args) => lint::run(&args),
             Self::Fuzz(args) => fuzz::run(&args),
             Self::Bench(args) => bench::run(&args),
+            Self::Survey(args) => survey::run(&args),
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod seed;
 pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod store;
+pub(crate) mod survey;
 pub(crate) mod test;
 pub(crate) mod verify;
 pub(crate) mod why;

@@ -11,6 +11,7 @@ use bake::lock::{self, Lock};
 use bake::manifest::{Form, Pin};
 use bake::name::{Arch, ImagePath, Name};
 use bake::plan::{Plan, Want, component_want, package_wants};
+use bake::scripts::Scripted;
 use bake::stage::{self, Inputs};
 use bake::store::Store;
 use bake::tree::{Content, Node, Stored, Tree};
@@ -117,16 +118,9 @@ fn lay_out(plan: &Plan, project: &Project, store: &Store, threads: usize, show: 
         Unpacked::Members(_) => None,
     });
     let packages: BTreeMap<Name, unpack::Package> = packages.collect();
-    // staging refuses them as well; here there are texts to compare them with
-    let of_packages =
-        packages.iter().flat_map(|(name, package)| unreviewed(&plan.effects, name, &package.control));
-    let mut unknown: Vec<Unreviewed> = of_packages.collect();
-    for (component, unpacked) in plan.components.iter().zip(&components) {
-        if let Unpacked::Package(package) = unpacked {
-            unknown.extend(unreviewed(&plan.effects, &component.name, &package.control));
-        }
+    if plan.reviewed_only {
+        check_reviewed(plan, project, &packages, &components)?;
     }
-    review::check(project, &unknown, Stage::Stage, None)?;
     let components = plan.components.iter().map(|component| component.name.clone()).zip(components).collect();
     let read = |stored: &Stored| read(store, stored);
     let tree = show.during("laying out the tree", progress::SHORT, |meter| {
@@ -135,6 +129,75 @@ fn lay_out(plan: &Plan, project: &Project, store: &Store, threads: usize, show: 
     })?;
     show.step(&format!("laid out {} paths", tree.len()));
     Ok(tree)
+}
+
+/// Refuses scripts that nobody has reviewed, where the recipe asks for that. Staging does so as well; here there are texts to
+/// compare them with.
+fn check_reviewed(
+    plan: &Plan,
+    project: &Project,
+    packages: &BTreeMap<Name, unpack::Package>,
+    components: &[Unpacked],
+) -> Result<()> {
+    let of_packages =
+        packages.iter().flat_map(|(name, package)| unreviewed(&plan.effects, name, &package.control));
+    let mut unknown: Vec<Unreviewed> = of_packages.collect();
+    for (component, unpacked) in plan.components.iter().zip(components) {
+        if let Unpacked::Package(package) = unpacked {
+            unknown.extend(unreviewed(&plan.effects, &component.name, &package.control));
+        }
+    }
+    unknown.retain(|script| !plan.accept.contains_key(&script.package));
+    review::check(project, &unknown, &review::Old::new(), Stage::Stage, None)
+}
+
+/// What the maintainer scripts of the packages of `plan` do, all of whose inputs must be in the store.
+pub(crate) fn scripts(
+    plan: &Plan,
+    project: &Project,
+    store: &Store,
+    threads: usize,
+    show: &Show,
+) -> Result<Vec<Scripted>> {
+    let unpacked = unpacked(plan, store, threads, show)?;
+    let packages = plan.packages.iter().map(|package| package.name.clone()).zip(unpacked);
+    let packages = packages.filter_map(|(name, unpacked)| match unpacked {
+        Unpacked::Package(package) => Some((name, package)),
+        Unpacked::Members(_) => None,
+    });
+    let (packages, components) = (packages.collect(), BTreeMap::new());
+    let read = |stored: &Stored| read(store, stored);
+    show.during("interpreting maintainer scripts", progress::SHORT, |_| {
+        let inputs = Inputs { packages, components, read: &read, memory: store, told: &|_, _| {} };
+        stage::scripts(plan, &inputs).map_err(|refusal| project.located(refusal))
+    })
+}
+
+/// The scripts of those packages of a lock that the store has, of the packages that `of` names.
+pub(crate) fn old_scripts(
+    lock: &Lock,
+    of: &BTreeSet<Name>,
+    store: &Store,
+    threads: usize,
+    show: &Show,
+) -> Result<review::Old> {
+    let mut wants = Vec::new();
+    for want in package_wants(&lock.packages, &lock.suites) {
+        if of.contains(&want.name) && store.has(&want.digest, want.size)? {
+            wants.push(want);
+        }
+    }
+    let inputs: Vec<unpack::Input<'_>> = wants.iter().map(|want| deb(want, lock.arch)).collect();
+    let unpacked = unpack(store, &inputs, threads, show)?;
+    let mut old = review::Old::new();
+    for (want, unpacked) in wants.iter().zip(unpacked) {
+        let Unpacked::Package(package) = unpacked else { continue };
+        for file in package.control {
+            let text = bake::effects::normal(&want.name, &file.bytes).bytes;
+            old.insert((want.name.clone(), file.name), String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    Ok(old)
 }
 
 /// `lock` with the maintainer scripts, triggers and diversions of its packages, which must be in the store, and those of
@@ -196,7 +259,7 @@ fn deb(want: &Want, arch: Arch) -> unpack::Input<'_> {
 }
 
 /// The bytes of a small file, checked against their digest.
-fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
+pub(crate) fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
     let blob = Digest::Sha256(stored.blob);
     let refuse = |class, what: String| Refusal::new(class, blob.to_string(), Stage::Stage, what);
     let len = usize::try_from(stored.len).unwrap_or(usize::MAX);

@@ -17,10 +17,10 @@ pub(crate) fn lines(privileges: &[Privilege], all: bool) -> Vec<String> {
 
 /// What a bake says: what components and the packages of `third_parties` grant, and how much recipes and Debian's packages do.
 pub(crate) fn summary(privileges: &[Privilege], third_parties: &BTreeSet<&Name>) -> Vec<String> {
-    let is_stranger = |one: &&Privilege| match &one.owner {
+    let is_stranger = |one: &&Privilege| match one.owner.bringer() {
         Origin::Component { .. } => true,
-        Origin::Package { name } => third_parties.contains(name),
-        Origin::Recipe { .. } | Origin::Made { .. } => false,
+        Origin::Package { name } => third_parties.contains(&name),
+        _ => false,
     };
     let line = |(owner, sort, what): &(String, Sort, String)| format!("{owner} grants {sort} {what}");
     let mut lines: Vec<String> =

@@ -179,6 +179,23 @@ impl Project {
         bytes.map_err(|error| Refusal::io(label(path), Stage::Parse, "read", &error))
     }
 
+    /// Refuses to write into a folder of the project that a link leads out of it: whoever sends a change to the project
+    /// chooses no folder of the machine. One elsewhere is as it was named, and one that is not there yet is made.
+    pub(crate) fn check_output(&self, folder: &Path) -> bake::Result<()> {
+        let Some(below) = self.inside(folder) else { return Ok(()) };
+        for part in below.ancestors().filter(|part| !part.as_os_str().is_empty()) {
+            match beneath::directory(&self.root, part) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let refusal = Refusal::io(label(folder), Stage::Emit, "open the directory", &error);
+                    return Err(refusal.hint("name the folder that is meant with --output"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The path of a file of the project from its folder; none for a file elsewhere.
     pub(crate) fn inside(&self, path: &Path) -> Option<PathBuf> {
         let (path, root) = (std::path::absolute(path).ok()?, std::path::absolute(&self.root).ok()?);
@@ -324,6 +341,38 @@ mod tests {
         let text = "add it to `manifests/policy.toml` (image-recipes/x), not to my-manifests/a";
         let led = "add it to `../p/manifests/policy.toml` (../p/image-recipes/x), not to my-manifests/a";
         assert_eq!(opened_from("../p", text), led);
+    }
+
+    #[test]
+    fn nothing_is_written_where_a_link_of_the_project_leads() {
+        use std::os::unix::fs::symlink;
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("project");
+        for folder in ["image-recipes", "manifests", "kept/below", ".git"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs::create_dir_all(place.path().join("victim/below")).unwrap();
+        for (name, target) in [
+            ("out", "../victim"),
+            ("absolute", "/tmp"),
+            ("hidden", ".git"),
+            ("dangling", "../nothing"),
+            ("inside", "kept"),
+        ] {
+            symlink(target, root.join(name)).unwrap();
+        }
+        let project = Project::find(Some(&root)).unwrap();
+        for name in ["out", "out/below", "out/new", "absolute", "hidden", "hidden/new"] {
+            let refusal = project.check_output(&root.join(name)).unwrap_err();
+            assert_eq!(refusal.class, Class::Io, "{name}: {refusal}");
+        }
+        for name in ["dist", "new/dist", "kept", "kept/below", "kept/new", "inside", "../victim"] {
+            project.check_output(&root.join(name)).unwrap();
+        }
+        fs::write(root.join("file"), "").unwrap();
+        assert!(project.check_output(&root.join("file/new")).is_err());
+        // what a link leads to is made by nobody
+        assert!(project.check_output(&root.join("dangling")).is_err());
     }
 
     #[test]

@@ -6,13 +6,15 @@ use crate::review;
 use crate::{local, pipeline};
 use bake::debian::release::ReleaseError;
 use bake::debian::resolve::{self, Given, Limits, LocalPackage};
+use bake::effects::Effects;
 use bake::fetch::{self, Archives};
-use bake::lock::{Lock, Request};
+use bake::lock::{Lock, LockedPackage, Request};
 use bake::manifest::{Entry, Form, Manifest, Pin};
 use bake::name::{Arch, Kind, Name};
 use bake::plan::{package_wants, third_party_remarks};
 use bake::recipe::Recipe;
 use bake::refusal::shown;
+use bake::scripts::Scripted;
 use bake::sources::{MaxAge, Sources, Suite};
 use bake::store::Store;
 use bake::unpack::Package;
@@ -82,8 +84,16 @@ pub(crate) fn previous(
     Ok(locks)
 }
 
-/// Resolves the packages over Debian's archive as it is now, brings them into the store, and notes their scripts, which must
-/// all have been reviewed.
+/// A new lock, and what the maintainer scripts of its packages do in an image.
+pub(crate) struct Resolved {
+    /// The lock.
+    pub(crate) lock: Lock,
+    /// Each package that has scripts.
+    pub(crate) scripts: Vec<Scripted>,
+}
+
+/// Resolves the packages over Debian's archive as it is now, brings them into the store, notes their scripts, and interprets
+/// those that nobody has reviewed: one that cannot be followed to its end is refused here, and not first by a bake.
 pub(crate) fn resolve(
     task: &Task<'_>,
     project: &Project,
@@ -92,7 +102,7 @@ pub(crate) fn resolve(
     options: &fetch::Options,
     threads: usize,
     show: &Show,
-) -> bake::Result<Lock> {
+) -> bake::Result<Resolved> {
     let debs = pipeline::debs(task.components, task.arch, store, options, threads, show)?;
     let given = debs.iter().map(|(name, package)| given(name, package)).collect::<bake::Result<Vec<_>>>()?;
     let request = recipe.request(task.arch);
@@ -105,9 +115,39 @@ pub(crate) fn resolve(
     for (name, package) in &debs {
         unreviewed.extend(bake::effects::unreviewed(&effects, name, &package.control));
     }
-    review::check(project, &unreviewed, Stage::Resolve, task.unreviewed)
+    if recipe.reviewed_only {
+        unreviewed.retain(|script| !recipe.accept.contains_key(&script.package));
+        let of = unreviewed.iter().map(|script| script.package.clone()).collect();
+        let old = match task.previous.last() {
+            Some(previous) => pipeline::old_scripts(previous, &of, store, threads, show)?,
+            None => review::Old::new(),
+        };
+        review::check(project, &unreviewed, &old, Stage::Resolve, task.unreviewed)
+            .map_err(|refusal| project.located(refusal))?;
+    }
+    let scripts = scripts(project, recipe, &lock, &effects, store, threads, show)?;
+    Ok(Resolved { lock, scripts })
+}
+
+/// What the maintainer scripts of the packages of `lock`, which are in the store, do in an image.
+pub(crate) fn scripts(
+    project: &Project,
+    recipe: &Recipe,
+    lock: &Lock,
+    effects: &Effects,
+    store: &Store,
+    threads: usize,
+    show: &Show,
+) -> bake::Result<Vec<Scripted>> {
+    let has_scripts = |package: &LockedPackage| {
+        bake::effects::SCRIPTS.iter().any(|script| package.scripts.contains_key(*script))
+    };
+    if !lock.packages.iter().any(has_scripts) {
+        return Ok(Vec::new());
+    }
+    let plan = bake::plan::packages_only(recipe, lock, effects, &project.sources()?)
         .map_err(|refusal| project.located(refusal))?;
-    Ok(lock)
+    pipeline::scripts(&plan, project, store, threads, show)
 }
 
 /// What the resolver has to know of a component.

@@ -1,16 +1,18 @@
-//! Maintainer scripts that nobody has reviewed: what is new in them, and what to do about it.
+//! Maintainer scripts that nobody has reviewed, where a recipe asks for that: what is new in them, and what to do about it.
 //!
-//! The texts of reviewed scripts are in `manifests/effects/PACKAGE/SCRIPT-DIGEST`, by the first twelve digits of the digest of
-//! their normal form. They are read only here, for the difference; what counts is the digest in `manifests/effects.toml`.
+//! No text of a script is kept. What is new in one is told by the digests of the lines of those that were reviewed, or by the
+//! script of the package that the last lock names, where the store has that.
 
 use crate::console;
 use crate::project::{Project, label};
 use bake::beneath;
 use bake::digest::Sha256;
-use bake::effects::{Unreviewed, key, unified};
+use bake::effects::{Unreviewed, key, line, unified};
+use bake::name::Name;
 use bake::{Class, Refusal, Result, Stage};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
@@ -19,22 +21,35 @@ use std::path::{Path, PathBuf};
 /// How many digits of a digest are in the name of a text.
 const DIGITS: usize = 12;
 
-/// Shows the difference of each script to the reviewed one that is nearest, and refuses. With a folder, the texts are
-/// put there as they would be committed.
+/// The scripts of the last lock's packages, by package and name, in their normal form.
+pub(crate) type Old = BTreeMap<(Name, String), String>;
+
+/// Shows what is new in each script, and refuses. With a folder, the texts and what to write are put there.
 pub(crate) fn check(
     project: &Project,
     scripts: &[Unreviewed],
+    old: &Old,
     stage: Stage,
     folder: Option<&Path>,
 ) -> Result<()> {
     let Some(first) = scripts.first() else { return Ok(()) };
     for script in scripts {
-        let new = String::from_utf8_lossy(&script.text.bytes);
-        let (was, old) = nearest(project, script, &new);
-        console::note(format!("--- {was}"));
-        console::note(format!("+++ {} of {} {}", script.script, script.package, script.text.digest));
-        for line in unified(&old, &new).lines() {
-            console::note(line);
+        let named = format!("{} of {} {}", script.script, script.package, script.text.digest);
+        match old.get(&(script.package.clone(), script.script.clone())) {
+            Some(old) => {
+                console::note(format!("--- {} of {} of the last lock", script.script, script.package));
+                console::note(format!("+++ {named}"));
+                for line in unified(old, &String::from_utf8_lossy(&script.text.bytes)).lines() {
+                    console::note(line);
+                }
+            }
+            None => {
+                let which = if script.lines.is_empty() { "all" } else { "new" };
+                console::note(format!("+++ {named}, {which} lines"));
+                for (at, line) in script.new_lines() {
+                    console::note(format!("{at:>5} {line}"));
+                }
+            }
         }
         if let Some(folder) = folder {
             save(project, folder, script)?;
@@ -45,32 +60,28 @@ pub(crate) fn check(
         more => format!(", and {more} more"),
     };
     let hint = format!(
-        "read each; then add its digest and what it does in an image to manifests/effects.toml, or to [effects.{}] of the \
-         recipe, and its text to manifests/effects/, which `cargo xtask lock --kind KIND --arch ARCH --unreviewed DIR` writes",
+        "read each; then write its digest and what it does in an image into [effects.{}] of the recipe, or into \
+         manifests/effects.toml for all kinds; `cargo xtask lock --kind KIND --arch ARCH --unreviewed DIR` writes the texts and \
+         the digests; or leave out `scripts = \"reviewed\"`, and they are interpreted",
         key(&first.package)
     );
     Err(Refusal::new(Class::Archive, first.package.as_str(), stage, format!("{first}{more}")).hint(hint))
 }
 
-/// The reviewed text that differs least, with its name; nothing and an empty text when there is none.
-fn nearest(project: &Project, script: &Unreviewed, new: &str) -> (String, String) {
-    let texts = script.known.iter().filter_map(|digest| {
-        let path = text_path(&project.root.join("manifests/effects"), script, digest);
-        let bytes = project.read(&path, beneath::MAX_TEXT).ok()?;
-        Some((label(&path), String::from_utf8_lossy(&bytes).into_owned()))
-    });
-    let changes = |old: &str| unified(old, new).lines().filter(|line| !line.starts_with([' ', '@'])).count();
-    let least = texts.min_by_key(|(_, old)| changes(old));
-    least.unwrap_or_else(|| ("no reviewed text".to_owned(), String::new()))
-}
-
-/// Where the text of a script is.
+/// Where the text of a script is put.
 fn text_path(folder: &Path, script: &Unreviewed, digest: &Sha256) -> PathBuf {
     let name = format!("{}-{}", script.script, &digest.hex()[..DIGITS]);
     folder.join(key(&script.package).as_str()).join(name)
 }
 
-/// Puts the text of a script where it would be committed. Whoever sent the change that has the script must not choose where
+/// The lines of an entry that say that a script was reviewed.
+fn entry(script: &Unreviewed) -> String {
+    let digests: BTreeSet<String> = script.text.bytes.split(|byte| *byte == b'\n').map(line).collect();
+    let digests = digests.into_iter().collect::<Vec<_>>().join(" ");
+    format!("reviewed.{0} = [\"{1}\"]\nlines.{0} = \"{digests}\"\n", script.script, script.text.digest)
+}
+
+/// Puts the text of a script, and the lines that say it was reviewed, into a folder. Whoever sent the change that has the script must not choose where
 /// that is by a link: one in the place of the package's folder or of the text is not followed.
 fn save(project: &Project, folder: &Path, script: &Unreviewed) -> Result<()> {
     let path = text_path(folder, script, &script.text.digest);
@@ -82,7 +93,11 @@ fn save(project: &Project, folder: &Path, script: &Unreviewed) -> Result<()> {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
         }
-        replace(&at, below.file_name().unwrap_or_default(), &script.text.bytes)
+        let name = below.file_name().unwrap_or_default();
+        let mut entry_name = name.to_owned();
+        entry_name.push(".toml");
+        replace(&at, &entry_name, entry(script).as_bytes())?;
+        replace(&at, name, &script.text.bytes)
     });
     saved.map_err(|error| Refusal::io(label(&path), Stage::Resolve, "write", &error))
 }
@@ -126,7 +141,6 @@ fn replace(directory: &OwnedFd, name: &OsStr, bytes: &[u8]) -> std::io::Result<(
 mod tests {
     use super::*;
     use bake::effects::normal;
-    use bake::name::Name;
     use std::fs;
     use std::os::unix::fs::symlink;
 
@@ -142,7 +156,13 @@ mod tests {
         let project = Project::find(Some(&root)).unwrap();
         let package: Name = "tool".parse().unwrap();
         let text = normal(&package, b"#!/bin/sh\nrm -rf /\n");
-        let script = Unreviewed { package, script: "postinst".to_owned(), text, known: Vec::new() };
+        let script = Unreviewed {
+            package,
+            script: "postinst".to_owned(),
+            text,
+            known: Vec::new(),
+            lines: BTreeSet::new(),
+        };
         let folder = root.join("manifests/effects");
         let path = text_path(&folder, &script, &script.text.digest);
         // in the place of the text

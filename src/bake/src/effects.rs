@@ -16,7 +16,8 @@ mod difference;
 mod review;
 
 pub use difference::unified;
-pub use review::{Text, Unreviewed, normal, unreviewed};
+pub(crate) use review::release;
+pub use review::{Text, Unreviewed, line, normal, unreviewed};
 
 use crate::digest::Sha256;
 use crate::name::{ImagePath, Name};
@@ -34,13 +35,17 @@ pub const SCRIPTS: [&str; 3] = ["preinst", "config", "postinst"];
 /// The effects of packages by name; `linux-image-release` stands for the kernel's of any release.
 pub type Effects = BTreeMap<Name, Known>;
 
-/// What is known of one package's scripts. A plan is written without the digests: they do not decide what is made.
+/// What is known of one package's scripts. The digests decide whether the effects are taken, so they are
+/// of the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Known {
     /// The digests of the normal form of the scripts that were read, by the script's name.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reviewed: BTreeMap<String, Vec<Sha256>>,
+    /// The digests of their lines (`line`), by the script's name: with them the lines that are new in a script can be shown.
+    #[serde(default, skip_serializing)]
+    pub lines: BTreeMap<String, String>,
     /// What they come to, in the order of doing.
     #[serde(default)]
     pub effects: Vec<Effect>,
@@ -149,17 +154,6 @@ pub enum Effect {
         /// The service that it goes before or behind.
         place: Place,
     },
-    /// The certificates of `/usr/share/ca-certificates`, as update-ca-certificates(8) lays them out.
-    Certificates {
-        /// The head of `/etc/ca-certificates.conf`.
-        head: String,
-    },
-    /// The profiles of pam-auth-update(8).
-    Pam {},
-    /// `/etc/shells`, as update-shells(8) makes it.
-    Shells {},
-    /// The stamps of systemd-update-done.service(8): nothing has to be brought up to date at the first boot.
-    UpdateDone {},
 }
 
 /// A choice of update-alternatives(1), `--install LINK NAME PATH PRIORITY --slave …`.
@@ -226,7 +220,8 @@ pub fn parse(artifact: &str, text: &str) -> Result<Effects> {
 
 /// What one package's entry must be, beyond its shape.
 pub(crate) fn check(known: &Known) -> Result<(), String> {
-    if let Some(script) = known.reviewed.keys().find(|script| !SCRIPTS.contains(&script.as_str())) {
+    let named = known.reviewed.keys().chain(known.lines.keys());
+    if let Some(script) = named.into_iter().find(|script| !SCRIPTS.contains(&script.as_str())) {
         return Err(format!("`{script}` is none of the scripts {}", SCRIPTS.join(", ")));
     }
     if !known.reviewed.is_empty() && known.effects.is_empty() {
@@ -279,10 +274,6 @@ impl std::fmt::Display for Effect {
             Self::Alternative(Alternative { name, path, .. }) => write!(f, "alternative {name} {path}"),
             Self::Tmpfiles { files } => write!(f, "tmpfiles {}", files.join(" ")),
             Self::Nsswitch { database, service, .. } => write!(f, "nsswitch {database} {service}"),
-            Self::Certificates { .. } => write!(f, "certificates"),
-            Self::Pam {} => write!(f, "pam profiles"),
-            Self::Shells {} => write!(f, "/etc/shells"),
-            Self::UpdateDone {} => write!(f, "stamps of systemd-update-done"),
         }
     }
 }

@@ -31,6 +31,7 @@ pub mod policy;
 pub mod privilege;
 pub mod recipe;
 pub mod refusal;
+pub mod scripts;
 pub mod seed;
 pub mod sources;
 pub mod stage;

@@ -22,7 +22,7 @@ use crate::policy::Policy;
 use crate::privilege::Grant;
 use crate::recipe::{self, Recipe};
 use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::sources::{Published, Snapshots, is_debian};
+use crate::sources::{Published, Snapshots, Sources, is_debian};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub use resolved::resolved;
 pub use third_party::remarks as third_party_remarks;
 
 /// The version of the plan's shape and of how it is executed. A change that changes bytes raises it.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// The zstd level of the tar.
 const LEVEL: i32 = 3;
 /// The zstd level of an initrd: most of it is compressed already, and the rest takes milliseconds at this one.
@@ -96,6 +96,9 @@ pub struct Plan {
     pub files: Vec<PlannedFile>,
     /// Units that are enabled.
     pub enable: BTreeMap<String, Kind>,
+    /// Units that a maintainer script enables, and that are not to be.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub disable: BTreeMap<String, Kind>,
     /// Units that are masked.
     pub mask: BTreeMap<String, Kind>,
     /// Paths that are left out.
@@ -104,8 +107,17 @@ pub struct Plan {
     pub keep: Vec<String>,
     /// Who wins where two have one path.
     pub winners: BTreeMap<ImagePath, String>,
-    /// What the maintainer scripts of the packages come to, by package.
+    /// What a person has found the maintainer scripts of packages to do, by package. All others are interpreted.
     pub effects: Effects,
+    /// Packages whose maintainer scripts are ignored, each with the recipe's reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub accept: BTreeMap<Name, String>,
+    /// Whether each maintainer script must have been reviewed by a person.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reviewed_only: bool,
+    /// Answers to questions of debconf, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub debconf: BTreeMap<String, String>,
     /// How the tar is compressed.
     pub compression: Compression,
     /// How the disk is laid out.
@@ -288,6 +300,9 @@ pub fn plan(
     remarks.extend(third_party::remarks(lock));
     let (components, of_components) = components::chosen(recipe, manifest, lock, policy, choices.provider)?;
     remarks.extend(of_components);
+    let accepted =
+        |(name, reason): (&Name, &String)| Remark::Accepted { name: name.clone(), reason: reason.clone() };
+    remarks.extend(recipe.accept.iter().map(accepted));
     let units = units::of(recipe, &components);
     Ok(Plan {
         format: FORMAT,
@@ -316,14 +331,49 @@ pub fn plan(
         links: recipe.links.clone(),
         files: files(recipe, choices, &units.absent)?,
         enable: units.enable,
+        disable: recipe.disable.clone(),
         mask: recipe.mask.clone(),
         exclude: recipe.exclude.clone(),
         keep: recipe.keep.clone(),
         winners: recipe.winners.clone(),
         effects: effects(recipe, lock, choices),
+        accept: recipe.accept.clone(),
+        reviewed_only: recipe.reviewed_only,
+        debconf: recipe.debconf.clone(),
         compression: Compression { level: LEVEL },
         disk: disk(recipe, manifest),
     })
+}
+
+/// A plan of just the Debian packages of `lock`, for what their maintainer scripts do in an image of `recipe`: without components,
+/// and whatever else a manifest or another program decides.
+pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, sources: &Sources) -> Result<Plan> {
+    let mut recipe = recipe.clone();
+    recipe.components.clear();
+    // what is for a component is not known here
+    recipe.accept.retain(|name, _| lock.packages.iter().any(|package| package.name == *name));
+    (recipe.configure, recipe.initrd) = (None, None);
+    let manifest = Manifest {
+        version: String::new(),
+        kind: recipe.kind.clone(),
+        os: String::new(),
+        arch: lock.arch,
+        stock: None,
+        boot: None,
+        components: BTreeMap::new(),
+        images: Vec::new(),
+    };
+    let choices = Choices {
+        provider: None,
+        label: Label::default(),
+        epoch: None,
+        configure: None,
+        init: None,
+        effects: effects.clone(),
+        snapshots: sources.snapshots(),
+        published: sources.published(),
+    };
+    plan(&recipe, &manifest, lock, &Policy::default(), &choices)
 }
 
 impl Plan {

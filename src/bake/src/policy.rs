@@ -72,7 +72,7 @@ pub fn parse(artifact: &str, text: &str) -> Result<Policy> {
         }
     }
     for (name, floor) in &policy.floor {
-        if version(&floor.version).is_none() {
+        if version(&ordered(&floor.version)).is_none() {
             return Err(wrong(format!("floor: `{}` of `{name}` is no version", floor.version)));
         }
     }
@@ -109,22 +109,39 @@ impl Policy {
     /// Why it is refused, overrides aside.
     fn refuses(&self, name: &Name, found: &str, digest: &Digest, floors: bool) -> Option<String> {
         for deny in self.deny.iter().filter(|deny| deny.name == *name) {
-            let by_version = deny.version.as_deref() == Some(found);
+            let by_version = deny.version.as_deref().is_some_and(|denied| is_same(denied, found));
             if by_version || deny.digest.as_ref() == Some(digest) {
                 return Some(format!("version `{found}` is on the deny list: {}", deny.reason));
             }
         }
         let floor = self.floor.get(name).filter(|_| floors)?;
-        let is_below = version(found) < version(&floor.version);
+        let (this, least) = (ordered(found), ordered(&floor.version));
+        let is_below = version(&this) < version(&least);
         let Floor { version, reason } = floor;
         is_below.then(|| format!("below policy floor, expected {version} or later, found {found}: {reason}"))
+    }
+}
+
+/// Whether two texts are one version: tags have a `v` before it, and pins with and without are of the same file.
+fn is_same(a: &str, b: &str) -> bool {
+    let plain = |text: &str| text.to_ascii_lowercase().trim_start_matches('v').to_owned();
+    plain(a) == plain(b)
+}
+
+/// A version as Debian would write it, so that they order: `1.4.0-rc.1` comes before `1.4.0`, as Semantic Versioning has it.
+fn ordered(text: &str) -> String {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    match text.split_once('-') {
+        Some((number, rest)) if rest.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            format!("{number}~{rest}")
+        }
+        _ => text.to_owned(),
     }
 }
 
 /// A version that orders; none where it is no version, which is below every floor. A name such as `latest` is none:
 /// letters come after digits in Debian's order, so it would be above every floor.
 fn version(text: &str) -> Option<Version<'_>> {
-    let text = text.strip_prefix('v').unwrap_or(text);
     text.starts_with(|c: char| c.is_ascii_digit()).then(|| Version::parse(text).ok()).flatten()
 }
 
@@ -162,9 +179,19 @@ approved-by = "a. reviewer"
         );
         assert!(check("runc", "latest", true).is_err());
         assert!(check("runc", "not a version", true).is_err());
-        assert!(check("zot", "2.0.0", true).unwrap_err().to_string().contains("deny list: loses data"));
+        for spelled in ["2.0.0", "v2.0.0"] {
+            let refused = check("zot", spelled, true).unwrap_err().to_string();
+            assert!(refused.contains("deny list: loses data"), "{refused}");
+        }
+        for before in ["1.3.3-rc.1", "v1.3.3-rc.1", "1.3.3-alpha", "1.3.3~rc1", "v1.3.2"] {
+            let refused = check("runc", before, true).expect_err(before).to_string();
+            assert!(refused.contains("below policy floor, expected 1.3.3"), "{refused}");
+        }
         for (name, version, floors) in [
             ("runc", "1.3.3", true),
+            ("runc", "v1.3.3", true),
+            ("runc", "1.3.3-1", true),
+            ("runc", "1.3.4-rc.1", true),
             ("runc", "1.10.0", true),
             ("runc", "1.2.8", true),
             ("runc", "1.1.15+ds1-2", false),

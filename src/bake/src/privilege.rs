@@ -81,12 +81,16 @@ pub enum Sort {
     Path,
     /// What others than root may write to, and root reads or runs.
     Writable,
+    /// A file where it may be read or run by others: at none of the places that are a package's own.
+    Elsewhere,
     /// A file in the place of one of Debian's packages, by `[winners]`.
     Replaces,
+    /// A path of somebody else that a component's maintainer script changes.
+    Changes,
 }
 
 /// Sorts with their names, in the order of the type.
-const SORTS: [(Sort, &str); 25] = [
+const SORTS: [(Sort, &str); 27] = [
     (Sort::SetUid, "set-uid"),
     (Sort::SetGid, "set-gid"),
     (Sort::Capabilities, "capabilities"),
@@ -111,7 +115,9 @@ const SORTS: [(Sort, &str); 25] = [
     (Sort::Hook, "hook"),
     (Sort::Path, "path"),
     (Sort::Writable, "writable"),
+    (Sort::Elsewhere, "elsewhere"),
     (Sort::Replaces, "replaces"),
+    (Sort::Changes, "changes"),
 ];
 
 /// A text that is no grant.

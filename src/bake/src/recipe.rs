@@ -59,6 +59,8 @@ pub struct Recipe {
     pub files: BTreeMap<(ImagePath, Option<Provider>), File>,
     /// Units that are enabled.
     pub enable: BTreeMap<String, Kind>,
+    /// Units that a maintainer script enables, and that are not to be.
+    pub disable: BTreeMap<String, Kind>,
     /// Units that are masked.
     pub mask: BTreeMap<String, Kind>,
     /// Glob patterns of paths that are left out, in the order of the recipes.
@@ -69,6 +71,12 @@ pub struct Recipe {
     pub winners: BTreeMap<ImagePath, String>,
     /// What its packages' scripts come to in an image, where that is not known to all recipes.
     pub effects: crate::effects::Effects,
+    /// Packages whose maintainer scripts are ignored, each with the reason.
+    pub accept: BTreeMap<Name, String>,
+    /// Whether each maintainer script must have been reviewed.
+    pub reviewed_only: bool,
+    /// Answers to questions of debconf, by their names.
+    pub debconf: BTreeMap<String, String>,
     /// Where the boot-time program goes, and the names that it also answers to.
     pub configure: Option<Configure>,
     /// The initrd that is made for each kernel.

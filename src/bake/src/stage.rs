@@ -13,8 +13,8 @@
 //! last and clashes with whatever is there: a recipe that wants its own `/etc/passwd` is told so. Times later than
 //! the plan's epoch become the epoch.
 //!
-//! Deliberately absent: running anything. Maintainer scripts stay data in dpkg's database; `effects` does what they would
-//! have done in an image, by data, and refuses those that nobody has reviewed. `not_run` lists them.
+//! Deliberately absent: running anything of an input on the host. Maintainer scripts are data: `effects` does what a person has
+//! found those to do that were reviewed, and `scripts` interprets all others, over the tree.
 
 mod accounts;
 mod caches;
@@ -31,13 +31,14 @@ mod modules;
 mod overlay;
 mod packages;
 mod privileges;
+mod scripts;
 mod units;
 
 use crate::digest::Sha256;
-use crate::lock::LockedPackage;
 use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::scripts::Scripted;
 use crate::store::Store;
 use crate::tree::{ALIASES, Content, Entry, Meta, Node, Origin, Stored, Tree, TreeError};
 use crate::unpack::{Package, Unpacked};
@@ -51,7 +52,7 @@ pub struct Inputs<'a> {
     pub components: BTreeMap<Name, Unpacked>,
     /// Reads a range of a blob whole; asked only for small files (conffiles, sysusers.d, units) and
     /// kernel modules.
-    pub read: &'a dyn Fn(&Stored) -> Result<Vec<u8>>,
+    pub read: &'a (dyn Fn(&Stored) -> Result<Vec<u8>> + Sync),
     /// Where what is slow to find out is kept for the next bake.
     pub memory: &'a dyn Memory,
     /// Is told how far the work is.
@@ -89,7 +90,7 @@ impl Memory for () {
 }
 
 /// How many steps `stage` has.
-const STEPS: usize = 9;
+const STEPS: usize = 11;
 
 /// Is told that so many steps of so many are done.
 pub type Told<'a> = &'a dyn Fn(usize, usize);
@@ -101,7 +102,7 @@ type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
 ///
 /// Refuses, each time naming who and where: two owners of one path that nobody decides between (`Archive`), a
 /// component whose dependencies are not in the image, a user, group or unit that nobody brings, a fixed id that is
-/// missing or given twice, an enabled unit that cannot start (`Usage`), a maintainer script that nobody has reviewed, a .deb
+/// given twice, an enabled unit that cannot start (`Usage`), a maintainer script that cannot be followed to its end, a .deb
 /// that Debian does not vouch for and that grants what its recipe does not allow (`Archive`).
 pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     let done = std::cell::Cell::new(0);
@@ -109,21 +110,10 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
         done.set(done.get() + 1);
         (inputs.told)(done.get(), STEPS);
     };
-    let debs = packages::debs(plan, inputs)?;
-    effects::check(plan, &debs)?;
-    step();
-    let mut claims = packages::claims(plan, &debs);
-    let accounts = accounts::read(plan, &claims, inputs.read)?;
-    claims.extend(components::claims(plan, inputs, &accounts)?);
-    claims.extend(overlay::claims(plan, &accounts)?);
-    let through = aliases(&claims);
-    step();
-    let claim::Settled { mut tree, lost, diversions, replaced } = claim::settle(plan, &debs, claims)?;
-    check_aliases(&tree, &through)?;
-    exclude::exclude(plan, &mut tree)?;
-    step();
-    put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
-    effects::apply(plan, &mut tree, &accounts, inputs.read)?;
+    let Configured { mut tree, accounts, replaced, interpreted } = configured(plan, inputs, &step)?;
+    scripts::answers(plan, &interpreted)?;
+    tree.set_scripts(interpreted.scripts);
+    units::disable(plan, &mut tree)?;
     homes::apply(plan, &mut tree)?;
     step();
     let kernels = modules::read(&tree, inputs.read, inputs.memory)?;
@@ -140,7 +130,6 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     step();
     caches::make(plan, &mut tree, inputs.read)?;
     step();
-    put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
     put(&mut tree, plan, "manifest", installed::manifest(plan)?)?;
     tree.change_meta(|_, meta| meta.mtime = meta.mtime.min(plan.epoch));
     let privileges = privileges::of(plan, &tree, accounts.grants, replaced, inputs.read)?;
@@ -150,12 +139,43 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     tree.finish().map_err(|error| refuse(Class::Archive, plan.kind.as_str(), error))
 }
 
-/// The packages of the plan with what dpkg would run or note for them, and a bake does not: maintainer scripts,
-/// triggers, diversions. Sorted by name.
-pub fn not_run(plan: &Plan) -> impl Iterator<Item = &LockedPackage> {
-    plan.packages.iter().filter(|package| {
-        !(package.scripts.is_empty() && package.triggers.is_empty() && package.diverts.is_empty())
-    })
+/// What became of the maintainer scripts of the packages of `plan`, without laying out the rest of the image. Refuses as `stage`
+/// does.
+pub fn scripts(plan: &Plan, inputs: &Inputs<'_>) -> Result<Vec<Scripted>> {
+    configured(plan, inputs, &|| {}).map(|configured| configured.interpreted.scripts)
+}
+
+/// A tree in which all packages are installed and configured.
+struct Configured {
+    tree: Tree,
+    accounts: accounts::Accounts,
+    replaced: Vec<claim::Replaced>,
+    interpreted: scripts::Interpreted,
+}
+
+/// Lays out packages, components and recipe, and does what maintainer scripts do.
+fn configured(plan: &Plan, inputs: &Inputs<'_>, step: &dyn Fn()) -> Result<Configured> {
+    let debs = packages::debs(plan, inputs)?;
+    let trusts = scripts::trusts(plan, &debs)?;
+    step();
+    let mut claims = packages::claims(plan, &debs);
+    let mut accounts = accounts::read(plan, &claims, inputs.read)?;
+    claims.extend(components::claims(plan, inputs, &accounts)?);
+    claims.extend(overlay::claims(plan, &accounts)?);
+    let through = aliases(&claims);
+    step();
+    let claim::Settled { mut tree, lost, diversions, replaced } = claim::settle(plan, &debs, claims)?;
+    check_aliases(&tree, &through)?;
+    exclude::exclude(plan, &mut tree)?;
+    step();
+    put(&mut tree, plan, "accounts", accounts.files(plan)?)?;
+    effects::apply(plan, &mut tree, &trusts, &accounts, inputs.read)?;
+    put(&mut tree, plan, "dpkg database", dpkg::database(plan, &debs, &lost, &diversions, inputs.read)?)?;
+    step();
+    let interpreted =
+        scripts::interpret(plan, &debs, &trusts, &mut tree, &mut accounts, inputs.read, inputs.memory)?;
+    step();
+    Ok(Configured { tree, accounts, replaced, interpreted })
 }
 
 /// Whether the package `name` is not Debian's.
@@ -195,6 +215,11 @@ fn put(tree: &mut Tree, plan: &Plan, step: &str, all: Vec<Made>) -> Result<()> {
     let origin = Origin::Made { step: step.to_owned() };
     for Made { path, mode, gid, node } in all {
         let meta = Meta { gid, ..Meta::root(mode, plan.epoch) };
+        // a maintainer script may have made the same link
+        let is_there = |entry: &Entry| entry.node == node && matches!(node, Node::Symlink(_));
+        if tree.get(&path).is_some_and(is_there) {
+            continue;
+        }
         tree.make_parents(&path, &origin, plan.epoch);
         tree.insert(&path, Entry { meta, node, origins: [origin.clone()].into() }).map_err(|error| {
             let hint = "the bake makes this path itself; take it out of the recipe or leave it out with [files] exclude";

@@ -18,6 +18,7 @@
 use crate::digest::Sha256;
 use crate::name::{ImagePath, Kind, Name};
 use crate::privilege::Privilege;
+use crate::scripts::Scripted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub struct Tree {
     entries: BTreeMap<ImagePath, Entry>,
     /// What it grants beyond root:root 0755, and who brings that.
     privileges: Vec<Privilege>,
+    /// What became of the maintainer scripts of its packages.
+    scripts: Vec<Scripted>,
 }
 
 /// One name in a tree.
@@ -141,6 +144,18 @@ pub enum Origin {
         /// The file in the recipe's folder: `rootfs/etc/…` or `recipe.toml`.
         file: String,
     },
+    /// A maintainer script that was interpreted, at a line of it.
+    Script {
+        /// The package whose script it is.
+        package: Name,
+        /// Whether that is a component, and not one of Debian's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        component: bool,
+        /// `preinst`, `config` or `postinst`, or the path of a program of the image that it runs.
+        script: String,
+        /// The line, from 1; 0 for what is not of a line.
+        line: u32,
+    },
     /// The bake itself, from all of the above.
     Made {
         /// What made it: `dpkg database`, `accounts`, `units`, …
@@ -197,8 +212,40 @@ impl std::fmt::Display for Origin {
             Self::Package { name } => write!(f, "package `{name}`"),
             Self::Component { name } => write!(f, "component `{name}`"),
             Self::Recipe { kind, file } => write!(f, "recipe `{kind}/{file}`"),
+            Self::Script { package, script, line: 0, .. } => write!(f, "the {script} of package `{package}`"),
+            Self::Script { package, script, line, .. } => {
+                write!(f, "the {script} of package `{package}`, line {line}")
+            }
             Self::Made { step } => write!(f, "vmbake ({step})"),
         }
+    }
+}
+
+impl Origin {
+    /// Whoever vouches for it: for a script the package or component that has the script, else itself.
+    #[must_use]
+    pub fn bringer(&self) -> Self {
+        match self {
+            Self::Script { package, component: true, .. } => Self::Component { name: package.clone() },
+            Self::Script { package, .. } => Self::Package { name: package.clone() },
+            other => other.clone(),
+        }
+    }
+}
+
+impl Entry {
+    /// Whether `owner`, or what it vouches for, put it there, perhaps among others.
+    #[must_use]
+    pub fn is_of(&self, owner: &Origin) -> bool {
+        let owner = owner.bringer();
+        self.origins.iter().any(|origin| origin.bringer() == owner)
+    }
+
+    /// Whether nobody but `owner`, and what it vouches for, put it there.
+    #[must_use]
+    pub fn is_only_of(&self, owner: &Origin) -> bool {
+        let owner = owner.bringer();
+        self.origins.iter().all(|origin| origin.bringer() == owner)
     }
 }
 
@@ -255,7 +302,7 @@ impl Tree {
     #[must_use]
     pub fn new(origin: Origin, mtime: i64) -> Self {
         let root = Entry { meta: Meta::root(0o755, mtime), node: Node::Directory, origins: [origin].into() };
-        Self { entries: [(ImagePath::root(), root)].into(), privileges: Vec::new() }
+        Self { entries: [(ImagePath::root(), root)].into(), privileges: Vec::new(), scripts: Vec::new() }
     }
 
     /// What it grants beyond root:root 0755, sorted by owner, as staging has found it.
@@ -267,6 +314,17 @@ impl Tree {
     /// Says what it grants.
     pub(crate) fn set_privileges(&mut self, privileges: Vec<Privilege>) {
         self.privileges = privileges;
+    }
+
+    /// What became of the maintainer scripts of its packages, sorted by package.
+    #[must_use]
+    pub fn scripts(&self) -> &[Scripted] {
+        &self.scripts
+    }
+
+    /// Says what became of them.
+    pub(crate) fn set_scripts(&mut self, scripts: Vec<Scripted>) {
+        self.scripts = scripts;
     }
 
     /// The entry at `path`, brought to its merged form.

@@ -70,6 +70,33 @@ pub fn apply(root: &Root, plan: &Plan, ids: &Ids) -> Result<Applied> {
     Ok(applied)
 }
 
+/// The same at a boot: where there is no room to put right what services' users have changed below their own directories, and
+/// nothing else is to be done, that stays as it is. It may stop such a service, and never a boot.
+pub fn apply_at_boot(root: &Root, plan: &Plan, ids: &Ids) -> Result<Applied> {
+    let is_right = is_right_but_for_others(root, plan, ids);
+    match apply(root, plan, ids) {
+        Err(full) if full.class == Class::Full && is_right => {
+            let told = full.faults.iter().map(|fault| format!("{fault}: what services' users changed stays"));
+            Ok(Applied { notes: told.collect(), ..Applied::default() })
+        }
+        applied => applied,
+    }
+}
+
+/// Whether the disk agrees with all of `plan` that no service's user may change.
+fn is_right_but_for_others(root: &Root, plan: &Plan, ids: &Ids) -> bool {
+    let mut own = plan.clone();
+    own.files.retain(|file| !plan.is_others(&file.path));
+    own.removals.retain(|removal| !plan.is_others(&removal.path));
+    own.directories.retain(|directory| !plan.is_others(&directory.path));
+    for directory in &own.directories {
+        if root.directory(&directory.path).ok().flatten().is_none() {
+            return false;
+        }
+    }
+    lookup::look(root, &own, ids).is_ok_and(|changes| changes.is_empty())
+}
+
 /// The services that would be affected, without changing anything.
 pub fn affected(root: &Root, plan: &Plan, ids: &Ids) -> Result<BTreeSet<Service>> {
     let changes = lookup::look(root, plan, ids)?;
@@ -120,7 +147,7 @@ pub(crate) fn set_aside(directory: &OwnedFd, name: &str) -> rustix::io::Result<(
 /// An error of the system at `path`.
 fn io(path: &str, what: &str, error: rustix::io::Errno) -> Refusal {
     let mut refusal = Refusal::io(path, what, &error.into());
-    if let (Class::Io, Some(fault)) = (refusal.class, refusal.faults.first_mut()) {
+    if let (Class::Io | Class::Full, Some(fault)) = (refusal.class, refusal.faults.first_mut()) {
         fault.hint =
             Some("nothing is half done: the next run of configure completes or undoes it".to_owned());
     }

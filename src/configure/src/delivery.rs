@@ -16,6 +16,9 @@ use crate::rules::{Broken, Rule};
 /// The most bytes of a delivery.
 pub const LIMIT: usize = 64 * 1024;
 
+/// How much of what should be a key is told, in characters.
+const SHOWN: usize = 128;
+
 /// What a delivery sets: key, value, line.
 pub type Delivery = Vec<(String, String, u32)>;
 
@@ -108,7 +111,8 @@ pub fn read(bytes: &[u8], place: &str, role: Role, also: &Layer) -> (Delivered, 
         match check(key, unquoted(&value), known, role) {
             Ok(value) => out.settings.push((key.to_owned(), value.to_owned(), number)),
             Err(broken) => {
-                let fault = Fault::new(place, broken.rule).line(number).key(printable(key));
+                let shown: String = key.chars().take(SHOWN).collect();
+                let fault = Fault::new(place, broken.rule).line(number).key(printable(&shown));
                 faults.push(Fault { hint: broken.hint.map(str::to_owned), ..fault });
             }
         }

@@ -21,7 +21,7 @@ fn is_unsafe(character: char) -> bool {
     control || is_no_character(code)
 }
 
-fn is_no_character(code: u32) -> bool {
+pub(crate) fn is_no_character(code: u32) -> bool {
     matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
 }
 

@@ -56,11 +56,14 @@ impl Layer {
     }
 
     /// As a file of [`crate::envfile`], sorted; none when a value has no safe spelling, or all of them together are more
-    /// than a file may have: it could not be read again.
+    /// than a file may have. What is written is read again first: a file that cannot be would stop the next boot.
     #[must_use]
     pub fn text(&self) -> Option<String> {
         let lines = self.map.iter().map(|(key, (value, _))| crate::envfile::line(key, value));
-        lines.collect::<Option<String>>().filter(|text| text.len() <= crate::envfile::FILE_LIMIT)
+        let text = lines.collect::<Option<String>>()?;
+        let again = crate::envfile::read(text.as_bytes()).ok()?;
+        let again = again.iter().map(|one| (&one.key, &one.value));
+        again.eq(self.map.iter().map(|(key, (value, _))| (key, value))).then_some(text)
     }
 }
 

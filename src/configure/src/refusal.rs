@@ -15,6 +15,8 @@ pub enum Class {
     Network,
     /// The disk or the system refused.
     Io,
+    /// The same, for want of room.
+    Full,
     /// Another run holds the lock.
     Lock,
     /// What was given breaks a rule.
@@ -28,7 +30,7 @@ impl Class {
         match self {
             Self::Usage => 2,
             Self::Network => 3,
-            Self::Io => 6,
+            Self::Io | Self::Full => 6,
             Self::Lock => 7,
             Self::Input => 8,
         }
@@ -116,7 +118,11 @@ impl Refusal {
     /// The disk or the system refused: `place` is a path, `what` the operation.
     #[must_use]
     pub fn io(place: impl Into<String>, what: &str, cause: &std::io::Error) -> Self {
-        Self { class: Class::Io, faults: vec![Fault::new(place, format!("cannot {what}: {cause}"))] }
+        let class = match cause.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Class::Full,
+            _ => Class::Io,
+        };
+        Self { class, faults: vec![Fault::new(place, format!("cannot {what}: {cause}"))] }
     }
 }
 
@@ -139,11 +145,22 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// `text` without raw control characters: a file name or a key from outside may hold an escape sequence.
+/// Whether a reader does not see `character`, or sees other text because of it: control characters, marks, embeddings and
+/// isolates of direction (Unicode's `Bidi_Control`), separators, what has no width, tags, and what is no character.
+fn hides(character: char) -> bool {
+    character.is_control()
+        || crate::envfile::is_no_character(u32::from(character))
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// `text` without what is not seen: a file name or a key from outside may hold an escape sequence.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, character| {
-        if character.is_control() || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}') {
+        if hides(character) {
             out.extend(character.escape_default());
         } else {
             out.push(character);

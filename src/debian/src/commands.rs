@@ -6,25 +6,37 @@ pub(crate) mod accounts;
 mod alternatives;
 mod apache;
 pub(crate) mod clock;
+mod daemons;
 mod database;
+mod dd;
 mod divert;
 mod dpkg;
+mod emacs;
 mod getopt;
+mod gzip;
 mod kernel;
+mod lighttpd;
 mod locale;
 mod mode;
 mod openssl;
 mod options;
+pub(crate) mod own;
 mod pam;
 mod place;
+mod postgres;
+mod python;
 mod quiet;
 mod rc;
 mod remove;
 mod run;
+mod sgml;
 mod show;
+mod ssh;
 mod sysusers;
 mod tmpfiles;
+mod ucf;
 mod units;
+mod user;
 mod users;
 pub(crate) mod version;
 mod x509;
@@ -66,6 +78,13 @@ pub fn find(name: &str) -> Option<Run> {
         "xargs" => run::xargs,
         "run-parts" => run::run_parts,
         "find" => run::find,
+        "sshd" | "sshd.session-split" => ssh::sshd,
+        "ssh-keygen" => ssh::keygen,
+        "emacs-package-install" => emacs::package,
+        "emacs-package-remove" => emacs::removal,
+        "emacs-install" => emacs::flavor,
+        "su" | "runuser" => user::su,
+        "setpriv" => user::setpriv,
         "sleep" | "sync" => |_| Ok(0),
         "getopt" => getopt::getopt,
         "pam-auth-update" => pam::update,
@@ -85,8 +104,36 @@ pub fn find(name: &str) -> Option<Run> {
         "setcap" => quiet::setcap,
         "debconf-escape" => show::debconf_escape,
         "ischroot" => |_| Ok(0),
-        "pidof" | "pgrep" | "pkill" | "killall" | "fuser" | "mountpoint" | "aa-enabled" | "aa-status"
-        | "runlevel" => quiet::none,
+        "pidof" | "pgrep" | "pkill" | "killall" | "fuser" | "iptables" | "ip6tables" | "nft"
+        | "aa-enabled" | "aa-status" | "runlevel" => quiet::none,
+        "iscsi-iname" | "uuidgen" | "mcookie" | "pwgen" | "makepasswd" => own::printed,
+        "rndc-confgen" => own::rndc,
+        "mariadb-install-db" => own::mariadb,
+        "pg_createcluster" => own::postgres,
+        "java" => own::java,
+        "pg_lsclusters" => postgres::clusters,
+        "pg_conftool" => postgres::setting,
+        "pg_updatedicts" => postgres::dictionaries,
+        "pam_getenv" => postgres::of_pam,
+        "df" => show::df,
+        "dd" => dd::dd,
+        "gzip" | "gunzip" | "zcat" => gzip::gzip,
+        "hostname" => own::hostname,
+        "apt-get" => quiet::apt_get,
+        name if own::is_index(name) => own::index,
+        "make-ssl-cert" => own::snakeoil,
+        "mountpoint" => quiet::mountpoint,
+        "tty" | "stty" | "lpstat" | "auditctl" => quiet::none,
+        "named-checkconf" | "visudo" | "smartctl" => quiet::checks,
+        "dpkg-vendor" => dpkg::vendor,
+        "py3versions" => python::versions,
+        "start-stop-daemon" => quiet::start_stop,
+        "update-catalog" => sgml::update,
+        "ucfq" => ucf::ucfq,
+        "lighty-enable-mod" | "lighttpd-enable-mod" => lighttpd::enable,
+        "chronyd" => daemons::chronyd,
+        "findmnt" => show::findmnt,
+        "emacs" | "emacs-gtk" | "emacs-nox" | "emacs-lucid" | "emacs-pgtk" => quiet::emacs,
         "python3" | "python3.13" => quiet::python,
         "dpkg" => dpkg::dpkg,
         "dpkg-query" => dpkg::query,
@@ -111,11 +158,15 @@ pub fn find(name: &str) -> Option<Run> {
         "systemctl" => units::systemctl,
         "update-rc.d" => units::update_rc,
         name if quiet::reason(name).is_some() => quiet::quiet,
-        "hostname" | "hostnamectl" | "ps" | "lsmod" | "blkid" | "lsblk" | "findmnt" | "df" | "losetup"
-        | "nproc" | "lscpu" | "free" | "ip" | "ifconfig" | "ss" | "netstat" | "route" | "ssh-keygen"
-        | "uuidgen" | "mcookie" | "domainname" | "dnsdomainname" => show::running,
+        "hostnamectl" | "ps" | "lsmod" | "blkid" | "lsblk" | "losetup" | "nproc" | "lscpu" | "free"
+        | "ip" | "ifconfig" | "ss" | "netstat" | "route" | "domainname" | "dnsdomainname" => show::running,
         _ => return None,
     })
+}
+
+/// `grep -r`, where that is asked for.
+pub(crate) fn grep(call: &mut Call<'_, '_>, name: &str) -> Result<Option<u8>, Stop> {
+    run::grep(call, name)
 }
 
 /// Whether a filter reads its standard input when called with these arguments: when it is given no file, or `-`.

@@ -113,6 +113,14 @@ impl Debconf {
         }
     }
 
+    /// Forgets the answers that `unfit` says cannot stay.
+    pub(crate) fn forget(&mut self, unfit: fn(&str) -> bool) {
+        for question in self.questions.values_mut() {
+            question.value = question.value.take().filter(|value| !unfit(value));
+            question.variables.retain(|_, value| !unfit(value));
+        }
+    }
+
     fn answer(&mut self, name: &str) {
         if let (Some(answer), Some(question)) = (self.answers.get(name), self.questions.get_mut(name))
             && !question.flags.contains("seen")

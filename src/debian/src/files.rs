@@ -1,7 +1,8 @@
 //! The files as a script sees them: a base that is only read, and all that was changed above it.
 //!
 //! Nothing of the host is touched. Each change is recorded with its origin; what was looked up in the base is remembered,
-//! so that a result can be kept by what it depends on. Permissions are not checked: maintainer scripts run as root.
+//! so that a result can be kept by what it depends on. Maintainer scripts run as root, whose permissions are not checked; where
+//! one becomes another user for a command, that user's are.
 
 mod change;
 mod path;
@@ -86,6 +87,10 @@ pub enum Errno {
     NameTooLong,
     #[error("Input/output error")]
     Io,
+    #[error("Permission denied")]
+    Denied,
+    #[error("Operation not permitted")]
+    NotPermitted,
     /// More bytes or changes than the limits allow; not an errno.
     #[error("limit")]
     Limit,
@@ -113,6 +118,31 @@ pub struct Node {
     pub capabilities: Option<String>,
 }
 
+/// Who acts, where it is not root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Its number.
+    pub uid: u32,
+    /// Its group, which what it makes belongs to.
+    pub gid: u32,
+    /// The other groups that it is in.
+    pub groups: Vec<u32>,
+}
+
+impl Actor {
+    /// Whether it may do what these bits say, `4` to read, `2` to write, `1` to search or run.
+    fn may(&self, meta: &Meta, bits: u32) -> bool {
+        let shift = if meta.uid == self.uid {
+            6
+        } else if meta.gid == self.gid || self.groups.contains(&meta.gid) {
+            3
+        } else {
+            0
+        };
+        (meta.mode >> shift) & bits == bits
+    }
+}
+
 /// A base and the changes above it.
 pub struct Files<'a> {
     base: &'a dyn Base,
@@ -125,6 +155,8 @@ pub struct Files<'a> {
     pub origin: Origin,
     /// The time that every change gets.
     pub now: i64,
+    /// As whom, when not as root.
+    pub actor: Option<Actor>,
     limits: Limits,
     written: u64,
     stamp: u64,
@@ -143,6 +175,7 @@ impl<'a> Files<'a> {
             changes: Vec::new(),
             origin: Origin { package: String::new(), script: String::new(), line: 0 },
             now,
+            actor: None,
             limits,
             written: 0,
             stamp: 0,
@@ -168,6 +201,30 @@ impl<'a> Files<'a> {
                 self.over.remove(path);
             }
         }
+    }
+
+    /// Whether whoever acts may do what these bits say with the node at a canonical path; one that is not there denies nothing.
+    pub(crate) fn permit(&self, at: &[u8], bits: u32) -> Result<(), Errno> {
+        match (&self.actor, self.actor.as_ref().and_then(|_| self.meta(at))) {
+            (Some(actor), Some(meta)) if !actor.may(&meta, bits) => Err(Errno::Denied),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether whoever acts is root or owns the node at a canonical path.
+    fn owns(&self, at: &[u8]) -> Result<(), Errno> {
+        match (&self.actor, self.actor.as_ref().and_then(|_| self.meta(at))) {
+            (Some(actor), Some(meta)) if meta.uid != actor.uid => Err(Errno::NotPermitted),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether whoever acts may remove or rename what is at a canonical path: a directory with the sticky bit lets only owners.
+    fn may_unlink(&self, at: &[u8]) -> Result<(), Errno> {
+        let above = parent(at);
+        self.permit(above, 3)?;
+        let sticky = self.actor.is_some() && self.meta(above).is_some_and(|meta| meta.mode & 0o1000 != 0);
+        if sticky { self.owns(at).or_else(|_| self.owns(above)) } else { Ok(()) }
     }
 
     /// The paths of the base that were looked up.
@@ -228,6 +285,7 @@ impl<'a> Files<'a> {
             Kind::Directory => {}
             _ => return Err(Errno::NotDirectory),
         }
+        self.permit(at, 4)?;
         let mut names = BTreeSet::new();
         if !self.hidden.contains(at) {
             self.looked.borrow_mut().insert(at.to_vec());
@@ -258,9 +316,23 @@ impl<'a> Files<'a> {
             Kind::Directory => return Err(Errno::IsDirectory),
             _ => return Err(Errno::Io),
         }
+        self.permit(at, 4)?;
         match self.over.get(at) {
             Some(Some(id)) => self.bytes_of(*id),
             _ => self.base.read(at).map(Rc::new).map_err(|_| Errno::Io),
+        }
+    }
+
+    /// The content of a regular file as its package brings it, whatever has become of it.
+    ///
+    /// # Errors
+    /// When the base has no such file.
+    pub fn original(&self, path: &[u8]) -> Result<Bytes, Errno> {
+        self.looked.borrow_mut().insert(path.to_vec());
+        match self.base.lookup(path).map(|meta| meta.kind) {
+            Some(Kind::File) => self.base.read(path).map_err(|_| Errno::Io),
+            Some(_) => Err(Errno::Invalid),
+            None => Err(Errno::NoEntry),
         }
     }
 
@@ -316,6 +388,7 @@ impl<'a> Files<'a> {
                 Some(_) => return Err(Errno::NotDirectory),
                 None => return Err(Errno::NoEntry),
             }
+            self.permit(&at, 1)?;
             if part == b"." {
                 continue;
             }

@@ -121,5 +121,10 @@ pub fn find(name: &str) -> Option<Filter> {
     })
 }
 
+/// The MD5 of bytes, as `md5sum` prints it.
+pub(crate) fn md5_of(data: &[u8]) -> String {
+    sums::md5_of(data)
+}
+
 #[cfg(test)]
 mod tests;

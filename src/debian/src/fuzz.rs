@@ -11,8 +11,10 @@ impl Base for Names {
     fn lookup(&self, path: &[u8]) -> Option<Meta> {
         let program = path.strip_prefix(b"/usr/bin/").is_some_and(|name| !name.contains(&b'/'));
         let kind = match path {
-            b"/" | b"/usr" | b"/usr/bin" | b"/etc" | b"/tmp" => Kind::Directory,
-            b"/etc/passwd" | b"/etc/group" => Kind::File,
+            b"/" | b"/usr" | b"/usr/bin" | b"/usr/lib" | b"/usr/lib/systemd" | b"/etc" | b"/tmp" => {
+                Kind::Directory
+            }
+            b"/etc/passwd" | b"/etc/group" | b"/usr/lib/systemd/systemd" => Kind::File,
             _ if program => Kind::File,
             _ => return None,
         };
@@ -37,4 +39,5 @@ pub fn script(text: &[u8]) {
     let origin = Origin { package: "fuzz".to_owned(), script: "postinst".to_owned(), line: 0 };
     let env = [(b"PATH".to_vec(), b"/usr/bin".to_vec())];
     let _ = shell.run(&origin, text, &[b"configure".to_vec(), Vec::new()], &env);
+    let _ = crate::commands::own::finish(&mut shell.files, &shell.system);
 }

@@ -91,6 +91,8 @@ pub struct Task<'t> {
     pub users: &'t BTreeMap<String, u32>,
     /// Fixed numbers of groups.
     pub groups: &'t BTreeMap<String, u32>,
+    /// Whether new system accounts get numbers by their names, and not the first that are free.
+    pub stable_ids: bool,
     /// How far scripts are followed.
     pub limits: Limits,
 }
@@ -136,6 +138,7 @@ pub fn run<'b>(task: &Task<'_>, base: &'b dyn Base, go_on: bool) -> Result<Outco
         kernel: task.kernel.map(str::to_owned),
         users: task.users.clone(),
         groups: task.groups.clone(),
+        stable_ids: task.stable_ids,
         packages: task.packages.iter().map(|package| (package.name.clone(), known(package))).collect(),
         debconf: crate::debconf::Debconf::with(task.answers.clone()),
         ..System::default()
@@ -155,9 +158,17 @@ pub fn run<'b>(task: &Task<'_>, base: &'b dyn Base, go_on: bool) -> Result<Outco
     }
     let Run { mut shell, stopped, finished, .. } = run;
     shell.files.origin = Origin { package: "debconf".to_owned(), script: "database".to_owned(), line: 0 };
-    let debconf = std::mem::take(&mut shell.system.debconf);
+    let mut debconf = std::mem::take(&mut shell.system.debconf);
+    debconf.forget(crate::commands::own::has_mark);
     let written = debconf.write(&mut shell.files);
     shell.system.debconf = debconf;
+    let mut stopped = stopped;
+    if let Err(failure) = crate::commands::own::finish(&mut shell.files, &shell.system) {
+        if !go_on {
+            return Err(failure);
+        }
+        stopped.push(Stopped { failure: *failure });
+    }
     if written.is_err() {
         let origin = shell.files.origin.clone();
         return Err(Box::new(Failure {
@@ -443,6 +454,7 @@ mod tests {
             answers: &BTreeMap::new(),
             users: &none,
             groups: &none,
+            stable_ids: false,
             limits: Limits { depth: 60, ..Limits::default() },
         };
         let outcome = run(&task, &memory, false).unwrap();
@@ -473,6 +485,7 @@ mod tests {
             answers: &BTreeMap::new(),
             users: &none,
             groups: &none,
+            stable_ids: false,
             limits: Limits { depth: 60, ..Limits::default() },
         };
         let Err(failure) = run(&task, &memory, false) else { panic!("it ran") };

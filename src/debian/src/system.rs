@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::debconf::Debconf;
+use crate::failure::Origin;
 use crate::files::Bytes;
 
 /// How far a package is installed.
@@ -55,6 +56,21 @@ impl Known {
     }
 }
 
+/// A value that each machine makes of its own at its first boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    /// What stands for it until then.
+    pub mark: String,
+    /// The shell command that prints it, or makes its file.
+    pub command: String,
+    /// The file that the command makes by itself.
+    pub makes: Option<Bytes>,
+    /// Whether it can wait until the machine has its name.
+    pub late: bool,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
 /// Beside the files: packages, triggers, answers.
 #[derive(Debug, Clone, Default)]
 pub struct System {
@@ -68,12 +84,45 @@ pub struct System {
     pub users: BTreeMap<String, u32>,
     /// Fixed numbers of groups, by name.
     pub groups: BTreeMap<String, u32>,
+    /// Whether new system accounts get numbers by their names, and not the first that are free.
+    pub stable_ids: bool,
     /// Packages by name.
     pub packages: BTreeMap<String, Known>,
     /// Triggers that were activated and not processed yet.
     pub triggers: BTreeSet<String>,
     /// Profiles of pam-auth-update that were enabled by name.
     pub pam: BTreeSet<String>,
+    /// Values that only a machine can have.
+    pub own: Vec<Own>,
     /// Questions and their answers.
     pub debconf: Debconf,
+}
+
+/// A number from `low` to `high` for the account `name`: one that its name decides, or the next that is not `taken`. The same
+/// account then has the same number in images of other packages, but where two names meet.
+#[must_use]
+pub fn number_by_name(name: &[u8], low: u32, high: u32, taken: &dyn Fn(u32) -> bool) -> Option<u32> {
+    use sha2::Digest as _;
+    let span = high.checked_sub(low)?.checked_add(1)?;
+    let digest = sha2::Sha256::digest(name);
+    let start = digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte)) % span;
+    (0..span).map(|step| low + (start + step) % span).find(|number| !taken(*number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number_by_name;
+
+    #[test]
+    fn an_account_has_one_number_whatever_else_there_is_and_the_next_where_that_is_taken() {
+        let free = |_: u32| false;
+        let number = number_by_name(b"postgres", 100, 999, &free).unwrap();
+        assert!((100..=999).contains(&number));
+        assert_eq!(number_by_name(b"postgres", 100, 999, &|other| other == number ^ 1), Some(number));
+        let next = if number == 999 { 100 } else { number + 1 };
+        assert_eq!(number_by_name(b"postgres", 100, 999, &|other| other == number), Some(next));
+        assert_ne!(number_by_name(b"redis", 100, 999, &free), Some(number));
+        assert_eq!(number_by_name(b"postgres", 5, 5, &|_| true), None);
+        assert_eq!(number_by_name(b"postgres", 6, 5, &free), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! fluent-bit's Debian package: the control fields, conffiles, scripts and paths of the one that upstream's CPack makes.
 //!
 //! Two things of it are deliberate traps: it brings `/lib` as a directory, which on Debian 13 is a link into `/usr`, and
-//! its `postinst` would start things, so it must never run.
+//! its `postinst` leaves a mark where it is run, which it must not be; where it is interpreted there are no processes.
 
 use super::archive::{Entry, deb};
 use super::program::Program;
@@ -23,7 +23,7 @@ const UNIT: &str = "[Unit]\nDescription=Fluent Bit (stand-in)\nAfter=network.tar
 
 /// Its one script with an effect.
 pub const POSTINST: &str = "#!/bin/sh\nset -e\n# a stand-in's script leaves a mark where it is run, which it must not be\n\
-     if [ \"$1\" = configure ]; then\n    : >\"${DPKG_ROOT:-}/fluent-bit-postinst-was-run\"\n    ldconfig\nfi\n";
+     if [ \"$1\" = configure ]; then\n    [ ! -e /proc/self ] || : >/fluent-bit-postinst-was-run\n    ldconfig\nfi\n";
 
 const PRERM: &str = "#!/bin/sh\nset -e\nexit 0\n";
 

@@ -141,6 +141,10 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
         keep: Vec::new(),
         winners: BTreeMap::new(),
         effects: BTreeMap::new(),
+        accept: BTreeMap::new(),
+        reviewed_only: false,
+        debconf: BTreeMap::new(),
+        disable: BTreeMap::new(),
         compression: Compression { level: 3 },
         disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), bake::name::Arch::Amd64),
     })

@@ -93,6 +93,7 @@ struct Made {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
     let output = std::path::absolute(&args.output).context("the output directory")?;
+    Project::find(args.selection.project.as_deref())?.check_output(&output)?;
     emit::check_output(&output)?;
     // the only other program that is ever started runs first: cargo, for the boot-time program
     let inputs = args.selection.inputs(args.relock.is_none(), &show)?;
@@ -162,7 +163,7 @@ fn planned(
         unreviewed: None,
         components: &relock::components(&inputs.recipe, Some(&inputs.manifest)),
     };
-    let lock =
+    let relock::Resolved { lock, .. } =
         relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
     let plan = args.selection.plan(inputs, &lock)?;
     let fetched = pipeline::fetch(store, &plan.wants(), options, show)?;

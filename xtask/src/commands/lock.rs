@@ -2,13 +2,17 @@
 
 use crate::console::{self, size};
 use crate::places::{PlaceArgs, StoreArgs};
-use crate::progress::ShowArgs;
+use crate::progress::{Show, ShowArgs};
 use crate::project::{self, Project};
 use crate::relock;
 use crate::selection::{differences, host};
 use bake::lock::{Lock, LockedPackage};
 use bake::name::{Arch, Kind, Name};
+use bake::recipe::Recipe;
+use bake::refusal::shown;
+use bake::scripts::{Scripted, Trust};
 use bake::sources::MaxAge;
+use bake::store::Store;
 use bake::{Class, Refusal, Stage};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,9 +22,10 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads InRelease of trixie, trixie-updates and trixie-security, and of the archives that the recipe names, verifies it \
-against the keys pinned in manifests/, and resolves what the recipe asks for. The lock records for each package its digest, what asked for it and the \
-digests of its maintainer scripts, so that its difference to the last one can be reviewed. A script that is not in \
-manifests/effects.toml is shown, and no lock is written: it has to be read first.")]
+against the keys pinned in manifests/, and resolves what the recipe asks for. The lock records for each package its digest, what \
+asked for it and the digests of its maintainer scripts, so that its difference to the last one can be reviewed. Scripts are \
+interpreted, not run: one that cannot be followed to its end is told with the ways out, and no lock is written. How what scripts \
+do has changed since the last lock is shown.")]
 pub(crate) struct Args {
     /// Whose packages [default: all kinds]
     #[arg(long, value_name = "KIND")]
@@ -38,7 +43,7 @@ pub(crate) struct Args {
     /// Write the lock there; needs --kind, and one --arch at most
     #[arg(long, value_name = "FILE", requires = "kind")]
     output: Option<PathBuf>,
-    /// Write the texts of maintainer scripts that nobody has reviewed there, as they go into manifests/effects
+    /// With `scripts = "reviewed"` in the recipe: write the texts of maintainer scripts that nobody has reviewed there
     #[arg(long, value_name = "DIR")]
     unreviewed: Option<PathBuf>,
     /// Accept an archive whose main suite was made at most so many days ago, or that of a third party; may be given several
@@ -68,6 +73,20 @@ struct Report {
     disagreements: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changes: Vec<String>,
+    /// How many packages have maintainer scripts that were derived, reviewed, accepted; absent with --check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scripts: Option<BTreeMap<Trust, usize>>,
+    /// How what scripts do has changed since the last lock, whose packages must be in the store for that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    effects: Vec<Changed>,
+}
+
+/// How what the scripts of a package do has changed.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Changed {
+    package: Name,
+    added: Vec<String>,
+    removed: Vec<String>,
 }
 
 /// Runs it.
@@ -134,6 +153,8 @@ fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) ->
             bytes: 0,
             disagreements,
             changes: Vec::new(),
+            scripts: None,
+            effects: Vec::new(),
         });
     }
     let lock = project.lock(&path)?;
@@ -163,12 +184,69 @@ fn make(args: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) 
         unreviewed: args.unreviewed.as_deref(),
         components: &relock::components(&recipe, manifest.as_ref()),
     };
-    let lock = relock::resolve(&task, project, &recipe, &store, &options, args.places.threads(), &show)?;
+    let threads = args.places.threads();
+    let relock::Resolved { lock, scripts } =
+        relock::resolve(&task, project, &recipe, &store, &options, threads, &show)?;
     relock::tell_third_parties(&lock, &project.sources()?, &show);
     relock::write(&path, &lock)?;
     // of two, the one that was replaced
-    let changes = previous.last().map_or_else(Vec::new, |previous| changes(previous, &lock));
-    Ok(report(&lock, path, Vec::new(), changes))
+    let Some(previous) = previous.last() else {
+        return Ok(Report { scripts: Some(count(&scripts)), ..report(&lock, path, Vec::new(), Vec::new()) });
+    };
+    let before = before(project, &recipe, previous, &store, threads, &show)?;
+    let effects = before.map(|before| effects(&before, &scripts)).unwrap_or_default();
+    let changes = changes(previous, &lock);
+    Ok(Report { scripts: Some(count(&scripts)), effects, ..report(&lock, path, Vec::new(), changes) })
+}
+
+/// What the scripts of the last lock's packages do; nothing where the store does not have them all, or they cannot be followed.
+fn before(
+    project: &Project,
+    recipe: &Recipe,
+    previous: &Lock,
+    store: &Store,
+    threads: usize,
+    show: &Show,
+) -> bake::Result<Option<Vec<Scripted>>> {
+    for package in &previous.packages {
+        if !store.has(&package.sha256.into(), package.size)? {
+            return Ok(None);
+        }
+    }
+    let mut effects = project.effects()?;
+    effects.extend(recipe.effects.clone());
+    Ok(relock::scripts(project, recipe, previous, &effects, store, threads, show).ok())
+}
+
+/// How many packages have scripts of each trust.
+fn count(scripts: &[Scripted]) -> BTreeMap<Trust, usize> {
+    let mut counts = BTreeMap::new();
+    for one in scripts {
+        *counts.entry(one.trust).or_default() += 1;
+    }
+    counts
+}
+
+/// What scripts do now and did not do before, and the other way round, by package; the line of a script does not count.
+fn effects(before: &[Scripted], now: &[Scripted]) -> Vec<Changed> {
+    let by_name = |scripts: &[Scripted]| -> BTreeMap<Name, Vec<String>> {
+        let does = |one: &Scripted| one.effects.iter().map(|done| done.does.clone()).collect();
+        scripts.iter().map(|one| (one.package.clone(), does(one))).collect()
+    };
+    let (before, now) = (by_name(before), by_name(now));
+    let mut changed = Vec::new();
+    // a package that comes or goes is told by its name
+    for (package, now) in &now {
+        let Some(before) = before.get(package) else { continue };
+        let without = |all: &[String], others: &[String]| -> Vec<String> {
+            all.iter().filter(|one| !others.contains(one)).cloned().collect()
+        };
+        let (added, removed) = (without(now, before), without(before, now));
+        if !added.is_empty() || !removed.is_empty() {
+            changed.push(Changed { package: package.clone(), added, removed });
+        }
+    }
+    changed
 }
 
 fn report(lock: &Lock, path: PathBuf, disagreements: Vec<String>, changes: Vec<String>) -> Report {
@@ -180,6 +258,8 @@ fn report(lock: &Lock, path: PathBuf, disagreements: Vec<String>, changes: Vec<S
         bytes: lock.packages.iter().map(|package| package.size).sum(),
         disagreements,
         changes,
+        scripts: None,
+        effects: Vec::new(),
     }
 }
 
@@ -211,6 +291,17 @@ fn print(report: &Report) {
     console::line(format!("{kind} on {arch}: {packages} packages, {}: {path}", size(*bytes)));
     for change in &report.changes {
         console::line(format!("  {change}"));
+    }
+    for Changed { package, added, removed } in &report.effects {
+        console::line(format!("  the scripts of {package} do something else:"));
+        let lines = removed.iter().map(|line| ('-', line)).chain(added.iter().map(|line| ('+', line)));
+        for (sign, line) in lines {
+            console::line(format!("    {sign} {}", shown(line)));
+        }
+    }
+    if let Some(counts) = &report.scripts {
+        let counts: Vec<String> = counts.iter().map(|(trust, count)| format!("{count} {trust}")).collect();
+        console::line(format!("  packages with maintainer scripts: {}", counts.join(", ")));
     }
 }
 

@@ -6,19 +6,20 @@ use crate::places::StoreArgs;
 use crate::privileges;
 use crate::progress::{Show, ShowArgs};
 use crate::selection::{Inputs, Selection};
-use bake::name::Name;
 use bake::plan::{Plan, Source, Want};
 use bake::privilege::Privilege;
 use bake::refusal::shown;
+use bake::scripts::Scripted;
 use bake::store::Store;
+use bake::tree::Tree;
 use serde::Serialize;
 
 /// Show what a bake will do, its digest, what is already in the store, and what the image grants; no image is made
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What an image grants (set-uid programs, members of groups, sudo, PAM, certificates, cron, …) is in its packages: it is \
-listed, with who brings it, where the store has all of them, which `cargo xtask fetch` sees to. The record of an image has \
-the same list.")]
+What maintainer scripts do, and what an image grants (set-uid programs, members of groups, sudo, PAM, certificates, cron, …), \
+is in its packages: it is listed, with who brings it, where the store has all of them, which `cargo xtask fetch` sees to. The \
+record of an image has the same lists.")]
 pub(crate) struct Args {
     #[command(flatten)]
     selection: Selection,
@@ -40,24 +41,16 @@ struct Report<'a> {
     /// Bytes of those that are not in the store yet.
     missing_bytes: u64,
     missing: Vec<&'a str>,
-    /// Packages with maintainer scripts, triggers or diversions; none of them is run.
-    scripts: Vec<Scripts<'a>>,
+    /// Packages with maintainer scripts, how far each is trusted, and what they do; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scripts: Option<Vec<Scripted>>,
     /// What the image grants beyond root:root 0755, and who brings it; absent where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     privileges: Option<Vec<Privilege>>,
-    /// Why it is not known.
+    /// Why the two are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    privileges_unknown: Option<String>,
+    unknown: Option<String>,
     plan: &'a Plan,
-}
-
-#[derive(Serialize)]
-struct Scripts<'a> {
-    package: &'a str,
-    scripts: Vec<&'a str>,
-    effects: Vec<String>,
-    triggers: &'a [String],
-    diverts: &'a [String],
 }
 
 /// Runs it.
@@ -68,8 +61,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let plan = args.selection.plan(&inputs, &lock)?;
     let wants = plan.wants();
     let missing = missing(&args.store, &wants)?;
-    let (privileges, privileges_unknown) = match granted(args, &inputs, &plan, missing.len(), &show) {
-        Ok(privileges) => (Some(privileges), None),
+    let (tree, unknown) = match laid_out(args, &inputs, &plan, missing.len(), &show) {
+        Ok(tree) => (Some(tree), None),
         Err(why) => (None, Some(why)),
     };
     let report = Report {
@@ -78,15 +71,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         input_bytes: wants.iter().map(|want| want.size).sum(),
         missing_bytes: missing.iter().map(|want| want.size).sum(),
         missing: missing.iter().map(|want| want.name.as_str()).collect(),
-        scripts: scripts(&plan),
-        privileges,
-        privileges_unknown,
+        scripts: tree.as_ref().map(|tree| tree.scripts().to_vec()),
+        privileges: tree.as_ref().map(|tree| tree.privileges().to_vec()),
+        unknown,
         plan: &plan,
     };
     if args.show.json {
         return console::json(&report);
     }
     summary(&report);
+    scripts(&report, args.all);
     grants(&report, args.all);
     if args.all {
         everything(&plan, &wants);
@@ -110,21 +104,15 @@ fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Wan
     Ok(missing)
 }
 
-/// What the image grants, or why that cannot be said.
-fn granted(
-    args: &Args,
-    inputs: &Inputs,
-    plan: &Plan,
-    missing: usize,
-    show: &Show,
-) -> Result<Vec<Privilege>, String> {
+/// The tree of the image, or why what is in it cannot be said.
+fn laid_out(args: &Args, inputs: &Inputs, plan: &Plan, missing: usize, show: &Show) -> Result<Tree, String> {
     if missing > 0 {
         return Err(format!("{missing} inputs are not in the store yet; `cargo xtask fetch` brings them"));
     }
     let tree = args.store.open().and_then(|store| {
         pipeline::laid_out(plan, &inputs.project, &store, rayon::current_num_threads(), show)
     });
-    tree.map(|tree| tree.privileges().to_vec()).map_err(|refusal| match &refusal.hint {
+    tree.map_err(|refusal| match &refusal.hint {
         Some(hint) => format!("a bake would be refused: {refusal} (hint: {hint})"),
         None => format!("a bake would be refused: {refusal}"),
     })
@@ -132,7 +120,7 @@ fn granted(
 
 fn grants(report: &Report<'_>, all: bool) {
     console::line("");
-    match (&report.privileges, &report.privileges_unknown) {
+    match (&report.privileges, &report.unknown) {
         (Some(privileges), _) => {
             console::line("what the image grants beyond root:root 0755, and who brings it:");
             for line in privileges::lines(privileges, all) {
@@ -146,26 +134,27 @@ fn grants(report: &Report<'_>, all: bool) {
     }
 }
 
-fn scripts(plan: &Plan) -> Vec<Scripts<'_>> {
-    let has_any = |package: &&bake::lock::LockedPackage| {
-        !(package.scripts.is_empty() && package.triggers.is_empty() && package.diverts.is_empty())
-    };
-    let packages = plan.packages.iter().filter(has_any);
-    packages
-        .map(|package| Scripts {
-            package: package.name.as_str(),
-            scripts: package.scripts.keys().map(String::as_str).collect(),
-            effects: effects(plan, &package.name),
-            triggers: &package.triggers,
-            diverts: &package.diverts,
-        })
-        .collect()
-}
+/// More effects of one package than so many are counted.
+const MOST: usize = 8;
 
-/// What the scripts of a package come to, in words.
-fn effects(plan: &Plan, package: &Name) -> Vec<String> {
-    let known = bake::effects::of(&plan.effects, package);
-    known.into_iter().flat_map(|known| &known.effects).map(ToString::to_string).collect()
+/// Maintainer scripts, which are not run, and what is done instead.
+fn scripts(report: &Report<'_>, all: bool) {
+    console::line("");
+    let Some(scripts) = &report.scripts else {
+        console::line("what maintainer scripts do is not known; see below");
+        return;
+    };
+    console::line("maintainer scripts, none of which is run, and what they do in the image:");
+    for Scripted { package, trust, scripts, effects } in scripts {
+        console::line(format!("  {:<32} {trust:<9} {}", package.as_str(), scripts.join(" ")));
+        let most = if all { effects.len() } else { MOST };
+        for done in effects.iter().take(most) {
+            console::line(format!("  {:<32}   {}", "", shown(&done.to_string())));
+        }
+        if effects.len() > most {
+            console::line(format!("  {:<32}   and {} more, which --all lists", "", effects.len() - most));
+        }
+    }
 }
 
 fn summary(report: &Report<'_>) {
@@ -206,26 +195,6 @@ fn summary(report: &Report<'_>) {
         size(report.missing_bytes),
         size(report.input_bytes)
     ));
-    console::line("");
-    console::line(
-        "maintainer scripts, triggers and diversions, none of which is run, and what is done instead:",
-    );
-    for entry in &report.scripts {
-        let mut parts = Vec::new();
-        if !entry.scripts.is_empty() {
-            parts.push(entry.scripts.join(" "));
-        }
-        if !entry.triggers.is_empty() {
-            parts.push(format!("triggers: {}", entry.triggers.join("; ")));
-        }
-        if !entry.diverts.is_empty() {
-            parts.push(format!("diverts: {}", entry.diverts.join(" ")));
-        }
-        console::line(format!("  {:<32} {}", entry.package, parts.join("  ")));
-        for effect in &entry.effects {
-            console::line(format!("  {:<32}   {}", "", shown(effect)));
-        }
-    }
 }
 
 fn everything(plan: &Plan, wants: &[Want]) {

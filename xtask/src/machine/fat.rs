@@ -124,10 +124,15 @@ impl<'v> Volume<'v> {
         Ok(found)
     }
 
+    /// How many clusters the volume has: its table may speak of more, and no chain of its own can be longer.
+    fn clusters(&self) -> usize {
+        self.bytes.len().saturating_sub(self.data) / self.cluster
+    }
+
     /// The bytes of all clusters of a chain. An empty file has none.
     fn chain(&self, first: u32) -> Result<Vec<u8>, Error> {
         let (mut bytes, mut at) = (Vec::new(), first);
-        for _ in 0..=self.table.len() / 4 {
+        for _ in 0..=self.clusters() {
             if at == 0 || at >= 0x0fff_fff8 {
                 return Ok(bytes);
             }
@@ -172,6 +177,27 @@ pub(crate) mod tests {
     use super::*;
     use std::path::Path;
     use xshell::{Shell, cmd};
+
+    #[test]
+    fn a_chain_in_a_circle_is_followed_no_longer_than_the_volume_has_clusters() {
+        // a table of half a million entries, and two clusters of 32 KiB
+        let (table, cluster) = (4096_u32, 64_u8);
+        let mut bytes = vec![0; 512 + 512 * 4096 + 2 * 512 * 64];
+        bytes[11..13].copy_from_slice(&512_u16.to_le_bytes());
+        bytes[13] = cluster;
+        (bytes[14], bytes[16]) = (1, 1);
+        bytes[36..40].copy_from_slice(&table.to_le_bytes());
+        bytes[44..48].copy_from_slice(&2_u32.to_le_bytes());
+        bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+        // the root's only cluster is followed by itself
+        bytes[512 + 8..512 + 12].copy_from_slice(&2_u32.to_le_bytes());
+        let volume = Volume::open(&bytes).unwrap();
+        assert_eq!(volume.clusters(), 2);
+        assert_eq!(volume.list("/"), Err(Error::Chain));
+        let started = std::time::Instant::now();
+        assert!((0..100).all(|_| volume.list("/").is_err()));
+        assert!(started.elapsed().as_secs() < 10, "each was followed for {:?}", started.elapsed() / 100);
+    }
 
     /// A volume that mkfs.fat and mtools made of files.
     pub(crate) fn volume(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 //!
 //! Other formats than raw are read by QEMU's own drivers, through `qemu-img`.
 
-use crate::{Disk, Partition, gpt};
+use crate::{Disk, Partition, alone, gpt};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -71,6 +71,14 @@ impl Image {
                 path.display()
             );
         };
+        let file = File::open(&path).with_context(|| format!("`{}`", path.display()))?;
+        let other = alone::refers_to(&file, format).with_context(|| format!("`{}`", path.display()))?;
+        if let Some(other) = other {
+            bail!(
+                "`{}` is not all of its disk: QEMU would open {other}; `qemu-img convert` makes one file of those that it trusts",
+                path.display()
+            );
+        }
         Ok(Self { path, format })
     }
 
@@ -88,7 +96,8 @@ impl Image {
             .quiet()
             .run()
             .context(NEEDED)?;
-        Self::open(to)
+        // what is under it is a file that was looked at
+        Ok(Self { path: fs::canonicalize(to)?, format: Format::Qcow2 })
     }
 
     /// The partitions of the disk.

@@ -15,6 +15,7 @@
 //! migration; other emulators.
 
 mod accel;
+mod alone;
 mod argv;
 mod direct;
 mod entry;

@@ -245,7 +245,7 @@ fn choose(
             _ => &[],
         };
         let mut ways = passed_over(&universe, names, suites);
-        if ways.is_empty() {
+        if ways.is_empty() && !names.is_empty() {
             ways = elsewhere(names);
         }
         solver_refusal(task, error, &ways)

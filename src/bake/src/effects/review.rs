@@ -11,6 +11,7 @@ use crate::digest::Sha256;
 use crate::name::Name;
 use crate::unpack::ControlFile;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// The line that debhelper begins a section with.
 const ADDED: &str = "# Automatically added by dh";
@@ -35,11 +36,28 @@ pub struct Unreviewed {
     pub text: Text,
     /// The digests of those of this name and package that were read.
     pub known: Vec<Sha256>,
+    /// The digests of their lines, as far as they are known.
+    pub lines: BTreeSet<String>,
+}
+
+impl Unreviewed {
+    /// The lines, with their numbers from 1, that none of the reviewed scripts has; all, where their lines are not known.
+    pub fn new_lines(&self) -> impl Iterator<Item = (usize, String)> {
+        let lines = self.text.bytes.split(|byte| *byte == b'\n').enumerate();
+        let new = lines.filter(|(_, bytes)| !self.lines.contains(&line(bytes)));
+        new.map(|(at, bytes)| (at + 1, String::from_utf8_lossy(bytes).into_owned()))
+    }
+}
+
+/// The digest of a line of a script, without what is around it: the first eight digits of its SHA-256.
+#[must_use]
+pub fn line(bytes: &[u8]) -> String {
+    Sha256::of(bytes.trim_ascii()).hex()[..8].to_owned()
 }
 
 impl std::fmt::Display for Unreviewed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { package, script, text, known } = self;
+        let Self { package, script, text, known, .. } = self;
         let was = if known.is_empty() { "is unknown" } else { "has changed" };
         write!(f, "the {script} of package `{package}` {was}, found {}", text.digest)
     }
@@ -51,10 +69,14 @@ pub fn unreviewed(effects: &Effects, name: &Name, control: &[ControlFile]) -> Ve
     let mut found = Vec::new();
     for file in control.iter().filter(|file| SCRIPTS.contains(&file.name.as_str())) {
         let text = normal(name, &file.bytes);
-        let known = of(effects, name).and_then(|known| known.reviewed.get(&file.name));
-        let known = known.cloned().unwrap_or_default();
+        let entry = of(effects, name);
+        let known = entry.and_then(|known| known.reviewed.get(&file.name)).cloned().unwrap_or_default();
         if !known.contains(&text.digest) {
-            found.push(Unreviewed { package: name.clone(), script: file.name.clone(), text, known });
+            let lines = entry.and_then(|known| known.lines.get(&file.name));
+            let lines =
+                lines.into_iter().flat_map(|lines| lines.split_whitespace()).map(str::to_owned).collect();
+            let (package, script) = (name.clone(), file.name.clone());
+            found.push(Unreviewed { package, script, text, known, lines });
         }
     }
     found
@@ -76,7 +98,7 @@ pub fn normal(name: &Name, script: &[u8]) -> Text {
 }
 
 /// The release in the name of a kernel's package, `6.12.117+deb13-cloud-amd64` of `linux-image-6.12.117+deb13-cloud-amd64`.
-pub(super) fn release(name: &str) -> Option<&str> {
+pub(crate) fn release(name: &str) -> Option<&str> {
     let rest = name.strip_prefix("linux-image-")?;
     (is_release(rest) == rest.len()).then_some(rest)
 }

@@ -81,14 +81,14 @@ fn what_is_no_effect_is_refused_with_its_place() {
         ("[p]\neffects = [{ do = \"magic\" }]\n".to_owned(), "unknown variant `magic`"),
         ("[p]\neffects = [{ do = \"nothing\" }]\n".to_owned(), "missing field `why`"),
         ("[p]\neffects = [{ do = \"nothing\", why = \" \" }]\n".to_owned(), "without its reason"),
-        ("[p]\neffects = [{ do = \"pam\", why = \"x\" }]\n".to_owned(), "unknown field"),
+        ("[p]\neffects = [{ do = \"user\", user = \"u\", why = \"x\" }]\n".to_owned(), "unknown field"),
         ("[p]\neffects = [{ do = \"directory\", path = \"x\" }]\n".to_owned(), "is no path"),
         (
             "[p]\neffects = [{ do = \"directory\", path = \"/x\", access = \"755\" }]\n".to_owned(),
             "expected `0755 owner:group`",
         ),
         (
-            format!("[p]\nreviewed.postrm = [\"{digest}\"]\neffects = [{{ do = \"pam\" }}]\n"),
+            format!("[p]\nreviewed.postrm = [\"{digest}\"]\neffects = [{{ do = \"user\", user = \"u\" }}]\n"),
             "`postrm` is none of",
         ),
         (format!("[p]\nreviewed.postinst = [\"{digest}\"]\n"), "have no effect"),

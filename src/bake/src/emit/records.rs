@@ -8,6 +8,7 @@ use crate::name::ImagePath;
 use crate::plan::{Plan, Remark, resolved};
 use crate::privilege::Privilege;
 use crate::refusal::Result;
+use crate::scripts::Scripted;
 use crate::tree::{Node, Tree};
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
@@ -26,6 +27,8 @@ struct Record<'a> {
     remarks: &'a [Remark],
     /// What the image grants beyond root:root 0755, and who brings it.
     privileges: &'a [Privilege],
+    /// What became of maintainer scripts: how far those of each package are trusted, and what they do.
+    scripts: &'a [Scripted],
     /// `vmconfig`: what went in, in the schema of manifests.
     #[serde(flatten)]
     manifest: &'a Manifest,
@@ -41,6 +44,7 @@ pub(super) fn record(part: &mut Part<'_>, plan: &Plan, tree: &Tree, disk: Option
         plan: plan.digest(),
         remarks: &plan.remarks,
         privileges: tree.privileges(),
+        scripts: tree.scripts(),
         manifest: &resolved,
     };
     written(part, |out| {

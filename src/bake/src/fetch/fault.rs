@@ -31,6 +31,8 @@ pub(super) enum Fault {
     Size { expected: u64, got: String, page: bool },
     #[error("digest, expected {expected}, found {got}")]
     Digest { expected: Digest, got: Digest, page: bool },
+    #[error("it is another file than the pinned one")]
+    Another,
     #[error("too slow: {got} bytes in {seconds:.1} s, expected {expected}", seconds = .window.as_secs_f64())]
     Slow { got: u64, expected: u64, window: Duration },
     #[error("it could not be reached for other files")]
@@ -103,9 +105,11 @@ impl Fault {
 
     pub(super) fn class(&self) -> Class {
         match self {
-            Self::Short { .. } | Self::Size { .. } | Self::Digest { .. } | Self::Encoded(_) => {
-                Class::Verification
-            }
+            Self::Short { .. }
+            | Self::Size { .. }
+            | Self::Digest { .. }
+            | Self::Another
+            | Self::Encoded(_) => Class::Verification,
             Self::Read(_) | Self::Write(_) | Self::NotPlain => Class::Io,
             Self::Store(refusal) => refusal.class,
             _ => Class::Network,
@@ -118,6 +122,7 @@ impl Fault {
             Self::Size { page: true, .. } | Self::Digest { page: true, .. } => {
                 Some("the answer is a web page: it looks like a login page of the network")
             }
+            Self::Another => Some("`stat -c %s FILE` and `sha256sum FILE` tell what to pin"),
             Self::Untrusted(_) => {
                 Some("is the clock right, are the system's CA certificates there, is a proxy in between?")
             }

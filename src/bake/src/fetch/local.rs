@@ -14,17 +14,32 @@ const PIECE: u64 = 4 << 20;
 /// Where a file of this machine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Local {
-    /// Where the user, or the absolute path of a pin, says: by whatever links.
+    /// Where the user says: by whatever links.
     Named(PathBuf),
+    /// Where the absolute path of a pin says, likewise. Whoever sends a change to the project may have chosen it, so what is
+    /// there is not told: neither its size nor its digest, with which the next change could pin it.
+    Pinned(PathBuf),
     /// In the project, by a path that a pin has from its folder: no link leads out of there.
     Project { root: PathBuf, path: PathBuf },
 }
 
 impl Local {
+    /// `fault` as far as it tells nothing of a file that nobody but a pin has named.
+    pub(super) fn told(&self, fault: Fault) -> Fault {
+        match (self, fault) {
+            (Self::Pinned(_), Fault::Size { .. } | Fault::Short { .. } | Fault::Digest { .. }) => {
+                Fault::Another
+            }
+            (_, fault) => fault,
+        }
+    }
+
     fn open(&self) -> std::io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         match self {
-            Self::Named(path) => Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?)),
+            Self::Named(path) | Self::Pinned(path) => {
+                Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+            }
             Self::Project { root, path } => beneath::file(root, path),
         }
     }
@@ -33,7 +48,7 @@ impl Local {
 impl fmt::Display for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named(path) => write!(f, "{}", path.display()),
+            Self::Named(path) | Self::Pinned(path) => write!(f, "{}", path.display()),
             Self::Project { root, path } => write!(f, "{}", root.join(path).display()),
         }
     }

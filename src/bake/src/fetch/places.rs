@@ -92,7 +92,7 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
 fn upstream(url: &str, options: &Options) -> std::result::Result<Location, String> {
     if let Some(path) = place::file(url) {
         let local = match path.starts_with('/') {
-            true => Local::Named(path.into()),
+            true => Local::Pinned(path.into()),
             false => project(options, path),
         };
         return Ok(Location::File(local));

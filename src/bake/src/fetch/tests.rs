@@ -135,6 +135,27 @@ fn a_file_of_the_project_is_fetched_and_none_that_a_link_of_it_leads_to() {
     bench.fetch(&[want_at("secret", b"secret", &absolute)], &options).unwrap();
 }
 
+#[test]
+fn nothing_is_told_of_a_file_of_the_machine_that_a_pin_names() {
+    let bench = Bench::new();
+    let key = bench.place.path().join("key-1");
+    std::fs::write(&key, b"secret").unwrap();
+    let url = format!("file://{}", key.display());
+    for bytes in [&b"x"[..], b"longer than it", b"guess1"] {
+        let refusal = bench.fetch(&[want_at("key", bytes, &url)], &bench.options(&[])).unwrap_err();
+        let expected = format!("key: fetch: it is another file than the pinned one (`{}`)", key.display());
+        assert_eq!((refusal.to_string(), refusal.class), (expected, Class::Verification));
+    }
+    // whoever names a directory on the command line is told what is there
+    let mirror = bench.place.path().join("mirror/key/1");
+    std::fs::create_dir_all(&mirror).unwrap();
+    std::fs::write(mirror.join("key-1"), b"secret").unwrap();
+    let options = bench.options(&[bench.place.path().join("mirror").to_str().unwrap()]);
+    let refusal =
+        bench.fetch(&[want_at("key", b"guess1", "https://127.0.0.1:1/key-1")], &options).unwrap_err();
+    assert!(refusal.to_string().contains(&Sha256::of(b"secret").to_string()), "{refusal}");
+}
+
 /// A server: what it answers to each path with the offset of the range that was asked for, and the paths that were asked for.
 struct Server {
     url: String,

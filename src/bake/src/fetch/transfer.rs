@@ -188,9 +188,10 @@ fn from_one(
             from: &from,
             at,
         });
-        let fault = match once(one, part, place, &mut etag, until) {
-            Ok(()) => return Ok(()),
-            Err(fault) => fault,
+        let fault = match (once(one, part, place, &mut etag, until), place) {
+            (Ok(()), _) => return Ok(()),
+            (Err(fault), Location::File(local)) => local.told(fault),
+            (Err(fault), Location::Url { .. }) => fault,
         };
         if place.is_snapshot() && !one.hosts.has_answered(&fault) {
             tries.lose_patience();

@@ -77,6 +77,9 @@ fn owner(record: &Files, origin: &Origin) -> Owner {
             }
         }
         Origin::Recipe { kind, .. } => owner.asked = vec![format!("recipe {kind}")],
+        Origin::Script { .. } => {
+            return Owner { origin: owner.origin, ..self::owner(record, &origin.bringer()) };
+        }
         Origin::Made { step } => owner.asked = vec![format!("vmbake ({step})")],
     }
     owner

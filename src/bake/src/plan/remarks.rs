@@ -32,6 +32,13 @@ pub enum Remark {
         /// The version in the lock.
         locked: String,
     },
+    /// The maintainer scripts of a package are ignored, as the recipe chooses.
+    Accepted {
+        /// The package.
+        name: Name,
+        /// The recipe's reason.
+        reason: String,
+    },
     /// A component comes by `http:` or from a file.
     Plain {
         /// The component.
@@ -73,9 +80,10 @@ pub enum Remark {
 }
 
 impl Remark {
-    /// Whether it is told to whoever has asked for results alone, too: what the policy refuses never enters silently.
+    /// Whether it is told to whoever has asked for results alone, too: what the policy refuses never enters silently, and no
+    /// script is ignored silently.
     pub fn is_warning(&self) -> bool {
-        matches!(self, Self::Overridden { .. })
+        matches!(self, Self::Overridden { .. } | Self::Accepted { .. })
     }
 
     /// That of an override.
@@ -101,6 +109,9 @@ impl fmt::Display for Remark {
             ),
             Self::FromLock { name, pinned, locked } => {
                 write!(f, "{name} {pinned}: taken from the lock, which has {locked}")
+            }
+            Self::Accepted { name, reason } => {
+                write!(f, "{name}: its maintainer scripts are ignored, by [accept] of the recipe ({reason})")
             }
             Self::Plain { name, url } => {
                 write!(f, "{name}: from {url}; only its digest vouches for it")

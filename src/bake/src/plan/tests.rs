@@ -366,9 +366,10 @@ fn effects_are_those_of_its_packages_and_the_recipes_own_word_is_taken() {
     let own = format!("{RUNC}\n[effects.bash]\neffects = [{{ do = \"nothing\", why = \"own\" }}]\n");
     assert_eq!(why(&made(&own)), ["bash nothing: own", "runc nothing: known"]);
     assert_ne!(made(RUNC).digest(), made(&own).digest());
-    // a review alone changes no image
+    // which texts were read decides whether the effects are taken; the digests of their lines do not
     let read = format!("{own}reviewed.postinst = [\"{}\"]\n", Sha256::of(b""));
-    assert_eq!(made(&read).digest(), made(&own).digest());
+    assert_ne!(made(&read).digest(), made(&own).digest());
+    assert_eq!(made(&format!("{read}lines.postinst = \"01234567\"\n")).digest(), made(&read).digest());
 }
 
 /// Suites as `sources.toml` has them, of one archive with two keys.

@@ -79,11 +79,15 @@ fn empty(kind: Kind) -> Recipe {
         links: BTreeMap::new(),
         files: BTreeMap::new(),
         enable: BTreeMap::new(),
+        disable: BTreeMap::new(),
         mask: BTreeMap::new(),
         exclude: Vec::new(),
         keep: Vec::new(),
         winners: BTreeMap::new(),
         effects: BTreeMap::new(),
+        accept: BTreeMap::new(),
+        reviewed_only: false,
+        debconf: BTreeMap::new(),
         configure: None,
         initrd: None,
         disk: super::Disk::default(),
@@ -153,8 +157,7 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         recipe.links.insert(path.clone(), Link { kind: kind.clone(), target: target.clone() });
     }
     lay_files(recipe, folder)?;
-    recipe.enable.extend(raw.units.enable.iter().map(|unit| (unit.0.clone(), kind.clone())));
-    recipe.mask.extend(raw.units.mask.iter().map(|unit| (unit.0.clone(), kind.clone())));
+    lay_units(recipe, folder)?;
     recipe.exclude.extend(raw.files.exclude.iter().map(|glob| glob.0.clone()));
     recipe.keep.extend(raw.files.keep.iter().map(|glob| glob.0.clone()));
     recipe.winners.extend(raw.winners.clone());
@@ -162,6 +165,10 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         crate::effects::check(known).map_err(|what| folder.refuse(format!("effects.{name}: {what}")))?;
         recipe.effects.insert(name.clone(), known.clone());
     }
+    recipe.accept.extend(raw.accept.iter().map(|(name, reason)| (name.clone(), reason.0.clone())));
+    recipe
+        .debconf
+        .extend(raw.debconf.iter().map(|(question, answer)| (question.0.clone(), answer.0.clone())));
     if let Some(raw::Configure { path, access, links }) = raw.configure.clone() {
         recipe.configure = Some(Configure { path, access: access.0, links });
     }
@@ -171,6 +178,24 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         initrd.load.extend(load.iter().map(|module| module.0.clone()));
     }
     recipe.disk.lay(&raw.disk).map_err(|what| folder.refuse(what))?;
+    Ok(())
+}
+
+/// A later recipe may enable what an earlier one disables, and the other way round.
+fn lay_units(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
+    let (kind, raw) = (&folder.kind, &folder.recipe.units);
+    for unit in &raw.enable {
+        recipe.disable.remove(&unit.0);
+        recipe.enable.insert(unit.0.clone(), kind.clone());
+    }
+    for unit in &raw.disable {
+        if raw.enable.iter().any(|enabled| enabled.0 == unit.0) {
+            return Err(folder.refuse(format!("unit `{}` is enabled and disabled", unit.0)));
+        }
+        recipe.enable.remove(&unit.0);
+        recipe.disable.insert(unit.0.clone(), kind.clone());
+    }
+    recipe.mask.extend(raw.mask.iter().map(|unit| (unit.0.clone(), kind.clone())));
     Ok(())
 }
 
@@ -212,6 +237,10 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         recipe.taken.insert(name.clone(), taken);
     }
     let all = |names: &[Name]| names.iter().map(|name| (name.clone(), kind.clone())).collect::<Vec<_>>();
+    recipe.reviewed_only = match raw.scripts {
+        None => recipe.reviewed_only,
+        Some(scripts) => scripts == raw::Scripts::Reviewed,
+    };
     recipe.recommends_of.extend(all(&raw.recommends_of));
     recipe.avoid.extend(all(&raw.avoid));
     Ok(())

@@ -41,6 +41,10 @@ pub struct Raw {
     pub(super) winners: BTreeMap<ImagePath, String>,
     #[serde(default)]
     pub(super) effects: Effects,
+    #[serde(default)]
+    pub(super) accept: BTreeMap<Name, Reason>,
+    #[serde(default)]
+    pub(super) debconf: BTreeMap<Question, Answer>,
     pub(super) configure: Option<Configure>,
     pub(super) initrd: Option<Initrd>,
     #[serde(default)]
@@ -62,12 +66,23 @@ pub(super) struct Packages {
     pub(super) recommends_of: Vec<Name>,
     pub(super) avoid: Vec<Name>,
     pub(super) without: Vec<Name>,
+    pub(super) scripts: Option<Scripts>,
     pub(super) sources: Vec<String>,
     pub(super) files: Vec<LocalFile>,
     pub(super) files_amd64: Vec<LocalFile>,
     pub(super) files_arm64: Vec<LocalFile>,
     /// All other keys: packages with where they are taken from.
     pub(super) taken: BTreeMap<Name, Taken>,
+}
+
+/// Which maintainer scripts a kind takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Scripts {
+    /// All: those that nobody has reviewed are interpreted.
+    Derived,
+    /// Only those that a person has reviewed.
+    Reviewed,
 }
 
 /// Where a package is taken from, and what it may grant.
@@ -144,6 +159,7 @@ pub(super) struct User {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Units {
     pub(super) enable: Vec<Unit>,
+    pub(super) disable: Vec<Unit>,
     pub(super) mask: Vec<Unit>,
 }
 
@@ -193,6 +209,18 @@ pub(super) struct Allowed(pub(super) Grant);
 /// A line of `authorized_keys`.
 #[derive(Debug, Clone)]
 pub(super) struct PublicKey(pub(super) String);
+
+/// Why something is as it is, for a reader.
+#[derive(Debug, Clone)]
+pub(super) struct Reason(pub(super) String);
+
+/// The name of a question of debconf, such as `postfix/main_mailer_type`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Question(pub(super) String);
+
+/// The answer to a question of debconf: one line.
+#[derive(Debug, Clone)]
+pub(super) struct Answer(pub(super) String);
 
 /// The name of a kernel module.
 #[derive(Debug, Clone)]
@@ -289,6 +317,7 @@ impl<'de> Visitor<'de> for PackagesVisitor {
                 "recommends-of" => packages.recommends_of = map.next_value()?,
                 "avoid" => packages.avoid = map.next_value()?,
                 "without" => packages.without = map.next_value()?,
+                "scripts" => packages.scripts = Some(map.next_value()?),
                 "sources" => packages.sources = map.next_value()?,
                 "files" => packages.files = map.next_value()?,
                 "files-amd64" => packages.files_amd64 = map.next_value()?,
@@ -382,6 +411,40 @@ impl<'de> Deserialize<'de> for PublicKey {
                 "ssh_authorized_keys: expected public keys, such as `ssh-ed25519 AAAA… name`",
             ))
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.trim().is_empty() || text.contains(hides) {
+            return Err(D::Error::custom("expected a reason in one line of text"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Question {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let plain = |b: u8| b.is_ascii_graphic();
+        if text.contains('/') && text.len() <= 200 && text.bytes().all(plain) {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom(format!(
+                "expected the name of a question such as `tzdata/Areas`, found `{text}`"
+            )))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.contains(hides) {
+            return Err(D::Error::custom("expected an answer in one line of text"));
+        }
+        Ok(Self(text))
     }
 }
 

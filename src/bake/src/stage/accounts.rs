@@ -2,7 +2,7 @@
 //!
 //! In this order, which is also that of the files: base-passwd's masters, as its postinst and `shadowconfig on`
 //! leave them; the sysusers.d(5) files of all owners by file name, as systemd-sysusers leaves them; the recipe's groups
-//! and users by id. Ids that sysusers.d leaves open are fixed by the recipe. No account has a password: `*` for the
+//! and users by id. Ids that sysusers.d leaves open are fixed by the recipe, or follow from the name. No account has a password: `*` for the
 //! masters, `!*` for the others, and root stays locked. The day of the last change is that of the plan's epoch.
 //!
 //! Also `/etc/subuid` and `/etc/subgid`, empty, as base-passwd's postinst makes them. Deliberately absent: the
@@ -21,11 +21,16 @@ use crate::refusal::{Class, Result};
 use crate::tree::{Content, Node, Origin, Stored, merged};
 pub(super) use database::Accounts;
 use database::{Group, Password, User};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sysusers::{Id, Line};
 
 /// Where sysusers.d files are, the strongest first: a file of one name replaces those of the later directories.
 const DIRECTORIES: [&str; 3] = ["/etc/sysusers.d", "/usr/local/lib/sysusers.d", "/usr/lib/sysusers.d"];
+
+/// Users and groups that are given rights by their name, where somebody has brought them: administrators that cloud-init and
+/// Podplane's nodes make at the first boot, and groups that programs let do what root may.
+pub(super) const PRIVILEGED: [&str; 8] =
+    ["admin", "debian", "docker", "incus-admin", "libvirt", "lxd", "netdev", "wheel"];
 
 /// All users and groups of the image, from what packages and the recipe bring.
 pub(super) fn read(
@@ -37,8 +42,8 @@ pub(super) fn read(
     for (file, path) in
         [("passwd", "/usr/share/base-passwd/passwd.master"), ("group", "/usr/share/base-passwd/group.master")]
     {
-        let content = claims.iter().rev().find_map(|claim| match &claim.entry.node {
-            Node::File(content) if claim.path.as_str() == path => Some(content),
+        let content = claims_of(plan, claims, path).find_map(|claim| match &claim.entry.node {
+            Node::File(content) => Some(content),
             _ => None,
         });
         let content = content.ok_or_else(|| {
@@ -55,16 +60,28 @@ pub(super) fn read(
             .and_modify(|of| *of = of.take().filter(|of| of == origin))
             .or_insert(whose);
     };
+    let privileged = |name: &str, origin: &Origin| {
+        let is_so = is_stranger(plan, origin) && PRIVILEGED.contains(&name);
+        let grant = Grant { sort: Sort::Account, what: name.to_owned() };
+        is_so.then(|| Privilege { owner: origin.clone(), grant })
+    };
+    let mut lines = Vec::new();
     for (path, (content, origin)) in files(plan, claims) {
+        let parsed = sysusers::parse(&text(path.as_str(), &content, read)?);
+        let parsed = parsed.map_err(|error| refuse(Class::Archive, path.as_str(), error))?;
+        lines.push((path, origin, parsed));
+    }
+    let open = Open::of(plan, &lines);
+    for (path, origin, lines) in lines {
         let path = path.as_str();
-        let lines = sysusers::parse(&text(path, &content, read)?);
-        for line in lines.map_err(|error| refuse(Class::Archive, path, error))? {
+        for line in lines {
             match line {
                 Line::User(user) if !plan.users.contains_key(&user.name) => {
                     let (name, group) = (user.name.clone(), user.group.clone());
                     let known = accounts.find_gid(&name).is_some();
                     let is_new = !accounts.has_user(&name);
-                    add_user(&mut accounts, plan, claims, path, user)?;
+                    add_user(&mut accounts, &open, plan, claims, path, user)?;
+                    accounts.grants.extend(privileged(&name, &origin));
                     // whoever is first says shell and home of a user that another brings as well
                     let first = users.entry(name.clone()).or_insert_with(|| origin.clone());
                     if is_stranger(plan, first) && *first != origin {
@@ -82,7 +99,8 @@ pub(super) fn read(
                 }
                 Line::Group { name, id } if !is_of_recipe(plan, &name) => {
                     bring(&mut own, &name, &origin, accounts.find_gid(&name).is_some());
-                    add_group(&mut accounts, plan, claims, path, &name, &id)?;
+                    add_group(&mut accounts, &open, plan, claims, path, &name, &id)?;
+                    accounts.grants.extend(privileged(&name, &origin));
                 }
                 Line::Member { user, group } => {
                     members.push((user, group, path.to_owned(), origin.clone(), true));
@@ -106,11 +124,20 @@ pub(super) fn read(
 
 /// Whether Debian does not vouch for it, and it is no recipe's.
 fn is_stranger(plan: &Plan, origin: &Origin) -> bool {
-    match origin {
+    match origin.bringer() {
         Origin::Component { .. } => true,
-        Origin::Package { name } => super::is_third_party(plan, name),
-        Origin::Recipe { .. } | Origin::Made { .. } => false,
+        Origin::Package { name } => super::is_third_party(plan, &name),
+        _ => false,
     }
+}
+
+/// The claims to `path` that the recipe has not decided against, the last first.
+fn claims_of<'c>(plan: &'c Plan, claims: &'c [Claim], path: &'c str) -> impl Iterator<Item = &'c Claim> {
+    let wanted = path.parse::<ImagePath>().ok().map(|path| merged(&path));
+    claims.iter().rev().filter(move |claim| {
+        let at = merged(&claim.path);
+        Some(&at) == wanted.as_ref() && !loses(plan, &at, &claim.origin)
+    })
 }
 
 /// The privilege of `user` to be in `group`.
@@ -144,13 +171,14 @@ type Source = (Content, Origin);
 
 /// The sysusers.d files of all owners by file name, without those that a stronger directory replaces or masks.
 fn files(plan: &Plan, claims: &[Claim]) -> Vec<(ImagePath, Source)> {
-    let of_packages = claims.iter().filter(|claim| !loses(plan, &claim.path, &claim.origin)).map(|claim| {
-        let content = match &claim.entry.node {
-            Node::File(content) => Some((content.clone(), claim.origin.clone())),
-            _ => None,
-        };
-        (merged(&claim.path), content)
-    });
+    let of_packages =
+        claims.iter().filter(|claim| !loses(plan, &merged(&claim.path), &claim.origin)).map(|claim| {
+            let content = match &claim.entry.node {
+                Node::File(content) => Some((content.clone(), claim.origin.clone())),
+                _ => None,
+            };
+            (merged(&claim.path), content)
+        });
     let origin = |file: &PlannedFile| Origin::Recipe { kind: file.kind.clone(), file: file.source.clone() };
     let of_recipes = plan.files.iter().map(|file| match &file.body {
         Body::Bytes(bytes) => (file.path.clone(), Some((Content::Inline(bytes.clone()), origin(file)))),
@@ -178,6 +206,7 @@ fn is_of_recipe(plan: &Plan, group: &str) -> bool {
 /// A `u` line: the user, and the group of its name unless the line names another.
 fn add_user(
     accounts: &mut Accounts,
+    open: &Open,
     plan: &Plan,
     claims: &[Claim],
     path: &str,
@@ -191,7 +220,7 @@ fn add_user(
         (Some(uid), _) => uid,
         // systemd-sysusers takes the number of a group of the same name, where there is one
         (None, Some(gid)) if line.group.is_none() => gid,
-        (None, _) => return Err(open(accounts, plan, path, "user", &line.name)),
+        (None, _) => open.number(accounts, path, &line.name)?,
     };
     let gid = match &line.group {
         None if own.is_some() => own.unwrap_or(uid),
@@ -214,6 +243,7 @@ fn add_user(
 /// A `g` line.
 fn add_group(
     accounts: &mut Accounts,
+    open: &Open,
     plan: &Plan,
     claims: &[Claim],
     path: &str,
@@ -223,8 +253,10 @@ fn add_group(
     if accounts.find_gid(name).is_some() {
         return Ok(());
     }
-    let gid =
-        id(plan, claims, name, number, true).ok_or_else(|| open(accounts, plan, path, "group", name))?;
+    let gid = match id(plan, claims, name, number, true) {
+        Some(gid) => gid,
+        None => open.number(accounts, path, name)?,
+    };
     accounts.add_group(Group::new(name, gid, Password::Locked), path)
 }
 
@@ -235,8 +267,7 @@ fn id(plan: &Plan, claims: &[Claim], name: &str, id: &Id, group: bool) -> Option
         Id::Fixed(number) => Some(*number),
         Id::Open => fixed,
         Id::OwnerOf(path) => {
-            let meta =
-                claims.iter().rev().find(|claim| claim.path.as_str() == path).map(|claim| &claim.entry.meta);
+            let meta = claims_of(plan, claims, path).next().map(|claim| &claim.entry.meta);
             meta.map(|meta| if group { meta.gid } else { meta.uid }).or(fixed)
         }
     }
@@ -294,20 +325,32 @@ fn recipe(accounts: &mut Accounts, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// The refusal of a number that is left open, with one that is free.
-fn open(accounts: &Accounts, plan: &Plan, path: &str, sort: &str, name: &str) -> crate::Refusal {
-    let taken = |id: &u32| {
-        accounts.has_id(*id)
-            || plan.ids.values().any(|known| known == id)
-            || plan.groups.values().any(|group| group.gid == *id)
-            || plan.users.values().any(|user| user.uid == *id)
-    };
-    // the range that Debian's adduser and systemd-sysusers give to system accounts, from its top as the latter does
-    let free = (100..=999).rev().find(|id| !taken(id));
-    let refusal = refuse(Class::Usage, path, format!("{sort} `{name}` of `{path}` has no fixed id"));
-    match free {
-        Some(free) => refusal.hint(format!("add `{name} = {free}` to [ids] of the recipe")),
-        None => refusal,
+/// Numbers for accounts that sysusers.d leaves open and no recipe fixes: by their names, from those that nobody has.
+struct Open {
+    /// All numbers that lines, the recipe and its `[ids]` say.
+    fixed: BTreeSet<u32>,
+}
+
+impl Open {
+    fn of(plan: &Plan, lines: &[(ImagePath, Origin, Vec<Line>)]) -> Self {
+        let of_lines = lines.iter().flat_map(|(_, _, lines)| lines).filter_map(|line| match line {
+            Line::User(sysusers::User { id: Id::Fixed(number), .. })
+            | Line::Group { id: Id::Fixed(number), .. } => Some(*number),
+            _ => None,
+        });
+        let of_recipe =
+            plan.groups.values().map(|group| group.gid).chain(plan.users.values().map(|user| user.uid));
+        Self { fixed: of_lines.chain(of_recipe).chain(plan.ids.values().copied()).collect() }
+    }
+
+    /// A number for the user or group `name` of `path`.
+    fn number(&self, accounts: &Accounts, path: &str, name: &str) -> Result<u32> {
+        let taken = |id: u32| accounts.has_id(id) || self.fixed.contains(&id);
+        // the range that Debian gives to system accounts
+        debian::system::number_by_name(name.as_bytes(), 100, 999, &taken).ok_or_else(|| {
+            refuse(Class::Usage, path, format!("no number from 100 to 999 is free for `{name}`"))
+                .hint(format!("give it one in [ids] of the recipe: {name} = 1100"))
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `/etc/ld.so.cache` and links of libraries | `ldconfig` | `/etc/ld.so.conf`, libraries | libc-bin |
 //! | `/usr/lib/udev/hwdb.bin` | `systemd-hwdb --usr update` | `hwdb.d` | udev |
 //! | `/var/lib/systemd/catalog/database` | `journalctl --update-catalog` | `catalog` | systemd |
+//! | `/etc/.updated`, `/var/.updated` | `systemd-update-done`, at boot | the plan's epoch | systemd |
 //!
 //! Each has the bytes that the tool of the package in the lock would write; `tests/tests/dpkg/caches.rs` runs those tools.
 //! A recipe that leaves the sources out (`[files] exclude`) gets no database, as with Debian's tools. They are
@@ -18,6 +19,7 @@ pub(super) mod follow;
 mod hardware;
 mod library;
 mod strings;
+mod update_done;
 
 use super::{Made, Read, put, refuse};
 use crate::plan::Plan;
@@ -38,7 +40,12 @@ pub(super) fn make(plan: &Plan, tree: &mut Tree, read: Read<'_>) -> Result<()> {
     let hardware = hardware(plan, tree, read)?;
     put(tree, plan, "hardware database", hardware)?;
     let messages = messages(plan, tree, read)?;
-    put(tree, plan, "message catalog", messages)
+    put(tree, plan, "message catalog", messages)?;
+    if version(plan, "systemd").is_some() {
+        let stamps = update_done::stamps(plan, tree)?;
+        put(tree, plan, "update done", stamps)?;
+    }
+    Ok(())
 }
 
 fn hardware(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {

@@ -75,6 +75,7 @@ pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Resul
     }
     let judge = Judge::new(plan, debs);
     let mut orphans: BTreeMap<(Origin, ImagePath), Entry> = BTreeMap::new();
+    let mut moved: BTreeMap<(Origin, ImagePath), ImagePath> = BTreeMap::new();
     while let Some((path, claims)) = paths.pop_first() {
         if claims.iter().all(|claim| claim.entry.node == Node::Directory) {
             join(&mut settled.tree, claims)?;
@@ -100,6 +101,7 @@ pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Resul
         }
         for (claim, to) in verdict.diverted {
             settled.diversions.push((claim.path.clone(), to.clone(), verdict.diverter.clone()));
+            moved.insert((claim.origin.clone(), path.clone()), merged(&to));
             paths.entry(merged(&to)).or_default().push(Claim { path: to, ..claim });
         }
         let Claim { entry, origin, .. } = verdict.winner;
@@ -108,6 +110,8 @@ pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Resul
             settled.tree.make_parents(&path, &made, plan.epoch);
         }
     }
+    // before what is lost is looked at: a file may be lost where it was moved to
+    follow(&mut settled.tree, &moved)?;
     adopt(&mut settled.tree, &orphans)?;
     Ok(settled)
 }
@@ -122,6 +126,18 @@ fn join(tree: &mut Tree, claims: Vec<Claim>) -> Result<()> {
         .map_err(|error| refused(error, &origin))?;
     }
     Ok(())
+}
+
+/// Leads hard links whose file a diversion moved to where that is: at its name is the file of another package.
+fn follow(tree: &mut Tree, moved: &BTreeMap<(Origin, ImagePath), ImagePath>) -> Result<()> {
+    let mut changed = Vec::new();
+    for (path, entry) in tree.iter() {
+        let (Node::Hardlink(target), Some(origin)) = (&entry.node, entry.origins.first()) else { continue };
+        if let Some(to) = moved.get(&(origin.clone(), target.clone())) {
+            changed.push((path.clone(), Entry { node: Node::Hardlink(to.clone()), ..entry.clone() }));
+        }
+    }
+    change(tree, changed)
 }
 
 /// Gives hard links whose file went to another owner their own content: it is not that of the winner.
@@ -139,6 +155,11 @@ fn adopt(tree: &mut Tree, orphans: &BTreeMap<(Origin, ImagePath), Entry>) -> Res
         heirs.entry(key).or_insert_with(|| path.clone());
         changed.push((path.clone(), Entry { node, ..entry.clone() }));
     }
+    change(tree, changed)
+}
+
+/// Puts entries in the place of those that are there.
+fn change(tree: &mut Tree, changed: Vec<(ImagePath, Entry)>) -> Result<()> {
     for (path, entry) in changed {
         let origin = entry.origins.first().cloned();
         tree.remove(&path);
@@ -277,6 +298,7 @@ fn party(origin: &Origin) -> String {
         Origin::Package { name } => format!("package:{name}"),
         Origin::Component { name } => format!("component:{name}"),
         Origin::Recipe { .. } => "recipe".to_owned(),
+        Origin::Script { .. } => party(&origin.bringer()),
         Origin::Made { step } => format!("made:{step}"),
     }
 }
@@ -286,6 +308,7 @@ pub(super) fn about(origin: &Origin) -> String {
     match origin {
         Origin::Package { name } | Origin::Component { name } => name.to_string(),
         Origin::Recipe { kind, file } => format!("image-recipes/{kind}/{file}"),
+        Origin::Script { package, .. } => package.to_string(),
         Origin::Made { step } => step.clone(),
     }
 }

@@ -3,65 +3,58 @@
 //! ```text
 //! each package, by name: directories, files, copies, links, access ─┐
 //! then, of all packages together:                                   ├─► tree
-//!   tmpfiles, nsswitch, ucf, alternatives, pam, shells, certificates ┘
+//!   tmpfiles, nsswitch, ucf, alternatives                            ┘
 //! ```
 //! A script looks at what is there and leaves it alone; so do these: what a package or the recipe brings stays, and a
 //! recipe's own `[directories]` are not changed. What `[files] exclude` leaves out is not made again by another name.
 //!
 //! Invariants: pure but for `Inputs::read`; the same for any order of packages that have nothing to do with each other;
-//! a script that nobody has reviewed stops the bake (`check`). Deliberately absent: triggers (each is the postinst of
-//! the package that is interested, once, at the end) and the state that only an upgrade or a removal reads:
-//! deb-systemd-helper's, the diversions that keep unmerged paths of old packages.
+//! the effects of a package whose scripts have changed since they were reviewed are not taken (`taken`). Deliberately
+//! absent: triggers (each is the postinst of the package that is interested, once, at the end) and the state that only
+//! an upgrade or a removal reads: deb-systemd-helper's, the diversions that keep unmerged paths of old packages.
 
 mod alternatives;
-mod certificates;
 mod draft;
 mod nsswitch;
-mod pam;
-mod shells;
 mod tmpfiles;
 mod ucf;
-mod update_done;
-mod x509;
 
 use super::accounts::Accounts;
-use super::control::Deb;
-use super::refuse;
-use crate::effects::{Effect, unreviewed};
+use super::scripts::Trusts;
+use crate::effects::{Effect, Known};
 use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::recipe::Access;
-use crate::refusal::{Class, Result};
+use crate::refusal::Result;
+use crate::scripts::Trust;
 use crate::tree::{Content, Node, Stored, Tree};
 use draft::Draft;
 
-/// Refuses a package whose scripts nobody has read.
-pub(super) fn check(plan: &Plan, debs: &[Deb<'_>]) -> Result<()> {
-    for deb in debs {
-        let name: Name = deb.name.parse().map_err(|error| refuse(Class::Archive, deb.name, error))?;
-        if let Some(script) = unreviewed(&plan.effects, &name, &deb.package.control).into_iter().next() {
-            let hint = format!(
-                "read it, and put its digest and what it does in an image into manifests/effects.toml, or into \
-                 [effects.{}] of the recipe",
-                crate::effects::key(&name)
-            );
-            return Err(refuse(Class::Archive, deb.name, script.to_string()).hint(hint));
-        }
-    }
-    Ok(())
+/// What makes the entries that are effects of a package.
+pub(super) fn step_of(package: &Name) -> String {
+    format!("{STEP}{package}")
 }
+
+/// Whether `step` makes what somebody has written down as an effect, which follows from nothing else.
+pub(super) fn is_step(step: &str) -> bool {
+    step.starts_with(STEP)
+}
+
+const STEP: &str = "effects of ";
 
 /// Does to `tree` what the effects of the plan say.
 pub(super) fn apply(
     plan: &Plan,
     tree: &mut Tree,
+    trusts: &Trusts,
     accounts: &Accounts,
     read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
 ) -> Result<()> {
+    let effects = taken(plan, trusts);
     let mut draft = Draft::new(plan, tree, accounts, read)?;
     let mut statoverrides = Vec::new();
-    for (name, known) in &plan.effects {
-        let step = format!("effects of {name}");
+    for (name, known) in &effects {
+        let step = step_of(name);
         for effect in &known.effects {
             match effect {
                 Effect::User { user } => drop(accounts.uid(user, &format!("package `{name}`"))?),
@@ -90,13 +83,22 @@ pub(super) fn apply(
             }
         }
     }
-    together(plan, &mut draft)?;
+    together(&effects, &mut draft)?;
     register(&mut draft, &statoverrides)
 }
 
+/// The effects that are taken, by package: not those of packages whose scripts are interpreted or ignored.
+fn taken<'p>(plan: &'p Plan, trusts: &Trusts) -> Vec<(&'p Name, &'p Known)> {
+    let is_taken = |name: &Name| {
+        let mut trusts = trusts.iter().filter(|(package, _)| crate::effects::key(package) == *name);
+        trusts.all(|(_, trust)| *trust == Trust::Reviewed)
+    };
+    plan.effects.iter().filter(|(name, _)| is_taken(name)).collect()
+}
+
 /// What is made of the effects of all packages together.
-fn together(plan: &Plan, draft: &mut Draft<'_>) -> Result<()> {
-    let all: Vec<&Effect> = plan.effects.values().flat_map(|known| &known.effects).collect();
+fn together(effects: &[(&Name, &Known)], draft: &mut Draft<'_>) -> Result<()> {
+    let all: Vec<&Effect> = effects.iter().flat_map(|(_, known)| &known.effects).collect();
     let mut files: Vec<&str> = Vec::new();
     for effect in &all {
         match effect {
@@ -115,15 +117,6 @@ fn together(plan: &Plan, draft: &mut Draft<'_>) -> Result<()> {
             _ => None,
         }),
     )?;
-    for effect in all {
-        match effect {
-            Effect::Pam {} => pam::apply(draft)?,
-            Effect::Shells {} => shells::apply(draft)?,
-            Effect::Certificates { head } => certificates::apply(draft, head)?,
-            Effect::UpdateDone {} => update_done::apply(draft)?,
-            _ => {}
-        }
-    }
     Ok(())
 }
 

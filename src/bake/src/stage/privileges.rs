@@ -11,20 +11,23 @@
 //! Deliberately absent: what a program does when somebody starts it. A component whose unit a recipe enables as root has all
 //! that root has.
 
+mod own;
 mod places;
 mod strangers;
 mod tmpfiles;
 
 use super::claim::Replaced;
+use super::effects::step_of;
 use super::{bytes_of, refuse};
+use crate::effects::Effect;
 use crate::manifest::Form;
 use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::privilege::{Grant, Privilege, Sort};
 use crate::refusal::{Class, Result};
 use crate::sources::LOCAL;
-use crate::tree::{Entry, Node, Origin, Stored, Tree};
-use std::collections::BTreeSet;
+use crate::tree::{Entry, Node, Origin, Stored, Tree, merged};
+use std::collections::{BTreeMap, BTreeSet};
 use strangers::Strangers;
 
 /// All that is granted, sorted by owner. `accounts` is what sysusers.d files and recipes ask for, `replaced` what others have
@@ -41,11 +44,20 @@ pub(super) fn of(
         let what = format!("{path} of {loser}");
         all.insert(Privilege { owner: winner, grant: Grant { sort: Sort::Replaces, what } });
     }
+    let given = given(plan);
     for (path, entry) in tree.iter() {
         let Some(owner) = entry.origins.first() else { continue };
+        // who says a mode grants what is in it, and not whose file it is
+        let by_mode = entry.origins.iter().find(is_recipe).or(given.get(path)).unwrap_or(owner);
+        // a stranger is asked about more than that
+        let is_known = |sort: &Sort| *sort != Sort::Writable || !is_stranger(plan, owner);
+        for sort in of_mode(entry).into_iter().filter(is_known) {
+            let what = path.to_string();
+            all.insert(Privilege { owner: by_mode.bringer(), grant: Grant { sort, what } });
+        }
         let mut add = |sort: Sort, what: &str| {
             let grant = Grant { sort, what: what.to_owned() };
-            all.insert(Privilege { owner: owner.clone(), grant });
+            all.insert(Privilege { owner: owner.bringer(), grant });
         };
         for sort in of_inode(entry) {
             add(sort, path.as_str());
@@ -76,6 +88,11 @@ struct Stranger<'p> {
     allowed: Option<&'p BTreeSet<Grant>>,
     /// Where the recipe does so.
     table: String,
+}
+
+/// Who brings the scripts of each package that Debian does not vouch for, by its name.
+pub(super) fn bringers(plan: &Plan) -> BTreeMap<Name, Origin> {
+    strangers(plan).into_iter().map(|stranger| (stranger.name.clone(), stranger.origin)).collect()
 }
 
 /// All of them: packages of third parties and files of the project, then components.
@@ -110,16 +127,17 @@ fn of_stranger(
     strangers: &BTreeSet<&Origin>,
     read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
 ) -> Result<Vec<Privilege>> {
-    let judge = Strangers::of(tree, owner, read)?;
+    let judge = Strangers::of(tree, owner, name, read)?;
     let grant = |sort: Sort, what: &str| Privilege {
         owner: owner.clone(),
         grant: Grant { sort, what: what.to_owned() },
     };
     let (mut found, mut texts) = (Vec::new(), Vec::new());
-    for (path, entry) in tree.iter().filter(|(_, entry)| entry.origins.contains(owner)) {
+    for (path, entry) in tree.iter().filter(|(_, entry)| entry.is_of(owner)) {
         // who shares a directory with a package of Debian or a recipe does not say what it is
         let is_known = |origin: &Origin| {
-            matches!(origin, Origin::Package { .. } | Origin::Recipe { .. }) && !strangers.contains(origin)
+            let bringer = origin.bringer();
+            matches!(bringer, Origin::Package { .. } | Origin::Recipe { .. }) && !strangers.contains(&bringer)
         };
         if entry.origins.iter().any(is_known) {
             continue;
@@ -156,13 +174,44 @@ pub(super) fn check(plan: &Plan, privileges: &[Privilege]) -> Result<()> {
     Ok(())
 }
 
-/// What mode, type and attributes of an entry grant.
+/// Whether Debian does not vouch for an owner, a .deb.
+fn is_stranger(plan: &Plan, owner: &Origin) -> bool {
+    let owner = owner.bringer();
+    strangers(plan).iter().any(|stranger| stranger.origin == owner)
+}
+
+fn is_recipe(origin: &&Origin) -> bool {
+    matches!(origin, Origin::Recipe { .. })
+}
+
+/// Paths whose mode and owner an effect says, with that effect as their owner.
+fn given(plan: &Plan) -> BTreeMap<ImagePath, Origin> {
+    let effects =
+        plan.effects.iter().flat_map(|(name, known)| known.effects.iter().map(move |one| (name, one)));
+    let access = effects.filter_map(|(name, effect)| match effect {
+        Effect::Access { path, .. } => Some((merged(path), Origin::Made { step: step_of(name) })),
+        _ => None,
+    });
+    access.collect()
+}
+
+/// What the mode of an entry grants.
+fn of_mode(entry: &Entry) -> Vec<Sort> {
+    let mode = entry.meta.mode;
+    let is_file = matches!(entry.node, Node::File(_) | Node::Hardlink(_));
+    let mut sorts = Vec::new();
+    sorts.extend((is_file && mode & 0o4000 != 0).then_some(Sort::SetUid));
+    sorts.extend((is_file && mode & 0o2000 != 0).then_some(Sort::SetGid));
+    // but for directories like /tmp, where nobody takes what is another's
+    let is_common = entry.node == Node::Directory && mode & 0o1000 != 0;
+    let may_write = mode & 0o002 != 0 && (is_file || entry.node == Node::Directory);
+    sorts.extend((may_write && !is_common).then_some(Sort::Writable));
+    sorts
+}
+
+/// What type and attributes of an entry grant.
 fn of_inode(entry: &Entry) -> Vec<Sort> {
     let mut sorts = Vec::new();
-    if matches!(entry.node, Node::File(_) | Node::Hardlink(_)) {
-        sorts.extend((entry.meta.mode & 0o4000 != 0).then_some(Sort::SetUid));
-        sorts.extend((entry.meta.mode & 0o2000 != 0).then_some(Sort::SetGid));
-    }
     sorts.extend((!entry.meta.xattrs.is_empty()).then_some(Sort::Capabilities));
     sorts.extend(matches!(entry.node, Node::Character { .. } | Node::Block { .. }).then_some(Sort::Device));
     sorts

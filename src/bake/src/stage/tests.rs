@@ -106,11 +106,15 @@ impl Case {
             links: BTreeMap::new(),
             files: Vec::new(),
             enable: BTreeMap::new(),
+            disable: BTreeMap::new(),
             mask: BTreeMap::new(),
             exclude: Vec::new(),
             keep: Vec::new(),
             winners: BTreeMap::new(),
             effects: BTreeMap::new(),
+            accept: BTreeMap::new(),
+            reviewed_only: false,
+            debconf: BTreeMap::new(),
             compression: Compression { level: 3 },
             disk: crate::plan::Disk::of(&crate::recipe::Disk::default(), Arch::Amd64),
         };
@@ -232,9 +236,30 @@ impl Case {
     }
 
     /// With contents that are in a store.
-    pub(super) fn stage_reading(&self, read: &dyn Fn(&Stored) -> Result<Vec<u8>>) -> Result<Tree> {
+    pub(super) fn stage_reading(&self, read: &(dyn Fn(&Stored) -> Result<Vec<u8>> + Sync)) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());
         stage(&self.plan, &Inputs { packages, components, read, memory: &(), told: &|_, _| {} })
+    }
+
+    /// Lets all that a package has in `/usr/bin` be run.
+    pub(super) fn executable(&mut self, package: &str) -> &mut Self {
+        let package = self.packages.get_mut(&package.parse::<Name>().unwrap()).unwrap();
+        for member in package.members.iter_mut().filter(|one| one.path.as_str().starts_with("/usr/bin/")) {
+            member.meta.mode = 0o755;
+        }
+        self
+    }
+
+    /// With a memory.
+    pub(super) fn stage_keeping(&self, memory: &dyn Memory) -> Result<Tree> {
+        let (packages, components) = (self.packages.clone(), self.components.clone());
+        let read = |_: &Stored| unreachable!("all contents are inline");
+        stage(&self.plan, &Inputs { packages, components, read: &read, memory, told: &|_, _| {} })
+    }
+
+    /// Changes what a component is unpacked to.
+    pub(super) fn change_component(&mut self, name: &str, change: impl Fn(&mut Unpacked)) {
+        change(self.components.get_mut(&name.parse::<Name>().unwrap()).unwrap());
     }
 
     /// How far the staging was said to be.

@@ -14,7 +14,7 @@ use super::{Made, bytes_of, image_path, refuse};
 use crate::name::ImagePath;
 use crate::plan::Plan;
 use crate::refusal::{Class, Refusal, Result};
-use crate::tree::{Content, Node, Stored, Tree};
+use crate::tree::{Content, Entry, Node, Origin, Stored, Tree, merged};
 use install::Install;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,15 +46,64 @@ pub(super) fn links(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made
     if tree.get(&default).is_none() && tree.get(&usual).is_some() {
         links.entry(default).or_insert_with(|| usual.to_string());
     }
-    // a link that a recipe already has in its rootfs is no second owner
+    // a link that a recipe already has in its rootfs, or that a maintainer script has made, is no second owner
     let known = |path: &ImagePath, target: &String| {
-        tree.get(path).is_some_and(|entry| entry.node == Node::Symlink(target.clone()))
+        tree.get(path).is_some_and(|entry| match &entry.node {
+            // deb-systemd-helper(1p) says `/lib` for `/usr/lib`
+            Node::Symlink(known) => {
+                known == target || known.parse().is_ok_and(|known| merged(&known).as_str() == target)
+            }
+            _ => false,
+        })
     };
     Ok(links
         .into_iter()
         .filter(|(path, target)| !known(path, target))
         .map(|(path, to)| Made::link(path, to))
         .collect())
+}
+
+/// Takes away the links by which maintainer scripts have enabled what the plan disables.
+pub(super) fn disable(plan: &Plan, tree: &mut Tree) -> Result<()> {
+    /// Where links that enable are, and where the units are that they lead to.
+    const PLACES: [(&str, [&str; 2]); 2] = [
+        ("/etc/systemd/system/", ["/usr/lib/systemd/system/", "/usr/local/lib/systemd/system/"]),
+        ("/etc/systemd/user/", ["/usr/lib/systemd/user/", "/usr/local/lib/systemd/user/"]),
+    ];
+    for (unit, kind) in &plan.disable {
+        let name = install::template_of(unit).unwrap_or_else(|| unit.clone());
+        let mut units = PLACES.iter().flat_map(|(_, places)| places).map(|place| format!("{place}{name}"));
+        if !units.any(|path| path.parse().is_ok_and(|path| tree.get(&path).is_some())) {
+            return Err(missing(kind.as_str(), unit));
+        }
+        let enables = |path: &ImagePath, target: &str| {
+            let below = PLACES.iter().find_map(|(links, _)| path.as_str().strip_prefix(links));
+            let is_named = path.file_name() == unit && below.is_some_and(|below| below.contains('/'));
+            let is_alias =
+                below.is_some_and(|below| !below.contains('/')) && target.ends_with(&format!("/{unit}"));
+            is_named || is_alias
+        };
+        let links: Vec<ImagePath> = tree
+            .iter()
+            .filter(|(_, entry)| entry.origins.iter().any(|origin| matches!(origin, Origin::Script { .. })))
+            .filter_map(|(path, entry)| match &entry.node {
+                Node::Symlink(target) if enables(path, target) => Some(path.clone()),
+                _ => None,
+            })
+            .collect();
+        for path in links {
+            tree.remove(&path);
+            // and its directory, where it was the only one
+            let Some(above) = path.parent() else { continue };
+            let is_made =
+                |entry: &Entry| entry.origins.iter().all(|origin| matches!(origin, Origin::Script { .. }));
+            let is_empty = tree.within(&above).nth(1).is_none();
+            if is_empty && tree.get(&above).is_some_and(is_made) {
+                tree.remove(&above);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What enabling `unit` links, and what it wants enabled with it.

@@ -41,7 +41,7 @@ pub fn run(root: &Root, extent: Extent) -> Result<()> {
 /// Makes the node what `inputs` say; under the lock. Also what was passed over.
 pub fn bring(root: &Root, image: &Image, inputs: &Inputs) -> Result<(Applied, Vec<String>)> {
     let mut prepared = prepare(root, image, inputs)?;
-    let mut applied = apply::apply(root, &prepared.plan, &prepared.ids)?;
+    let mut applied = apply::apply_at_boot(root, &prepared.plan, &prepared.ids)?;
     prepared.notes.append(&mut applied.notes);
     Ok((applied, prepared.notes))
 }

@@ -32,7 +32,7 @@ pub fn run(root: &Root, source: &str, destination: &str, delete: bool) -> Result
     let text = merged.text().ok_or_else(|| {
         Fault::new(
             destination,
-            "expected values without control characters, and at most 64 KiB of them together",
+            "expected values without control characters, and at most 64 KiB and 4096 lines of them together",
         )
     })?;
     let mut plan = Plan::default();

@@ -88,7 +88,9 @@ fn deliver(root: &Root, image: &Image, record: &mut Record) -> Result<(Settings,
         return Err(Refusal::input(faults));
     }
     if let Some(merged) = merged {
-        let text = merged.text().ok_or_else(|| Fault::new(MUTABLE, "expected values that can be written"))?;
+        let text = merged.text().ok_or_else(|| {
+            Fault::new(MUTABLE, "expected at most 64 KiB and 4096 lines of values together")
+        })?;
         if inputs.when == When::Later {
             delivered.file(MUTABLE, 0o600, ("root", "root"), text.into_bytes(), None);
         }
@@ -153,7 +155,7 @@ fn once(root: &Root, refusal: Refusal, delivery: &str) -> Result<Refusal> {
         return Ok(Refusal { class: Class::Input, faults: Vec::new() });
     }
     record.set("REFUSED", &name);
-    record.set("WHY", &refusal.faults.first().map(ToString::to_string).unwrap_or_default());
+    record.set_why(&refusal.faults.first().map(ToString::to_string).unwrap_or_default());
     record.write(root, &ids, SystemTime::now())?;
     Ok(refusal)
 }

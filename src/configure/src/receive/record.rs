@@ -31,6 +31,9 @@ pub use crate::names::RECEIVED as RECORD;
 /// How many keys that are no settings are remembered and told.
 pub const UNKNOWN: usize = 16;
 
+/// The longest reason of a refusal that is remembered, in characters.
+const REASON: usize = 2000;
+
 /// The record.
 #[derive(Clone, Default)]
 pub struct Record {
@@ -74,6 +77,15 @@ impl Record {
         self.set(key, &names.join(","));
     }
 
+    /// Remembers why a delivery was refused, as far as that is short.
+    pub fn set_why(&mut self, why: &str) {
+        let mut short: String = why.chars().take(REASON).collect();
+        if short.len() < why.len() {
+            short.push('…');
+        }
+        self.set("WHY", &short);
+    }
+
     /// Remembers keys that are no settings.
     pub fn set_unknown(&mut self, unknown: &[Unknown]) {
         let mut names: Vec<&str> = unknown.iter().take(UNKNOWN).map(|one| one.key.as_str()).collect();
@@ -94,8 +106,15 @@ impl Record {
         if !is_same {
             self.now.set("AT", &crate::bootstrap::rfc3339(now));
         }
-        let text = self.now.text().unwrap_or_default();
-        plan.file(RECORD, 0o600, ("root", "root"), text.into_bytes(), None);
+        // what a delivery says of itself is worth less than what later ones are held to: its number, restarts that wait
+        let text = self.now.text().or_else(|| {
+            self.now.set("WHY", "");
+            self.now.set("UNKNOWN", "");
+            self.now.text()
+        });
+        if let Some(text) = text {
+            plan.file(RECORD, 0o600, ("root", "root"), text.into_bytes(), None);
+        }
     }
 
     /// Writes it alone.

@@ -176,3 +176,21 @@ fn f10_writes_that_end_short_keep_the_old_set() {
         node.succeed(&["configure"]);
     }
 }
+
+#[test]
+fn a_full_disk_stops_no_boot_for_what_a_services_user_has_changed() {
+    let full = Point { call: "mkdirat".to_owned(), nth: 1, line: String::new() };
+    for error in ["ENOSPC", "EDQUOT"] {
+        let node = Node::booted();
+        node.write("opt/nstance-agent/identity/ca.crt", "another", 0o600);
+        let output = inject(&node, &["configure"], &full, &format!("error={error}"));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("what services' users changed stays"), "{said}");
+        // root's own is all or nothing
+        node.write("opt/env/kubelet.env", "another", 0o640);
+        let output = inject(&node, &["configure"], &full, &format!("error={error}"));
+        assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stdout));
+        node.succeed(&["configure"]);
+    }
+}

@@ -54,6 +54,27 @@ fn f04_live_settings_never_grow_beyond_what_can_be_read_again() {
 }
 
 #[test]
+fn f04_live_settings_never_have_more_lines_than_can_be_read_again() {
+    let node = Node::booted();
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a@b";
+    let delivery = |blank: usize| {
+        format!("TELEMETRY_S3_BUCKET=logs\nSSH_AUTHORIZED_KEYS='{key}{}'\n", "\n".repeat(blank))
+    };
+    let merge = ["merge", &format!("/{DELIVERY}"), &format!("/{MUTABLE}"), "--delete"];
+    for command in [&merge[..], &["receive"]] {
+        node.write(DELIVERY, &delivery(5000), 0o600);
+        let output = node.run(command);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(8), "{said}");
+        assert!(said.contains("at most 64 KiB and 4096 lines"), "{said}");
+        node.succeed(&["configure"]);
+    }
+    node.write(DELIVERY, &delivery(3000), 0o600);
+    node.succeed(&["receive"]);
+    node.succeed(&["configure"]);
+}
+
+#[test]
 fn f09_an_account_that_is_missing_is_named_and_nothing_is_written() {
     let node = Node::fresh();
     for (file, name, expected) in [

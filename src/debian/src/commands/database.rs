@@ -37,7 +37,7 @@ pub(super) fn write(call: &mut Call<'_, '_>, path: &[u8], text: Vec<u8>) -> Resu
     run().map_err(|errno| call.sh.limit_or(errno, "writing the users"))
 }
 
-fn append(call: &mut Call<'_, '_>, path: &[u8], line: &[u8]) -> Result<(), Stop> {
+pub(super) fn append(call: &mut Call<'_, '_>, path: &[u8], line: &[u8]) -> Result<(), Stop> {
     let mut text = call.sh.files.read(path).map(|bytes| bytes.to_vec()).unwrap_or_default();
     if !text.is_empty() && !text.ends_with(b"\n") {
         text.push(b'\n');
@@ -117,17 +117,51 @@ pub(super) fn add_member(call: &mut Call<'_, '_>, user: &[u8], group: &[u8]) -> 
     };
     edit(call, b"/etc/group", group, change)?;
     edit(call, b"/etc/gshadow", group, change)?;
-    Ok(())
+    call.sh.files.joined(user, group).map_err(|errno| call.sh.limit_or(errno, "writing the users"))
 }
 
-/// The first number from `low` to `high` that no user, or no group, has.
-pub(super) fn first_free(call: &Call<'_, '_>, low: u32, high: u32, of_group: bool) -> Option<u32> {
-    let used: std::collections::BTreeSet<u32> = if of_group {
-        accounts::groups(&call.sh.files).iter().map(|g| g.gid).collect()
-    } else {
-        accounts::users(&call.sh.files).iter().map(|u| u.uid).collect()
+/// Whose numbers are looked at for one that is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Users,
+    Groups,
+    Both,
+}
+
+/// A number of a range that is not taken.
+type Search = fn(std::ops::RangeInclusive<u32>, &dyn Fn(u32) -> bool) -> Option<u32>;
+
+/// A number from `low` to `high` for the system account `name` that nobody has: the first as `search` goes, or one by the name
+/// where numbers are to be the same whatever else is installed.
+pub(super) fn free(
+    call: &Call<'_, '_>,
+    name: &[u8],
+    of: Of,
+    (low, high): (u32, u32),
+    search: Search,
+) -> Option<u32> {
+    let users = accounts::users(&call.sh.files).into_iter().map(|user| user.uid);
+    let groups = accounts::groups(&call.sh.files).into_iter().map(|group| group.gid);
+    let used: std::collections::BTreeSet<u32> = match of {
+        Of::Users => users.collect(),
+        Of::Groups => groups.collect(),
+        Of::Both => users.chain(groups).collect(),
     };
-    (low..=high).find(|number| !used.contains(number))
+    let taken = |number: u32| used.contains(&number);
+    if call.sh.system.stable_ids && high < 1000 {
+        return crate::system::number_by_name(name, low, high, &taken);
+    }
+    search(low..=high, &taken)
+}
+
+/// Searches upwards, as adduser does.
+pub(super) fn upwards(mut range: std::ops::RangeInclusive<u32>, taken: &dyn Fn(u32) -> bool) -> Option<u32> {
+    range.find(|number| !taken(*number))
+}
+
+/// Searches downwards, as useradd and systemd-sysusers do for system accounts.
+pub(super) fn downwards(range: std::ops::RangeInclusive<u32>, taken: &dyn Fn(u32) -> bool) -> Option<u32> {
+    range.rev().find(|number| !taken(*number))
 }
 
 /// The number that is fixed for a name, when it is free.

@@ -253,7 +253,19 @@ fn value(call: &Call<'_, '_>, name: &str, package: &Known, field: &str) -> Resul
         "db:Status-Eflag" => "ok".to_owned(),
         "db:Status-Abbrev" => abbreviation.to_owned(),
         "Conffiles" if package.conffiles.is_empty() => String::new(),
-        "Conffiles" => return Err(call.unsupported("`${Conffiles}`")),
+        "Conffiles" => {
+            let mut text = String::new();
+            for path in &package.conffiles {
+                let content = call
+                    .sh
+                    .files
+                    .original(path)
+                    .map_err(|errno| call.sh.limit_or(errno, "a configuration file"))?;
+                let sum = crate::filters::md5_of(&content);
+                text.push_str(&format!("\n {} {sum}", String::from_utf8_lossy(path)));
+            }
+            text
+        }
         "source:Package" => {
             let source = package.field("Source");
             source.split(' ').next().filter(|s| !s.is_empty()).unwrap_or(name).to_owned()
@@ -339,4 +351,47 @@ pub(super) fn trigger(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         call.sh.system.triggers.insert(text(name));
     }
     Ok(0)
+}
+
+/// dpkg-vendor: who made the distribution.
+pub(super) fn vendor(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
+    // from the file of a vendor to those of whom it is derived
+    let mut fields: Vec<Vec<(String, String)>> = Vec::new();
+    let mut path = b"/etc/dpkg/origins/default".to_vec();
+    while fields.len() < 10 {
+        let Ok(bytes) = call.sh.files.read(&path) else { break };
+        let own: Vec<(String, String)> = text(&bytes)
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let parent =
+            own.iter().find(|(name, _)| name == "parent").map(|(_, value)| value.to_ascii_lowercase());
+        fields.push(own);
+        let Some(parent) = parent else { break };
+        path = format!("/etc/dpkg/origins/{parent}").into_bytes();
+    }
+    let vendors: Vec<String> = fields
+        .iter()
+        .filter_map(|own| {
+            own.iter().find(|(name, _)| name == "vendor").map(|(_, value)| value.to_ascii_lowercase())
+        })
+        .collect();
+    match call.args {
+        [action, name] if action == b"--is" => {
+            let is = vendors.first().is_some_and(|own| *own == text(name).to_ascii_lowercase());
+            Ok(u8::from(!is))
+        }
+        [action, name] if action == b"--derives-from" => {
+            Ok(u8::from(!vendors.contains(&text(name).to_ascii_lowercase())))
+        }
+        [action, name] if action == b"--query" => {
+            let wanted = text(name).to_ascii_lowercase();
+            let found = fields.first().and_then(|own| own.iter().find(|(name, _)| *name == wanted));
+            let Some((_, value)) = found else { return Ok(1) };
+            call.out.extend_from_slice(format!("{value}\n").as_bytes());
+            Ok(0)
+        }
+        _ => Err(call.unsupported("these arguments")),
+    }
 }

@@ -10,6 +10,8 @@ struct Spec {
     quiet: bool,
     /// Long options may begin with one dash.
     alternative: bool,
+    /// The words are not quoted, as the old form has it: `getopt LETTERS WORDS`.
+    plain: bool,
 }
 
 pub(super) fn getopt(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
@@ -19,6 +21,7 @@ pub(super) fn getopt(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         name: "getopt".to_owned(),
         quiet: false,
         alternative: false,
+        plain: call.args.first().is_some_and(|first| !first.starts_with(b"-")),
     };
     let mut rest = call.args;
     let mut given = false;
@@ -62,27 +65,37 @@ pub(super) fn getopt(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             b"-T" | b"--test" => return Ok(4),
             b"--" => break,
             [b'-', ..] => return Err(call.option(arg)),
-            _ if !given => {
-                spec.short = arg.clone();
-                given = true;
+            _ => {
+                // the parameters begin
+                rest = call.args.get(call.args.len() - tail.len() - 1..).unwrap_or_default();
+                break;
             }
-            _ => return Err(call.option(arg)),
         }
+    }
+    // without `-o` the short options are the first parameter
+    if !given && let Some((first, tail)) = rest.split_first() {
+        spec.short = first.clone();
+        rest = tail;
     }
     run(call, &spec, rest)
 }
 
-fn quote(word: &[u8]) -> Bytes {
-    let mut out = b" '".to_vec();
-    for byte in word {
-        if *byte == b'\'' {
-            out.extend_from_slice(b"'\\''");
-        } else {
-            out.push(*byte);
+impl Spec {
+    fn quote(&self, word: &[u8]) -> Bytes {
+        if self.plain {
+            return [b" ", word].concat();
         }
+        let mut out = b" '".to_vec();
+        for byte in word {
+            if *byte == b'\'' {
+                out.extend_from_slice(b"'\\''");
+            } else {
+                out.push(*byte);
+            }
+        }
+        out.push(b'\'');
+        out
     }
-    out.push(b'\'');
-    out
 }
 
 fn run(call: &mut Call<'_, '_>, spec: &Spec, args: &[Bytes]) -> Result<u8, Stop> {
@@ -101,6 +114,15 @@ fn run(call: &mut Call<'_, '_>, spec: &Spec, args: &[Bytes]) -> Result<u8, Stop>
     let mut rest = args;
     while let Some((arg, tail)) = rest.split_first() {
         rest = tail;
+        // with `-a` a long option may have one dash
+        let one_dash = |word: &[u8]| {
+            spec.alternative && word.len() > 1 && !word.starts_with(b"-") && {
+                let name = word.split(|b| *b == b'=').next().unwrap_or_default();
+                spec.long.iter().any(|(known, _)| known.starts_with(name))
+            }
+        };
+        let longer = arg.strip_prefix(b"-").filter(|word| one_dash(word)).map(|word| [b"--", word].concat());
+        let arg = longer.as_ref().unwrap_or(arg);
         match &arg[..] {
             b"--" => {
                 operands.extend_from_slice(rest);
@@ -125,30 +147,21 @@ fn run(call: &mut Call<'_, '_>, spec: &Spec, args: &[Bytes]) -> Result<u8, Stop>
                         call,
                         format!("option '--{}' doesn't allow an argument", String::from_utf8_lossy(name)),
                     ),
-                    (_, Some(value)) => out.extend(quote(value)),
+                    (_, Some(value)) => out.extend(spec.quote(value)),
                     (1, None) => match rest.split_first() {
                         Some((value, tail)) => {
                             rest = tail;
-                            out.extend(quote(value));
+                            out.extend(spec.quote(value));
                         }
                         None => complain(
                             call,
                             format!("option '--{}' requires an argument", String::from_utf8_lossy(name)),
                         ),
                     },
-                    (_, None) => out.extend(quote(b"")),
+                    (_, None) => out.extend(spec.quote(b"")),
                 }
             }
             [b'-', letters @ ..] if !letters.is_empty() => {
-                if spec.alternative
-                    && letters.len() > 1
-                    && spec.long.iter().any(|(known, _)| known.starts_with(letters))
-                {
-                    return Err(call.unsupported(format!(
-                        "the long option `{}` with one dash",
-                        String::from_utf8_lossy(arg)
-                    )));
-                }
                 let mut letters = letters;
                 while let Some((letter, after)) = letters.split_first() {
                     letters = after;
@@ -162,14 +175,14 @@ fn run(call: &mut Call<'_, '_>, spec: &Spec, args: &[Bytes]) -> Result<u8, Stop>
                         1 if letters.is_empty() => match rest.split_first() {
                             Some((value, tail)) => {
                                 rest = tail;
-                                out.extend(quote(value));
+                                out.extend(spec.quote(value));
                             }
                             None => complain(
                                 call,
                                 format!("option requires an argument -- '{}'", char::from(*letter)),
                             ),
                         },
-                        _ => out.extend(quote(letters)),
+                        _ => out.extend(spec.quote(letters)),
                     }
                     letters = b"";
                 }
@@ -184,7 +197,7 @@ fn run(call: &mut Call<'_, '_>, spec: &Spec, args: &[Bytes]) -> Result<u8, Stop>
         }
     }
     out.extend_from_slice(b" --");
-    operands.iter().for_each(|operand| out.extend(quote(operand)));
+    operands.iter().for_each(|operand| out.extend(spec.quote(operand)));
     out.push(b'\n');
     call.out.extend_from_slice(&out);
     Ok(status)

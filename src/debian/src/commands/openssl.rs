@@ -11,7 +11,8 @@ pub(super) fn openssl(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     let words: Vec<&[u8]> = call.args.iter().map(|arg| &arg[..]).filter(|arg| *arg != b"-v").collect();
     match words[..] {
         [b"rehash", directory] => rehash(call, directory),
-        [b"rand" | b"genrsa" | b"req" | b"genpkey" | b"dhparam" | b"ecparam", ..] => {
+        [b"rand" | b"dhparam", ..] => super::own::openssl(call),
+        [b"genrsa" | b"req" | b"genpkey" | b"ecparam", ..] => {
             Err(call.sh.fail(Reason::Running("a random value".to_owned())))
         }
         _ => Err(call.unsupported("these arguments")),

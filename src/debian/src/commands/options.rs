@@ -36,6 +36,16 @@ impl Options {
     }
 }
 
+/// The letter of a long option: its name, or the beginning of just one.
+fn long_option(name: &[u8], long: &[(&str, u8)]) -> Option<u8> {
+    if let Some((_, letter)) = long.iter().find(|(known, _)| known.as_bytes() == name) {
+        return Some(*letter);
+    }
+    let mut begun = long.iter().filter(|(known, _)| !name.is_empty() && known.as_bytes().starts_with(name));
+    let (_, letter) = begun.next()?;
+    begun.all(|(_, other)| other == letter).then_some(*letter)
+}
+
 /// Reads the arguments. `short` is as of getopt, `ab:`; `long` has `("name", letter)`, where the letter says in `short`
 /// whether it takes a value (`::` in `short`: only with `=`). An option that is not there is a failure. With `+` first, options end at
 /// the first operand.
@@ -64,9 +74,7 @@ pub(super) fn parse(call: &Call<'_, '_>, short: &str, long: &[(&str, u8)]) -> Re
                     Some(at) => (name.get(..at).unwrap_or_default(), name.get(at + 1..)),
                     None => (name, None),
                 };
-                let found =
-                    long.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, letter)| *letter);
-                let Some(letter) = found else { return Err(call.option(arg)) };
+                let Some(letter) = long_option(name, long) else { return Err(call.option(arg)) };
                 let value = match (takes(letter).1, value) {
                     (0, None) | (2, None) => Vec::new(),
                     (1 | 2, Some(value)) => value.to_vec(),

@@ -61,7 +61,7 @@ pub(super) fn cp(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         ("one-file-system", b'x'),
     ];
     let options = parse(call, "aRrfiPLHdpnuvt:TlsQ::w::xZ", &long)?;
-    if options.has(b'N') || options.has(b'b') || options.has(b'H') || options.has(b's') {
+    if options.has(b'N') || options.has(b'b') || options.has(b'H') {
         return Err(call.unsupported("these options"));
     }
     let archive = options.has(b'a');
@@ -91,6 +91,10 @@ pub(super) fn cp(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         if options.has(b'm') && old.is_some_and(|meta| meta.kind != Kind::Directory) {
             let _ = call.sh.files.unlink(&call.path(&to));
         }
+        if options.has(b's') {
+            status = status.max(link_tree(call, &from, &to, recursive, options.has(b'f'), 0)?);
+            continue;
+        }
         if options.has(b'l') {
             if let Err(errno) = call.sh.files.link(&call.path(&from), &call.path(&to)) {
                 status = call.errno("cannot create hard link", &to, errno)?;
@@ -98,6 +102,51 @@ pub(super) fn cp(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             continue;
         }
         status = status.max(copy(call, &from, &to, keep, recursive, follow, 0)?);
+    }
+    Ok(status)
+}
+
+/// `cp -s`: links to files, in directories of its own.
+fn link_tree(
+    call: &mut Call<'_, '_>,
+    from: &[u8],
+    to: &[u8],
+    recursive: bool,
+    force: bool,
+    depth: usize,
+) -> Result<u8, Stop> {
+    call.sh.step()?;
+    let (source, target) = (call.path(from), call.path(to));
+    let Some(meta) = call.sh.files.lstat(&source) else {
+        return call.errno("cannot stat", from, Errno::NoEntry);
+    };
+    if meta.kind != Kind::Directory {
+        if !from.starts_with(b"/") {
+            return Ok(call.complain("can make relative symbolic links only in current directory"));
+        }
+        if force && call.sh.files.lstat(&target).is_some_and(|old| old.kind != Kind::Directory) {
+            call.sh.files.unlink(&target).map_err(|errno| call.sh.limit_or(errno, "cp"))?;
+        }
+        return match call.sh.files.make(&target, Kind::Link(from.to_vec()), 0o777) {
+            Ok(()) => Ok(0),
+            Err(errno) => call.errno("cannot create symbolic link", to, errno),
+        };
+    }
+    if !recursive {
+        return Ok(call.complain("-r not specified; omitting directory"));
+    }
+    if depth > 60 {
+        return Err(call.unsupported("directories deeper than 60"));
+    }
+    if call.sh.files.stat(&target).is_none() {
+        let mode = meta.mode & !call.sh.s.umask;
+        if let Err(errno) = call.sh.files.make(&target, Kind::Directory, mode) {
+            return call.errno("cannot create directory", to, errno);
+        }
+    }
+    let mut status = 0;
+    for name in call.sh.files.list(&source).unwrap_or_default() {
+        status = status.max(link_tree(call, &join(from, &name), &join(to, &name), true, force, depth + 1)?);
     }
     Ok(status)
 }
@@ -305,7 +354,14 @@ pub(super) fn install(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         ("preserve-timestamps", b'p'),
         ("verbose", b'v'),
     ];
-    let options = parse(call, "dDcm:o:g:t:TpvZ", &long)?;
+    let options = parse(call, "dDcm:o:g:t:TpvZb", &long)?;
+    if options.has(b'b') {
+        // what would be kept as `NAME~` is not there in an image that is being made
+        let last = options.operands.last().cloned().unwrap_or_default();
+        if call.sh.files.lstat(&call.path(&last)).is_some_and(|meta| meta.kind != Kind::Directory) {
+            return Err(call.option(b"-b"));
+        }
+    }
     let mut owner = options.value(b'o').cloned().unwrap_or_default();
     if let Some(group) = options.value(b'g') {
         owner.push(b':');

@@ -135,12 +135,12 @@ pub(super) fn mkdir(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
 }
 
 pub(super) fn mktemp(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
-    let long = [("directory", b'd'), ("tmpdir", b'p'), ("dry-run", b'u'), ("quiet", b'q'), ("suffix", b'S')];
-    let options = parse(call, "dp::uqtS:", &long)?;
+    let long = [("directory", b'd'), ("tmpdir", b'P'), ("dry-run", b'u'), ("quiet", b'q'), ("suffix", b'S')];
+    let options = parse(call, "dp:P::uqtS:", &long)?;
     let mut template = options.operands.first().cloned().unwrap_or_else(|| b"tmp.XXXXXXXXXX".to_vec());
     let from_variable =
         || call.env("TMPDIR").filter(|dir| !dir.is_empty()).unwrap_or_else(|| "/tmp".to_owned()).into_bytes();
-    let directory = match options.value(b'p') {
+    let directory = match options.value(b'p').or_else(|| options.value(b'P')) {
         Some(directory) if !directory.is_empty() => Some(directory.clone()),
         Some(_) => Some(from_variable()),
         None if options.operands.is_empty() || options.has(b't') => Some(from_variable()),

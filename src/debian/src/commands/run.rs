@@ -217,6 +217,7 @@ enum Ask {
     Links,
     Newer(Bytes),
     Print(u8),
+    Printf(Bytes),
     Prune,
     Delete,
     Exec(Vec<Bytes>),
@@ -230,13 +231,10 @@ pub(super) fn find(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     while let Some((arg, rest)) = args.split_first() {
         match &arg[..] {
             b"-L" => follow = true,
-            b"-P" | b"-H" => {}
+            b"-P" | b"-H" => follow = false,
             _ => break,
         }
         args = rest;
-    }
-    if follow {
-        return Err(call.option(b"-L"));
     }
     let paths = args.iter().take_while(|arg| !arg.starts_with(b"-") && *arg != b"!" && *arg != b"(").count();
     let (roots, mut expression) = args.split_at_checked(paths).unwrap_or((args, &[]));
@@ -254,6 +252,7 @@ pub(super) fn find(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
                 if word == b"-mindepth" { low = value } else { high = value }
             }
             b"-xdev" | b"-mount" | b"-noleaf" | b"-ignore_readdir_race" => {}
+            b"-follow" => follow = true,
             b"-depth" => depth_first = true,
             _ => rest.push(word.clone()),
         }
@@ -271,7 +270,7 @@ pub(super) fn find(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             status = call.errno("cannot access", &root, Errno::NoEntry)?;
             continue;
         }
-        let mut order = tree(call, &root);
+        let mut order = if follow { followed(call, &root)? } else { tree(call, &root) };
         if depth_first {
             order.reverse();
         }
@@ -281,8 +280,9 @@ pub(super) fn find(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             if depth > high || depth < low || pruned.iter().any(|p| path.starts_with(&join(p, b""))) {
                 continue;
             }
-            let Some(meta) = call.sh.files.lstat(&call.path(&path)) else { continue };
-            let mut state = Asked { pruned: false, quit: false };
+            let real = if follow { call.sh.files.stat(&call.path(&path)) } else { None };
+            let Some(meta) = real.or_else(|| call.sh.files.lstat(&call.path(&path))) else { continue };
+            let mut state = Asked { pruned: false, quit: false, root: root.clone(), depth };
             if holds(call, &ask, &path, &meta, &mut state)? && prints {
                 call.out.extend_from_slice(&[&path[..], b"\n"].concat());
             }
@@ -314,14 +314,39 @@ fn tree(call: &Call<'_, '_>, root: &[u8]) -> Vec<(Bytes, usize)> {
     all
 }
 
+/// The same with links followed; a link to a directory that it stands in is not gone into.
+fn followed(call: &mut Call<'_, '_>, root: &[u8]) -> Result<Vec<(Bytes, usize)>, Stop> {
+    let mut all = Vec::new();
+    let mut stack: Vec<(Bytes, usize, Vec<Bytes>)> = vec![(root.to_vec(), 0, Vec::new())];
+    while let Some((path, depth, above)) = stack.pop() {
+        call.sh.step()?;
+        if all.len() > call.sh.limits.changes {
+            return Err(call.sh.fail(crate::failure::Reason::Limit("the paths that it may look at")));
+        }
+        all.push((path.clone(), depth));
+        let Ok(at) = call.sh.files.resolve(&call.path(&path), true) else { continue };
+        if above.contains(&at) || depth > 100 {
+            continue;
+        }
+        let Ok(names) = call.sh.files.list(&at) else { continue };
+        let above = [&above[..], &[at]].concat();
+        let slash = path.strip_suffix(b"/").filter(|path| !path.is_empty()).unwrap_or(&path).to_vec();
+        stack.extend(names.iter().rev().map(|name| (join(&slash, name), depth + 1, above.clone())));
+    }
+    Ok(all)
+}
+
 struct Asked {
     pruned: bool,
     quit: bool,
+    /// The starting point, and how deep below it the path is.
+    root: Bytes,
+    depth: usize,
 }
 
 fn acts(ask: &Ask) -> bool {
     match ask {
-        Ask::Print(_) | Ask::Delete | Ask::Exec(..) | Ask::Quit => true,
+        Ask::Print(_) | Ask::Printf(_) | Ask::Delete | Ask::Exec(..) | Ask::Quit => true,
         Ask::Not(inner) => acts(inner),
         Ask::All(list) => list.iter().any(acts),
         Ask::Any(left, right) => left.iter().chain(right).any(acts),
@@ -389,6 +414,7 @@ fn one(call: &Call<'_, '_>, words: &mut &[Bytes], depth: usize) -> Result<Ask, S
         b"-newer" => Ask::Newer(take(words).ok_or_else(missing)?),
         b"-print" => Ask::Print(b'\n'),
         b"-print0" => Ask::Print(0),
+        b"-printf" => Ask::Printf(take(words).ok_or_else(missing)?),
         b"-prune" => Ask::Prune,
         b"-delete" => Ask::Delete,
         b"-quit" => Ask::Quit,
@@ -478,6 +504,11 @@ fn holds(
             call.out.push(*end);
             true
         }
+        Ask::Printf(format) => {
+            let text = formatted(call, format, path, meta, state)?;
+            call.out.extend_from_slice(&text);
+            true
+        }
         Ask::Prune => {
             state.pruned = true;
             true
@@ -521,4 +552,152 @@ fn every(
         }
     }
     Ok(true)
+}
+
+/// What `-printf` prints.
+fn formatted(
+    call: &Call<'_, '_>,
+    format: &[u8],
+    path: &[u8],
+    meta: &Meta,
+    state: &Asked,
+) -> Result<Bytes, Stop> {
+    let mut out = Vec::new();
+    let mut rest = format;
+    while let Some((byte, tail)) = rest.split_first() {
+        rest = tail.get(1..).unwrap_or_default();
+        match (byte, tail.first()) {
+            (b'%', Some(letter)) => match letter {
+                b'%' => out.push(b'%'),
+                b'p' => out.extend_from_slice(path),
+                b'f' => out.extend_from_slice(base_name(path)),
+                b'h' => {
+                    let end = path.iter().rposition(|b| *b == b'/');
+                    out.extend_from_slice(end.and_then(|end| path.get(..end)).unwrap_or(b"."));
+                }
+                b'H' => out.extend_from_slice(&state.root),
+                b'P' => {
+                    let below = path.strip_prefix(&state.root[..]).unwrap_or_default();
+                    out.extend_from_slice(below.strip_prefix(b"/").unwrap_or(below));
+                }
+                b'd' => out.extend_from_slice(state.depth.to_string().as_bytes()),
+                b'm' => out.extend_from_slice(format!("{:o}", meta.mode).as_bytes()),
+                b'U' => out.extend_from_slice(meta.uid.to_string().as_bytes()),
+                b'G' => out.extend_from_slice(meta.gid.to_string().as_bytes()),
+                b's' => out.extend_from_slice(meta.size.to_string().as_bytes()),
+                b'y' => out.push(match meta.kind {
+                    Kind::File => b'f',
+                    Kind::Directory => b'd',
+                    Kind::Link(_) => b'l',
+                    Kind::Fifo => b'p',
+                    Kind::Char(..) => b'c',
+                    Kind::Block(..) => b'b',
+                }),
+                b'l' => {
+                    if let Kind::Link(target) = &meta.kind {
+                        out.extend_from_slice(target);
+                    }
+                }
+                other => return Err(call.unsupported(format!("`-printf %{}`", char::from(*other)))),
+            },
+            (b'\\', Some(letter)) => match letter {
+                b'n' => out.push(b'\n'),
+                b't' => out.push(b'\t'),
+                b'0' => out.push(0),
+                b'\\' => out.push(b'\\'),
+                other => return Err(call.unsupported(format!("`-printf \\{}`", char::from(*other)))),
+            },
+            _ => {
+                out.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// `grep -r`: the same of every file below its operands, in the order of their names.
+pub(super) fn grep(call: &mut Call<'_, '_>, name: &str) -> Result<Option<u8>, Stop> {
+    let (mut words, mut operands, mut recurses, mut follows): (Vec<Bytes>, Vec<Bytes>, bool, bool) =
+        (Vec::new(), Vec::new(), false, false);
+    let mut pattern = false;
+    let mut args = call.args.iter();
+    while let Some(arg) = args.next() {
+        match &arg[..] {
+            b"--" => {
+                operands.extend(args.by_ref().cloned());
+            }
+            b"--recursive" => recurses = true,
+            b"--dereference-recursive" => (recurses, follows) = (true, true),
+            [b'-', b'-', ..] => {
+                pattern |= arg.starts_with(b"--regexp") || arg.starts_with(b"--file=");
+                words.push(arg.clone());
+            }
+            [b'-', letters @ ..] if !letters.is_empty() => {
+                let mut own = vec![b'-'];
+                let mut rest = letters;
+                while let Some((letter, tail)) = rest.split_first() {
+                    rest = tail;
+                    match letter {
+                        b'r' => recurses = true,
+                        b'R' => (recurses, follows) = (true, true),
+                        b'e' | b'f' | b'm' | b'A' | b'B' | b'C' | b'd' | b'D' => {
+                            pattern |= matches!(letter, b'e' | b'f');
+                            own.push(*letter);
+                            own.extend_from_slice(rest);
+                            if rest.is_empty() {
+                                words.push(std::mem::take(&mut own));
+                                own.extend(args.next().into_iter().flatten());
+                            }
+                            rest = b"";
+                        }
+                        letter => own.push(*letter),
+                    }
+                }
+                if own != b"-" {
+                    words.push(own);
+                }
+            }
+            _ => operands.push(arg.clone()),
+        }
+    }
+    if !recurses {
+        return Ok(None);
+    }
+    if words.iter().any(|word| word.starts_with(b"--include") || word.starts_with(b"--exclude")) {
+        return Err(call.unsupported("`--include` or `--exclude`"));
+    }
+    let mut all = vec![name.as_bytes().to_vec(), b"-H".to_vec()];
+    all.extend(words);
+    all.push(b"--".to_vec());
+    if !pattern {
+        if operands.is_empty() {
+            return Ok(Some(2));
+        }
+        all.push(operands.remove(0));
+    }
+    let bare = operands.is_empty();
+    if bare {
+        operands.push(b".".to_vec());
+    }
+    let mut files = 0;
+    for operand in operands {
+        for (path, depth) in tree(call, &operand) {
+            call.sh.step()?;
+            let meta = if depth == 0 || follows {
+                call.sh.files.stat(&call.path(&path))
+            } else {
+                call.sh.files.lstat(&call.path(&path))
+            };
+            let missing = meta.is_none() && depth == 0;
+            if missing || meta.is_some_and(|meta| meta.kind == Kind::File) {
+                files += 1;
+                all.push(if bare { path.strip_prefix(b"./").unwrap_or(&path).to_vec() } else { path });
+            }
+        }
+    }
+    if files == 0 {
+        return Ok(Some(1));
+    }
+    call.run(&all).map(Some)
 }

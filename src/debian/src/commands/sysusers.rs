@@ -1,7 +1,7 @@
 //! systemd-sysusers.
 
 use super::accounts;
-use super::database::{self, NewUser};
+use super::database::{self, NewUser, Of, downwards};
 use super::mode::number;
 use super::options::parse;
 use crate::files::{Bytes, join};
@@ -57,9 +57,8 @@ pub(super) fn configurations(call: &Call<'_, '_>, operands: &[Bytes], kind: &str
 }
 
 /// The greatest system number that no user and no group has.
-fn free(call: &Call<'_, '_>) -> Option<u32> {
-    let (users, groups) = (accounts::users(&call.sh.files), accounts::groups(&call.sh.files));
-    (100..=999).rev().find(|n| !users.iter().any(|u| u.uid == *n) && !groups.iter().any(|g| g.gid == *n))
+fn free(call: &Call<'_, '_>, name: &[u8]) -> Option<u32> {
+    database::free(call, name, Of::Both, (100, 999), downwards)
 }
 
 fn group_for(call: &mut Call<'_, '_>, name: &[u8], wish: Option<u32>) -> Result<Option<u32>, Stop> {
@@ -68,7 +67,7 @@ fn group_for(call: &mut Call<'_, '_>, name: &[u8], wish: Option<u32>) -> Result<
     }
     let taken = |call: &Call<'_, '_>, gid: u32| accounts::groups(&call.sh.files).iter().any(|g| g.gid == gid);
     let wish = database::fixed(call, name, true).or(wish).filter(|gid| !taken(call, *gid));
-    let Some(gid) = wish.or_else(|| free(call)) else { return Ok(None) };
+    let Some(gid) = wish.or_else(|| free(call, name)) else { return Ok(None) };
     database::add_group(call, name, gid, b"!*")?;
     Ok(Some(gid))
 }
@@ -164,7 +163,8 @@ fn add(
         Some(gid) => Some(gid),
         None => group_for(call, name, wish)?,
     };
-    let uid = wish.or_else(|| gid.filter(|gid| *gid < 1000 && !taken(call, *gid))).or_else(|| free(call));
+    let uid =
+        wish.or_else(|| gid.filter(|gid| *gid < 1000 && !taken(call, *gid))).or_else(|| free(call, name));
     let (Some(uid), Some(gid)) = (uid, gid) else { return Err(call.unsupported("no number that is free")) };
     let or = |text: Bytes, otherwise: &[u8]| if text.is_empty() { otherwise.to_vec() } else { text };
     let (gecos, home, shell) =

@@ -81,6 +81,10 @@ fn line(call: &Call<'_, '_>, fields: &[Bytes], boot: bool) -> Result<Parsed, Sto
     if marks.contains(&b'!') && !boot {
         return Ok(None);
     }
+    // what a credential says, which only a machine is given
+    if marks.contains(&b'^') {
+        return Ok(None);
+    }
     let path = match specifiers(call, &field(1)) {
         // of a machine's own directory nothing is there yet, so there is nothing to adjust
         Err(_) if b"zZmeaAhHtTrRxX".contains(letter) => return Ok(None),

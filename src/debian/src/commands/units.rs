@@ -116,6 +116,15 @@ fn link(call: &mut Call<'_, '_>, link: &Link) -> Result<(), Stop> {
     call.sh.files.make(&link.at, Kind::Link(link.to.clone()), 0o777).map_err(|errno| limit(call, errno))
 }
 
+/// A link as systemctl makes it: it finds units in `/usr/lib`, where deb-systemd-helper alone says `/lib`.
+fn by_systemctl(link: &Link) -> Link {
+    let to = match link.to.strip_prefix(b"/lib/") {
+        Some(rest) => [b"/usr/lib/", rest].concat(),
+        None => link.to.clone(),
+    };
+    Link { at: link.at.clone(), to }
+}
+
 /// Whether presets enable a unit: the first line that matches, of the files by name; enabled when none does.
 fn preset(call: &Call<'_, '_>, unit: &[u8], user: bool) -> bool {
     let kind = if user { "user-preset" } else { "system-preset" };
@@ -181,7 +190,7 @@ fn enable(call: &mut Call<'_, '_>, state: &State, name: &[u8], user: bool) -> Re
             create = links.iter().any(|link| is_link(call, &link.at));
         } else if preset(call, base_name(name), user) {
             for one in &links {
-                link(call, one)?;
+                link(call, &by_systemctl(one))?;
             }
         }
     }
@@ -329,6 +338,8 @@ pub(super) fn helper(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
                 }
             }
             _ if asks => {}
+            // the program takes any word for an action, and does nothing with those that it does not know
+            b"start" | b"stop" | b"restart" | b"reload" => {}
             _ => return Err(call.option(action)),
         }
     }
@@ -385,7 +396,7 @@ pub(super) fn systemctl(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
                     return Err(call.unsupported("a preset that disables"));
                 }
                 for one in of_instance(call, &unit, &path, user) {
-                    link(call, &one)?;
+                    link(call, &by_systemctl(&one))?;
                 }
             }
             Ok(0)
@@ -469,6 +480,8 @@ pub(super) fn update_rc(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         return Err(call.unsupported("these arguments"));
     };
     let script = join(b"/etc/init.d", &name);
+    // as the program says: these fall back to the defaults
+    let action = if action == b"start" || action == b"stop" { b"defaults".to_vec() } else { action };
     let sorted = super::rc::links(call, &name, &script, &action)?;
     Ok(sorted)
 }

@@ -1,7 +1,7 @@
 //! adduser, addgroup, useradd, groupadd, usermod and their like, and getent.
 
 use super::accounts;
-use super::database::{self, NewUser};
+use super::database::{self, NewUser, Of, downwards, upwards};
 use super::mode::number;
 use super::options::{Options, parse};
 use crate::files::{Bytes, Kind};
@@ -91,12 +91,8 @@ fn addgroup(call: &mut Call<'_, '_>, name: &[u8], options: &Options, system: boo
     let (low, high) = if system { (100, 999) } else { (1000, 59_999) };
     let gid = value(options, b'g').or_else(|| database::fixed(call, name, true));
     let gid = gid.or_else(|| {
-        database::first_free(
-            call,
-            value(options, b'3').unwrap_or(low),
-            value(options, b'4').unwrap_or(high),
-            true,
-        )
+        let range = (value(options, b'3').unwrap_or(low), value(options, b'4').unwrap_or(high));
+        database::free(call, name, Of::Groups, range, upwards)
     });
     let Some(gid) = gid else { return Ok(call.complain("no GID is available")) };
     database::add_group(call, name, gid, b"!")?;
@@ -116,7 +112,7 @@ fn add_system_user(call: &mut Call<'_, '_>, name: &[u8], options: &Options) -> R
     }
     let (low, high) = (value(options, b'1').unwrap_or(100), value(options, b'2').unwrap_or(999));
     let uid = value(options, b'u').or_else(|| database::fixed(call, name, false));
-    let Some(uid) = uid.or_else(|| database::first_free(call, low, high, false)) else {
+    let Some(uid) = uid.or_else(|| database::free(call, name, Of::Users, (low, high), upwards)) else {
         return Ok(call.complain("no UID is available"));
     };
     let gid = if options.has(b'G') {
@@ -124,7 +120,9 @@ fn add_system_user(call: &mut Call<'_, '_>, name: &[u8], options: &Options) -> R
             Some(group) => group.gid,
             None => {
                 let fixed = database::fixed(call, name, true).or_else(|| value(options, b'u'));
-                let Some(gid) = fixed.or_else(|| database::first_free(call, low, high, true)) else {
+                let Some(gid) =
+                    fixed.or_else(|| database::free(call, name, Of::Groups, (low, high), upwards))
+                else {
                     return Ok(call.complain("no GID is available"));
                 };
                 database::add_group(call, name, gid, b"!")?;
@@ -229,18 +227,12 @@ fn chosen(call: &Call<'_, '_>, name: &[u8], system: bool, of_group: bool) -> Opt
     if let Some(number) = database::fixed(call, name, of_group) {
         return Some(number);
     }
-    if !system {
-        return database::first_free(call, 1000, 60_000, of_group);
+    let of = if of_group { Of::Groups } else { Of::Users };
+    if system {
+        database::free(call, name, of, (100, 999), downwards)
+    } else {
+        database::free(call, name, of, (1000, 60_000), upwards)
     }
-    (100..=999).rev().find(|number| {
-        let users = accounts::users(&call.sh.files);
-        let groups = accounts::groups(&call.sh.files);
-        if of_group {
-            !groups.iter().any(|g| g.gid == *number)
-        } else {
-            !users.iter().any(|u| u.uid == *number)
-        }
-    })
 }
 
 pub(super) fn useradd(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
@@ -342,15 +334,36 @@ pub(super) fn usermod(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         ("expiredate", b'e'),
         ("password", b'p'),
         ("move-home", b'm'),
+        ("add-subuids", b'v'),
+        ("add-subgids", b'w'),
     ];
-    let options = parse(call, "aG:d:s:c:g:LUe:p:m", &long)?;
+    let options = parse(call, "aG:d:s:c:g:LUe:p:mv:w:", &long)?;
     let Some(name) = options.operands.first().cloned() else { return Ok(2) };
     if accounts::user(&call.sh.files, &name).is_none() {
         call.complain(&format!("user '{}' does not exist", String::from_utf8_lossy(&name)));
         return Ok(6);
     }
-    if options.has(b'm') || (options.has(b'G') && !options.has(b'a')) {
+    if options.has(b'm') {
         return Err(call.unsupported("these options"));
+    }
+    if options.has(b'G') && !options.has(b'a') {
+        let wanted = options.value(b'G').cloned().unwrap_or_default();
+        let leaves = |group: &accounts::Group| {
+            group.members.contains(&name) && !wanted.split(|b| *b == b',').any(|kept| kept == group.name)
+        };
+        let left: Vec<Bytes> =
+            accounts::groups(&call.sh.files).into_iter().filter(leaves).map(|group| group.name).collect();
+        for group in left {
+            for path in [&b"/etc/group"[..], b"/etc/gshadow"] {
+                database::edit(call, path, &group, |fields| {
+                    if let Some(members) = fields.get_mut(3) {
+                        let kept: Vec<&[u8]> =
+                            members.split(|b| *b == b',').filter(|member| *member != &name[..]).collect();
+                        *members = kept.join(&b',');
+                    }
+                })?;
+            }
+        }
     }
     for group in
         options.value(b'G').cloned().unwrap_or_default().split(|b| *b == b',').filter(|g| !g.is_empty())
@@ -360,6 +373,29 @@ pub(super) fn usermod(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             return Ok(6);
         }
         database::add_member(call, &name, group)?;
+    }
+    for (letter, path) in [(b'v', &b"/etc/subuid"[..]), (b'w', b"/etc/subgid")] {
+        let ranges: Vec<Bytes> =
+            options.all().filter(|(own, _)| *own == letter).map(|(_, range)| range.clone()).collect();
+        for range in ranges {
+            let ends = range.iter().position(|b| *b == b'-').and_then(|at| range.split_at_checked(at));
+            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
+            let ends = ends.and_then(|(low, high)| Some((number(low)?, number(high.get(1..)?)?)));
+            let Some((low, high)) = ends.filter(|(low, high)| low <= high && *high <= u64::from(u32::MAX))
+            else {
+                return Err(call.option(&range));
+            };
+            let line = [&name[..], format!(":{low}:{}", high - low + 1).as_bytes()].concat();
+            if call
+                .sh
+                .files
+                .read(path)
+                .is_ok_and(|text| text.split(|b| *b == b'\n').any(|known| known == line))
+            {
+                continue;
+            }
+            database::append(call, path, &line)?;
+        }
     }
     for (letter, at) in [(b'c', 4), (b'd', 5), (b's', 6)] {
         if let Some(new) = options.value(letter).cloned() {

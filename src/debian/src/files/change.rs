@@ -30,6 +30,8 @@ pub enum What {
     Owner(u32, u32),
     /// It has these capabilities now, as setcap writes them.
     Capabilities(String),
+    /// A user joined a group, by their names.
+    Join(Bytes, Bytes),
     /// Nothing was changed, for this reason.
     Note(String),
 }
@@ -45,24 +47,33 @@ pub struct Change {
     pub what: What,
 }
 
+impl Change {
+    /// What was changed, in a few words without its origin.
+    #[must_use]
+    pub fn does(&self) -> String {
+        let path = String::from_utf8_lossy(&self.path);
+        let lossy = String::from_utf8_lossy;
+        match &self.what {
+            What::Write => format!("write {path}"),
+            What::Append => format!("append to {path}"),
+            What::Remove => format!("remove {path}"),
+            What::Rename(to) => format!("rename {path} to {}", lossy(to)),
+            What::Directory => format!("make directory {path}"),
+            What::Link(target) => format!("link {path} to {}", lossy(target)),
+            What::Hard(target) => format!("link {path} hard to {}", lossy(target)),
+            What::Node => format!("make node {path}"),
+            What::Mode(mode) => format!("mode {path} {mode:04o}"),
+            What::Owner(uid, gid) => format!("owner {path} {uid}:{gid}"),
+            What::Capabilities(text) => format!("capabilities {path} {text}"),
+            What::Join(user, group) => format!("user {} joins group {}", lossy(user), lossy(group)),
+            What::Note(why) => format!("nothing: {path}: {why}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = String::from_utf8_lossy(&self.path);
-        match &self.what {
-            What::Write => write!(f, "write {path}"),
-            What::Append => write!(f, "append to {path}"),
-            What::Remove => write!(f, "remove {path}"),
-            What::Rename(to) => write!(f, "rename {path} to {}", String::from_utf8_lossy(to)),
-            What::Directory => write!(f, "make directory {path}"),
-            What::Link(target) => write!(f, "link {path} to {}", String::from_utf8_lossy(target)),
-            What::Hard(target) => write!(f, "link {path} hard to {}", String::from_utf8_lossy(target)),
-            What::Node => write!(f, "make node {path}"),
-            What::Mode(mode) => write!(f, "mode {path} {mode:04o}"),
-            What::Owner(uid, gid) => write!(f, "owner {path} {uid}:{gid}"),
-            What::Capabilities(text) => write!(f, "capabilities {path} {text}"),
-            What::Note(why) => write!(f, "nothing: {path}: {why}"),
-        }?;
-        write!(f, "  ({})", self.origin)
+        write!(f, "{}  ({})", self.does(), self.origin)
     }
 }
 
@@ -91,6 +102,14 @@ impl Files<'_> {
         self.record(command, What::Note(why.to_owned()))
     }
 
+    /// Records that a user joined a group.
+    ///
+    /// # Errors
+    /// When there are too many changes.
+    pub fn joined(&mut self, user: &[u8], group: &[u8]) -> Result<(), Errno> {
+        self.record(b"/etc/group", What::Join(user.to_vec(), group.to_vec()))
+    }
+
     /// The node at a canonical path, brought above the base.
     fn raise(&mut self, at: &[u8]) -> Result<usize, Errno> {
         if let Some(id) = self.identity(at) {
@@ -109,7 +128,8 @@ impl Files<'_> {
     }
 
     fn new_meta(&self, kind: Kind, mode: u32) -> Meta {
-        Meta { kind, mode, uid: 0, gid: 0, size: 0, mtime: self.now }
+        let (uid, gid) = self.actor.as_ref().map_or((0, 0), |actor| (actor.uid, actor.gid));
+        Meta { kind, mode, uid, gid, size: 0, mtime: self.now }
     }
 
     fn parent_is_directory(&self, at: &[u8]) -> Result<(), Errno> {
@@ -146,12 +166,16 @@ impl Files<'_> {
     pub fn open(&mut self, path: &[u8], mode: u32) -> Result<usize, Errno> {
         let at = self.resolve(path, true)?;
         match self.meta(&at).map(|meta| meta.kind) {
-            Some(Kind::File) => self.raise(&at),
+            Some(Kind::File) => {
+                self.permit(&at, 2)?;
+                self.raise(&at)
+            }
             Some(Kind::Directory) => Err(Errno::IsDirectory),
             Some(_) => Err(Errno::Invalid),
             None if path.ends_with(b"/") => Err(Errno::IsDirectory),
             None => {
                 self.parent_is_directory(&at)?;
+                self.permit(parent(&at), 3)?;
                 let meta = self.new_meta(Kind::File, mode);
                 let id = self.place(&at, meta, Content::Own(Rc::default()));
                 self.record(&at, What::Write)?;
@@ -230,6 +254,7 @@ impl Files<'_> {
             return Err(Errno::Exists);
         }
         self.parent_is_directory(&at)?;
+        self.permit(parent(&at), 3)?;
         let what = match &kind {
             Kind::Directory => What::Directory,
             Kind::Link(target) => What::Link(target.clone()),
@@ -261,6 +286,7 @@ impl Files<'_> {
     }
 
     fn drop_path(&mut self, at: &[u8]) -> Result<(), Errno> {
+        self.may_unlink(at)?;
         self.over.insert(at.to_vec(), None);
         self.record(at, What::Remove)
     }
@@ -318,6 +344,8 @@ impl Files<'_> {
             return Err(Errno::Invalid);
         }
         self.parent_is_directory(&to)?;
+        self.may_unlink(&from)?;
+        self.may_unlink(&to)?;
         match (self.meta(&to).map(|meta| meta.kind), moved.kind == Kind::Directory) {
             (Some(Kind::Directory), true) if !self.list(&to)?.is_empty() => return Err(Errno::NotEmpty),
             (Some(Kind::Directory), false) => return Err(Errno::IsDirectory),
@@ -357,6 +385,7 @@ impl Files<'_> {
             return Err(Errno::Exists);
         }
         self.parent_is_directory(&to)?;
+        self.permit(parent(&to), 3)?;
         let id = self.raise(&from)?;
         self.over.insert(to.clone(), Some(id));
         self.record(&to, What::Hard(from))
@@ -371,6 +400,7 @@ impl Files<'_> {
         if self.meta(&at).ok_or(Errno::NoEntry)?.mode == mode {
             return Ok(());
         }
+        self.owns(&at)?;
         let id = self.raise(&at)?;
         if let Some(node) = self.nodes.get_mut(id) {
             node.meta.mode = mode;
@@ -394,6 +424,9 @@ impl Files<'_> {
         let (uid, gid) = (uid.unwrap_or(meta.uid), gid.unwrap_or(meta.gid));
         if (meta.uid, meta.gid) == (uid, gid) && meta.mode & 0o6000 == 0 {
             return Ok(());
+        }
+        if self.actor.is_some() {
+            return Err(Errno::NotPermitted);
         }
         let id = self.raise(&at)?;
         if let Some(node) = self.nodes.get_mut(id) {

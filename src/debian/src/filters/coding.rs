@@ -73,12 +73,14 @@ pub(super) fn iconv(input: &mut Input<'_>) -> Done {
         value.unwrap_or_default().to_ascii_uppercase()
     };
     let (from, to) = (coding('f'), coding('t'));
+    // what cannot be written is said otherwise or left out: nothing here is such a text
+    let to = to.split_once("//").map_or(to.as_str(), |(name, _)| name);
     let data = run.all(&given.operands, 1)?;
     run.step(length(data.len()) / 64 + 1)?;
     let utf8 = |name: &str| matches!(name, "UTF-8" | "UTF8");
     let ascii = |name: &str| matches!(name, "ASCII" | "US-ASCII" | "ANSI_X3.4-1968");
-    let same = std::str::from_utf8(&data).is_ok() && utf8(&from) && utf8(&to)
-        || data.is_ascii() && (utf8(&from) || ascii(&from)) && (utf8(&to) || ascii(&to));
+    let same = std::str::from_utf8(&data).is_ok() && utf8(&from) && utf8(to)
+        || data.is_ascii() && (utf8(&from) || ascii(&from)) && (utf8(to) || ascii(to));
     if !same {
         return unsupported(format!("iconv from {from} to {to} of this text"));
     }

@@ -12,6 +12,11 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
+/// The MD5 of bytes, as `md5sum` prints it.
+pub(super) fn md5_of(data: &[u8]) -> String {
+    hexadecimal(&md5::Md5::digest(data))
+}
+
 /// `md5sum`.
 pub(super) fn md5sum(input: &mut Input<'_>) -> Done {
     sums("md5sum", "MD5", 32, |data| hexadecimal(&md5::Md5::digest(data)), input)

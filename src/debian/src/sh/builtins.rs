@@ -79,9 +79,18 @@ pub(super) fn find(name: &[u8]) -> Option<Builtin> {
         b"test" | b"[" => test::test,
         b"echo" => print::echo,
         b"printf" => print::printf,
-        b"kill" | b"times" | b"ulimit" | b"jobs" | b"fg" | b"bg" | b"alias" | b"unalias" | b"fc" => {
-            unsupported
-        }
+        b"alias" => alias,
+        b"unalias" => |shell, words, _| {
+            for name in args(words) {
+                if name == b"-a" {
+                    shell.s.aliases.clear();
+                } else {
+                    shell.s.aliases.remove(name);
+                }
+            }
+            Ok(0)
+        },
+        b"kill" | b"times" | b"ulimit" | b"jobs" | b"fg" | b"bg" | b"fc" => unsupported,
         _ => return None,
     })
 }
@@ -91,6 +100,19 @@ fn unsupported(shell: &mut Shell<'_>, words: &[Bytes], _: bool) -> Result<u8, St
         return Err(shell.fail(Reason::Running("which processes there are".to_owned())));
     }
     Err(shell.unsupported(format!("`{}`", String::from_utf8_lossy(words.first().map_or(&b""[..], |w| w)))))
+}
+
+/// Defines aliases; to list them is for people.
+fn alias(shell: &mut Shell<'_>, words: &[Bytes], _: bool) -> Result<u8, Stop> {
+    for word in args(words) {
+        let Some(at) = word.iter().position(|b| *b == b'=').filter(|at| *at > 0) else {
+            return Err(shell.unsupported("`alias` without a value"));
+        };
+        let (name, value) = (word.get(..at).unwrap_or_default(), word.get(at + 1..).unwrap_or_default());
+        let line = shell.files.origin.line;
+        shell.s.aliases.insert(name.to_vec(), (value.to_vec(), line));
+    }
+    Ok(0)
 }
 
 fn args(words: &[Bytes]) -> &[Bytes] {

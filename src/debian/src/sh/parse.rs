@@ -294,7 +294,10 @@ impl<'t> Parser<'t> {
                 Some(b"for") => self.for_clause()?,
                 Some(b"case") => self.case_clause()?,
                 Some(_) => return Err(self.unexpected()),
-                None => return self.simple(),
+                None => {
+                    self.at += self.keyword_of_bash();
+                    return self.simple();
+                }
             },
         };
         let mut redirects = Vec::new();
@@ -305,6 +308,24 @@ impl<'t> Parser<'t> {
                 None if redirects.is_empty() => return Ok(command),
                 None => return Ok(Command::Redirected { line, command: Box::new(command), redirects }),
             }
+        }
+    }
+
+    /// How long `function ` is where `NAME()` follows, which dash has no command for: bash's other way to write the same.
+    fn keyword_of_bash(&self) -> usize {
+        let blank = |b: &u8| matches!(b, b' ' | b'\t');
+        let Some(rest) = self.rest().strip_prefix(b"function").filter(|rest| rest.first().is_some_and(blank))
+        else {
+            return 0;
+        };
+        let blanks = rest.iter().take_while(|b| blank(b)).count();
+        let name = rest.get(blanks..).unwrap_or_default();
+        let length = name.iter().take_while(|b| !is_meta(**b)).count();
+        let after = name.get(length..).unwrap_or_default().trim_ascii_start();
+        if is_name(name.get(..length).unwrap_or_default()) && after.starts_with(b"(") {
+            8 + blanks
+        } else {
+            0
         }
     }
 

@@ -50,7 +50,10 @@ impl Shell<'_> {
         // by the name it was called, then by the name of what a link leads to
         for name in [base_name(&path), base_name(&real)] {
             let name = String::from_utf8_lossy(name).into_owned();
-            if !is_place_of_programs(&whole) && !is_place_of_programs(&real) {
+            if !is_place_of_programs(&whole)
+                && !is_place_of_programs(&real)
+                && !self.is_library_program(&real, &name)
+            {
                 break;
             }
             if let Some(status) = self.known(&name, words)? {
@@ -60,11 +63,28 @@ impl Shell<'_> {
         self.script(&real, &whole, words)
     }
 
+    /// Whether a program of a package's own directory is the one that is known here by that name: not a script that has a
+    /// common name, such as `install`.
+    fn is_library_program(&self, real: &[u8], name: &str) -> bool {
+        let place = [&b"/usr/lib/"[..], b"/usr/share/"].iter().any(|place| real.starts_with(place));
+        let own = name.contains(['-', '_']) && filters::find(name).is_none();
+        let shell = |text: &[u8]| {
+            let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
+            first.starts_with(b"#!") && (first.windows(3).any(|part| part == b"/sh" || part == b"ash"))
+        };
+        place && own && self.files.content(real).is_ok_and(|text| !shell(&text))
+    }
+
     /// Runs a program whose work is known here.
     fn known(&mut self, name: &str, words: &[Bytes]) -> Result<Option<u8>, Stop> {
         let args = words.get(1..).unwrap_or_default();
         match name {
-            "sh" | "dash" => return self.sh(words).map(Some),
+            "sh" | "dash" => return self.sh(words, false).map(Some),
+            // a program by its path is that program
+            "bash" if args.first().is_some_and(|first| first.starts_with(b"/")) => {
+                return self.program(args).map(Some);
+            }
+            "bash" => return self.sh(words, true).map(Some),
             "test" | "[" | "echo" | "printf" | "true" | "false" | "pwd" | "kill" => {
                 let mut words = words.to_vec();
                 if let Some(first) = words.first_mut() {
@@ -83,6 +103,13 @@ impl Shell<'_> {
             let written = call.flush()?;
             return Ok(Some(if written { status } else { status.max(1) }));
         }
+        if matches!(name, "grep" | "egrep" | "fgrep") {
+            let mut call = Call { sh: self, name, args, out: Vec::new(), err: Vec::new() };
+            if let Some(status) = commands::grep(&mut call, name)? {
+                call.flush()?;
+                return Ok(Some(status));
+            }
+        }
         match filters::find(name) {
             Some(filter) => self.filter(name, filter, args).map(Some),
             None => Ok(None),
@@ -97,6 +124,15 @@ impl Shell<'_> {
             let names: Vec<u8> = env.iter().flat_map(|(name, _)| [&name[..], b"\n"].concat()).collect();
             self.write_fd(1, &names)?;
             return Ok(0);
+        }
+        // the pattern's classes that only gawk knows mean letters to mawk
+        if name == "awk"
+            && self.files.resolve(b"/usr/bin/awk", true).is_ok_and(|at| base_name(&at) == b"gawk")
+        {
+            let gawks: [&[u8]; 6] = [b"\\s", b"\\S", b"\\w", b"\\W", b"\\y", b"\\B"];
+            if args.iter().any(|arg| gawks.iter().any(|class| arg.windows(2).any(|two| two == *class))) {
+                return Err(self.unsupported("a pattern of gawk"));
+            }
         }
         let (files, cwd, steps) = (&self.files, &self.s.cwd, &mut self.steps);
         let mut read = |path: &[u8]| match path {
@@ -165,11 +201,24 @@ impl Shell<'_> {
                 _ => return Err(self.fail(shown())),
             }
         }
-        self.fresh_script(&text, path, words.get(1..).unwrap_or_default(), &flags)
+        self.fresh_script(
+            &text,
+            path,
+            words.get(1..).unwrap_or_default(),
+            &flags,
+            super::state::is_bash(&text),
+        )
     }
 
     /// Runs a text as a shell of its own, which inherits what a program does.
-    fn fresh_script(&mut self, text: &[u8], name: &[u8], args: &[Bytes], flags: &[u8]) -> Result<u8, Stop> {
+    fn fresh_script(
+        &mut self,
+        text: &[u8],
+        name: &[u8],
+        args: &[Bytes],
+        flags: &[u8],
+        bash: bool,
+    ) -> Result<u8, Stop> {
         let script = String::from_utf8_lossy(name).into_owned();
         let outer = std::mem::replace(&mut self.files.origin.script, script);
         let status = self.deeper(|shell| {
@@ -179,6 +228,7 @@ impl Shell<'_> {
                     let _ = shell.s.vars.set(name, value.to_vec());
                 }
                 shell.s.functions.clear();
+                shell.s.aliases.clear();
                 shell.s.args = args.to_vec();
                 shell.s.name = name.to_vec();
                 shell.s.traps.clear();
@@ -188,7 +238,7 @@ impl Shell<'_> {
                 shell.s.optchar = 0;
                 shell.s.status = 0;
                 shell.s.confmodule = false;
-                shell.s.bash = super::state::is_bash(text);
+                shell.s.bash = bash;
                 for letter in flags {
                     option(shell, *letter, true)?;
                 }
@@ -200,7 +250,7 @@ impl Shell<'_> {
     }
 
     /// `sh` itself: `sh -c TEXT`, `sh FILE`, `sh -e FILE`.
-    fn sh(&mut self, words: &[Bytes]) -> Result<u8, Stop> {
+    fn sh(&mut self, words: &[Bytes], bash: bool) -> Result<u8, Stop> {
         let mut flags = Vec::new();
         let mut command = false;
         let mut rest = words.get(1..).unwrap_or_default();
@@ -226,16 +276,16 @@ impl Shell<'_> {
             None if command => return Ok(2),
             None => {
                 let text = self.read_all(0);
-                return self.fresh_script(&text, b"sh", &[], &flags);
+                return self.fresh_script(&text, b"sh", &[], &flags, bash);
             }
         };
         if command {
             let (name, args) =
                 args.split_first().map_or((b"sh".to_vec(), args), |(name, args)| (name.clone(), args));
-            return self.fresh_script(&first, &name, args, &flags);
+            return self.fresh_script(&first, &name, args, &flags, bash);
         }
         match self.files.read(&absolute(&self.s.cwd, &first)) {
-            Ok(text) => self.fresh_script(&text, &first, args, &flags),
+            Ok(text) => self.fresh_script(&text, &first, args, &flags, bash),
             Err(_) => {
                 self.complain(&format!("cannot open {}: No such file", String::from_utf8_lossy(&first)))?;
                 Ok(2)
@@ -250,6 +300,6 @@ fn is_confmodule(shell: &Shell<'_>, name: &[u8]) -> bool {
 
 /// Whether a path is in a directory of programs, where a known name is that program.
 fn is_place_of_programs(path: &[u8]) -> bool {
-    let places: [&[u8]; 6] = [b"/bin/", b"/sbin/", b"/usr/bin/", b"/usr/sbin/", b"/usr/lib/", b"/lib/"];
+    let places: [&[u8]; 4] = [b"/bin/", b"/sbin/", b"/usr/bin/", b"/usr/sbin/"];
     places.iter().any(|place| path.starts_with(place))
 }

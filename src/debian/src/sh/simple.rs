@@ -10,6 +10,48 @@ use crate::files::Bytes;
 impl Shell<'_> {
     pub(super) fn simple(&mut self, simple: &Simple, tested: bool) -> Result<u8, Stop> {
         self.step()?;
+        match self.unaliased(simple)? {
+            Some(longer) => self.plain(&longer, tested),
+            None => self.plain(simple, tested),
+        }
+    }
+
+    /// The command with the words that its first word is an alias of. dash reads an alias where a command is read, so it is one
+    /// in the lines after its definition only.
+    fn unaliased(&self, simple: &Simple) -> Result<Option<Simple>, Stop> {
+        if self.s.aliases.is_empty() || self.s.bash {
+            return Ok(None);
+        }
+        let Some([Part::Text { bytes, quoted: false }]) = simple.words.first().map(Vec::as_slice) else {
+            return Ok(None);
+        };
+        let Some((text, _)) = self.s.aliases.get(bytes).filter(|(_, line)| *line < simple.line) else {
+            return Ok(None);
+        };
+        let refused = || self.unsupported("an alias that is more than one simple command");
+        let parsed = super::parse::parse(text, simple.line, self.limits.nesting).map_err(|_| refused())?;
+        let inner = match parsed {
+            Command::Simple(inner) => inner,
+            Command::List(mut list) if list.len() == 1 => match list.pop() {
+                Some(Command::Simple(inner)) => inner,
+                _ => return Err(refused()),
+            },
+            _ => return Err(refused()),
+        };
+        let again = inner.words.first().is_some_and(|first| {
+            matches!(&first[..], [Part::Text { bytes: own, quoted: false }] if own != bytes && self.s.aliases.contains_key(own))
+        });
+        if again || text.ends_with(b" ") {
+            return Err(self.unsupported("an alias of an alias"));
+        }
+        let mut longer = simple.clone();
+        longer.words.splice(..1, inner.words);
+        longer.assignments.extend(inner.assignments);
+        longer.redirects.splice(..0, inner.redirects);
+        Ok(Some(longer))
+    }
+
+    fn plain(&mut self, simple: &Simple, tested: bool) -> Result<u8, Stop> {
         self.files.origin.line = simple.line;
         self.s.text = Rc::clone(&simple.text);
         self.s.substituted = None;

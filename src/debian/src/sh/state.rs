@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) optchar: usize,
     pub(crate) background: bool,
     pub(crate) confmodule: bool,
+    /// What words at the place of a command stand for, and from which line on.
+    pub(crate) aliases: BTreeMap<Bytes, (Bytes, u32)>,
     /// The script asked for bash: what differs from dash is done its way or refused.
     pub(crate) bash: bool,
     pub(crate) text: Rc<str>,
@@ -106,6 +108,7 @@ impl<'a> Shell<'a> {
             optchar: 0,
             background: false,
             confmodule: false,
+            aliases: BTreeMap::new(),
             bash: false,
             text: "".into(),
         };

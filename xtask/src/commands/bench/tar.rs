@@ -4,13 +4,17 @@ use super::inputs::{self, Inputs};
 use super::measure::{self, Sample};
 use super::table::{self, Ratio, Row};
 use super::{Common, floor, peers};
-use crate::{console, tools};
+use crate::project::Project;
+use crate::{console, pipeline, tools};
 use anyhow::{Result, bail, ensure};
 use bake::archive::{deb, decompress};
 use bake::digest::Digest;
+use bake::lock::LockedPackage;
 use bake::manifest::Form;
-use bake::name::Arch;
+use bake::name::{Arch, Name};
+use bake::stage;
 use bake::store::Store;
+use bake::tree::Stored;
 use bake::unpack;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -25,6 +29,8 @@ const SECOND: &str = "bake: a second time";
 const CHANGED: &str = "bake: one package changed";
 const UNPACK: &str = "unpack only";
 const DECOMPRESS: &str = "decompress only";
+const SCRIPTS: &str = "configure, scripts interpreted";
+const NO_SCRIPTS: &str = "configure, scripts ignored";
 const HASH: &str = "hash only";
 const FLOOR: &str = "plain libraries: xz + sha256 + zstd";
 const FLOOR_DECOMPRESS: &str = "plain libraries: xz";
@@ -105,6 +111,9 @@ fn one_round(shell: &Shell, inputs: &Inputs, level: i32) -> Result<Vec<(&'static
         SECOND,
         measure::program(inputs.bake(shell, &inputs.lock_path, &store, &output).arg("--offline"))?,
     ));
+    for (what, ignored) in [(SCRIPTS, false), (NO_SCRIPTS, true)] {
+        done.push((what, ours_configured(inputs, &store, ignored)?));
+    }
     done.push((CHANGED, measure::program(inputs.bake_changed(shell, &store, &output))?));
     done.push((FLOOR, measure::within(|| floor::whole(&inputs.debs, level))?.0));
     done.push((UNPACK, ours_unpacked(inputs)?));
@@ -118,6 +127,40 @@ fn one_round(shell: &Shell, inputs: &Inputs, level: i32) -> Result<Vec<(&'static
         inputs.fresh(name)?;
     }
     Ok(done)
+}
+
+/// Lays out all packages with what their maintainer scripts do, or without that; nothing is remembered. Unpacking is not counted.
+fn ours_configured(inputs: &Inputs, store: &std::path::Path, ignored: bool) -> Result<Sample> {
+    let store = Store::open(store)?;
+    let project = Project::find(None)?;
+    let recipe = project.recipe(&inputs::KIND.parse()?)?;
+    let effects = project.effects()?;
+    let mut plan = bake::plan::packages_only(&recipe, &inputs.lock, &effects, &project.sources()?)?;
+    if ignored {
+        let has_scripts = |package: &&LockedPackage| {
+            bake::effects::SCRIPTS.iter().any(|script| package.scripts.contains_key(*script))
+        };
+        let names = inputs.lock.packages.iter().filter(has_scripts).map(|package| package.name.clone());
+        plan.accept = names.map(|name| (name, "not measured".to_owned())).collect();
+    }
+    let unpack = |package: &LockedPackage| -> Result<_> {
+        Ok((package.name.clone(), unpack::package(&store, &package.name, &package.sha256.into())?))
+    };
+    let packages: BTreeMap<Name, unpack::Package> =
+        inputs.lock.packages.iter().map(unpack).collect::<Result<_>>()?;
+    let read = |stored: &Stored| pipeline::read(&store, stored);
+    let configure = || {
+        let packages = packages.clone();
+        let inputs = stage::Inputs {
+            packages,
+            components: BTreeMap::new(),
+            read: &read,
+            memory: &(),
+            told: &|_, _| {},
+        };
+        Ok(stage::scripts(&plan, &inputs)?)
+    };
+    Ok(measure::within(configure)?.0)
 }
 
 /// Unpacks all packages into a cold store, as a bake does.
@@ -183,6 +226,8 @@ fn rows(samples: &BTreeMap<&str, Vec<Sample>>, volume: floor::Volume) -> Vec<Row
         (MMDEBSTRAP, unpacked),
         (SECOND, unpacked),
         (CHANGED, unpacked),
+        (SCRIPTS, unpacked),
+        (NO_SCRIPTS, unpacked),
         (UNPACK, unpacked),
         (DPKG_1, unpacked),
         (DPKG_2, unpacked),
@@ -200,11 +245,17 @@ fn ratios(rows: &[Row]) -> Result<Vec<Ratio>> {
         Ok(table::row(rows, one)?.seconds / table::row(rows, other)?.seconds)
     };
     let Some(peak) = table::row(rows, COLD)?.peak_mib else { bail!("the memory of a bake was not measured") };
+    let interpreting = table::row(rows, SCRIPTS)?.seconds - table::row(rows, NO_SCRIPTS)?.seconds;
     Ok(vec![
         Ratio::at_most("cold bake / plain libraries", ratio(COLD, FLOOR)?, 1.3),
         Ratio::at_least("mmdebstrap / cold bake", ratio(MMDEBSTRAP, COLD)?, 6.0),
         Ratio::at_most("second bake / cold bake", ratio(SECOND, COLD)?, 1.0 / 3.0),
         Ratio::at_most("bake with one package changed / cold bake", ratio(CHANGED, COLD)?, 1.0 / 3.0),
+        Ratio::at_most(
+            "interpreting maintainer scripts / cold bake",
+            interpreting / table::row(rows, COLD)?.seconds,
+            0.05,
+        ),
         Ratio::at_most("peak memory of a cold bake, MiB", peak, 512.0),
         Ratio::only("dpkg-deb, one process / unpack only", ratio(DPKG_1, UNPACK)?),
         Ratio::only("dpkg-deb, two processes / unpack only", ratio(DPKG_2, UNPACK)?),
@@ -226,6 +277,8 @@ mod tests {
             MMDEBSTRAP,
             SECOND,
             CHANGED,
+            SCRIPTS,
+            NO_SCRIPTS,
             UNPACK,
             DPKG_1,
             DPKG_2,

@@ -27,7 +27,9 @@ pub(super) fn elsewhere(
     };
     for Verified { suite, release, .. } in verified {
         let read = |component: &&str| suite.components.iter().any(|known| known == component);
-        for component in release.components(reader.arch.debian()).filter(|component| !read(component)) {
+        // what the installer is made of is in no image
+        let is_other = |component: &&str| !read(component) && !component.ends_with("/debian-installer");
+        for component in release.components(reader.arch.debian()).filter(is_other) {
             let indexes = reader.component(suite, release, component).unwrap_or_default();
             let name = &suite.name;
             look(suite, &indexes, &|package| {

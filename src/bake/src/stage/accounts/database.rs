@@ -149,6 +149,16 @@ impl Accounts {
         Ok(())
     }
 
+    /// Takes up the names and numbers of passwd(5) and group(5), which maintainer scripts may have added to.
+    pub(in super::super) fn learn(&mut self, passwd: &str, group: &str) {
+        let id = |line: &str| {
+            let mut fields = line.split(':');
+            Some((fields.next()?.to_owned(), fields.nth(1)?.parse::<u32>().ok()?))
+        };
+        self.uids.extend(passwd.lines().filter_map(id));
+        self.gids.extend(group.lines().filter_map(id));
+    }
+
     pub(super) fn passwd(&self) -> String {
         let line = |user: &User| {
             let User { name, uid, gid, gecos, home, shell, .. } = user;

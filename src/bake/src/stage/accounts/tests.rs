@@ -63,15 +63,30 @@ fn the_database_is_that_of_masters_sysusers_and_recipe() {
 }
 
 #[test]
-fn an_id_that_is_left_open_is_refused_with_a_free_one() {
-    let mut case = Case::new();
-    case.package("pkg", "", &["/usr/lib/sysusers.d/a.conf=u bus -\n"]);
-    case.plan.ids.insert("other".into(), 999);
-    let refusal = case.refusal();
-    let text =
-        "/usr/lib/sysusers.d/a.conf: stage: user `bus` of `/usr/lib/sysusers.d/a.conf` has no fixed id";
-    assert_eq!(refusal.to_string(), text);
-    assert_eq!(refusal.hint.unwrap(), "add `bus = 998` to [ids] of the recipe");
+fn an_id_that_is_left_open_follows_from_the_name_and_is_nobody_elses() {
+    let number = |case: &mut Case| {
+        let passwd = shown(&case.stage().unwrap(), "/etc/passwd");
+        let line = passwd.lines().find(|line| line.starts_with("bus:x:")).unwrap().to_owned();
+        line.split(':').nth(2).unwrap().parse::<u32>().unwrap()
+    };
+    let mut alone = Case::new();
+    alone.package("pkg", "", &["/usr/lib/sysusers.d/a.conf=u bus -\n"]);
+    let first = number(&mut alone);
+    assert!((100..=999).contains(&first));
+    // whatever else is there
+    let mut other = Case::new();
+    other.package("pkg", "", &["/usr/lib/sysusers.d/a.conf=u aaa -\nu bus -\nu zzz -\ng ggg -\n"]);
+    assert_eq!(number(&mut other), first);
+    // a number that a line behind it, [ids], or a recipe's user has is taken
+    let mut taken = Case::new();
+    taken.package("pkg", "", &[&format!("/usr/lib/sysusers.d/a.conf=u bus -\nu late {first}\n")]);
+    assert_ne!(number(&mut taken), first);
+    let mut taken = Case::new();
+    taken.package("pkg", "", &["/usr/lib/sysusers.d/a.conf=u bus -\n"]);
+    taken.plan.ids.insert("other".into(), first);
+    assert_ne!(number(&mut taken), first);
+    user(&mut alone, "ada", first, &[]);
+    assert_ne!(number(&mut alone), first);
 }
 
 #[test]

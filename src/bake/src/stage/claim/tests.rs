@@ -179,3 +179,21 @@ fn a_hard_link_to_a_lost_file_keeps_its_own_content() {
     );
     assert!(tree.iter().all(|(at, _)| at == &at.to_string().parse::<ImagePath>().unwrap()));
 }
+
+#[test]
+fn a_hard_link_to_a_diverted_file_keeps_its_own_content() {
+    let mut case = Case::new();
+    case.package("a", "", &["/usr/bin/x=a", "/usr/bin/y~/usr/bin/x"]).package("b", "", &["/usr/bin/x=b"]);
+    case.plan.packages.iter_mut().find(|p| p.name.as_str() == "b").unwrap().diverts =
+        vec!["/usr/bin/x".into()];
+    let tree = case.stage().unwrap();
+    let lines = ["x", "x.distrib", "y"].map(|name| shown(&tree, &format!("/usr/bin/{name}")));
+    assert_eq!(
+        lines,
+        [
+            "644 0:0 =b by package `b`",
+            "644 0:0 =a by package `a`",
+            "644 0:0 ~/usr/bin/x.distrib by package `a`"
+        ]
+    );
+}

@@ -64,22 +64,6 @@ impl<'a> Draft<'a> {
         self.bytes(path)?.map(|bytes| String::from_utf8(bytes).map_err(wrong)).transpose()
     }
 
-    /// The text of a file that a package must bring for its effect.
-    pub(super) fn needed(&self, path: &str) -> Result<String> {
-        let path = image_path(path)?;
-        self.text(&path)?.ok_or_else(|| absent(&path))
-    }
-
-    /// The regular files right below a directory, in the order of their names.
-    pub(super) fn files_in(&self, directory: &str) -> Result<Vec<ImagePath>> {
-        let directory = image_path(directory)?;
-        let below = self.tree.within(&directory);
-        let direct = below.filter(|(path, entry)| {
-            path.parent().as_ref() == Some(&directory) && matches!(entry.node, Node::File(_))
-        });
-        Ok(direct.map(|(path, _)| path.clone()).collect())
-    }
-
     /// Puts `node` at `path`, unless there is something, or the recipe leaves it out.
     pub(super) fn make(&mut self, step: &str, path: &ImagePath, access: &Access, node: Node) -> Result<()> {
         if self.has(path) || self.leaves_out(path) {

@@ -1,5 +1,5 @@
 use super::super::tests::{Case, shown};
-use crate::effects::{Effects, normal, parse};
+use crate::effects::{Effects, parse};
 use crate::tree::Tree;
 
 /// A case with a package `pkg` of these members, and these effects of it.
@@ -18,22 +18,6 @@ fn paths(tree: &Tree, expected: &[(&str, &str)]) {
     for (path, text) in expected {
         assert_eq!(shown(tree, path), *text, "{path}");
     }
-}
-
-#[test]
-fn a_script_that_nobody_has_read_stops_the_bake() {
-    let mut case = Case::new();
-    case.with_control("pkg", "", &[], &[("postinst", "#!/bin/sh\ntrue\n"), ("postrm", "#!/bin/sh\nfalse\n")]);
-    let digest = normal(&"pkg".parse().unwrap(), b"#!/bin/sh\ntrue\n").digest;
-    let refusal = case.refusal();
-    let expected = format!("pkg: stage: the postinst of package `pkg` is unknown, found {digest}");
-    assert_eq!(refusal.to_string(), expected);
-    assert!(refusal.hint.as_deref().is_some_and(|hint| hint.contains("[effects.pkg]")), "{:?}", refusal.hint);
-    let text = format!(
-        "[pkg]\nreviewed.postinst = [\"{digest}\"]\neffects = [{{ do = \"nothing\", why = \"it is true\" }}]\n"
-    );
-    case.plan.effects = parse("effects.toml", &text).unwrap();
-    case.stage().unwrap();
 }
 
 #[test]
@@ -87,14 +71,8 @@ fn effects_that_cannot_be_had_are_refused() {
             r#"{ do = "alternative", name = "a", link = "/usr/bin/a", path = "/usr/bin/no", priority = 1 }"#,
             "there is no `/usr/bin/no`",
         ),
-        (r#"{ do = "pam" }"#, "it is no file of the image"),
-        (r#"{ do = "certificates", head = "" }"#, "it is no certificate"),
     ];
-    let lines = [
-        "/full/f=x",
-        "/usr/lib/tmpfiles.d/w.conf=# c\nw /etc/x - - - - y\n",
-        "/usr/share/ca-certificates/x.crt=x",
-    ];
+    let lines = ["/full/f=x", "/usr/lib/tmpfiles.d/w.conf=# c\nw /etc/x - - - - y\n"];
     for (effect, expected) in cases {
         let refusal = case(&lines, effect).refusal().to_string();
         assert!(refusal.contains(expected), "{effect}: {refusal}");
@@ -180,48 +158,4 @@ fn tmpfiles_make_what_lasts() {
             ("/tmp", "1777 0:0 Directory by package `pkg`"),
         ],
     );
-}
-
-#[test]
-fn pam_profiles_are_stacked_by_priority() {
-    let template = |name: &str| {
-        format!(
-            "/usr/share/pam/common-{name}=# head\n# here are the per-package modules (the \"Primary\" block)\n$p\n\
-             # here's the fallback if no module succeeds\nx requisite pam_deny.so\n\
-             # and here are more per-package modules (the \"Additional\" block)\n$a\n# end of pam-auth-update config\n# foot\n"
-        )
-    };
-    let templates = ["account", "auth", "password", "session", "session-noninteractive"].map(template);
-    let unix = "/usr/share/pam-configs/unix=Name: Unix\nDefault: yes\nPriority: 256\nAuth-Type: Primary\nAuth:\n\
-        \t[success=end default=ignore]\tpam_unix.so try_first_pass\nAuth-Initial:\n\t[success=end default=ignore]\tpam_unix.so\n\
-        Session-Type: Additional\nSession:\n\trequired\tpam_unix.so\n";
-    let other = "/usr/share/pam-configs/other=Name: Other\nDefault: yes\nPriority: 300\nAuth-Type: Primary\nAuth-Final:\n\
-        \t[success=end default=ignore]\tpam_x.so a\n\trequired\tpam_y.so\nSession-Interactive-Only: yes\nSession-Type: Additional\nSession:\n\toptional\tpam_x.so\n";
-    let off = "/usr/share/pam-configs/off=Name: Off\nDefault: no\nPriority: 900\nAuth-Type: Primary\nAuth:\n\trequired pam_off.so\n";
-    let mut lines: Vec<&str> = templates.iter().map(String::as_str).collect();
-    lines.extend([unix, other, off]);
-    let tree = case(&lines, r#"{ do = "pam" }"#).stage().unwrap();
-    let auth = "644 0:0 =# head\n# here are the per-package modules (the \"Primary\" block)\nauth\t[success=3 default=ignore]\tpam_x.so a\n\
-        auth\trequired\tpam_y.so \nauth\t[success=1 default=ignore]\tpam_unix.so try_first_pass\n\
-        # here's the fallback if no module succeeds\nx requisite pam_deny.so\n\
-        # and here are more per-package modules (the \"Additional\" block)\n# end of pam-auth-update config\n# foot\n by vmbake (pam)";
-    paths(
-        &tree,
-        &[
-            ("/etc/pam.d/common-auth", auth),
-            (
-                "/var/lib/pam/auth",
-                "644 0:0 =Module: other\n[success=end default=ignore]\tpam_x.so a\nrequired\tpam_y.so\nModule: unix\n\
-                 [success=end default=ignore]\tpam_unix.so try_first_pass\n by vmbake (pam)",
-            ),
-            (
-                "/var/lib/pam/session-noninteractive",
-                "644 0:0 =Module: null\n[default=1]\t\t\tpam_permit.so\nModule: unix\nrequired\tpam_unix.so\n by vmbake (pam)",
-            ),
-            ("/var/lib/pam/seen", "644 0:0 =off\nother\nunix\n by vmbake (pam)"),
-        ],
-    );
-    let excluding = other.replace("Default: yes", "Default: yes\nConflicts: unix");
-    *lines.iter_mut().find(|line| **line == other).unwrap() = &excluding;
-    assert!(case(&lines, r#"{ do = "pam" }"#).refusal().to_string().contains("exclude each other"));
 }

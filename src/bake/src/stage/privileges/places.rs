@@ -1,5 +1,6 @@
 //! Paths that something with root's rights reads or runs, whoever put them there.
 
+use super::super::effects;
 use super::is_at;
 use crate::name::ImagePath;
 use crate::privilege::Sort;
@@ -170,8 +171,8 @@ pub(super) fn of<'t>(tree: &Tree, path: &'t ImagePath, entry: &Entry) -> Option<
         return None;
     }
     let sort = sort(tree, path, entry, owner)?;
-    // what the bake makes itself follows from what is listed, but for what a recipe's users are given
-    let is_derived = matches!(owner, Origin::Made { .. });
+    // what the bake makes itself follows from what is listed, but for effects, and what a recipe's users are given
+    let is_derived = matches!(owner, Origin::Made { step } if !effects::is_step(step));
     if is_derived && !matches!(sort, Sort::Sudo | Sort::Ssh | Sort::Pam | Sort::Cron) {
         return None;
     }
@@ -219,7 +220,7 @@ fn of_systemd(tree: &Tree, weaker: &[&str], below: &[&str], entry: &Entry, owner
             let is_others = |top: &&str| {
                 let other: Option<ImagePath> = format!("{top}system/{unit}").parse().ok();
                 let known = other.as_ref().and_then(|path| tree.get(path));
-                known.is_some_and(|known| known.origins.first() != Some(owner))
+                known.is_some_and(|known| known.origins.first().map(Origin::bringer) != Some(owner.bringer()))
             };
             (is_link || weaker.iter().any(is_others)).then_some(Sort::Unit)
         }

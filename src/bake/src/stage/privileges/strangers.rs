@@ -4,13 +4,15 @@
 //! - a link in the place of a directory that root reads, so that all behind it is read there;
 //! - a directory or file that others than root may write to, where root reads or runs;
 //! - a program or library that is found before another's of its name, or that libraries and interpreters load unasked;
-//! - a unit that another's asks for, an instance of another's template, a mount.
+//! - a unit that another's asks for, an instance of another's template, a mount, a slice, a device;
+//! - and whatever is not at a place that is the package's own ([`super::own`]).
 //!
 //! Debian's packages do some of this to each other; they are Debian's word, and are not looked at here.
 
+use super::own::Own;
 use super::places::{self, PLACES, SYSTEMD};
 use super::{bytes_of, is_at, tmpfiles};
-use crate::name::ImagePath;
+use crate::name::{ImagePath, Name};
 use crate::privilege::Sort;
 use crate::refusal::Result;
 use crate::tree::{Entry, Node, Origin, Stored, Tree};
@@ -142,15 +144,18 @@ const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr
 pub(super) struct Strangers<'t> {
     tree: &'t Tree,
     owner: &'t Origin,
+    /// What needs no word.
+    own: Own<'t>,
     /// Units that others start, and environment files that they read.
     asked: BTreeSet<String>,
 }
 
 impl<'t> Strangers<'t> {
-    /// Those of `owner`.
+    /// Those of `owner`, the component `name`.
     pub(super) fn of(
         tree: &'t Tree,
         owner: &'t Origin,
+        name: &'t Name,
         read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
     ) -> Result<Self> {
         let mut asked: BTreeSet<String> = SPECIAL.iter().map(|unit| (*unit).to_owned()).collect();
@@ -158,7 +163,8 @@ impl<'t> Strangers<'t> {
             let Node::File(content) = &entry.node else { continue };
             // a recipe's word is all that is asked for
             let is_package = |origin: &Origin| {
-                matches!(origin, Origin::Package { .. } | Origin::Component { .. }) && origin != owner
+                let bringer = origin.bringer();
+                matches!(bringer, Origin::Package { .. } | Origin::Component { .. }) && bringer != *owner
             };
             if content.len() > MOST_TEXT || !is_unit(path) || !entry.origins.iter().any(is_package) {
                 continue;
@@ -166,7 +172,7 @@ impl<'t> Strangers<'t> {
             let bytes = bytes_of(content, read)?;
             asked.extend(asked_by(&String::from_utf8_lossy(&bytes)));
         }
-        Ok(Self { tree, owner, asked })
+        Ok(Self { tree, owner, own: Own::of(tree, owner, name), asked })
     }
 
     /// What the entry at `path`, which is the owner's, grants.
@@ -183,6 +189,12 @@ impl<'t> Strangers<'t> {
 
     /// What something that is no directory grants by its name.
     fn sort(&self, path: &ImagePath, entry: &Entry) -> Option<Sort> {
+        // what deb-systemd-helper(1p) remembers of what it has enabled: nobody else reads it
+        let is_script = |origin: &Origin| matches!(origin, Origin::Script { .. });
+        let is_remembered = path.as_str().starts_with("/var/lib/systemd/deb-systemd-");
+        if is_remembered && entry.origins.iter().all(is_script) {
+            return None;
+        }
         if matches!(entry.node, Node::Symlink(_)) {
             // what is behind it is at that place, or may be
             if let Some(sort) = above(path) {
@@ -210,7 +222,10 @@ impl<'t> Strangers<'t> {
         if self.asked.contains(text) {
             return Some(Sort::Hook);
         }
-        self.is_started(path).then_some(Sort::Unit)
+        if self.is_started(path) {
+            return Some(Sort::Unit);
+        }
+        (!self.own.has(path)).then_some(Sort::Elsewhere)
     }
 
     /// Whether a program has the name of somebody else's.
@@ -220,7 +235,7 @@ impl<'t> Strangers<'t> {
             && PATH.iter().filter(|other| **other != directory.as_str()).any(|other| {
                 let other = format!("{other}/{name}").parse().ok();
                 let known = other.as_ref().and_then(|path| self.tree.get(path));
-                known.is_some_and(|known| !known.origins.contains(self.owner))
+                known.is_some_and(|known| !known.is_of(self.owner))
             })
     }
 
@@ -233,8 +248,9 @@ impl<'t> Strangers<'t> {
         else {
             return false;
         };
-        // a mount or swap comes with whatever needs a path or device below it
-        if [".mount", ".automount", ".swap"].iter().any(|suffix| unit.ends_with(suffix)) {
+        // a mount or swap comes with whatever needs a path or device below it, a slice with what is in it
+        const BY_NAME: [&str; 6] = [".automount", ".device", ".mount", ".scope", ".slice", ".swap"];
+        if BY_NAME.iter().any(|suffix| unit.ends_with(suffix)) {
             return true;
         }
         let Some((prefix, rest)) = unit.split_once('@') else { return self.asked.contains(unit) };
@@ -243,7 +259,7 @@ impl<'t> Strangers<'t> {
         let is_others = |top: &&str| {
             let path = format!("{top}system/{template}").parse().ok();
             let known = path.as_ref().and_then(|path| self.tree.get(path));
-            known.is_some_and(|known| !known.origins.contains(self.owner))
+            known.is_some_and(|known| !known.is_of(self.owner))
         };
         if !instance.is_empty() {
             return self.asked.contains(unit) || SYSTEMD.iter().any(is_others);
@@ -337,6 +353,12 @@ fn above(path: &ImagePath) -> Option<Sort> {
     of_systemd.into_iter().any(|place| covers(&place)).then_some(Sort::Unit)
 }
 
+/// Whether `path` is at a place that root reads, or is such a directory.
+pub(super) fn is_place(path: &ImagePath) -> bool {
+    let places = PLACES.iter().chain(PLACES_OF_OTHERS);
+    places.into_iter().any(|(_, places)| is_at(path, places)) || above(path).is_some()
+}
+
 /// Whether others than root may write to it.
 fn is_open(entry: &Entry) -> bool {
     // root's group has nobody but root in it
@@ -369,11 +391,13 @@ fn is_library(path: &ImagePath) -> bool {
     }
 }
 
-/// Whether an interpreter reads it though no program asks for it, or before another's of its name.
+/// Whether an interpreter reads it though no program asks for it, or before another's of its name. What is in the directory of
+/// another's module, its byte code for instance, is nobody's own.
 fn is_of_interpreter(path: &ImagePath) -> bool {
     let text = path.as_str();
     let python = |top: &str| text.strip_prefix(top).is_some_and(|rest| rest.starts_with("python3"));
-    if python("/usr/local/lib/") {
+    // perl looks here before it looks where its own modules are
+    if python("/usr/local/lib/") || text.starts_with("/usr/share/perl5/") {
         return true;
     }
     let name = path.file_name();

@@ -291,12 +291,27 @@ fn a_component_replaces_a_package_only_by_the_word_of_the_recipe() {
 
 #[test]
 fn a_sysusers_file_that_lost_its_path_makes_nobody_a_member() {
-    let data = [("/usr/lib/sysusers.d/b.conf", 0o644, "u tool 500\nm tool shadow\n")];
+    for top in ["/usr/lib", "/lib"] {
+        let file = format!("{top}/sysusers.d/b.conf");
+        let (mut case, store, _place) = with("", &[(&file, 0o644, "u tool 500\nm tool shadow\n")]);
+        case.plan.winners.insert(path("/usr/lib/sysusers.d/b.conf"), "package:base-files".to_owned());
+        let tree = stage(&case, &store).unwrap();
+        assert_eq!(granted(&tree), [""; 0]);
+        let groups = super::super::tests::shown(&tree, "/etc/group");
+        assert!(!groups.contains("tool") && groups.contains("ours"), "{top}: {groups}");
+    }
+}
+
+#[test]
+fn accounts_are_those_of_the_master_that_has_its_path() {
+    let master = "/usr/share/base-passwd/passwd.master";
+    let data = [(master, 0o644, "root:*:0:0:root:/root:/bin/bash\neve:*:1:0::/:/bin/bash\n")];
     let (mut case, store, _place) = with("", &data);
-    case.plan.winners.insert(path(data[0].0), "package:base-files".to_owned());
+    assert!(stage(&case, &store).is_err(), "two have it");
+    case.plan.winners.insert(path(master), "package:base-passwd".to_owned());
     let tree = stage(&case, &store).unwrap();
     assert_eq!(granted(&tree), [""; 0]);
-    assert!(!super::super::tests::shown(&tree, "/etc/group").contains("tool"));
+    assert!(!super::super::tests::shown(&tree, "/etc/passwd").contains("eve"));
 }
 
 #[test]
@@ -326,6 +341,40 @@ fn what_packages_and_recipes_grant_is_listed_with_its_owner() {
     assert_eq!(lines(&case), expected);
 }
 
+#[test]
+fn what_an_effect_grants_is_the_effects_and_not_the_packages() {
+    use crate::effects::{Effect, Known};
+    let (mut case, store, _place) = with("", &[]);
+    case.package("dash", "", &["/usr/bin/dash=elf", "/etc/cron.d/", "/etc/cron.d/open/", "/srv/x=x"]);
+    case.directory("/etc/cron.d/open", 0o777, "root:root").directory("/srv/drop", 0o1777, "root:root");
+    let access = |mode| crate::recipe::Access { mode, owner: "root".to_owned(), group: "root".to_owned() };
+    let file = |at: &str, mode| Effect::File { path: path(at), access: access(mode), text: "x".to_owned() };
+    let give = |at: &str, mode| Effect::Access { path: path(at), access: access(mode), statoverride: false };
+    let effects = vec![
+        give("/bin/dash", 0o4755),
+        give("/etc/cron.d", 0o777),
+        give("/srv/x", 0o644),
+        file("/etc/ld.so.preload", 0o644),
+        file("/etc/profile.d/x.sh", 0o644),
+        file("/usr/lib/systemd/system-generators/x", 0o755),
+        file("/usr/bin/x", 0o2755),
+    ];
+    case.plan.effects.insert("dash".parse().unwrap(), Known { effects, ..Known::default() });
+    let tree = stage(&case, &store).unwrap();
+    let lines: Vec<String> =
+        tree.privileges().iter().map(|one| format!("{}: {}", one.owner, one.grant)).collect();
+    let expected = [
+        "recipe `base/recipe.toml`: writable /etc/cron.d/open",
+        "vmbake (effects of dash): set-uid /usr/bin/dash",
+        "vmbake (effects of dash): set-gid /usr/bin/x",
+        "vmbake (effects of dash): unit /usr/lib/systemd/system-generators/x",
+        "vmbake (effects of dash): loader /etc/ld.so.preload",
+        "vmbake (effects of dash): login /etc/profile.d/x.sh",
+        "vmbake (effects of dash): writable /etc/cron.d",
+    ];
+    assert_eq!(lines, expected);
+}
+
 /// What others have, beside what every case has.
 fn others(case: &mut Case) {
     let units = "/usr/lib/systemd/system";
@@ -344,6 +393,9 @@ fn others(case: &mut Case) {
             "/usr/lib/x86_64-linux-gnu/libc.so.6=elf",
             "/usr/lib/sysusers.d/u.conf=g theirs 78\ng them 79\nu them 79:79\n",
             "/var/lib/dbus/machine-id=x",
+            "/usr/share/tool-kit/theirs=x",
+            "/usr/lib/tmpfiles.d/theirs.conf=x /run/theirs\n",
+            "/usr/lib/python3/dist-packages/yaml/nodes.py=x",
         ],
     );
 }
@@ -443,6 +495,56 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/usr/lib/systemd/system/home.mount", 0o644, "[Mount]")],
             &["unit /usr/lib/systemd/system/home.mount"],
         ),
+        (
+            &[("/usr/lib/systemd/system/system-getty.slice", 0o644, "[Unit]\nWants=tool.service")],
+            &["unit /usr/lib/systemd/system/system-getty.slice"],
+        ),
+        (
+            &[("/usr/lib/systemd/system/dev-ttyS0.device", 0o644, "[Unit]\nWants=tool.service")],
+            &["unit /usr/lib/systemd/system/dev-ttyS0.device"],
+        ),
+        // what programs of others look for without being told to
+        (&[("/usr/share/perl5/strict.pm", 0o644, "x")], &["loader /usr/share/perl5/strict.pm"]),
+        (
+            &[("/usr/lib/python3/dist-packages/apport_python_hook.py", 0o644, "x")],
+            &["elsewhere /usr/lib/python3/dist-packages/apport_python_hook.py"],
+        ),
+        (
+            &[("/usr/lib/python3/dist-packages/yaml/__pycache__/nodes.cpython-313.pyc", 0o644, "x")],
+            &["elsewhere /usr/lib/python3/dist-packages/yaml/__pycache__/nodes.cpython-313.pyc"],
+        ),
+        (&[("/usr/sbin/sss_cache", 0o755, "elf")], &["elsewhere /usr/sbin/sss_cache"]),
+        (&[("/usr/sbin/tomoyo-init", 0o755, "elf")], &["elsewhere /usr/sbin/tomoyo-init"]),
+        (&[("/usr/sbin/mount.vfat", 0o755, "elf")], &["elsewhere /usr/sbin/mount.vfat"]),
+        (&[("/etc/dhcpcd.exit-hook", 0o644, "x")], &["elsewhere /etc/dhcpcd.exit-hook"]),
+        (&[("/etc/default/rcS", 0o644, "x")], &["elsewhere /etc/default/rcS"]),
+        (
+            &[("/usr/lib/systemd/network/00-x.network", 0o644, "x")],
+            &["elsewhere /usr/lib/systemd/network/00-x.network"],
+        ),
+        (
+            &[("/usr/share/user-tmpfiles.d/x.conf", 0o644, "x")],
+            &["elsewhere /usr/share/user-tmpfiles.d/x.conf"],
+        ),
+        (&[("/etc/tool", 0o777, "-> /opt/tool")], &["elsewhere /etc/tool"]),
+        // a directory that somebody else has something in, too, and a file in the place of another's
+        (&[("/usr/lib/toolbox/x", 0o644, "x")], &["elsewhere /usr/lib/toolbox/x"]),
+        (&[("/usr/share/tool-kit/x", 0o644, "x")], &["elsewhere /usr/share/tool-kit/x"]),
+        (&[("/etc/tmpfiles.d/theirs.conf", 0o644, "# none")], &["elsewhere /etc/tmpfiles.d/theirs.conf"]),
+        (&[("/etc/sysusers.d/b.conf", 0o644, "# none")], &["elsewhere /etc/sysusers.d/b.conf"]),
+        // lines of tmpfiles.d that are about its own, and are read by others
+        (
+            &[
+                ("/run/userdb/", 0o755, ""),
+                ("/var/lib/other/", 0o755, ""),
+                (tmpfiles, 0o644, "f /run/userdb/x.user 0644 - - - {}\nf /var/lib/other/x\n"),
+            ],
+            &["tmpfiles f /run/userdb/x.user 0644 - - - {}", "tmpfiles f /var/lib/other/x"],
+        ),
+        (
+            &[(tmpfiles, 0o644, "d /var/lib/tool/.ssh 0700 tool\nC /var/lib/tool/%m - - - - /opt/tool\n")],
+            &["tmpfiles C /var/lib/tool/%m - - - - /opt/tool", "tmpfiles d /var/lib/tool/.ssh 0700 tool"],
+        ),
         // lines of tmpfiles.d that are about its own, and lead elsewhere
         (
             &[(tmpfiles, 0o644, "L /run/tool/x - - - - /etc/sudoers\nw+ /run/tool/x - - - - x\n")],
@@ -479,6 +581,9 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/opt/tool/t", 0o644, "x"), (tmpfiles, 0o777, "-> /opt/tool/t")],
             &["tmpfiles /usr/lib/tmpfiles.d/tool.conf"],
         ),
+        // accounts that get their rights by their name
+        (&[(sysusers, 0o644, "u debian 500 - / /bin/bash\n")], &["account debian"]),
+        (&[(sysusers, 0o644, "g wheel 501\nu tool 500\nm tool wheel\n")], &["account wheel"]),
         // accounts that it brings before their owner does
         (&[(sysusers, 0o644, "g theirs 78\nu tool 500\nm tool theirs\n")], &["member tool theirs"]),
         (
@@ -502,8 +607,14 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
 
 #[test]
 fn what_is_a_packages_own_grants_nothing_beside_what_others_have() {
-    let data: [Data<'_>; 14] = [
+    let data: [Data<'_>; 20] = [
         ("/usr/bin/tool", 0o755, "elf"),
+        ("/opt/vendor/x", 0o755, "elf"),
+        ("/usr/share/doc/vendor/copyright", 0o644, "x"),
+        ("/usr/share/man/man1/x.1.gz", 0o644, "x"),
+        ("/usr/libexec/tool/x", 0o755, "elf"),
+        ("/usr/lib/x86_64-linux-gnu/tool/plugins/x.so", 0o644, "elf"),
+        ("/etc/tool-server/x.yaml", 0o644, "x"),
         // as a build with the umask 002 leaves it: root's group has nobody else in it
         ("/opt/tool/", 0o775, ""),
         ("/usr/bin/tool-set", 0o775, "elf"),
@@ -542,4 +653,25 @@ fn no_control_file_becomes_a_program_of_roots_that_anybody_starts_or_may_change(
     }
     let (case, store, _place) = with_deb(&deb_of("", &[("/shell", 0o775, "elf")], &[]));
     assert!(stage(&case, &store).is_ok());
+}
+
+#[test]
+fn a_name_that_root_reads_by_is_nobodys_own() {
+    let (case, _store, _place) = with("", &[]);
+    let tree = case.stage().unwrap();
+    let owner = Origin::Component { name: "x".parse().unwrap() };
+    // each is called after its package, and is a place that root looks into
+    for (name, line) in [
+        ("userdb", "f /run/userdb/x.user"),
+        ("sysctl", "f /run/sysctl.d/x.conf"),
+        ("polkit-1", "d /run/polkit-1/rules.d"),
+        ("tmpfiles", "d /var/run/tmpfiles.d"),
+        ("binfmt", "L /run/binfmt.d"),
+        ("extensions", "d /var/lib/extensions/x"),
+        ("systemd", "d /run/systemd/system"),
+    ] {
+        let name = name.parse().unwrap();
+        let strange = tmpfiles::Strange::of(&tree, &owner, &name, &[line.to_owned()]);
+        assert_eq!(strange.lines(line), [line]);
+    }
 }

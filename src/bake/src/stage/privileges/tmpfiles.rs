@@ -97,30 +97,26 @@ impl<'t> Strange<'t> {
         let copies_others = kind.starts_with('C')
             && field(4).is_some_and(|from| {
                 let known = from.parse().ok().and_then(|from: ImagePath| self.tree.get(&from));
-                !known.is_some_and(|known| known.origins.iter().all(|origin| origin == self.owner))
+                !known.is_some_and(|known| known.is_only_of(self.owner))
             });
         is_quoted
             || does_more
             || is_odd
             || copies_others
-            || path.contains("..")
+            || path.contains('%')
+            || path.split('/').any(|part| [".", "..", ".ssh"].contains(&part))
             || !self.is_own(path)
             || self.goes_over_a_link(kind, path)
     }
 
-    /// Whether a path is in a directory that is called after the package, or that nobody else has.
+    /// Whether a path is in a directory that is called after the package, and is no place that root reads.
     fn is_own(&self, path: &str) -> bool {
-        let Some((top, below)) = USUAL.iter().find_map(|top| Some((top, path.strip_prefix(top)?))) else {
-            return false;
-        };
+        let Some(below) = USUAL.iter().find_map(|top| path.strip_prefix(top)) else { return false };
         let first = below.split('/').next().unwrap_or_default();
         let is_called_so = first
             .strip_prefix(self.name.as_str())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']));
-        is_called_so || {
-            let known = format!("{top}{first}").parse().ok().and_then(|path: ImagePath| self.tree.get(&path));
-            known.is_some_and(|known| known.origins.iter().all(|origin| origin == self.owner))
-        }
+        is_called_so && !is_read(path)
     }
 
     /// Whether a path is, or is reached by, a link or a copy that the package itself makes.
@@ -131,9 +127,11 @@ impl<'t> Strange<'t> {
         let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
         let above = ends.filter_map(|end| path.get(..end)).any(|at| {
             let is_itself = makes_one && at == path;
-            let is_link = at.parse().ok().and_then(|at: ImagePath| self.tree.get(&at)).is_some_and(|entry| {
-                matches!(entry.node, Node::Symlink(_)) && entry.origins.contains(self.owner)
-            });
+            let is_link = at
+                .parse()
+                .ok()
+                .and_then(|at: ImagePath| self.tree.get(&at))
+                .is_some_and(|entry| matches!(entry.node, Node::Symlink(_)) && entry.is_of(self.owner));
             !is_itself && (is_link || self.links.contains(at))
         });
         // a pattern goes over all that is there
@@ -141,7 +139,7 @@ impl<'t> Strange<'t> {
             let below = self.tree.iter().any(|(at, entry)| {
                 at.as_str().starts_with(literal)
                     && matches!(entry.node, Node::Symlink(_))
-                    && entry.origins.contains(self.owner)
+                    && entry.is_of(self.owner)
             });
             below || self.links.iter().any(|link| link.starts_with(literal))
         });
@@ -168,8 +166,18 @@ fn is_elsewhere(tree: &Tree, owner: &Origin, path: &str) -> bool {
     if literal.contains("..") || !USUAL.iter().any(|top| is_below(literal, top)) || is_at_or_below(literal) {
         return true;
     }
-    let others = |entry: &crate::tree::Entry| !entry.origins.is_empty() && !entry.origins.contains(owner);
+    let others = |entry: &crate::tree::Entry| !entry.origins.is_empty() && !entry.is_of(owner);
     tree.get(&path).is_some_and(others)
+}
+
+/// Whether root's programs read what is at `path`: many look into `/run/x.d` as they do into `/etc/x.d`.
+fn is_read(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    let path =
+        path.strip_prefix("/var/run/").map_or_else(|| path.to_owned(), |below| format!("/run/{below}"));
+    let twin = path.strip_prefix("/run/").map(|below| format!("/etc/{below}"));
+    let known = |path: &String| path.parse().is_ok_and(|path: ImagePath| super::strangers::is_place(&path));
+    known(&path) || twin.as_ref().is_some_and(known)
 }
 
 /// Whether `path` is in `top`, with at least the beginning of a name.

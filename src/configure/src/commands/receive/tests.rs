@@ -60,6 +60,31 @@ fn l09_a_restart_that_was_written_down_and_not_made_is_made_with_the_next_delive
 }
 
 #[test]
+fn l05_no_refused_delivery_makes_the_number_of_the_last_one_forgotten() {
+    let node = configured("generation-kept");
+    node.write(&format!("{RECV}/mutable.env"), "# generation: 5\nKUBE_LOG_LEVEL=4\n");
+    restarts(&node);
+    let root = node.root();
+    let image = crate::install::load(&root).expect("an image");
+    // keys that are told, each longer than the record may be, or with what no file of settings can have
+    for key in
+        ["\u{200b}".repeat(20_000), "k".repeat(60_000), "a\u{fffe}".to_owned(), "\u{1b}[2J".repeat(5000)]
+    {
+        node.write(&format!("{RECV}/mutable.env"), &format!("# generation: 6\n{key}-=1\n"));
+        let mut record = Record::read(&root).expect("a record");
+        let Err(refusal) = deliver(&root, &image, &mut record) else { panic!("expected a refusal") };
+        assert!(refusal.to_string().len() < 4096, "{}", refusal.to_string().len());
+        super::once(&root, refusal, record.get("DELIVERY")).expect("remembered");
+        let record = Record::read(&root).expect("a record");
+        assert_eq!(record.get("GENERATION"), "5");
+        assert!(record.get("WHY").contains("expected a key"), "{}", record.get("WHY"));
+    }
+    node.write(&format!("{RECV}/mutable.env"), "# generation: 4\nKUBE_LOG_LEVEL=2\n");
+    let mut record = Record::read(&root).expect("a record");
+    assert!(deliver(&root, &image, &mut record).is_err());
+}
+
+#[test]
 fn a_refused_delivery_restarts_nothing_and_is_told_once() {
     let node = configured("restart-refused");
     node.write(&format!("{RECV}/mutable.env"), "KUBE_CLUSTER_DNS=nowhere\n");

@@ -9,8 +9,8 @@ use super::super::regex::Regex;
 use super::lex::unescape;
 use super::parse::pattern;
 use super::tree::{
-    Builtin, Comparison, Expression, Operator, Output, Pattern, Place, Program, Statement, Target, When,
-    place,
+    Builtin, Comparison, Expression, Operator, Output, Pattern, Place, Program, SPECIAL, Statement, Target,
+    When, place,
 };
 use super::value::{Value, sprintf};
 use files::Files;
@@ -375,10 +375,40 @@ impl Machine<'_, '_, '_> {
         std::mem::swap(&mut self.state, &mut after);
         self.assign(target, Value::Unset)?;
         if flow != other || self.state != after {
+            // nor are those that each round sets anew, and nothing else of the program has
+            for place in self.scratch(body) {
+                let target = Target::Variable(place);
+                self.assign(&target, Value::Unset)?;
+                std::mem::swap(&mut self.state, &mut after);
+                self.assign(&target, Value::Unset)?;
+                std::mem::swap(&mut self.state, &mut after);
+            }
+        }
+        if flow != other || self.state != after {
             return Err(Failure::Unsupported("the order of `for (… in …)` in awk".to_owned()).into());
         }
         self.state = last;
         Ok(flow)
+    }
+
+    /// The global variables that the body of a loop assigns first of all, and that stand nowhere but in that body.
+    fn scratch(&self, body: &Statement) -> Vec<Place> {
+        let Statement::Block(statements) = body else { return Vec::new() };
+        let times = |text: &str, place: Place| text.matches(&format!("{place:?}")).count();
+        let (whole, inner) = (format!("{:?}", self.program), format!("{body:?}"));
+        let mut found = Vec::new();
+        for statement in statements {
+            let Statement::Expression(Expression::Assign(Target::Variable(place @ Place::Global(at)), value)) =
+                statement
+            else {
+                break;
+            };
+            let own = *at >= SPECIAL.len() && times(&format!("{value:?}"), *place) == 0;
+            if own && times(&whole, *place) == times(&inner, *place) {
+                found.push(*place);
+            }
+        }
+        found
     }
 
     fn each_of(&mut self, target: &Target, keys: &[Rc<[u8]>], body: &Statement) -> Evaluated<Flow> {

@@ -402,6 +402,8 @@ impl Parser<'_> {
     fn escape_awk(&mut self, byte: u8) -> Result<Node, Error> {
         match awk_escape(self.pattern, &mut self.at, byte) {
             Some(byte) => Ok(self.byte(byte)),
+            // classes to gawk, and the letters themselves to mawk
+            None if b"sSwW".contains(&byte) => Ok(self.byte(byte)),
             None if byte.is_ascii_alphanumeric() || b"<>`'".contains(&byte) => {
                 unsupported(format!("\\{} in a pattern of awk", char::from(byte)))
             }

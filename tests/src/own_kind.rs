@@ -1,0 +1,68 @@
+//! A kind of one's own: `base` with packages that a person asks for by one word each.
+
+use crate::run::Run;
+use crate::shared::{BASE, Shared, blob};
+use anyhow::Result;
+use bake::lock::Lock;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The kind's name.
+const NAME: &str = "servers";
+
+/// A project with such a kind, and its lock.
+pub struct OwnKind<'s> {
+    shared: &'s Shared,
+    /// The project.
+    pub project: PathBuf,
+    lock: PathBuf,
+}
+
+impl<'s> OwnKind<'s> {
+    /// A copy of the project below `folder`, with a kind of `packages` that is resolved in this run.
+    pub fn new(shared: &'s Shared, folder: &Path, packages: &[&str]) -> Result<Self> {
+        let (project, lock) = (folder.join("project"), folder.join("lock.toml"));
+        shared.copy_project(&project)?;
+        let recipe = project.join("image-recipes").join(NAME);
+        fs::create_dir(&recipe)?;
+        let names: Vec<String> = packages.iter().map(|name| format!("{name:?}")).collect();
+        let text = format!("[recipe]\nextends = \"base\"\n\n[packages]\ninstall = [{}]\n", names.join(", "));
+        fs::write(recipe.join("recipe.toml"), text)?;
+        let manifest = fs::read_to_string(shared.manifest(BASE)?)?.replace("\"base\"", &format!("{NAME:?}"));
+        fs::write(project.join(format!("manifests/{NAME}.debian-13.{}.json", BASE.arch)), manifest)?;
+        let own = Self { shared, project, lock };
+        own.about("lock").option("--output", &own.lock).done()?;
+        Ok(own)
+    }
+
+    /// The name of its image.
+    #[must_use]
+    pub fn image(&self) -> String {
+        format!("{NAME}.debian-13.{}", BASE.arch)
+    }
+
+    /// Its lock.
+    pub fn locked(&self) -> Result<Lock> {
+        Ok(bake::lock::parse(&fs::read_to_string(&self.lock)?)?)
+    }
+
+    /// The files of its packages, in the order of the lock, each with its path in the archive.
+    pub fn pool(&self) -> Result<Vec<(String, PathBuf)>> {
+        let store = self.shared.store();
+        let file = |package: &bake::lock::LockedPackage| {
+            (package.file.clone(), store.join(blob(&package.sha256.into())))
+        };
+        Ok(self.locked()?.packages.iter().map(file).collect())
+    }
+
+    /// A bake of it into `output`.
+    pub fn bake(&self, output: &Path) -> Result<Run> {
+        let run = self.about("bake").option("--lock", &self.lock).option("--output", output);
+        Ok(run.option("--init", self.shared.init(BASE.arch)?))
+    }
+
+    fn about(&self, command: &str) -> Run {
+        let kind = [command, "--kind", NAME, "--arch", "amd64"];
+        Run::new(&self.shared.program(), &self.project, kind).option("--store", self.shared.store())
+    }
+}
