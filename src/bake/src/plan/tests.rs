@@ -371,3 +371,91 @@ fn effects_are_those_of_its_packages_and_the_recipes_own_word_is_taken() {
     assert_ne!(made(&read).digest(), made(&own).digest());
     assert_eq!(made(&format!("{read}lines.postinst = \"01234567\"\n")).digest(), made(&read).digest());
 }
+
+/// Suites as `sources.toml` has them, of one archive with two keys.
+fn published(archive: &str, suites: &[crate::sources::Suite]) -> crate::sources::Published {
+    let keys = if crate::sources::is_debian(archive) { &[][..] } else { &["AA", "BB"][..] };
+    crate::sources::Published {
+        mirror: "https://h.example/apt".to_owned(),
+        suites: suites.to_vec(),
+        certificates: keys.iter().map(|key| ((*key).to_owned(), format!("certificate {key}\n"))).collect(),
+    }
+}
+
+fn suite(name: &str, archive: &str, place: crate::sources::Where) -> crate::sources::Suite {
+    crate::sources::Suite {
+        name: name.to_owned(),
+        archive: archive.to_owned(),
+        place,
+        origin: None,
+        codename: None,
+        suites: Vec::new(),
+        components: vec!["main".to_owned(), "contrib".to_owned()],
+        by_name: true,
+        max_age_days: 1,
+        keys: Vec::new(),
+    }
+}
+
+#[test]
+fn an_image_is_told_of_the_archives_that_its_recipe_names_and_of_no_other() {
+    use crate::sources::Where;
+    let backports = crate::sources::Suite {
+        codename: Some("trixie-backports".to_owned()),
+        ..suite("trixie-backports", "debian", Where::Dists("trixie-backports".to_owned()))
+    };
+    let vendor = suite("vendor", "vendor", Where::Flat(String::new()));
+    let all: BTreeMap<_, _> = [
+        ("trixie-backports".to_owned(), published("debian", &[backports])),
+        ("vendor".to_owned(), published("vendor", &[vendor])),
+    ]
+    .into();
+    let made = |packages: &str| {
+        let choices = Choices { published: all.clone(), ..choices() };
+        let text = format!("{RUNC}\n[packages]\n{packages}\n");
+        plan(&recipe(&text), &manifest("base", &runc()), &lock(), &Policy::default(), &choices)
+    };
+    assert!(made("").unwrap().files.is_empty());
+    let files = made("sources = [\"vendor\", \"trixie-backports\"]").unwrap().files;
+    let texts: BTreeMap<&str, &str> = files
+        .iter()
+        .map(|file| match &file.body {
+            recipe::Body::Bytes(bytes) => (file.path.as_str(), std::str::from_utf8(bytes).unwrap()),
+            recipe::Body::Link(_) => panic!("a link"),
+        })
+        .collect();
+    let expected = [
+        ("/etc/apt/keyrings/vendor-2.asc", "certificate BB\n"),
+        ("/etc/apt/keyrings/vendor.asc", "certificate AA\n"),
+        (
+            "/etc/apt/preferences.d/trixie-backports.pref",
+            "Package: *\nPin: release n=trixie-backports\nPin-Priority: 100\n\n",
+        ),
+        (
+            "/etc/apt/preferences.d/vendor.pref",
+            "Package: *\nPin: origin \"h.example\"\nPin-Priority: 100\n\n",
+        ),
+        (
+            "/etc/apt/sources.list.d/trixie-backports.sources",
+            "Types: deb\nURIs: https://h.example/apt\nSuites: trixie-backports\nComponents: main contrib\n\
+             Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp\n",
+        ),
+        (
+            "/etc/apt/sources.list.d/vendor.sources",
+            "Types: deb\nURIs: https://h.example/apt\nSuites: ./\n\
+             Signed-By: /etc/apt/keyrings/vendor.asc /etc/apt/keyrings/vendor-2.asc\n",
+        ),
+    ];
+    assert_eq!(texts, expected.into());
+    let refusal = made("sources = [\"trixie\"]").unwrap_err().to_string();
+    assert!(refusal.contains("`trixie` is neither the archive of a third party nor a suite"), "{refusal}");
+}
+
+#[test]
+fn the_snapshots_of_archives_that_no_package_is_from_are_not_in_the_plan() {
+    let urls = ["debian", "vendor"].map(|name| (name, "https://snapshot.example/"));
+    let choices = Choices { snapshots: Snapshots::new(urls), ..choices() };
+    let with =
+        plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &Policy::default(), &choices).unwrap();
+    assert!(with.snapshots.has("debian") && !with.snapshots.has("vendor"));
+}
