@@ -153,7 +153,7 @@ impl<'t> Own<'t> {
     fn is_read(&self, path: &ImagePath) -> bool {
         let name = path.file_name();
         let is_there = |top: &&str| path.as_str().strip_prefix(*top) == Some(name);
-        let Some(all) = READ.iter().find(|tops| tops.iter().any(|top| is_there(top))) else { return false };
+        let Some(all) = READ.iter().find(|tops| tops.iter().any(&is_there)) else { return false };
         let is_others = |top: &&str| {
             let known = format!("{top}{name}").parse().ok().and_then(|path: ImagePath| self.tree.get(&path));
             known.is_some_and(|known| !known.origins.contains(self.owner))
