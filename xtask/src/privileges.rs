@@ -25,10 +25,17 @@ pub(crate) fn summary(privileges: &[Privilege], third_parties: &BTreeSet<&Name>)
     let line = |(owner, sort, what): &(String, Sort, String)| format!("{owner} grants {sort} {what}");
     let mut lines: Vec<String> =
         grouped(privileges.iter().filter(is_stranger), false).iter().map(line).collect();
-    let is_package = |one: &Privilege| matches!(one.owner, Origin::Package { .. });
-    for (who, of_packages) in [("Debian's packages", true), ("recipes", false)] {
+    // an effect stands for what a maintainer script would have done, whoever has written it down
+    const WHOSE: [&str; 3] = ["Debian's packages", "effects", "recipes"];
+    let whose = |one: &Privilege| match one.owner.bringer() {
+        _ if is_stranger(&one) => None,
+        Origin::Recipe { .. } => Some(WHOSE[2]),
+        Origin::Made { .. } => Some(WHOSE[1]),
+        _ => Some(WHOSE[0]),
+    };
+    for who in WHOSE {
         let mut counts: BTreeMap<Sort, usize> = BTreeMap::new();
-        for one in privileges.iter().filter(|one| !is_stranger(one) && is_package(one) == of_packages) {
+        for one in privileges.iter().filter(|one| whose(one) == Some(who)) {
             *counts.entry(one.grant.sort).or_default() += 1;
         }
         if !counts.is_empty() {
@@ -87,6 +94,7 @@ mod tests {
         all.push(privilege(&package, "set-uid /usr/bin/sudo"));
         all.push(privilege(&component, "set-uid /usr/bin/tool"));
         all.extend((0..7).map(|n| privilege(&component, &format!("hook /opt/cni/bin/{n}"))));
+        all.push(privilege(&Origin::Made { step: "effects of dbus".to_owned() }, "set-uid /usr/lib/dbus"));
         all.push(privilege(&recipe("rootfs/a"), "cron /etc/cron.d/a"));
         all.push(privilege(&recipe("rootfs/b"), "cron /etc/cron.d/b"));
         let joined = |lines: Vec<String>| {
@@ -100,6 +108,7 @@ mod tests {
                 "package `sudo` set-uid /usr/bin/sudo",
                 "package `sudo` certificate (8) such as /c/0",
                 "recipe `base` cron /etc/cron.d/a /etc/cron.d/b",
+                "vmbake (effects of dbus) set-uid /usr/lib/dbus",
             ]
         );
         assert_eq!(lines(&all, true).len(), all.len());
@@ -112,6 +121,7 @@ mod tests {
                 "component `tool` grants hook (7) such as /opt/cni/bin/0",
                 "package `agent` grants cron /etc/cron.d/agent",
                 "Debian's packages grant 1 set-uid, 8 certificate; `plan` and the record list them",
+                "effects grant 1 set-uid; `plan` and the record list them",
                 "recipes grant 2 cron; `plan` and the record list them",
             ]
         );
