@@ -124,7 +124,7 @@ pub fn find(name: &str) -> Option<Run> {
         "make-ssl-cert" => own::snakeoil,
         "mountpoint" => quiet::mountpoint,
         "tty" | "stty" | "lpstat" | "auditctl" => quiet::none,
-        "named-checkconf" | "visudo" | "smartctl" => quiet::checks,
+        "named-checkconf" | "visudo" | "smartctl" | "exim4" => quiet::checks,
         "dpkg-vendor" => dpkg::vendor,
         "py3versions" => python::versions,
         "start-stop-daemon" => quiet::start_stop,

@@ -717,3 +717,15 @@ fn getopt_takes_its_letters_from_where_they_stand() {
         )],
     )]);
 }
+
+#[test]
+fn a_program_that_only_checks_a_configuration_changes_nothing_and_nothing_else_of_it_is_known() {
+    check(&[(
+        &[],
+        "exim4 -C /tmp/x -bV > /dev/null && visudo -cf /etc/sudoers && named-checkconf && echo good",
+        &[("stdout", "good\n")],
+    )]);
+    for script in ["exim4 -bd", "visudo", "smartctl -a /dev/sda"] {
+        assert!(run(&Memory::new(&[]), script).0.is_err(), "{script}");
+    }
+}

@@ -162,6 +162,9 @@ pub(super) fn checks(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     if call.name == "visudo" && !call.args.iter().any(|arg| arg.starts_with(b"-c") || arg == b"--check") {
         return Err(call.unsupported("these arguments"));
     }
+    if call.name == "exim4" && call.args.last().is_none_or(|last| last != b"-bV") {
+        return Err(call.sh.fail(crate::failure::Reason::Program(call.name.to_owned())));
+    }
     let asks_version = call.args == [b"-V".to_vec()];
     if call.name == "smartctl" && !asks_version && !call.args.iter().any(|arg| arg == b"showall") {
         return Err(call.sh.fail(crate::failure::Reason::Running("its disks and mounts".to_owned())));
