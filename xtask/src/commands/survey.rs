@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Packages that are there beside each, unless they conflict with it
     #[arg(long, value_name = "PACKAGE", value_delimiter = ',', default_value = "systemd")]
     with: Vec<String>,
+    /// Write the result as a table in Markdown, too
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
     /// Forget the results that are there
     #[arg(long)]
     again: bool,
@@ -104,6 +107,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     let summary = results.summary(&names);
+    if let Some(path) = &args.table {
+        let list = args
+            .list
+            .as_ref()
+            .map_or_else(|| "tests/survey/packages.txt".into(), |list| project::label(list));
+        let date = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+        let text = results.table(&names, &list, &date);
+        std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
+    }
     if args.show.json {
         return console::json(&summary);
     }

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use debian::run::{Outcome, Package};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -137,6 +138,50 @@ impl Results {
         Ok(())
     }
 
+    /// The results of these packages, which are those of `list`, in Markdown. Of a long list those alone that were not followed.
+    pub(super) fn table(&self, names: &[String], list: &str, date: &str) -> String {
+        /// A table of more rows than this is read by nobody.
+        const MOST: usize = 200;
+        let inner = self.lock();
+        let all: Vec<&One> = names.iter().filter_map(|name| inner.0.get(name)).collect();
+        let (whole, good) = (count(&all, One::is_whole), count(&all, One::is_good));
+        let mut text = format!(
+            "# Packages whose maintainer scripts are followed\n\n{date}, the packages of `{list}`, each resolved alone with what it needs \
+             (and with systemd), over trixie as it was that day; no effects, no answers.\n\n\
+             - {} packages; of {good} all of their own scripts are followed to their end, of {whole} also those of all that they need.\n\
+             - Each stop is a refusal with the way out; nothing is guessed and nothing left out.\n\n",
+            all.len()
+        );
+        let shown: Vec<&&One> = all.iter().filter(|one| all.len() <= MOST || !one.is_whole()).collect();
+        if shown.len() < all.len() {
+            text.push_str("Those that are not followed to the end:\n\n");
+        }
+        text.push_str("| package | scripts | with | steps | followed |\n|---|---|---|---|---|\n");
+        for one in shown {
+            let stop = one.stopped.iter().find(|stop| stop.package == one.package).or(one.stopped.first());
+            let followed = match (stop, &one.failed) {
+                (None, None) => "yes".to_owned(),
+                (None, Some(why)) => format!("not resolved: {why}"),
+                (Some(Stop { package, script, line, words, reason }), _) => {
+                    let what = if *package == one.package { "no" } else { "its own; not" };
+                    let words: String = words.chars().take(60).collect();
+                    format!("{what}: {package} {script}:{line}: {words}: {reason}")
+                }
+            };
+            let cell = |text: &str| text.replace('|', "\\|").replace(['\n', '`'], " ");
+            let scripts = if one.scripts.is_empty() { "none".to_owned() } else { one.scripts.join(" ") };
+            let _ = writeln!(
+                text,
+                "| {} | {scripts} | {} | {} | {} |",
+                one.package,
+                one.packages,
+                one.steps,
+                cell(&followed)
+            );
+        }
+        text
+    }
+
     /// What the results of these packages come to.
     pub(super) fn summary(&self, names: &[String]) -> Summary {
         let inner = self.lock();
@@ -168,6 +213,11 @@ impl Results {
             seconds: all.iter().map(|one| one.seconds).sum(),
         }
     }
+}
+
+/// How many are as `holds` says.
+fn count(all: &[&One], holds: fn(&One) -> bool) -> usize {
+    all.iter().filter(|one| holds(one)).count()
 }
 
 #[derive(Debug, Serialize)]
