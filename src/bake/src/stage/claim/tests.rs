@@ -152,8 +152,9 @@ fn g02_what_a_third_party_says_of_others_files_does_not_count() {
             }
             // what the path grants is another question
             for package in ["a", "b"] {
-                let grant = "elsewhere /usr/bin/x".parse().unwrap();
-                case.plan.allowed.insert(package.parse().unwrap(), [grant].into());
+                let grants = ["elsewhere /usr/bin/x", "elsewhere /usr/bin/x.distrib"];
+                let grants = grants.map(|grant| grant.parse().unwrap());
+                case.plan.allowed.insert(package.parse().unwrap(), grants.into());
             }
             match case.stage() {
                 Ok(tree) => {
