@@ -89,6 +89,12 @@ const DIFFERENCES: &[Difference] = &[
         who: Who::Ours,
         why: "made by libc-bin's trigger, which has not run",
     },
+    Difference {
+        path: "/etc/.updated",
+        who: Who::Ours,
+        why: "systemd-update-done's stamp, made by the bake",
+    },
+    Difference { path: "/var/.updated", who: Who::Ours, why: "as /etc/.updated" },
     Difference { path: "/usr/lib/udev/hwdb.bin", who: Who::Ours, why: "made by the postinst of udev" },
     Difference { path: "/var/lib/systemd/catalog", who: Who::Ours, why: "made by the postinst of systemd" },
     Difference {

@@ -26,6 +26,7 @@ pub(crate) fn of(root: &Path) -> Result<Listing> {
         ("/var/lib/dpkg/status", stanzas),
         ("/var/lib/dpkg/triggers/File", lines),
         ("/var/lib/dpkg/diversions", lines),
+        ("/var/lib/dpkg/statoverride", lines),
     ] {
         let Some(what) = listing.get_mut(path) else { continue };
         // without the digest, which is last
