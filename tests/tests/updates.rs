@@ -92,9 +92,12 @@ fn upgrades_bring_back_nothing_that_the_recipe_leaves_out() -> Result<()> {
     let recipe = recipe("knc")?;
     let dpkg = text(&recipe, LEFT_OUT)?;
     let lines: Vec<&str> = dpkg.lines().filter(|line| !line.starts_with('#')).collect();
-    // `*` of dpkg matches `/` too; what is below /var is fetched and derived anew, and not of packages
+    // `*` of dpkg matches `/` too; what is below /var is fetched and derived anew, and links of System V's init are made by
+    // scripts: neither is of packages
     let mut wanted: Vec<String> = Vec::new();
-    for pattern in recipe.exclude.iter().filter(|pattern| !pattern.starts_with("/var/")) {
+    let of_packages =
+        |pattern: &&String| !["/var/", "/etc/rc?.d/"].iter().any(|top| pattern.starts_with(top));
+    for pattern in recipe.exclude.iter().filter(of_packages) {
         wanted.push(format!("path-exclude={}", pattern.replace("**", "*")));
     }
     wanted.extend(recipe.keep.iter().map(|pattern| format!("path-include={}", pattern.replace("**", "*"))));
