@@ -1,4 +1,4 @@
-//! What is Debian's: the interpreter of maintainer scripts.
+//! What is Debian's: the interpreter of maintainer scripts, and the order of versions.
 //!
 //! Nothing here opens a file, starts a program, reads the clock or the environment: clippy.toml keeps it so.
 
@@ -16,6 +16,7 @@ pub mod order;
 pub mod run;
 pub mod sh;
 pub mod system;
+pub mod version;
 
 #[cfg(test)]
 mod testing;

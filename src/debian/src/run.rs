@@ -47,31 +47,15 @@ impl Package {
         self.control.get(name)
     }
 
-    /// The names of triggers that it is interested in: names, and paths that begin with `/`.
-    fn interests(&self) -> Vec<String> {
-        let text = self
-            .control
-            .get("triggers")
-            .map(|text| String::from_utf8_lossy(text).into_owned())
-            .unwrap_or_default();
-        let interest = |line: &str| {
-            let (directive, name) = line.trim().split_once(char::is_whitespace)?;
-            directive.starts_with("interest").then(|| name.trim().to_owned())
+    /// The names of triggers, names and paths that begin with `/`, in whose lines the directive begins with `directive`:
+    /// `interest` is `interest-noawait` and its like, too.
+    fn triggers(&self, directive: &str) -> Vec<String> {
+        let text = self.control.get("triggers").map(|text| String::from_utf8_lossy(text)).unwrap_or_default();
+        let name = |line: &str| {
+            let (word, name) = line.trim().split_once(char::is_whitespace)?;
+            word.starts_with(directive).then(|| name.trim().to_owned())
         };
-        text.lines().filter_map(interest).collect()
-    }
-
-    fn activates(&self) -> Vec<String> {
-        let text = self
-            .control
-            .get("triggers")
-            .map(|text| String::from_utf8_lossy(text).into_owned())
-            .unwrap_or_default();
-        let activate = |line: &str| {
-            let (directive, name) = line.trim().split_once(char::is_whitespace)?;
-            directive.starts_with("activate").then(|| name.trim().to_owned())
-        };
-        text.lines().filter_map(activate).collect()
+        text.lines().filter_map(name).collect()
     }
 }
 
@@ -217,7 +201,7 @@ impl Run<'_, '_> {
             // what is pending for a package is done with when it is configured
             self.pending.remove(&package.name);
             let mut activated = std::mem::take(&mut self.shell.system.triggers);
-            activated.extend(package.activates());
+            activated.extend(package.triggers("activate"));
             self.activate(&activated);
         }
         self.triggers(go_on)
@@ -232,7 +216,9 @@ impl Run<'_, '_> {
     /// The triggers of paths that a package brings.
     fn activated_by_files(&mut self, package: &Package) {
         for other in self.task.packages {
-            for interest in other.interests().into_iter().filter(|interest| interest.starts_with('/')) {
+            for interest in
+                other.triggers("interest").into_iter().filter(|interest| interest.starts_with('/'))
+            {
                 let below = format!("{interest}/").into_bytes();
                 if package.files.iter().any(|path| path.starts_with(&below) || path == interest.as_bytes()) {
                     self.pending.entry(other.name.clone()).or_default().insert(interest);
@@ -243,7 +229,7 @@ impl Run<'_, '_> {
 
     fn activate(&mut self, names: &BTreeSet<String>) {
         for package in self.task.packages {
-            for interest in package.interests() {
+            for interest in package.triggers("interest") {
                 let hit = names.iter().any(|name| {
                     *name == interest
                         || (interest.starts_with('/') && name.starts_with(&format!("{interest}/")))

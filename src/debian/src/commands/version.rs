@@ -1,70 +1,26 @@
-//! Versions of packages, compared as Debian's policy says.
+//! Versions of packages, compared as `dpkg --compare-versions` does: text that is no version is compared, too.
 
+use crate::version::parts;
 use std::cmp::Ordering;
-
-fn order(byte: u8) -> i32 {
-    match byte {
-        b'~' => -1,
-        b'0'..=b'9' => 0,
-        b if b.is_ascii_alphabetic() => i32::from(b),
-        b => i32::from(b) + 256,
-    }
-}
-
-/// Which of two parts is later: letters before other characters, numbers by value; `ls -v` sorts so too.
-pub(crate) fn part(mut a: &[u8], mut b: &[u8]) -> Ordering {
-    while !a.is_empty() || !b.is_empty() {
-        loop {
-            let (x, y) = (a.first().copied(), b.first().copied());
-            let ends = |byte: Option<u8>| byte.is_none_or(|byte| byte.is_ascii_digit());
-            if ends(x) && ends(y) {
-                break;
-            }
-            match x.map_or(0, order).cmp(&y.map_or(0, order)) {
-                Ordering::Equal => {}
-                other => return other,
-            }
-            a = a.get(1..).unwrap_or_default();
-            b = b.get(1..).unwrap_or_default();
-        }
-        let number = |text: &mut &[u8]| {
-            let zeros = text.iter().take_while(|b| **b == b'0').count();
-            let rest = text.get(zeros..).unwrap_or_default();
-            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-            let (number, rest) = rest.split_at_checked(digits).unwrap_or((rest, b""));
-            *text = rest;
-            number.to_vec()
-        };
-        let (x, y) = (number(&mut a), number(&mut b));
-        match x.len().cmp(&y.len()).then_with(|| x.cmp(&y)) {
-            Ordering::Equal => {}
-            other => return other,
-        }
-    }
-    Ordering::Equal
-}
 
 /// Which of two versions is later.
 pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    let split = |version: &[u8]| {
-        let (epoch, rest) = match version.iter().position(|b| *b == b':') {
-            Some(at) => {
-                (version.get(..at).unwrap_or_default().to_vec(), version.get(at + 1..).unwrap_or_default())
-            }
-            None => (Vec::new(), version),
-        };
-        let epoch: u64 = std::str::from_utf8(&epoch).ok().and_then(|e| e.trim().parse().ok()).unwrap_or(0);
-        let at = rest.iter().rposition(|b| *b == b'-');
-        let (upstream, revision) = match at {
-            Some(at) => {
-                (rest.get(..at).unwrap_or_default().to_vec(), rest.get(at + 1..).unwrap_or_default().to_vec())
-            }
-            None => (rest.to_vec(), Vec::new()),
-        };
-        (epoch, upstream, revision)
-    };
     let (a, b) = (split(a.trim_ascii()), split(b.trim_ascii()));
-    a.0.cmp(&b.0).then_with(|| part(&a.1, &b.1)).then_with(|| part(&a.2, &b.2))
+    a.0.cmp(&b.0).then_with(|| parts(a.1, b.1)).then_with(|| parts(a.2, b.2))
+}
+
+/// Epoch, upstream version and revision.
+fn split(version: &[u8]) -> (u64, &[u8], &[u8]) {
+    let (epoch, rest) = match version.iter().position(|b| *b == b':') {
+        Some(at) => (version.get(..at).unwrap_or_default(), version.get(at + 1..).unwrap_or_default()),
+        None => (&b""[..], version),
+    };
+    let epoch: u64 = std::str::from_utf8(epoch).ok().and_then(|e| e.trim().parse().ok()).unwrap_or(0);
+    let (upstream, revision) = match rest.iter().rposition(|b| *b == b'-') {
+        Some(at) => (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default()),
+        None => (rest, &b""[..]),
+    };
+    (epoch, upstream, revision)
 }
 
 /// What `dpkg --compare-versions A OP B` says; `None` for an operator that it does not have. An empty version is earlier than
