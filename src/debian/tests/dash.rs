@@ -144,6 +144,76 @@ fn theirs(script: &str) -> Seen {
     Seen { status, stdout: String::from_utf8_lossy(&stdout).into_owned(), files }
 }
 
+/// Scripts with an error, in that of a builtin too: where the shell goes on, `echo` says so.
+const ERRORS: &[&str] = &[
+    "read -x a",
+    "read",
+    "read 1a",
+    "getopts",
+    "printf",
+    "printf -",
+    "printf -- -x",
+    "printf %",
+    "printf a%5.",
+    "printf %z",
+    "printf %c ''",
+    "printf 'a\\cb'",
+    "printf '%b|' 'a\\cb' c",
+    "printf '%*d|%.*s|' -5 3 1 abc",
+    "printf '%d|' 12abc x ''",
+    "echo 'a\\cb'",
+    "echo '\\101 \\0101 \\x \\'",
+    "cd /nope",
+    "test a b",
+    "command shift 9",
+    "command . /nope",
+    "command export 1a",
+    "command eval 'shift 9'",
+    "f() { shift 9; }; f",
+    "f() { read; }; f",
+    "eval read",
+    "(shift 9)",
+    "(read)",
+    "x=$(shift 9; echo in)",
+    "shift 9",
+    ". /nope",
+    "export 1a",
+    "local x",
+    "f() { a=1 local b; echo $a; }; f",
+    "type local read",
+    "set -o nope",
+    "set -Y",
+    "exit abc",
+    "break 0",
+    "readonly r; unset r",
+    "readonly r=1; r=2",
+    "readonly r=1; read r",
+    "readonly r=1; getopts a r",
+    "readonly r=1; export r=2",
+    "echo $((x y))",
+    "echo ${x?no}",
+    "command eval 'echo ${x?no}'",
+    "trap 'echo trapped' EXIT; shift 9",
+    "set -e; read; echo no",
+    "set -e; read || echo yes",
+    "while :; do read || break; done",
+];
+
+#[test]
+fn errors_end_what_they_end_in_dash() {
+    let run = || {
+        let script = |error: &&str| format!("{error}\necho \"went on: $?\"\n");
+        let differs = |script: String| {
+            let (real, seen) = (theirs(&script), ours(&script));
+            (seen.as_ref() != Ok(&real)).then(|| format!("{script}--- dash\n{real:?}\n--- ours\n{seen:?}\n"))
+        };
+        ERRORS.iter().map(script).filter_map(differs).collect::<Vec<String>>()
+    };
+    let thread = std::thread::Builder::new().stack_size(debian::failure::STACK).spawn(run).unwrap();
+    let wrong = thread.join().unwrap();
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), ERRORS.len(), wrong.join("\n"));
+}
+
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }

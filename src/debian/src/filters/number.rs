@@ -1,6 +1,7 @@
 //! Numbers as C prints and reads them.
 
 use super::Failure;
+use super::common::number;
 
 /// The largest width and precision.
 const WIDEST: usize = 8192;
@@ -25,12 +26,50 @@ pub struct Conversion {
 }
 
 impl Conversion {
-    /// Whether width and precision are within limits.
-    pub fn check(self) -> Result<(), Failure> {
-        if self.width > WIDEST || self.precision.is_some_and(|precision| precision > WIDEST) {
+    /// Reads flags, width and precision at the start of `format`, and says how long they are. `star` is the value for a `*`.
+    ///
+    /// # Errors
+    /// When width or precision are out of limits, and those of `star`.
+    pub fn read(
+        format: &[u8],
+        mut star: impl FnMut() -> Result<i64, Failure>,
+    ) -> Result<(Self, usize), Failure> {
+        let (mut spec, mut at) = (Self::default(), 0);
+        while let Some(flag) = format.get(at) {
+            match flag {
+                b'-' => spec.left = true,
+                b'+' => spec.plus = true,
+                b' ' => spec.blank = true,
+                b'#' => spec.alternate = true,
+                b'0' => spec.zero = true,
+                _ => break,
+            }
+            at += 1;
+        }
+        let mut amount = |at: &mut usize| -> Result<Option<i64>, Failure> {
+            if format.get(*at) == Some(&b'*') {
+                *at += 1;
+                return star().map(Some);
+            }
+            let digits = format[*at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let value = number(&format[*at..*at + digits]);
+            *at += digits;
+            Ok(value.map(|value| i64::try_from(value).unwrap_or(i64::MAX)))
+        };
+        let size = |value: i64| usize::try_from(value.unsigned_abs()).unwrap_or(usize::MAX);
+        if let Some(width) = amount(&mut at)? {
+            spec.left |= width < 0;
+            spec.width = size(width);
+        }
+        if format.get(at) == Some(&b'.') {
+            at += 1;
+            let precision = amount(&mut at)?.unwrap_or(0);
+            spec.precision = (precision >= 0).then(|| size(precision));
+        }
+        if spec.width > WIDEST || spec.precision.is_some_and(|precision| precision > WIDEST) {
             return Err(Failure::Limit("8192 bytes of a conversion"));
         }
-        Ok(())
+        Ok((spec, at))
     }
 
     /// Pads to the width: zeros go after the sign or prefix.

@@ -83,6 +83,17 @@ pub fn format(
     Ok(formatter.out)
 }
 
+/// `text` as dash's `echo` and `%b` print it; false when `\c` ended it.
+///
+/// # Errors
+/// When it is too much.
+pub fn unescape(text: &[u8]) -> Result<(Vec<u8>, bool), Failure> {
+    let mut formatter =
+        Formatter { flavour: Flavour::Dash, args: &[], at: 0, ended: false, out: Formatted::default() };
+    let ended = formatter.unescape(text)?;
+    Ok((formatter.out.stdout, !ended))
+}
+
 impl Formatter<'_> {
     fn complain(&mut self, words: String) {
         self.out.complaints.push(words);
@@ -165,43 +176,10 @@ impl Formatter<'_> {
 
     /// A conversion, without its `%`; how long it is, or nothing where printing ends.
     fn conversion(&mut self, from: &[u8]) -> Result<Option<usize>, Failure> {
-        let mut spec = Conversion::default();
-        let mut at = 0;
-        while let Some(flag) = from.get(at) {
-            match flag {
-                b'-' => spec.left = true,
-                b'+' => spec.plus = true,
-                b' ' => spec.blank = true,
-                b'#' => spec.alternate = true,
-                b'0' => spec.zero = true,
-                _ => break,
-            }
-            at += 1;
-        }
-        let width = |this: &mut Self, at: &mut usize| -> Result<Option<i64>, Failure> {
-            if from.get(*at) == Some(&b'*') {
-                *at += 1;
-                return Ok(Some(match this.next() {
-                    Some(arg) => this.signed(&arg)?,
-                    None => 0,
-                }));
-            }
-            let digits = from[*at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let value = super::common::number(&from[*at..*at + digits]);
-            *at += digits;
-            Ok(value.map(|value| i64::try_from(value).unwrap_or(i64::MAX)))
-        };
-        let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-        if let Some(value) = width(self, &mut at)? {
-            spec.left |= value < 0;
-            spec.width = size(value.unsigned_abs());
-        }
-        if from.get(at) == Some(&b'.') {
-            at += 1;
-            let value = width(self, &mut at)?.unwrap_or(0);
-            spec.precision = (value >= 0).then(|| size(value.unsigned_abs()));
-        }
-        spec.check()?;
+        let (spec, mut at) = Conversion::read(from, || match self.next() {
+            Some(arg) => self.signed(&arg),
+            None => Ok(0),
+        })?;
         if self.flavour == Flavour::Gnu {
             at += from[at..].iter().take_while(|byte| b"hlLqjzt".contains(byte)).count();
             if from.get(at.saturating_sub(1)) == Some(&b'q') {
@@ -248,6 +226,11 @@ impl Formatter<'_> {
             },
             Some(b'a' | b'A' | b'q') => {
                 return unsupported(format!("printf %{}", text(&from[..=at])));
+            }
+            None if self.flavour == Flavour::Dash => {
+                self.complain("missing format character".to_owned());
+                self.out.status = 2;
+                return Ok(None);
             }
             _ => {
                 let until = (at + 1).min(from.len());

@@ -8,7 +8,7 @@ use crate::files::{self, Bytes, absolute, parent};
 
 pub(super) type Builtin = fn(&mut Shell<'_>, &[Bytes], bool) -> Result<u8, Stop>;
 
-/// Whether a name is one of the special builtins, whose errors end the shell and whose assignments stay.
+/// Whether a name is one of dash's special builtins, whose errors end the shell and whose assignments stay.
 pub(super) fn is_special(name: &[u8]) -> bool {
     matches!(
         name,
@@ -19,6 +19,7 @@ pub(super) fn is_special(name: &[u8]) -> bool {
             | b"exec"
             | b"exit"
             | b"export"
+            | b"local"
             | b"readonly"
             | b"return"
             | b"set"

@@ -120,7 +120,7 @@ impl Shell<'_> {
         self.s = outer;
         self.files.origin.line = line;
         match result {
-            Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),
+            Ok(status) | Err(Stop::Exit(status) | Stop::Error(status) | Stop::Return(status)) => Ok(status),
             Err(Stop::Break(_) | Stop::Continue(_)) => Ok(0),
             Err(failed) => Err(failed),
         }
@@ -129,7 +129,7 @@ impl Shell<'_> {
     /// Runs the trap of EXIT, if there is one.
     fn at_end(&mut self, result: Result<u8, Stop>) -> Result<u8, Stop> {
         let status = match &result {
-            Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => *status,
+            Ok(status) | Err(Stop::Exit(status) | Stop::Error(status) | Stop::Return(status)) => *status,
             Err(Stop::Failed(_)) => return result,
             Err(_) => 0,
         };

@@ -116,6 +116,14 @@ impl Shell<'_> {
         }
     }
 
+    /// The failure of the filter called `name`.
+    pub(super) fn failed(&self, name: &str, failure: filters::Failure) -> Stop {
+        match failure {
+            filters::Failure::Unsupported(what) => self.unsupported(format!("`{name}`: {what}")),
+            filters::Failure::Limit(what) => self.fail(Reason::Limit(what)),
+        }
+    }
+
     fn filter(&mut self, name: &str, filter: filters::Filter, args: &[Bytes]) -> Result<u8, Stop> {
         let stdin = if commands::reads_input(name, args) { self.read_all(0) } else { Vec::new() };
         let env = self.s.vars.environment();
@@ -144,13 +152,7 @@ impl Shell<'_> {
                 .map_err(|errno| errno.to_string()),
         };
         let mut input = filters::Input { args, stdin: &stdin, read: &mut read, env: &env, steps };
-        let output = match filter(&mut input) {
-            Ok(output) => output,
-            Err(filters::Failure::Unsupported(what)) => {
-                return Err(self.unsupported(format!("`{name}`: {what}")));
-            }
-            Err(filters::Failure::Limit(what)) => return Err(self.fail(Reason::Limit(what))),
-        };
+        let output = filter(&mut input).map_err(|failure| self.failed(name, failure))?;
         let mut status = output.status;
         for (path, bytes) in output.writes {
             match &path[..] {

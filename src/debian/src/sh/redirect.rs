@@ -38,7 +38,7 @@ impl Shell<'_> {
                         // an expansion that fails here fails the command, not the shell
                         Some(word) => match self.string(word) {
                             Ok(bytes) => bytes,
-                            Err(Stop::Exit(status)) => return Ok(Some(status)),
+                            Err(Stop::Exit(status) | Stop::Error(status)) => return Ok(Some(status)),
                             Err(stop) => return Err(stop),
                         },
                         None => Vec::new(),

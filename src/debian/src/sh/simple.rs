@@ -175,7 +175,10 @@ impl Shell<'_> {
             return self.function(&body, words.get(1..).unwrap_or_default(), tested);
         }
         if let Some(builtin) = builtins::find(name) {
-            return builtin(self, words, tested);
+            return match builtin(self, words, tested) {
+                Err(Stop::Error(status)) if !builtins::is_special(name) => Ok(status),
+                other => other,
+            };
         }
         self.program(words)
     }

@@ -13,8 +13,10 @@ use crate::system::System;
 /// Why a command does not simply end with a status.
 #[derive(Debug)]
 pub enum Stop {
-    /// The shell ends: `exit`, `set -e`, or an error of the shell's own.
+    /// The shell ends: `exit` or `set -e`.
     Exit(u8),
+    /// An error of the shell's own: it ends, unless a builtin that is not a special one was at work.
+    Error(u8),
     /// The function or sourced file ends.
     Return(u8),
     /// That many loops end.
@@ -141,7 +143,7 @@ impl<'a> Shell<'a> {
         self.s = fresh;
         self.files.origin = origin.clone();
         let ended = match self.whole(text) {
-            Ok(status) | Err(Stop::Exit(status) | Stop::Return(status)) => Ok(status),
+            Ok(status) | Err(Stop::Exit(status) | Stop::Error(status) | Stop::Return(status)) => Ok(status),
             Err(Stop::Break(_) | Stop::Continue(_)) => Ok(self.s.status),
             Err(Stop::Failed(failure)) => Err(failure),
         };
@@ -211,10 +213,10 @@ impl<'a> Shell<'a> {
         self.write_fd(2, format!("{name}: {line}: {what}\n").as_bytes()).map(drop)
     }
 
-    /// An error that ends the shell.
+    /// An error of the shell's own.
     pub(crate) fn fatal<T>(&mut self, what: &str) -> Result<T, Stop> {
         self.complain(what)?;
-        Err(Stop::Exit(2))
+        Err(Stop::Error(2))
     }
 }
 

@@ -124,39 +124,8 @@ pub(super) fn sprintf(format: &[u8], args: &[Value], convert: &[u8]) -> Result<V
             at += 1;
             continue;
         }
-        let mut spec = Conversion::default();
-        while let Some(flag) = format.get(at) {
-            match flag {
-                b'-' => spec.left = true,
-                b'+' => spec.plus = true,
-                b' ' => spec.blank = true,
-                b'#' => spec.alternate = true,
-                b'0' => spec.zero = true,
-                _ => break,
-            }
-            at += 1;
-        }
-        let mut amount = |at: &mut usize| -> Result<Option<i64>, Failure> {
-            if format.get(*at) == Some(&b'*') {
-                *at += 1;
-                return Ok(Some(whole(next()?.number())));
-            }
-            let digits = format[*at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let value = super::super::common::number(&format[*at..*at + digits]);
-            *at += digits;
-            Ok(value.map(|value| i64::try_from(value).unwrap_or(i64::MAX)))
-        };
-        let size = |value: i64| usize::try_from(value.unsigned_abs()).unwrap_or(usize::MAX);
-        if let Some(width) = amount(&mut at)? {
-            spec.left |= width < 0;
-            spec.width = size(width);
-        }
-        if format.get(at) == Some(&b'.') {
-            at += 1;
-            let precision = amount(&mut at)?.unwrap_or(0);
-            spec.precision = (precision >= 0).then(|| size(precision));
-        }
-        spec.check()?;
+        let (spec, length) = Conversion::read(&format[at..], || Ok(whole(next()?.number())))?;
+        at += length;
         let letter = format.get(at).copied().unwrap_or_default();
         at += 1;
         let integer = |value: &Value| {
