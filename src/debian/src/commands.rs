@@ -169,6 +169,15 @@ pub(crate) fn grep(call: &mut Call<'_, '_>, name: &str) -> Result<Option<u8>, St
     run::grep(call, name)
 }
 
+/// The byte that a backslash before `letter` stands for, in formats of dpkg-query and arguments of tmpfiles.d.
+fn escaped(letter: u8) -> u8 {
+    match letter {
+        b'n' => b'\n',
+        b't' => b'\t',
+        other => other,
+    }
+}
+
 /// Whether a filter reads its standard input when called with these arguments: when it is given no file, or `-`.
 #[must_use]
 pub fn reads_input(name: &str, args: &[Bytes]) -> bool {

@@ -26,7 +26,7 @@ mod sorted;
 mod sums;
 mod tr;
 mod uniq;
-mod version;
+pub(crate) mod version;
 mod wc;
 
 /// Reads a file whole, or tells the text of the errno.

@@ -354,6 +354,25 @@ fn options_may_be_abbreviated_where_only_one_begins_so() {
 }
 
 #[test]
+fn ls_sorts_versions_as_gnus_does() {
+    const FILES: &[(&str, &str)] = &[
+        ("/srv/v/a10", ""),
+        ("/srv/v/b", ""),
+        ("/srv/v/a-1.10.tar.gz", ""),
+        ("/srv/v/b~", ""),
+        ("/srv/v/a.9", ""),
+        ("/srv/v/a-1.9.tar.gz", ""),
+        ("/srv/v/a", ""),
+        ("/srv/v/.b", ""),
+        ("/srv/v/a9", ""),
+        ("/srv/v/a-1.9~rc", ""),
+        ("/srv/v/a.10", ""),
+    ];
+    const SORTED: &str = ".b\na\na9\na10\na-1.9~rc\na-1.9.tar.gz\na-1.10.tar.gz\na.9\na.10\nb~\nb\n";
+    check(&[(FILES, "ls -1vA /srv/v", &[("stdout", SORTED)])]);
+}
+
+#[test]
 fn an_alias_stands_for_words_in_the_lines_after_it() {
     check(&[(
         &[],

@@ -206,11 +206,7 @@ fn formatted(call: &Call<'_, '_>, name: &str, package: &Known, format: &[u8]) ->
         match (byte, tail.first()) {
             (b'\\', Some(letter)) => {
                 rest = tail.get(1..).unwrap_or_default();
-                out.push(match letter {
-                    b'n' => b'\n',
-                    b't' => b'\t',
-                    other => *other,
-                });
+                out.push(super::escaped(*letter));
             }
             (b'$', Some(b'{')) => {
                 let end = tail.iter().position(|b| *b == b'}').unwrap_or(tail.len() - 1);

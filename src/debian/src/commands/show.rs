@@ -189,7 +189,7 @@ pub(super) fn ls(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         let mut names =
             at.and_then(|at| call.sh.files.list(&at)).map_err(|errno| call.sh.limit_or(errno, "ls"))?;
         if options.has(b'v') {
-            names.sort_by(|a, b| crate::version::parts(a, b).then_with(|| a.cmp(b)));
+            names.sort_by(|a, b| crate::filters::version::compare(a, b).then_with(|| a.cmp(b)));
         }
         if options.has(b'a') {
             names.splice(0..0, [b".".to_vec(), b"..".to_vec()]);

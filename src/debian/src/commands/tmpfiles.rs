@@ -271,11 +271,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
         match (byte, tail.first()) {
             (b'\\', Some(letter)) => {
                 rest = tail.get(1..).unwrap_or_default();
-                out.push(match letter {
-                    b'n' => b'\n',
-                    b't' => b'\t',
-                    other => *other,
-                });
+                out.push(super::escaped(*letter));
             }
             _ => out.push(*byte),
         }

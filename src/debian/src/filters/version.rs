@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// Compares two names.
-pub(super) fn compare(one: &[u8], other: &[u8]) -> Ordering {
+pub(crate) fn compare(one: &[u8], other: &[u8]) -> Ordering {
     if one == other {
         return Ordering::Equal;
     }

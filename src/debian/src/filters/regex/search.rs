@@ -83,8 +83,16 @@ impl Alive {
     }
 }
 
+/// What waits while ways are tried one after the other.
+enum Job {
+    /// To go on at a place of the program and a position of the text.
+    Try { place: usize, at: usize },
+    /// To set a slot back.
+    Restore { slot: usize, was: Option<usize> },
+}
+
 impl Program {
-    /// Searches from `from`; only there where it is `fixed`. With groups where they are wanted.
+    /// Searches from `from`; only there where it is `fixed`. With `groups`, their spans are found, too.
     pub(super) fn search(
         &self,
         text: Text<'_>,
@@ -211,6 +219,18 @@ impl Program {
         }
     }
 
+    /// Where the text goes on behind a step that takes a byte or asks about the position; nothing where it does not pass.
+    fn passes(&self, text: Text<'_>, place: usize, at: usize) -> Option<usize> {
+        match self.steps[place] {
+            Step::Take(set) => {
+                let byte = text.bytes.get(at).filter(|_| at < text.end)?;
+                self.sets[set][usize::from(*byte)].then_some(at + 1)
+            }
+            Step::Ask(anchor) => text.answers(anchor, at, self.lines).then_some(at),
+            _ => None,
+        }
+    }
+
     /// The groups of a match whose span is known.
     fn trace(
         &self,
@@ -219,21 +239,21 @@ impl Program {
         end: usize,
         meter: &mut Meter<'_>,
     ) -> Result<Match, Failure> {
+        let text = Text { end, ..text };
         let mut slots = vec![None; self.groups * 2 + 2];
         let cells = (end - start + 1).saturating_mul(self.steps.len());
         if cells / 8 > MEMORY {
             return Err(Failure::Limit(MEMORY_TEXT));
         }
         let mut visited = vec![0u64; cells / 64 + 1];
-        // a place and a position to go on at, or a slot to set back
-        let mut pending = vec![(Ok::<usize, usize>(0), Some(start))];
-        while let Some((job, value)) = pending.pop() {
-            let (mut place, mut at) = match (job, value) {
-                (Err(slot), value) => {
-                    slots[slot] = value;
+        let mut pending = vec![Job::Try { place: 0, at: start }];
+        while let Some(job) = pending.pop() {
+            let (mut place, mut at) = match job {
+                Job::Restore { slot, was } => {
+                    slots[slot] = was;
                     continue;
                 }
-                (Ok(place), at) => (place, at.unwrap_or(start)),
+                Job::Try { place, at } => (place, at),
             };
             if pending.len() > PENDING {
                 return Err(Failure::Limit(MEMORY_TEXT));
@@ -253,27 +273,17 @@ impl Program {
                         return Ok(Match { slots });
                     }
                     Step::Match => break,
-                    Step::Take(set) => {
-                        let byte = text.bytes.get(at).filter(|_| at < end);
-                        if !byte.is_some_and(|byte| self.sets[set][usize::from(*byte)]) {
-                            break;
-                        }
-                        at += 1;
-                        place += 1;
-                    }
-                    Step::Ask(anchor) => {
-                        if !text.answers(anchor, at, self.lines) {
-                            break;
-                        }
-                        place += 1;
-                    }
+                    Step::Take(_) | Step::Ask(_) => match self.passes(text, place, at) {
+                        Some(next) => (place, at) = (place + 1, next),
+                        None => break,
+                    },
                     Step::Keep(slot) => {
-                        pending.push((Err(slot), slots[slot]));
+                        pending.push(Job::Restore { slot, was: slots[slot] });
                         slots[slot] = Some(at);
                         place += 1;
                     }
                     Step::Split(one, other) => {
-                        pending.push((Ok(other), Some(at)));
+                        pending.push(Job::Try { place: other, at });
                         place = one;
                     }
                     Step::Jump(next) => place = next,
@@ -290,14 +300,14 @@ impl Program {
         let mut slots: Vec<Option<usize>> = vec![None; self.groups * 2 + 2];
         let mut best: Option<Vec<Option<usize>>> = None;
         let mut visited: BTreeSet<(usize, usize, Vec<Option<usize>>)> = BTreeSet::new();
-        let mut pending = vec![(Ok::<usize, usize>(0), Some(start))];
-        while let Some((job, value)) = pending.pop() {
-            let (mut place, mut at) = match (job, value) {
-                (Err(slot), value) => {
-                    slots[slot] = value;
+        let mut pending = vec![Job::Try { place: 0, at: start }];
+        while let Some(job) = pending.pop() {
+            let (mut place, mut at) = match job {
+                Job::Restore { slot, was } => {
+                    slots[slot] = was;
                     continue;
                 }
-                (Ok(place), at) => (place, at.unwrap_or(start)),
+                Job::Try { place, at } => (place, at),
             };
             if pending.len() > PENDING {
                 return Err(Failure::Limit(MEMORY_TEXT));
@@ -316,22 +326,12 @@ impl Program {
                         }
                         break;
                     }
-                    Step::Take(set) => {
-                        let byte = text.bytes.get(at).filter(|_| at < text.end);
-                        if !byte.is_some_and(|byte| self.sets[set][usize::from(*byte)]) {
-                            break;
-                        }
-                        at += 1;
-                        place += 1;
-                    }
-                    Step::Ask(anchor) => {
-                        if !text.answers(anchor, at, self.lines) {
-                            break;
-                        }
-                        place += 1;
-                    }
+                    Step::Take(_) | Step::Ask(_) => match self.passes(text, place, at) {
+                        Some(next) => (place, at) = (place + 1, next),
+                        None => break,
+                    },
                     Step::Keep(slot) => {
-                        pending.push((Err(slot), slots[slot]));
+                        pending.push(Job::Restore { slot, was: slots[slot] });
                         slots[slot] = Some(at);
                         place += 1;
                     }
@@ -345,18 +345,18 @@ impl Program {
                         if visited.len() > MEMORY / 128 {
                             return Err(Failure::Limit(MEMORY_TEXT));
                         }
-                        pending.push((Ok(other), Some(at)));
+                        pending.push(Job::Try { place: other, at });
                         place = one;
                     }
                     Step::Jump(next) => place = next,
                     Step::Again(group) => {
                         let (Some(from), Some(to)) = (slots[group * 2], slots[group * 2 + 1]) else { break };
                         let Some(length) = to.checked_sub(from) else { break };
-                        let wanted = &text.bytes[from..to];
+                        let group = &text.bytes[from..to];
                         let there = text.bytes.get(at..at + length).filter(|_| at + length <= text.end);
                         take(meter.steps, super::super::common::length(length) / 64)?;
                         let same = there.is_some_and(|there| {
-                            if self.fold { there.eq_ignore_ascii_case(wanted) } else { there == wanted }
+                            if self.fold { there.eq_ignore_ascii_case(group) } else { there == group }
                         });
                         if !same {
                             break;
