@@ -1,27 +1,16 @@
-//! The command line of vmbake: arguments as types, one file a command, and the only place that prints.
+//! `cargo xtask`: the commands of `vmbake` in a checkout, and those of contributors.
 
 mod cli;
 mod commands;
-mod console;
-mod local;
-mod pipeline;
-mod places;
-mod privileges;
-mod programs;
-mod progress;
-mod project;
-mod relock;
-mod review;
-mod selection;
-mod store_key;
 mod tools;
 
-use clap::Parser as _;
 use std::process::ExitCode;
+use vmbake::console;
 
 fn main() -> ExitCode {
-    let json = cli::asks_for_json(std::env::args_os().skip(1));
-    let cli = match cli::Cli::try_parse() {
+    console::call(cli::NAME);
+    let json = vmbake::cli::asks_for_json(std::env::args_os().skip(1));
+    let cli = match cli::Cli::read() {
         Ok(cli) => cli,
         Err(error) => return console::usage(&error, json),
     };

@@ -234,7 +234,7 @@ fn check_identity(store: &Store, want: &Want) -> Result<()> {
     }
     let digest = &want.digest;
     Err(other_identity(&pinned, &known, digest, "in the store").hint(format!(
-        "pin the digest that is published for this version; if it is the same, `cargo xtask store forget {digest}` has it fetched \
+        "pin the digest that is published for this version; if it is the same, `vmbake store forget {digest}` has it fetched \
          from there"
     )))
 }

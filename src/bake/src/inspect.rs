@@ -144,7 +144,7 @@ impl Artifact {
                 Stage::Inspect,
                 format!("it has no `{path}`"),
             )
-            .hint("`cargo xtask inspect` without a path lists what it has")),
+            .hint("`vmbake inspect` without a path lists what it has")),
         }
     }
 

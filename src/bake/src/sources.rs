@@ -346,6 +346,28 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
 }
 
 impl Sources {
+    /// These and those of `others`, behind them; a name or a key that both have is an error.
+    pub fn with(mut self, others: Self) -> Result<Self, SourcesError> {
+        for (name, archive) in others.archives {
+            if self.archives.insert(name.clone(), archive).is_some() {
+                return Err(SourcesError::Twice("archive", name));
+            }
+        }
+        for suite in others.suites {
+            if self.suites.iter().any(|known| known.name == suite.name) {
+                return Err(SourcesError::Twice("suite", suite.name));
+            }
+            self.suites.push(suite);
+        }
+        for (fingerprint, certificate) in others.certificates {
+            if self.certificates.insert(fingerprint.clone(), certificate).is_some() {
+                return Err(SourcesError::Twice("key", fingerprint));
+            }
+        }
+        self.texts.extend(others.texts);
+        Ok(self)
+    }
+
     /// Accepts suites that were made at most so many days ago, whatever `max-age-days` says: those of the third party that is
     /// named, else Debian's main suite. The limits of Debian's other suites stay: they change all the time, and an old one is
     /// kept from changing. False where there is none of that name.

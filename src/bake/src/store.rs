@@ -156,7 +156,7 @@ impl Store {
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         self.find_blob(digest)?.ok_or_else(|| {
             Refusal::new(Class::Io, digest.to_string(), Stage::Store, "it is not in the store")
-                .hint("`cargo xtask fetch` brings what a kind is made of; let no clean-up run beside a bake")
+                .hint("`vmbake fetch` brings what a kind is made of; let no clean-up run beside a bake")
         })
     }
 

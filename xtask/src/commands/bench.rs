@@ -13,12 +13,12 @@ mod peers;
 mod table;
 mod tar;
 
-use crate::programs::{self, Program};
-use crate::progress::ShowArgs;
-use crate::project::Project;
 use crate::tools;
 use anyhow::{Result, ensure};
 use std::path::PathBuf;
+use vmbake::programs::{self, Program};
+use vmbake::progress::ShowArgs;
+use vmbake::project::Project;
 use xshell::cmd;
 
 /// Measure speed, memory and size against peers, as ratios

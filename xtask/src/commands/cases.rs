@@ -1,13 +1,13 @@
 //! `cases`: recorded cases of the boot-time program, run as root in a root of their own.
 
-use crate::programs::{self, Program};
-use crate::progress::ShowArgs;
-use crate::project::Project;
 use crate::tools;
 use anyhow::{Result, bail};
 use bake::name::Arch;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use vmbake::programs::{self, Program};
+use vmbake::progress::ShowArgs;
+use vmbake::project::Project;
 use xshell::cmd;
 
 /// Run recorded cases of the boot-time program and print which agree

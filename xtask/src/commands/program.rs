@@ -1,12 +1,12 @@
 //! `program`: one of the programs that run inside an image, as it is there.
 
-use crate::console;
-use crate::programs::{self, Program};
-use crate::progress::ShowArgs;
-use crate::project::Project;
 use anyhow::{Context as _, Result};
 use bake::name::Arch;
 use std::path::{Path, PathBuf};
+use vmbake::console;
+use vmbake::programs::{self, Program};
+use vmbake::progress::ShowArgs;
+use vmbake::project::Project;
 
 /// Build one of the programs that run inside an image
 #[derive(Debug, clap::Args)]

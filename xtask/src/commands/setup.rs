@@ -1,8 +1,8 @@
 //! `cargo xtask setup`: what tests need of this machine, listed and then installed.
 
-use crate::console;
 use crate::tools::Setup;
 use anyhow::Result;
+use vmbake::console;
 
 /// Install what tests need: programs of Debian, and cargo-nextest
 #[derive(Debug, clap::Args)]

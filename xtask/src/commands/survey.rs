@@ -9,15 +9,15 @@ mod content;
 mod interpret;
 mod report;
 
-use crate::console;
-use crate::places::{PlaceArgs, StoreArgs};
-use crate::progress::ShowArgs;
-use crate::project::{self, Project};
 use anyhow::{Context as _, bail, ensure};
 use bake::name::Arch;
 use bake::sources::MaxAge;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use vmbake::console;
+use vmbake::places::{PlaceArgs, StoreArgs};
+use vmbake::progress::ShowArgs;
+use vmbake::project::{self, Project};
 
 /// Follow the maintainer scripts of many packages, and say which cannot be followed to their end
 #[derive(Debug, clap::Args)]

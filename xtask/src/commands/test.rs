@@ -1,11 +1,11 @@
 //! `cargo xtask test`: every test, with what they need: the release build of this program, and other programs.
 
 use crate::commands::setup;
-use crate::programs::{self, Program};
-use crate::progress::ShowArgs;
-use crate::project::Project;
 use crate::tools;
 use anyhow::{Context as _, Result};
+use vmbake::programs::{self, Program};
+use vmbake::progress::ShowArgs;
+use vmbake::project::Project;
 use xshell::cmd;
 
 /// Run all tests, or those that a filter names.

@@ -321,7 +321,7 @@ fn nowhere(one: &One<'_>, failures: &[(Location, Fault)]) -> Refusal {
             Refusal { cause: Gone(cause).into(), ..refusal }.hint(one.options.relock_hint.clone())
         }
         Source::Project { path } if refusal.hint.is_none() => refusal.hint(format!(
-            "the lock names these bytes of `{path}`: `cargo xtask lock` takes those that are there now"
+            "the lock names these bytes of `{path}`: `vmbake lock` takes those that are there now"
         )),
         _ => refusal,
     }

@@ -22,7 +22,7 @@ const FORMAT: u32 = 1;
 pub fn print(lock: &Lock) -> String {
     let (kind, arch) = (&lock.kind, lock.arch);
     let mut out = format!(
-        "# The Debian packages of {kind} for {arch}: made by `cargo xtask lock --kind {kind} --arch {arch}`.\n\
+        "# The Debian packages of {kind} for {arch}: made by `vmbake lock --kind {kind} --arch {arch}`.\n\
          # Not for editing: change the recipe and make it again.\n\
          format = {FORMAT}\nkind = \"{kind}\"\narch = \"{arch}\"\nrequest = \"{}\"\n",
         lock.request

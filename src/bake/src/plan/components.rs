@@ -110,10 +110,8 @@ fn from_lock(name: &Name, pin: &Pin, lock: &Lock) -> Result<Remark> {
     let LockedPackage { version: locked, .. } = locked;
     if order(locked, pinned).is_none_or(Ordering::is_lt) {
         let what = format!("version in the lock, expected `{pinned}` or later, found `{locked}`");
-        let hint = format!(
-            "`cargo xtask lock --kind {} --arch {}` takes what the archive has now",
-            lock.kind, lock.arch
-        );
+        let hint =
+            format!("`vmbake lock --kind {} --arch {}` takes what the archive has now", lock.kind, lock.arch);
         return Err(refuse(name.as_str(), what).hint(hint));
     }
     Ok(Remark::FromLock { name: name.clone(), pinned: pinned.clone(), locked: locked.clone() })

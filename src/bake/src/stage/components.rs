@@ -55,7 +55,7 @@ fn chosen<'a>(
         let mut close =
             members.iter().filter(|one| one.node != Node::Directory).filter_map(named).filter(is_close);
         let close = close.next().map_or_else(String::new, |path| format!("it has `{path}`; "));
-        let all = format!("{close}`cargo xtask inspect {}` lists its members", component.pin.digest);
+        let all = format!("{close}`vmbake inspect {}` lists its members", component.pin.digest);
         refuse(Class::Usage, name.as_str(), cause).hint(all)
     };
     let path = |text: &str| -> Result<ImagePath> {

@@ -108,7 +108,7 @@ fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Nam
         _ => format!("packages {}, which are not in the image", missing.join(", ")),
     };
     let hint =
-        format!("`cargo xtask lock --kind {} --arch {}` resolves what components need", plan.kind, plan.arch);
+        format!("`vmbake lock --kind {} --arch {}` resolves what components need", plan.kind, plan.arch);
     Err(refuse(Class::Usage, name.as_str(), format!("component `{name}` needs {what}")).hint(hint))
 }
 

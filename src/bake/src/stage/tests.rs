@@ -426,10 +426,7 @@ fn a_component_without_its_dependencies_is_refused() {
         refusal.to_string(),
         "fluent-bit: stage: component `fluent-bit` needs package `liby (>= 2)`, which is not in the image"
     );
-    assert_eq!(
-        refusal.hint.unwrap(),
-        "`cargo xtask lock --kind base --arch amd64` resolves what components need"
-    );
+    assert_eq!(refusal.hint.unwrap(), "`vmbake lock --kind base --arch amd64` resolves what components need");
     let refusal = with("libx, liby (>= 2), libz | libw").refusal().to_string();
     assert!(refusal.contains("needs packages `liby (>= 2)`, `libz | libw`, which are not"), "{refusal}");
     for depends in ["libx (>> 1.0)", "virtual (<< 2)"] {
@@ -505,7 +502,7 @@ fn leading_parts_that_a_component_strips_do_not_count() {
     let refusal = case.stage().unwrap_err();
     assert!(refusal.to_string().contains("its archive has no `bin/tool`"), "{refusal}");
     let digest = Sha256::of(b"");
-    let hint = format!("it has `tool-1.0/bin/tool`; `cargo xtask inspect {digest}` lists its members");
+    let hint = format!("it has `tool-1.0/bin/tool`; `vmbake inspect {digest}` lists its members");
     assert_eq!(refusal.hint.as_deref(), Some(&*hint));
     case.plan.components[0].install.strip = 1;
     let tree = case.stage().unwrap();

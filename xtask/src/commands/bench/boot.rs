@@ -14,10 +14,7 @@ mod peer;
 mod report;
 
 use super::disk::Size;
-use crate::commands::boot::expect;
-use crate::commands::boot::timeline::Timeline;
-use crate::places::PlaceArgs;
-use crate::{console, tools};
+use crate::tools;
 use anyhow::{Context as _, Result, ensure};
 use bake::name::Arch;
 use machine::{Accel, Disk, Format, Image, Kernel, Machine, Start, Terminal};
@@ -29,6 +26,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use vmbake::commands::boot::expect;
+use vmbake::commands::boot::timeline::Timeline;
+use vmbake::console;
+use vmbake::places::PlaceArgs;
 
 /// Boots
 #[derive(Debug, clap::Args)]
@@ -308,7 +309,7 @@ fn sizes(entrants: &[Entrant]) -> Result<Vec<Size>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::boot::timeline::Span;
+    use vmbake::commands::boot::timeline::Span;
 
     fn timeline(failed: &[&str]) -> Timeline {
         let span = |unit: &str, ready| Span { unit: unit.to_owned(), began: 1.0, ready };

@@ -8,7 +8,7 @@ use super::inputs::{self, Choices, Inputs};
 use super::measure::{self, Sample};
 use super::table::{self, Ratio, Row};
 use super::{Common, floor, peers};
-use crate::{console, tools};
+use crate::tools;
 use anyhow::{Context as _, Result, bail, ensure};
 use machine::Image;
 use serde::Serialize;
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use vmbake::console;
 use xshell::Shell;
 
 /// Bakes of disks

@@ -1,8 +1,5 @@
 //! What is measured with: the packages of today, and one of them changed.
 
-use crate::programs::{self, Program};
-use crate::progress::ShowArgs;
-use crate::project::Project;
 use anyhow::{Context as _, Result};
 use bake::digest::{Digest, Sha256};
 use bake::lock::Lock;
@@ -10,6 +7,9 @@ use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use vmbake::programs::{self, Program};
+use vmbake::progress::ShowArgs;
+use vmbake::project::Project;
 use xshell::{Cmd, Shell, cmd};
 
 /// The kind that is baked: it is made of Debian packages only, so that other programs can make the same.

@@ -4,8 +4,7 @@ use super::inputs::{self, Inputs};
 use super::measure::{self, Sample};
 use super::table::{self, Ratio, Row};
 use super::{Common, floor, peers};
-use crate::project::Project;
-use crate::{console, pipeline, tools};
+use crate::tools;
 use anyhow::{Result, bail, ensure};
 use bake::archive::{deb, decompress};
 use bake::digest::Digest;
@@ -22,6 +21,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use vmbake::project::Project;
+use vmbake::{console, pipeline};
 use xshell::Shell;
 
 const COLD: &str = "bake: cold, inputs in the store";

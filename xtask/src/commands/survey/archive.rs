@@ -1,6 +1,5 @@
 //! Debian's archive as it is today, to resolve many requests over.
 
-use crate::progress::Show;
 use anyhow::{Context as _, anyhow};
 use bake::debian::index::{self, Offer};
 use bake::debian::resolve::{self, Archive as Files, Limits, Task};
@@ -15,6 +14,7 @@ use bake::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
+use vmbake::progress::Show;
 
 /// The indexes of all suites, verified.
 pub(super) struct Archive {

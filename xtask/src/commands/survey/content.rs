@@ -1,8 +1,6 @@
 //! What is in packages: names, modes and the small files, read once out of each .deb and kept; large files when they are asked for.
 
 use super::archive::Archive;
-use crate::pipeline;
-use crate::progress::Show;
 use anyhow::{Context as _, anyhow};
 use bake::archive::deb;
 use bake::archive::decompress::Limits as Unpacked;
@@ -20,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use vmbake::pipeline;
+use vmbake::progress::Show;
 
 /// Files up to this size are kept with the list of a package.
 const SMALL: u64 = 48 << 10;

@@ -3,7 +3,6 @@
 use super::Args;
 use super::content::{Contents, Deb, Node, Sort};
 use super::report::{One, Results};
-use crate::console;
 use anyhow::{Context as _, anyhow};
 use bake::deb822;
 use bake::lock::LockedPackage;
@@ -14,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use vmbake::console;
 
 /// The files of a set of packages.
 struct Tree<'c> {

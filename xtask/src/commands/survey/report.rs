@@ -1,6 +1,5 @@
 //! What a survey has found: a line of JSON for each package, and what they come to together.
 
-use crate::console;
 use anyhow::Context as _;
 use debian::run::{Outcome, Package};
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use vmbake::console;
 
 /// A script that was not followed to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,14 +5,14 @@
 //! users and settings are those of `knd`; services that wait for certificates are passed over, as on a node's first boot.
 
 use crate::commands::bench::inputs::arch;
-use crate::programs::{self, Program};
-use crate::progress::ShowArgs;
-use crate::project::Project;
 use anyhow::{Context as _, Result};
 use bake::lock::Lock;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+use vmbake::programs::{self, Program};
+use vmbake::progress::ShowArgs;
+use vmbake::project::Project;
 use xshell::{Shell, cmd};
 
 /// The kind that it is in its own project.

@@ -6,9 +6,6 @@
 
 use super::ours::Ours;
 use crate::commands::bench::{inputs, peers};
-use crate::places::PlaceArgs;
-use crate::progress::ShowArgs;
-use crate::relock::{self, Outside};
 use anyhow::{Context as _, Result, ensure};
 use bake::lock::Lock;
 use bake::name::Name;
@@ -17,6 +14,9 @@ use machine::Kernel;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use vmbake::places::PlaceArgs;
+use vmbake::progress::ShowArgs;
+use vmbake::relock::{self, Outside};
 use xshell::{Shell, cmd};
 
 /// What it has besides: the initrd's maker, and the compressor that it prefers.

@@ -3,11 +3,11 @@
 use super::{Boot, CLOUD_INIT, CREDENTIALS, PEER, POINTS};
 use crate::commands::bench::disk::Size;
 use crate::commands::bench::table::{self, Ratio};
-use crate::console;
 use anyhow::{Context as _, Result};
 use machine::Accel;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use vmbake::console;
 
 /// All figures.
 #[derive(Serialize)]

@@ -1,0 +1,226 @@
+//! `plan`: what a bake will do, its digest, sizes, what is already in the store, and what the image grants. No image is made.
+
+use crate::console::{self, size};
+use crate::pipeline;
+use crate::places::StoreArgs;
+use crate::privileges;
+use crate::progress::{Show, ShowArgs};
+use crate::selection::{Inputs, Selection};
+use bake::plan::{Plan, Source, Want};
+use bake::privilege::Privilege;
+use bake::refusal::shown;
+use bake::scripts::Scripted;
+use bake::store::Store;
+use bake::tree::Tree;
+use serde::Serialize;
+
+/// Show what a bake will do, its digest, what is already in the store, and what the image grants; no image is made
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What maintainer scripts do, and what an image grants (set-uid programs, members of groups, sudo, PAM, certificates, cron, …), \
+is in its packages: it is listed, with who brings it, where the store has all of them, which `vmbake fetch` sees to. The \
+record of an image has the same lists.")]
+pub struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// List every package, component and file
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    name: String,
+    digest: bake::digest::Sha256,
+    /// Bytes of all inputs.
+    input_bytes: u64,
+    /// Bytes of those that are not in the store yet.
+    missing_bytes: u64,
+    missing: Vec<&'a str>,
+    /// Packages with maintainer scripts, how far each is trusted, and what they do; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scripts: Option<Vec<Scripted>>,
+    /// What the image grants beyond root:root 0755, and who brings it; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    privileges: Option<Vec<Privilege>>,
+    /// Why the two are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<String>,
+    plan: &'a Plan,
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let show = args.show.show();
+    let inputs = args.selection.inputs(true, &show)?;
+    let lock = args.selection.lock(&inputs)?;
+    let plan = args.selection.plan(&inputs, &lock)?;
+    let wants = plan.wants();
+    let missing = missing(&args.store, &wants)?;
+    let (tree, unknown) = match laid_out(args, &inputs, &plan, missing.len(), &show) {
+        Ok(tree) => (Some(tree), None),
+        Err(why) => (None, Some(why)),
+    };
+    let report = Report {
+        name: plan.name(),
+        digest: plan.digest(),
+        input_bytes: wants.iter().map(|want| want.size).sum(),
+        missing_bytes: missing.iter().map(|want| want.size).sum(),
+        missing: missing.iter().map(|want| want.name.as_str()).collect(),
+        scripts: tree.as_ref().map(|tree| tree.scripts().to_vec()),
+        privileges: tree.as_ref().map(|tree| tree.privileges().to_vec()),
+        unknown,
+        plan: &plan,
+    };
+    if args.show.json {
+        return console::json(&report);
+    }
+    summary(&report);
+    scripts(&report, args.all);
+    grants(&report, args.all);
+    if args.all {
+        everything(&plan, &wants);
+    }
+    Ok(())
+}
+
+/// What is not in the store; a store that is not there yet has nothing.
+fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Want>> {
+    let path = store.path();
+    if !path.exists() {
+        return Ok(wants.iter().collect());
+    }
+    let store = Store::open_with(&path, &store.options())?;
+    let mut missing = Vec::new();
+    for want in wants {
+        if !store.has(&want.digest, want.size)? {
+            missing.push(want);
+        }
+    }
+    Ok(missing)
+}
+
+/// The tree of the image, or why what is in it cannot be said.
+fn laid_out(args: &Args, inputs: &Inputs, plan: &Plan, missing: usize, show: &Show) -> Result<Tree, String> {
+    if missing > 0 {
+        return Err(format!("{missing} inputs are not in the store yet; `vmbake fetch` brings them"));
+    }
+    let tree = args.store.open().and_then(|store| {
+        pipeline::laid_out(plan, &inputs.project, &store, rayon::current_num_threads(), show)
+    });
+    tree.map_err(|refusal| match &refusal.hint {
+        Some(hint) => format!("a bake would be refused: {refusal} (hint: {hint})"),
+        None => format!("a bake would be refused: {refusal}"),
+    })
+}
+
+fn grants(report: &Report<'_>, all: bool) {
+    console::line("");
+    match (&report.privileges, &report.unknown) {
+        (Some(privileges), _) => {
+            console::line("what the image grants beyond root:root 0755, and who brings it:");
+            for line in privileges::lines(privileges, all) {
+                console::line(format!("  {line}"));
+            }
+        }
+        (None, why) => {
+            let why = why.as_deref().unwrap_or_default();
+            console::line(format!("what the image grants is not known: {}", shown(why)));
+        }
+    }
+}
+
+/// More effects of one package than so many are counted.
+const MOST: usize = 8;
+
+/// Maintainer scripts, which are not run, and what is done instead.
+fn scripts(report: &Report<'_>, all: bool) {
+    console::line("");
+    let Some(scripts) = &report.scripts else {
+        console::line("what maintainer scripts do is not known; see below");
+        return;
+    };
+    console::line("maintainer scripts, none of which is run, and what they do in the image:");
+    for Scripted { package, trust, scripts, effects } in scripts {
+        console::line(format!("  {:<32} {trust:<9} {}", package.as_str(), scripts.join(" ")));
+        let most = if all { effects.len() } else { MOST };
+        for done in effects.iter().take(most) {
+            console::line(format!("  {:<32}   {}", "", shown(&done.to_string())));
+        }
+        if effects.len() > most {
+            console::line(format!("  {:<32}   and {} more, which --all lists", "", effects.len() - most));
+        }
+    }
+}
+
+fn summary(report: &Report<'_>) {
+    let plan = report.plan;
+    let lineage: Vec<&str> = plan.lineage.iter().map(bake::name::Kind::as_str).collect();
+    console::line(format!("image       {}", report.name));
+    console::line(format!("plan        {}", report.digest));
+    console::line(format!("kind        {} ({})", plan.kind, lineage.join(" > ")));
+    let epoch = bake::time::show(plan.epoch);
+    console::line(format!("time        {epoch}, of every file that would be newer"));
+    for suite in &plan.suites {
+        let signed = suite.signed_by.join(", ");
+        let root = suite.mirror.as_ref().map_or_else(String::new, |mirror| format!(" of {}", shown(mirror)));
+        console::line(format!("suite       {}{root} of {}, signed by {signed}", suite.name, suite.date));
+    }
+    let bytes: u64 = plan.packages.iter().map(|package| package.size).sum();
+    console::line(format!("packages    {}, {}", plan.packages.len(), size(bytes)));
+    let bytes: u64 = plan.components.iter().map(|component| component.pin.size).sum();
+    console::line(format!("components  {}, {}", plan.components.len(), size(bytes)));
+    for component in &plan.components {
+        console::line(format!("            {} {}", component.name, component.pin.version));
+    }
+    for remark in &plan.remarks {
+        console::line(format!("remark      {}", shown(&remark.to_string())));
+    }
+    if let Some(configure) = &plan.configure {
+        console::line(format!("configure   {} {}", configure.digest, size(configure.size)));
+    }
+    if let Some(init) = &plan.init {
+        console::line(format!("init        {} {}", init.digest, size(init.size)));
+    }
+    console::line(format!("files       {} of the recipes", plan.files.len()));
+    let missing = report.missing.len();
+    let inputs = plan.packages.len() + plan.components.len();
+    console::line(format!(
+        "store       {} of {inputs} inputs are there; {} of {} to fetch",
+        inputs - missing,
+        size(report.missing_bytes),
+        size(report.input_bytes)
+    ));
+}
+
+fn everything(plan: &Plan, wants: &[Want]) {
+    console::line("");
+    console::line("inputs:");
+    for want in wants {
+        let place = match &want.source {
+            Source::Upstream { url } => url.clone(),
+            Source::Debian { archive, file, .. } => format!("{archive}/{file}"),
+            Source::Project { path } => format!("file:{path}"),
+        };
+        console::line(format!(
+            "  {:<32} {:<28} {:>10}  {}",
+            want.name,
+            want.version,
+            size(want.size),
+            want.digest
+        ));
+        console::line(format!("  {:<32} {place}", ""));
+    }
+    console::line("");
+    console::line("files of the recipes:");
+    for file in &plan.files {
+        let access = &file.access;
+        let what = file.target.as_ref().map_or_else(String::new, |target| format!(" -> {target}"));
+        let mode = format!("{:04o} {}:{}", access.mode, access.owner, access.group);
+        console::line(format!("  {mode:<28} {}{what}  ({}/{})", file.path, file.kind, file.source));
+    }
+}

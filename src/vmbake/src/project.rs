@@ -1,0 +1,681 @@
+//! The project: recipes, manifests, locks, policy and trust roots, read from its folder, or, where that has none, those that
+//! come with the program.
+//!
+//! A project is a folder with `image-recipes/` and, after the first lock, `manifests/`. It is laid over what is built in:
+//! the recipe of a kind is the folder's where there is one, else the built-in one, so that `extends = "base"` finds either;
+//! a manifest, a lock, the policy and the effects likewise. Archives of `manifests/sources.toml` are added to Debian's own,
+//! unless the file has those itself.
+
+use crate::builtin;
+use anyhow::Context as _;
+use bake::beneath::{self, Found};
+use bake::effects::Effects;
+use bake::lock::Lock;
+use bake::manifest::Manifest;
+use bake::name::{Arch, ImagePath, Kind, Provider};
+use bake::policy::Policy;
+use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
+use bake::sources::{Sources, is_debian};
+use bake::{Class, Refusal, Stage};
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+/// A recipe of more levels than this extends itself.
+const MOST_LEVELS: usize = 16;
+
+/// The folder that holds `image-recipes` and `manifests`.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its path.
+    pub root: PathBuf,
+}
+
+impl Project {
+    /// The folder that was named, or the nearest one upwards that has recipes, or the one cargo runs us from. Where there is
+    /// none, the current directory: it has the built-in kinds alone.
+    pub fn find(named: Option<&Path>) -> anyhow::Result<Self> {
+        let is_project = |path: &&Path| path.join("image-recipes").is_dir();
+        if let Some(root) = named {
+            return if is_project(&root) {
+                Ok(Self { root: root.to_owned() })
+            } else {
+                let what = "expected a folder with `image-recipes`";
+                let refusal = Refusal::new(Class::Usage, label(root), Stage::Parse, what);
+                Err(refusal.hint("`vmbake init` makes a project in the current directory").into())
+            };
+        }
+        let here = std::env::current_dir().context("the current directory")?;
+        let cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let found =
+            here.ancestors().find(is_project).or_else(|| cargo.as_deref()?.ancestors().find(is_project));
+        Ok(Self { root: found.unwrap_or(&here).to_owned() })
+    }
+
+    /// The project that somebody changes: as [`find`](Self::find), but there must be one.
+    pub fn find_own(named: Option<&Path>) -> anyhow::Result<Self> {
+        let project = Self::find(named)?;
+        if project.root.join("image-recipes").is_dir() {
+            return Ok(project);
+        }
+        let what = "no folder with `image-recipes` here or above";
+        Err(Refusal::new(Class::Usage, label(&project.root), Stage::Parse, what)
+            .hint("`vmbake init` makes a project here; `--project DIR` names one")
+            .into())
+    }
+
+    /// The kind that is meant: the one that was named, else the only one of the project.
+    pub fn kind(&self, named: Option<&Kind>) -> anyhow::Result<Kind> {
+        if let Some(kind) = named {
+            return Ok(kind.clone());
+        }
+        let own = self.kinds()?;
+        if let [only] = &own[..] {
+            return Ok(only.clone());
+        }
+        let known = self.known_kinds()?;
+        let what = if own.is_empty() { "no kind is given" } else { "the project has several kinds" };
+        Err(Refusal::new(Class::Usage, "--kind", Stage::Parse, what)
+            .hint(format!("name one of {} with `--kind`", known.join(", ")))
+            .into())
+    }
+
+    /// The recipe of `kind` with all that it extends.
+    pub fn recipe(&self, kind: &Kind) -> bake::Result<Recipe> {
+        self.recipe_of(kind, None)
+    }
+
+    /// The recipe of `kind` as it would be with `text` in its file.
+    pub fn recipe_of(&self, kind: &Kind, text: Option<&str>) -> bake::Result<Recipe> {
+        self.combined(kind, text).map_err(|refusal| self.located(refusal))
+    }
+
+    /// `refusal` with the paths of the project's files, which the library names from the project's folder, as they can be
+    /// opened from here.
+    pub fn located(&self, refusal: Refusal) -> Refusal {
+        let prefix = label(&self.root);
+        if prefix.is_empty() {
+            return refusal;
+        }
+        let hint = refusal.hint.map(|hint| opened_from(&prefix, &hint).into());
+        Refusal { artifact: opened_from(&prefix, &refusal.artifact), hint, ..refusal }
+    }
+
+    fn combined(&self, kind: &Kind, text: Option<&str>) -> bake::Result<Recipe> {
+        let mut first = self.folder(kind)?;
+        if let Some(text) = text {
+            first.recipe = recipe::parse(&format!("image-recipes/{kind}/recipe.toml"), text)?;
+        }
+        let mut folders = vec![first];
+        while let Some(next) = folders.last().and_then(|folder| folder.extends().cloned()) {
+            if folders.len() == MOST_LEVELS {
+                let what = format!("`{next}` extends itself, or more than {MOST_LEVELS} recipes");
+                return Err(Refusal::new(
+                    Class::Usage,
+                    format!("image-recipes/{kind}/recipe.toml"),
+                    Stage::Parse,
+                    what,
+                ));
+            }
+            folders.push(self.folder(&next)?);
+        }
+        folders.reverse();
+        recipe::combine(&folders)
+    }
+
+    /// The names of all kinds that can be baked here, sorted: the project's and the built-in ones.
+    pub fn known_kinds(&self) -> anyhow::Result<Vec<String>> {
+        let own = self.kinds()?.into_iter().map(|kind| kind.to_string());
+        let all: BTreeSet<String> = own.chain(builtin::kinds().map(str::to_owned)).collect();
+        Ok(all.into_iter().collect())
+    }
+
+    /// Whether the project has a recipe of `kind` itself, and does not take the built-in one.
+    fn has_recipe(&self, kind: &Kind) -> bool {
+        self.root.join("image-recipes").join(kind.as_str()).exists()
+    }
+
+    /// The kinds that the project has recipes for, sorted.
+    pub fn kinds(&self) -> anyhow::Result<Vec<Kind>> {
+        let folder = Path::new("image-recipes");
+        let found = beneath::list(&self.root, folder).context("image-recipes")?;
+        let mut kinds = Vec::new();
+        for Found { name, .. } in found.unwrap_or_default() {
+            let path = self.root.join(folder).join(&name);
+            if path.join("recipe.toml").is_file() {
+                kinds.push(name.parse()?);
+            }
+        }
+        kinds.sort_unstable();
+        Ok(kinds)
+    }
+
+    /// Where the manifest of `kind` and `arch` is.
+    pub fn manifest_path(&self, kind: &Kind, arch: Arch) -> PathBuf {
+        self.root.join(format!("manifests/{kind}.debian-13.{arch}.json"))
+    }
+
+    /// Where the lock of `kind` and `arch` is.
+    pub fn lock_path(&self, kind: &Kind, arch: Arch) -> PathBuf {
+        self.root.join(format!("manifests/{kind}.debian-13.{arch}.lock.toml"))
+    }
+
+    /// What is pinned for `kind` and `arch`, and where that is said. Where the project has no manifest of its own for a kind
+    /// of its own, the pins are those of the kind that it extends.
+    pub fn pinned(&self, kind: &Kind, arch: Arch) -> bake::Result<Option<Manifest>> {
+        let mut of = kind.clone();
+        for _ in 0..MOST_LEVELS {
+            let path = self.manifest_path(&of, arch);
+            let found = if path.exists() {
+                Some(self.manifest(&path)?)
+            } else if self.has_recipe(&of) {
+                None
+            } else {
+                let name = format!("manifests/{of}.debian-13.{arch}.json");
+                builtin::file(&name).map(|file| bake::manifest::parse(&name, file.bytes)).transpose()?
+            };
+            if let Some(manifest) = found {
+                return Ok(Some(Manifest { kind: kind.clone(), ..manifest }));
+            }
+            match self.folder(&of)?.extends() {
+                Some(next) => of = next.clone(),
+                None => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The lock of `kind` and `arch`, where there is one: the project's, and the built-in one of a built-in kind.
+    pub fn locked(&self, kind: &Kind, arch: Arch) -> bake::Result<Option<Lock>> {
+        let path = self.lock_path(kind, arch);
+        if path.exists() {
+            return self.lock(&path).map(Some);
+        }
+        if self.has_recipe(kind) {
+            return Ok(None);
+        }
+        let name = format!("manifests/{kind}.debian-13.{arch}.lock.toml");
+        let wrong = |error| Refusal::new(Class::Usage, name.clone(), Stage::Parse, error);
+        builtin::text(&name).map(|text| bake::lock::parse(text).map_err(wrong)).transpose()
+    }
+
+    /// What no image may be made of.
+    pub fn policy(&self) -> bake::Result<Policy> {
+        let (name, text) = self.own_or_built_in("manifests/policy.toml")?;
+        bake::policy::parse(&name, &text)
+    }
+
+    /// What is known of packages' maintainer scripts.
+    pub fn effects(&self) -> bake::Result<Effects> {
+        let (name, text) = self.own_or_built_in("manifests/effects.toml")?;
+        bake::effects::parse(&name, &text)
+    }
+
+    /// Debian's archives, suites and keys, and those that the project adds.
+    pub fn sources(&self) -> bake::Result<Sources> {
+        let folder = self.root.join("manifests");
+        let own = if self.has("manifests/sources.toml") { Some(bake::sources::load(&folder)?) } else { None };
+        if let Some(own) = own.as_ref().filter(|own| own.archives.keys().any(|name| is_debian(name))) {
+            return Ok(own.clone());
+        }
+        let (file, wrong) = ("manifests/sources.toml", "manifests/sources.toml (built in)");
+        let read = |name: &str| {
+            let text = builtin::text(&format!("manifests/{name}"));
+            text.map(str::to_owned).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        };
+        let built_in = bake::sources::parse(builtin::text(file).unwrap_or_default(), read)
+            .map_err(|error| Refusal::new(Class::Usage, wrong, Stage::Parse, error))?;
+        let Some(own) = own else { return Ok(built_in) };
+        built_in.with(own).map_err(|error| {
+            Refusal::new(Class::Usage, label(&folder.join("sources.toml")), Stage::Parse, error)
+        })
+    }
+
+    /// A text of the project, else the one that comes with the program, and what messages call it.
+    fn own_or_built_in(&self, name: &str) -> bake::Result<(String, String)> {
+        if self.has(name) {
+            let path = self.root.join(name);
+            return Ok((label(&path), self.text(&path)?));
+        }
+        Ok((format!("{name} (built in)"), builtin::text(name).unwrap_or_default().to_owned()))
+    }
+
+    /// Whether the project has something of this name, whatever it is: a link that leads out of it is refused when it is read.
+    fn has(&self, name: &str) -> bool {
+        let is_absent = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        self.root.join(name).symlink_metadata().is_ok()
+            || !beneath::file(&self.root, Path::new(name)).is_err_and(is_absent)
+    }
+
+    fn folder(&self, kind: &Kind) -> bake::Result<Folder> {
+        let name = format!("image-recipes/{kind}/recipe.toml");
+        let folder = self.root.join("image-recipes").join(kind.as_str());
+        let path = folder.join("recipe.toml");
+        if path.is_file() {
+            let recipe = recipe::parse(&name, &self.text(&path)?)?;
+            return Ok(Folder { kind: kind.clone(), recipe, rootfs: self.rootfs(&folder)? });
+        }
+        if let Some(text) = builtin::text(&name).filter(|_| !self.has_recipe(kind)) {
+            let recipe = recipe::parse(&name, text)?;
+            return Ok(Folder { kind: kind.clone(), recipe, rootfs: built_in_rootfs(kind)? });
+        }
+        let known = self.known_kinds().unwrap_or_default();
+        let meant = bake::near::nearest(kind.as_str(), known.iter().map(String::as_str));
+        let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
+        let what = "there is no recipe of this kind";
+        Err(Refusal::new(Class::Usage, kind.as_str(), Stage::Parse, what).hint(format!(
+            "{meant}the kinds here are {}; `vmbake init --kind {kind}` makes a new one",
+            known.join(", ")
+        )))
+    }
+}
+
+/// The files that a built-in kind places.
+fn built_in_rootfs(kind: &Kind) -> bake::Result<Vec<RootfsFile>> {
+    let mut files = Vec::new();
+    for provider in [None].into_iter().chain(PROVIDERS.map(Some)) {
+        let top = rootfs_name(provider);
+        let prefix = format!("image-recipes/{kind}/{top}/");
+        for (below, file) in builtin::below(&prefix) {
+            let path = format!("/{below}");
+            let path: ImagePath = path.parse().map_err(|error: bake::name::NameError| {
+                Refusal::new(Class::Usage, file.path, Stage::Parse, error)
+            })?;
+            let (source, executable, body) =
+                (format!("{top}{path}"), file.executable, Body::Bytes(file.bytes.into()));
+            files.push(RootfsFile { path, source, executable, provider, body });
+        }
+    }
+    Ok(files)
+}
+
+/// The clouds that may have files of their own.
+const PROVIDERS: [Provider; 4] = [Provider::Local, Provider::Aws, Provider::Google, Provider::Proxmox];
+
+/// The folder of a recipe with the files that are placed for `provider`, or for each.
+fn rootfs_name(provider: Option<Provider>) -> String {
+    provider.map_or_else(|| "rootfs".to_owned(), |provider| format!("rootfs.{provider}"))
+}
+
+impl Project {
+    /// Reads a manifest.
+    pub fn manifest(&self, path: &Path) -> bake::Result<Manifest> {
+        bake::manifest::parse(&label(path), &self.read(path, beneath::MAX_TEXT)?)
+    }
+
+    /// Reads a lock.
+    pub fn lock(&self, path: &Path) -> bake::Result<Lock> {
+        bake::lock::parse(&self.text(path)?).map_err(|error| {
+            Refusal::new(Class::Usage, label(path), Stage::Parse, error)
+                .hint("`vmbake lock --kind KIND --arch ARCH` makes it anew")
+        })
+    }
+
+    /// Reads a text.
+    pub fn text(&self, path: &Path) -> bake::Result<String> {
+        let wrong = |_| Refusal::new(Class::Usage, label(path), Stage::Parse, "it is not UTF-8");
+        String::from_utf8(self.read(path, beneath::MAX_TEXT)?).map_err(wrong)
+    }
+
+    /// Reads a file: one of the project without leaving it, any other as it was named.
+    pub fn read(&self, path: &Path, limit: u64) -> bake::Result<Vec<u8>> {
+        let bytes = match self.inside(path) {
+            Some(below) => beneath::read(&self.root, &below, limit),
+            None => beneath::read_named(path, limit),
+        };
+        bytes.map_err(|error| Refusal::io(label(path), Stage::Parse, "read", &error))
+    }
+
+    /// Refuses to write into a folder of the project that a link leads out of it: whoever sends a change to the project
+    /// chooses no folder of the machine. One elsewhere is as it was named, and one that is not there yet is made.
+    pub fn check_output(&self, folder: &Path) -> bake::Result<()> {
+        let Some(below) = self.inside(folder) else { return Ok(()) };
+        for part in below.ancestors().filter(|part| !part.as_os_str().is_empty()) {
+            match beneath::directory(&self.root, part) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let refusal = Refusal::io(label(folder), Stage::Emit, "open the directory", &error);
+                    return Err(refusal.hint("name the folder that is meant with --output"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The path of a file of the project from its folder; none for a file elsewhere.
+    pub fn inside(&self, path: &Path) -> Option<PathBuf> {
+        let (path, root) = (std::path::absolute(path).ok()?, std::path::absolute(&self.root).ok()?);
+        let below = path.strip_prefix(root).ok()?;
+        let is_plain = below.components().all(|part| matches!(part, Component::Normal(_)));
+        is_plain.then(|| below.to_owned())
+    }
+
+    /// The files of `rootfs` and of each `rootfs.<provider>`; each is read once.
+    fn rootfs(&self, folder: &Path) -> bake::Result<Vec<RootfsFile>> {
+        let mut files = Vec::new();
+        let mut left = beneath::MAX_FILES;
+        for provider in [None].into_iter().chain(PROVIDERS.map(Some)) {
+            let name = rootfs_name(provider);
+            let mut walk = Walk { project: self, top: &name, provider, files: &mut files, left: &mut left };
+            walk.directory(&folder.join(&name), "")?;
+        }
+        Ok(files)
+    }
+}
+
+/// A walk through the files of a rootfs.
+struct Walk<'a> {
+    project: &'a Project,
+    top: &'a str,
+    provider: Option<Provider>,
+    files: &'a mut Vec<RootfsFile>,
+    /// How many more bytes the files may have.
+    left: &'a mut u64,
+}
+
+impl Walk<'_> {
+    fn directory(&mut self, directory: &Path, below: &str) -> bake::Result<()> {
+        let root = &self.project.root;
+        let found = beneath::list(root, directory.strip_prefix(root).unwrap_or(directory))
+            .map_err(|error| Refusal::io(label(directory), Stage::Parse, "read", &error))?;
+        for Found { name, kind } in found.unwrap_or_default() {
+            let file = directory.join(&name);
+            let wrong = |what: &str| Refusal::new(Class::Usage, label(&file), Stage::Parse, what.to_owned());
+            let below = format!("{below}/{name}");
+            let mut is_executable = false;
+            let body = match kind {
+                beneath::Kind::Directory => {
+                    self.directory(&file, &below)?;
+                    continue;
+                }
+                beneath::Kind::File { executable } => {
+                    is_executable = executable;
+                    let bytes = self.project.read(&file, beneath::MAX_FILE.min(*self.left))?;
+                    *self.left -= bytes.len() as u64;
+                    Body::Bytes(bytes.into())
+                }
+                beneath::Kind::Link(target) if target.contains(bake::refusal::hides) => {
+                    return Err(wrong("its target has a control character or one that is not seen"));
+                }
+                beneath::Kind::Link(target) => Body::Link(target),
+                beneath::Kind::Other => {
+                    return Err(wrong("only files and symbolic links have a place in a rootfs"));
+                }
+            };
+            let path: ImagePath =
+                below.parse().map_err(|error: bake::name::NameError| wrong(&error.to_string()))?;
+            let (source, provider) = (format!("{}{below}", self.top), self.provider);
+            self.files.push(RootfsFile { path, source, executable: is_executable, provider, body });
+        }
+        Ok(())
+    }
+}
+
+/// `text` with each path of the project's files led by `prefix`.
+fn opened_from(prefix: &str, text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let begins = before.is_whitespace() || "`\"(".contains(before);
+        if begins && ["image-recipes/", "manifests/"].iter().any(|folder| text[at..].starts_with(folder)) {
+            out.push_str(prefix);
+            out.push('/');
+        }
+        out.push(c);
+        before = c;
+    }
+    out
+}
+
+/// The name of a file in messages: its path from here, where it is below.
+pub fn label(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn m07_what_is_swapped_after_it_was_read_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("manifests/x.json", "");
+        write("image-recipes/mine/recipe.toml", "[recipe]\n");
+        write("image-recipes/mine/rootfs/etc/motd", "as reviewed");
+        let project = Project::find(Some(folder.path())).unwrap();
+        let recipe = project.recipe(&"mine".parse().unwrap()).unwrap();
+        write("image-recipes/mine/rootfs/etc/motd", "swapped while the bake runs");
+        write("image-recipes/mine/recipe.toml", "[recipe]\n[packages]\ninstall = [\"netcat\"]\n");
+        // what a plan takes its digests from, and what the tree gets, are these very bytes
+        let file = &recipe.files[&("/etc/motd".parse().unwrap(), None)];
+        assert_eq!(file.body, Body::Bytes(b"as reviewed".as_slice().into()));
+        assert!(recipe.packages.is_empty());
+    }
+
+    #[test]
+    fn paths_in_messages_can_be_opened_from_the_current_directory() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = folder.path().join("image-recipes/mine/recipe.toml");
+        fs::create_dir_all(folder.path().join("image-recipes/mine/rootfs")).unwrap();
+        fs::create_dir_all(folder.path().join("manifests")).unwrap();
+        let project = Project::find(Some(folder.path())).unwrap();
+        let kind: Kind = "mine".parse().unwrap();
+        // a fault of the text, one of the whole, one of a file
+        for text in ["[recipe]\n[package]\n", "[recipe]\n[packages]\nwithout = [\"x\"]\n"] {
+            fs::write(&recipe, text).unwrap();
+            assert_eq!(Path::new(&project.recipe(&kind).unwrap_err().artifact), recipe);
+        }
+        fs::write(&recipe, "[recipe]\n").unwrap();
+        fs::write(folder.path().join("image-recipes/mine/rootfs/x~"), "").unwrap();
+        let refusal = project.recipe(&kind).unwrap_err();
+        assert!(Path::new(&refusal.artifact).is_file(), "{refusal}");
+        assert_eq!(refusal.hint.as_deref(), Some(&*format!("rm {}", refusal.artifact)));
+        let kind: Kind = "mien".parse().unwrap();
+        assert!(project.recipe(&kind).unwrap_err().hint.unwrap().starts_with("did you mean `mine`? "));
+    }
+
+    #[test]
+    fn only_whole_paths_of_the_project_are_led_by_its_folder() {
+        let text = "add it to `manifests/policy.toml` (image-recipes/x), not to my-manifests/a";
+        let led = "add it to `../p/manifests/policy.toml` (../p/image-recipes/x), not to my-manifests/a";
+        assert_eq!(opened_from("../p", text), led);
+    }
+
+    #[test]
+    fn nothing_is_written_where_a_link_of_the_project_leads() {
+        use std::os::unix::fs::symlink;
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("project");
+        for folder in ["image-recipes", "manifests", "kept/below", ".git"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs::create_dir_all(place.path().join("victim/below")).unwrap();
+        for (name, target) in [
+            ("out", "../victim"),
+            ("absolute", "/tmp"),
+            ("hidden", ".git"),
+            ("dangling", "../nothing"),
+            ("inside", "kept"),
+        ] {
+            symlink(target, root.join(name)).unwrap();
+        }
+        let project = Project::find(Some(&root)).unwrap();
+        for name in ["out", "out/below", "out/new", "absolute", "hidden", "hidden/new"] {
+            let refusal = project.check_output(&root.join(name)).unwrap_err();
+            assert_eq!(refusal.class, Class::Io, "{name}: {refusal}");
+        }
+        for name in ["dist", "new/dist", "kept", "kept/below", "kept/new", "inside", "../victim"] {
+            project.check_output(&root.join(name)).unwrap();
+        }
+        fs::write(root.join("file"), "").unwrap();
+        assert!(project.check_output(&root.join("file/new")).is_err());
+        // what a link leads to is made by nobody
+        assert!(project.check_output(&root.join("dangling")).is_err());
+    }
+
+    #[test]
+    fn g02_what_is_no_file_and_no_link_has_no_place_in_a_rootfs() {
+        let folder = tempfile::tempdir().unwrap();
+        let rootfs = folder.path().join("image-recipes/mine/rootfs");
+        fs::create_dir_all(&rootfs).unwrap();
+        fs::create_dir_all(folder.path().join("manifests")).unwrap();
+        fs::write(folder.path().join("image-recipes/mine/recipe.toml"), "[recipe]\n").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(rootfs.join("socket")).unwrap();
+        let refusal =
+            Project::find(Some(folder.path())).unwrap().recipe(&"mine".parse().unwrap()).unwrap_err();
+        assert!(refusal.to_string().contains("only files and symbolic links"), "{refusal}");
+    }
+
+    /// A project with a recipe `mine`, and a folder of secrets beside it.
+    fn beside_secrets() -> (tempfile::TempDir, Project) {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("project");
+        for folder in ["image-recipes/mine", "manifests"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs::create_dir(place.path().join("ssh")).unwrap();
+        fs::write(place.path().join("ssh/id"), "secret = 1\n").unwrap();
+        fs::write(root.join("image-recipes/mine/recipe.toml"), "[recipe]\n").unwrap();
+        let project = Project::find(Some(&root)).unwrap();
+        (place, project)
+    }
+
+    #[test]
+    fn links_out_of_the_project_are_not_followed_and_nothing_of_their_targets_is_said() {
+        use std::os::unix::fs::symlink;
+        let kind: Kind = "mine".parse().unwrap();
+        for (link, target) in [
+            ("image-recipes/mine/rootfs", "ssh"),
+            ("image-recipes/mine/rootfs.aws", "ssh"),
+            ("image-recipes/mine/recipe.toml", "ssh/id"),
+        ] {
+            let (place, project) = beside_secrets();
+            let at = project.root.join(link);
+            let _ = fs::remove_file(&at);
+            symlink(place.path().join(target), &at).unwrap();
+            let said = project.recipe(&kind).unwrap_err().to_string();
+            assert!(said.contains("leads out of the project") && !said.contains("secret"), "{link}: {said}");
+        }
+        let (place, project) = beside_secrets();
+        let paths = [
+            project.lock_path(&kind, Arch::Amd64),
+            project.manifest_path(&kind, Arch::Amd64),
+            project.root.join("manifests/policy.toml"),
+            project.root.join("manifests/effects.toml"),
+            project.root.join("manifests/sources.toml"),
+        ];
+        for path in &paths {
+            symlink(place.path().join("ssh/id"), path).unwrap();
+        }
+        for said in [
+            project.lock(&paths[0]).unwrap_err(),
+            project.manifest(&paths[1]).unwrap_err(),
+            project.policy().unwrap_err(),
+            project.effects().unwrap_err(),
+            project.sources().unwrap_err(),
+        ] {
+            let said = said.to_string();
+            assert!(said.contains("leads out of the project") && !said.contains("secret"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_the_project_that_is_a_link_out_of_it_is_not_followed() {
+        use std::os::unix::fs::symlink;
+        let (place, project) = beside_secrets();
+        let manifests = project.root.join("manifests");
+        // certificates, in a folder that is named as the one that the project has
+        fs::copy(crate::programs::checkout().join("manifests/sources.toml"), manifests.join("sources.toml"))
+            .unwrap();
+        symlink(place.path().join("ssh"), manifests.join("trust")).unwrap();
+        let said = project.sources().unwrap_err().to_string();
+        assert!(said.contains("leads out of the project"), "{said}");
+        fs::remove_dir_all(&manifests).unwrap();
+        symlink(place.path().join("ssh"), &manifests).unwrap();
+        for said in [
+            project.sources().unwrap_err(),
+            project.policy().unwrap_err(),
+            project.lock(&manifests.join("id")).unwrap_err(),
+        ] {
+            let said = said.to_string();
+            assert!(said.contains("leads out of the project"), "{said}");
+        }
+        fs::remove_dir_all(project.root.join("image-recipes")).unwrap();
+        symlink(place.path(), project.root.join("image-recipes")).unwrap();
+        assert!(format!("{:#}", project.kinds().unwrap_err()).contains("leads out of the project"));
+    }
+
+    #[test]
+    fn a_file_of_the_project_is_one_however_it_is_named_and_one_elsewhere_may_be_a_link() {
+        use std::os::unix::fs::symlink;
+        let (place, project) = beside_secrets();
+        let link = project.root.join("manifests/mine.toml");
+        symlink(place.path().join("ssh/id"), &link).unwrap();
+        let dotted = project.root.join("./manifests/mine.toml");
+        for path in [&link, &dotted] {
+            let said = project.read(path, 100).unwrap_err().to_string();
+            assert!(said.contains("leads out of the project"), "{said}");
+        }
+        symlink(place.path().join("ssh/id"), place.path().join("elsewhere")).unwrap();
+        assert_eq!(project.read(&place.path().join("elsewhere"), 100).unwrap(), b"secret = 1\n");
+    }
+
+    #[test]
+    fn what_is_too_large_for_a_rootfs_is_refused_before_it_is_read() {
+        let (_place, project) = beside_secrets();
+        let rootfs = project.root.join("image-recipes/mine/rootfs");
+        fs::create_dir(&rootfs).unwrap();
+        fs::File::create(rootfs.join("large")).unwrap().set_len(beneath::MAX_FILE + 1).unwrap();
+        let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
+        assert!(said.contains(&format!("at most {} bytes", beneath::MAX_FILE)), "{said}");
+        fs::write(rootfs.join("large"), "12345").unwrap();
+        fs::write(rootfs.join("next"), "67890").unwrap();
+        let mut walk =
+            Walk { project: &project, top: "rootfs", provider: None, files: &mut Vec::new(), left: &mut 7 };
+        let said = walk.directory(&rootfs, "").unwrap_err().to_string();
+        assert!(said.contains("next") && said.contains("at most 2 bytes"), "{said}");
+    }
+
+    #[test]
+    fn a_link_in_a_rootfs_is_a_link_of_the_image_and_is_not_followed() {
+        let (place, project) = beside_secrets();
+        let rootfs = project.root.join("image-recipes/mine/rootfs");
+        fs::create_dir(&rootfs).unwrap();
+        std::os::unix::fs::symlink(place.path().join("ssh"), rootfs.join("link")).unwrap();
+        let recipe = project.recipe(&"mine".parse().unwrap()).unwrap();
+        let file = &recipe.files[&("/link".parse().unwrap(), None)];
+        assert_eq!(recipe.files.len(), 1);
+        assert_eq!(file.body, Body::Link(place.path().join("ssh").to_str().unwrap().to_owned()));
+    }
+
+    #[test]
+    fn a_fifo_a_device_and_a_deceiving_name_are_refused_at_once() {
+        let (_place, project) = beside_secrets();
+        let path = project.manifest_path(&"mine".parse().unwrap(), Arch::Amd64);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for path in [path.as_path(), Path::new("/dev/zero")] {
+            let said = project.manifest(path).unwrap_err().to_string();
+            assert!(said.contains("it is not a regular file"), "{said}");
+        }
+        let rootfs = project.root.join("image-recipes/mine/rootfs");
+        fs::create_dir(&rootfs).unwrap();
+        for c in ['\u{202e}', '\u{200b}', '\u{feff}', '\u{2028}'] {
+            let (name, link) = (rootfs.join(format!("a{c}b")), rootfs.join("link"));
+            fs::write(&name, "").unwrap();
+            let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
+            assert!(said.contains("not seen") && !said.contains(c), "{said}");
+            fs::remove_file(&name).unwrap();
+            std::os::unix::fs::symlink(format!("a{c}b"), &link).unwrap();
+            let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
+            assert!(said.contains("not seen"), "{said}");
+            fs::remove_file(&link).unwrap();
+        }
+    }
+}

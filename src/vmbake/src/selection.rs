@@ -1,0 +1,208 @@
+//! Which image is meant: the arguments that `plan`, `fetch` and `bake` share, and the plan that follows from them.
+
+use crate::programs::{self, Program};
+use crate::progress::Show;
+use crate::project::{self, Project};
+use bake::lock::{Lock, Request};
+use bake::manifest::Manifest;
+use bake::name::{Arch, Kind, Name, Provider};
+use bake::plan::{Choices, Label, Plan};
+use bake::recipe::Recipe;
+use bake::{Class, Refusal, Stage};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Which image.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Selection {
+    /// What the image is for: base, knd, knc, or a folder of your own in image-recipes [default: the project's only kind]
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// The machine that it is for; any host bakes for any
+    #[arg(long, value_name = "amd64|arm64", default_value_t = host())]
+    pub(crate) arch: Arch,
+    /// Bake for just this cloud: its components come in addition
+    #[arg(long, value_name = "local|aws|google|proxmox")]
+    pub(crate) provider: Option<Provider>,
+    /// What its files are called [default: KIND.debian-13.ARCH]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<Name>,
+    /// What is added to that name after a dot, such as a version
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<Name>,
+    /// The pinned upstream components [default: manifests/KIND.debian-13.ARCH.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The locked Debian packages [default: manifests/KIND.debian-13.ARCH.lock.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+    /// A boot-time program that is already built, instead of building src/configure
+    #[arg(long, value_name = "FILE")]
+    pub(crate) configure: Option<PathBuf>,
+    /// The initrd's program, already built, instead of building src/init
+    #[arg(long, value_name = "FILE")]
+    pub(crate) init: Option<PathBuf>,
+    /// The folder with image-recipes and manifests [default: the nearest one upwards]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) project: Option<PathBuf>,
+}
+
+/// What a plan is made of, read.
+#[derive(Debug, Clone)]
+pub(crate) struct Inputs {
+    /// Where it was read.
+    pub(crate) project: Project,
+    /// What the image is for.
+    pub(crate) kind: Kind,
+    /// The recipe.
+    pub(crate) recipe: Recipe,
+    /// The manifest.
+    pub(crate) manifest: Manifest,
+    /// The policy.
+    pub(crate) policy: bake::policy::Policy,
+    /// The boot-time program, where the recipe places it.
+    pub(crate) configure: Option<Arc<[u8]>>,
+    /// The initrd's program, where the recipe has one.
+    pub(crate) init: Option<Arc<[u8]>>,
+    /// What is known of packages' maintainer scripts.
+    pub(crate) effects: bake::effects::Effects,
+    /// Debian's archives, suites and keys.
+    pub(crate) sources: bake::sources::Sources,
+}
+
+impl Selection {
+    /// Reads recipe, manifest and policy, and builds the programs that have a place. With `is_locked` there has to be a
+    /// lock, and a plan of all that: building may take minutes, so what is wrong is told before.
+    pub(crate) fn inputs(&self, is_locked: bool, show: &Show) -> anyhow::Result<Inputs> {
+        let project = Project::find(self.project.as_deref())?;
+        let kind = project.kind(self.kind.as_ref())?;
+        let recipe = project.recipe(&kind)?;
+        let manifest = self.read_manifest(&project, &kind)?;
+        let policy = project.policy()?;
+        let effects = project.effects()?;
+        let sources = project.sources()?;
+        let (configure, init) = (recipe.configure.is_some(), recipe.initrd.is_some());
+        let unbuilt = |is_placed: bool| is_placed.then(|| Arc::from([]));
+        let (no_configure, no_init) = (unbuilt(configure), unbuilt(init));
+        let mut inputs = Inputs {
+            project,
+            kind,
+            recipe,
+            manifest,
+            policy,
+            configure: no_configure,
+            init: no_init,
+            effects,
+            sources,
+        };
+        if is_locked {
+            self.plan(&inputs, &self.lock(&inputs)?)?;
+        }
+        let program = |is_placed: bool, program, built: &Option<PathBuf>| {
+            let bytes = || programs::bytes(&inputs.project, program, self.arch, built.as_deref(), show);
+            is_placed.then(bytes).transpose()
+        };
+        let configure = program(configure, Program::Configure, &self.configure)?;
+        let init = program(init, Program::Init, &self.init)?;
+        (inputs.configure, inputs.init) = (configure, init);
+        Ok(inputs)
+    }
+
+    /// Its manifest, which must be there.
+    fn read_manifest(&self, project: &Project, kind: &Kind) -> bake::Result<Manifest> {
+        if let Some(path) = &self.manifest {
+            return project.manifest(path);
+        }
+        project.pinned(kind, self.arch)?.ok_or_else(|| {
+            let path = project.manifest_path(kind, self.arch);
+            let what = "there is no manifest of this kind and architecture";
+            Refusal::new(Class::Usage, project::label(&path), Stage::Parse, what).hint(
+                "a kind that extends another has its pins; any other needs a manifest of its own: image-recipes/README.md",
+            )
+        })
+    }
+
+    /// Its lock, where there is one.
+    pub(crate) fn read_lock(&self, inputs: &Inputs) -> bake::Result<Option<Lock>> {
+        let Inputs { project, kind, .. } = inputs;
+        match &self.lock {
+            Some(path) if path.exists() => project.lock(path).map(Some),
+            Some(_) => Ok(None),
+            None => project.locked(kind, self.arch),
+        }
+    }
+
+    /// How to make its lock anew, for hints.
+    fn lock_command(&self, inputs: &Inputs) -> String {
+        format!("vmbake lock --kind {} --arch {}", inputs.kind, self.arch)
+    }
+
+    /// The way out when the archive no longer has a package of the lock.
+    pub(crate) fn way_out(&self, inputs: &Inputs) -> String {
+        let lock = self.lock_command(inputs);
+        format!(
+            "the archive has moved on: `{lock}` resolves what it has now, `vmbake bake --relock …` for one bake"
+        )
+    }
+
+    /// Its lock, which must be there and answer what the recipe asks.
+    pub(crate) fn lock(&self, inputs: &Inputs) -> bake::Result<Lock> {
+        let Inputs { project, kind, .. } = inputs;
+        let path = self.lock.clone().unwrap_or_else(|| project.lock_path(kind, self.arch));
+        let refuse = |what: String| {
+            Refusal::new(Class::Usage, project::label(&path), Stage::Plan, what)
+                .hint(format!("`{}` resolves it", self.lock_command(inputs)))
+        };
+        let Some(lock) = self.read_lock(inputs)? else {
+            return Err(refuse("there is no lock of the Debian packages".to_owned()));
+        };
+        let differences = differences(&lock, kind, &inputs.recipe.request(self.arch));
+        if !differences.is_empty() {
+            return Err(refuse(format!("recipe and lock do not agree: {}", differences.join("; "))));
+        }
+        Ok(lock)
+    }
+
+    /// What a bake with `lock` does. SOURCE_DATE_EPOCH is honoured here, and nowhere else.
+    pub(crate) fn plan(&self, inputs: &Inputs, lock: &Lock) -> anyhow::Result<Plan> {
+        let epoch = std::env::var_os("SOURCE_DATE_EPOCH").map(|text| epoch(&text)).transpose()?;
+        let choices = Choices {
+            provider: self.provider,
+            label: Label { name: self.name.clone(), tag: self.tag.clone() },
+            epoch,
+            configure: inputs.configure.clone(),
+            init: inputs.init.clone(),
+            effects: inputs.effects.clone(),
+            snapshots: inputs.sources.snapshots(),
+            published: inputs.sources.published(),
+        };
+        let plan = bake::plan::plan(&inputs.recipe, &inputs.manifest, lock, &inputs.policy, &choices);
+        Ok(plan.map_err(|refusal| inputs.project.located(refusal))?)
+    }
+}
+
+/// The value of SOURCE_DATE_EPOCH: seconds since 1970, up to the year 2106.
+fn epoch(text: &OsStr) -> bake::Result<i64> {
+    let seconds = text.to_str().and_then(|text| text.parse::<u32>().ok());
+    seconds.map(i64::from).ok_or_else(|| {
+        let what = format!("expected seconds since 1970, at most {}, found `{}`", u32::MAX, text.display());
+        Refusal::new(Class::Usage, "SOURCE_DATE_EPOCH", Stage::Plan, what)
+            .hint(
+                "`SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)` is the time of the last commit; without the variable \
+                 it is that of the lock",
+            )
+    })
+}
+
+/// How a lock differs from what `kind` asks for; empty when they agree.
+pub(crate) fn differences(lock: &Lock, kind: &Kind, request: &Request) -> Vec<String> {
+    let other =
+        (lock.kind != *kind).then(|| format!("the lock is of kind `{}`, expected `{kind}`", lock.kind));
+    other.into_iter().chain(bake::lock::check(lock, request).iter().map(ToString::to_string)).collect()
+}
+
+/// The machine that this runs on, or amd64 where images cannot be for it.
+pub(crate) fn host() -> Arch {
+    if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::Amd64 }
+}
