@@ -28,7 +28,7 @@ pub fn identity(host: &str, expired: bool, by_itself: bool) -> Result<Identity> 
     let issuer = rcgen::Issuer::new(authority, authority_key);
     let leaf = if by_itself { leaf.self_signed(&key)? } else { leaf.signed_by(&key, &issuer)? };
     let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).ok();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

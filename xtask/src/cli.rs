@@ -1,6 +1,6 @@
 //! The commands of contributors, beside those of users.
 
-use crate::commands::{bench, cases, fuzz, lint, program, setup, survey, test};
+use crate::commands::{bench, cases, dist, fuzz, lint, program, setup, survey, test};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// How it is called.
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Fuzz(fuzz::Args),
     /// Measure speed and memory against peers, as ratios
     Bench(bench::Args),
+    /// Build a release: static programs, archives, checksums, manual pages, completions and a container image
+    Dist(dist::Args),
     /// Follow the maintainer scripts of many packages
     Survey(survey::Args),
 }
@@ -59,6 +61,7 @@ impl Command {
             Self::Lint(args) => lint::run(&args),
             Self::Fuzz(args) => fuzz::run(&args),
             Self::Bench(args) => bench::run(&args),
+            Self::Dist(args) => dist::run(&args),
             Self::Survey(args) => survey::run(&args),
         }
     }

@@ -93,7 +93,7 @@ impl Project {
     /// opened from here.
     pub fn located(&self, refusal: Refusal) -> Refusal {
         let prefix = label(&self.root);
-        if prefix.is_empty() {
+        if prefix == "." {
             return refusal;
         }
         let hint = refusal.hint.map(|hint| opened_from(&prefix, &hint).into());
@@ -430,7 +430,8 @@ fn opened_from(prefix: &str, text: &str) -> String {
 /// The name of a file in messages: its path from here, where it is below.
 pub fn label(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    let path = path.strip_prefix(&here).unwrap_or(path);
+    if path == Path::new("") { ".".to_owned() } else { path.display().to_string() }
 }
 
 #[cfg(test)]

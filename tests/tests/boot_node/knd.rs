@@ -86,7 +86,7 @@ fn api_server() -> Result<Server> {
     let key = PrivateKeyDer::from_pem_slice(key()?.as_bytes()).context("a key")?;
     let mut roots = RootCertStore::empty();
     roots.add(ca)?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let clients =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
     let config = ServerConfig::builder_with_provider(provider)

@@ -115,6 +115,8 @@ impl Made {
 }
 
 fn client(options: &Options, proxy: &Proxy) -> Result<Client, String> {
+    // once for the process: where there is one already, it stays
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let authorities =
         reqwest::Certificate::from_pem_bundle(&options.authorities).map_err(|error| text(&error))?;
     let builder = || {

@@ -1,0 +1,67 @@
+//! A C compiler for both architectures of images, with the headers of musl: Zig's clang.
+
+use crate::tools;
+use anyhow::{Context as _, Result};
+use bake::name::Arch;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use vmbake::progress::{self, Show};
+use xshell::cmd;
+
+/// The package of PyPI; another version may give other bytes.
+const PACKAGE: &str = "ziglang==0.15.1";
+
+/// Programs that call it as a C compiler and as an archiver.
+pub(super) struct Zig {
+    folder: PathBuf,
+}
+
+impl Zig {
+    /// Brings it below `target/` of `root`, where it is not there.
+    pub(super) fn get(root: &Path, show: &Show) -> Result<Self> {
+        let folder = root.join("target/dist/zig");
+        let program = folder.join("ziglang/zig");
+        if !program.exists() {
+            let shell = tools::shell()?;
+            let install =
+                cmd!(shell, "python3 -m pip install --quiet --no-deps --target {folder} {PACKAGE}").quiet();
+            show.during(&format!("installing {PACKAGE}"), progress::SHORT, |_| install.run()).with_context(
+                || format!("`python3 -m pip install {PACKAGE}` brings the C compiler that a release needs"),
+            )?;
+        }
+        let zig = Self { folder };
+        for arch in Arch::ALL {
+            let target = format!("{}-linux-musl", arch.machine());
+            // the crate `cc` names targets as Rust does; atomics inline, as there is no libgcc to have the others
+            let more = if arch == Arch::Arm64 { " -mno-outline-atomics" } else { "" };
+            let call = format!(
+                "exec '{}' cc -target {target}{more} -fno-sanitize=undefined \"$@\"",
+                program.display()
+            );
+            zig.script(&format!("cc-{arch}"), &call)?;
+        }
+        zig.script("ar", &format!("exec '{}' ar \"$@\"", program.display()))?;
+        Ok(zig)
+    }
+
+    /// The C compiler for `arch`.
+    pub(super) fn compiler(&self, arch: Arch) -> PathBuf {
+        self.folder.join(format!("cc-{arch}"))
+    }
+
+    /// Makes libraries of objects.
+    pub(super) fn archiver(&self) -> PathBuf {
+        self.folder.join("ar")
+    }
+
+    /// A program that leaves Rust's names of targets out.
+    fn script(&self, name: &str, call: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        let text = format!(
+            "#!/bin/sh\nfor word do\n    shift\n    case $word in --target=*) ;; *) set -- \"$@\" \"$word\" ;; esac\ndone\n{call}\n"
+        );
+        fs::write(&path, text)?;
+        Ok(fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?)
+    }
+}
