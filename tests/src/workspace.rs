@@ -28,10 +28,19 @@ pub fn target() -> PathBuf {
 ///
 /// It is not built from here: a test that builds what it tests cannot tell which of the two failed.
 pub fn program() -> Result<PathBuf> {
-    let program = env::var_os("VMBAKE_XTASK").map_or_else(|| target().join("release/xtask"), PathBuf::from);
+    built("VMBAKE_XTASK", "xtask")
+}
+
+/// The program that people install, likewise.
+pub fn user_program() -> Result<PathBuf> {
+    built("VMBAKE_VMBAKE", "vmbake")
+}
+
+fn built(variable: &str, package: &str) -> Result<PathBuf> {
+    let program = env::var_os(variable).map_or_else(|| target().join("release").join(package), PathBuf::from);
     ensure!(
         program.is_file(),
-        "no `{}`; `cargo build --release --package xtask` makes it",
+        "no `{}`; `cargo build --release --package {package}` makes it",
         program.display()
     );
     Ok(program)

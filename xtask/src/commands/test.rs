@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, with what they need: the release build of this program, and other programs.
+//! `cargo xtask test`: every test, with what they need: the release builds of this program and of `vmbake`, and other programs.
 
 use crate::commands::setup;
 use crate::tools;
@@ -34,6 +34,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         crate::commands::cases::here()?,
         &ShowArgs::default().show(),
     )?;
+    // the program that people install has the same library: what is left is to link it
+    cmd!(shell, "{cargo} build --release --package vmbake --locked --quiet").run()?;
     if filter.is_empty() {
         cmd!(shell, "{cargo} test --release --doc --workspace --locked --quiet").run()?;
     }

@@ -1,0 +1,165 @@
+//! A project of one's own: `vmbake` alone makes it, changes it and bakes it, in a folder that has nothing else.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tests::run::{Ended, Run};
+use tests::shared::{BASE, Shared};
+use tests::workspace;
+
+/// An empty folder, and how `vmbake` is run in it.
+struct Folder<'s> {
+    shared: &'s Shared,
+    program: PathBuf,
+    path: PathBuf,
+}
+
+impl Folder<'_> {
+    fn run<const N: usize>(&self, args: [&str; N]) -> Run {
+        Run::new(&self.program, &self.path, args)
+    }
+
+    /// With the store that all runs share.
+    fn stored<const N: usize>(&self, args: [&str; N]) -> Result<Ended> {
+        self.run(args)
+            .option("--store", self.shared.store())
+            .env("XDG_STATE_HOME", self.path.with_extension("state"))
+            .done()
+    }
+
+    fn text(&self, path: &str) -> Result<String> {
+        fs::read_to_string(self.path.join(path)).with_context(|| path.to_owned())
+    }
+
+    /// What is in the folder, sorted.
+    fn files(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        walk(&self.path, &self.path, &mut found)?;
+        found.sort();
+        Ok(found)
+    }
+}
+
+fn walk(root: &Path, folder: &Path, found: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(root, &path, found)?;
+        } else {
+            found.push(path.strip_prefix(root)?.display().to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Runs `what` in an empty folder called `web`.
+fn in_an_empty_folder(what: impl FnOnce(&Folder<'_>) -> Result<()>) -> Result<()> {
+    let shared = Shared::get()?;
+    // not below the checkout, which is a project
+    let scratch = tempfile::tempdir()?;
+    let path = scratch.path().join("web");
+    fs::create_dir(&path)?;
+    what(&Folder { shared: &shared, program: workspace::user_program()?, path })
+}
+
+#[test]
+fn a_project_is_one_recipe_and_one_lock_and_vmbake_alone_makes_both() -> Result<()> {
+    in_an_empty_folder(|folder| {
+        folder.run(["init"]).done()?;
+        assert_eq!(folder.files()?, [".gitignore", "image-recipes/web/recipe.toml"]);
+        let said = folder.stored(["add", "htop", "jq", "--arch", "amd64"])?;
+        for line in ["+ htop in image-recipes/web/recipe.toml", "  + htop ", "  + libjq1 "] {
+            ensure!(said.stdout.contains(line), "{line}: {said}");
+        }
+        assert_eq!(
+            folder.files()?,
+            [".gitignore", "image-recipes/web/recipe.toml", "manifests/web.debian-13.amd64.lock.toml"]
+        );
+        let recipe = folder.text("image-recipes/web/recipe.toml")?;
+        ensure!(
+            recipe.contains("install = [\"htop\", \"jq\"]") && recipe.contains("# A user to log in as"),
+            "{recipe}"
+        );
+        folder.run(["lock", "--check"]).done()?;
+        let init = folder.shared.init(BASE.arch)?;
+        let bake = ["bake", "--arch", "amd64", "--format", "tar.zst"];
+        let bake = folder.run(bake).option("--init", init).option("--store", folder.shared.store());
+        bake.env("XDG_STATE_HOME", folder.path.with_extension("state")).done()?;
+        let list: Value = serde_json::from_str(&folder.text("dist/web.debian-13.amd64.files.json")?)?;
+        let paths = list["paths"].as_array().context("paths")?;
+        for path in ["/usr/bin/htop", "/usr/bin/jq", "/usr/bin/containerd"] {
+            ensure!(paths.iter().any(|entry| entry["path"] == path), "{path} is not in the image");
+        }
+        // what nothing asks for any more leaves the lock
+        let said = folder.stored(["remove", "jq"])?;
+        ensure!(said.stdout.contains("  - libjq1"), "{said}");
+        let lock = folder.text("manifests/web.debian-13.amd64.lock.toml")?;
+        ensure!(lock.contains("\"htop\"") && !lock.contains("\"libjq1\""), "{lock}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_cannot_be_added_or_removed_leaves_recipe_and_lock_as_they_are() -> Result<()> {
+    in_an_empty_folder(|folder| {
+        // no project yet
+        let said = folder.run(["add", "jq"]).refused(2)?;
+        ensure!(said.stderr.contains("`vmbake init` makes a project here"), "{said}");
+        folder.run(["init", "--kind", "web", "--extends", "base"]).done()?;
+        let before = folder.text("image-recipes/web/recipe.toml")?;
+        let add = folder.run(["add", "no-such-package-anywhere"]).option("--store", folder.shared.store());
+        let said = add.end()?;
+        ensure!(said.code != Some(0) && said.stderr.contains("no-such-package-anywhere"), "{said}");
+        let said = folder.run(["remove", "containerd"]).refused(2)?;
+        ensure!(said.stderr.contains("`without = [\"containerd\"]`"), "{said}");
+        let said = folder.run(["add", "--kind", "base", "jq"]).refused(2)?;
+        ensure!(said.stderr.contains("`vmbake init --kind NAME --extends base`"), "{said}");
+        let said = folder.run(["init", "--kind", "web"]).refused(2)?;
+        ensure!(said.stderr.contains("it is there already"), "{said}");
+        let said = folder.run(["init", "--kind", "other", "--extends", "bsae"]).refused(2)?;
+        ensure!(said.stderr.contains("did you mean `base`?"), "{said}");
+        assert_eq!(folder.text("image-recipes/web/recipe.toml")?, before);
+        assert_eq!(folder.files()?, [".gitignore", "image-recipes/web/recipe.toml"]);
+        Ok(())
+    })
+}
+
+#[test]
+fn built_in_kinds_are_known_where_there_is_no_project() -> Result<()> {
+    in_an_empty_folder(|folder| {
+        let said = folder.run(["bake"]).refused(2)?;
+        ensure!(said.stderr.contains("name one of base, knc, knd with `--kind`"), "{said}");
+        let said = folder.run(["bake", "--kind", "bsae"]).refused(2)?;
+        ensure!(said.stderr.contains("did you mean `base`?"), "{said}");
+        let plan = ["plan", "--kind", "base", "--arch", "amd64", "--json"];
+        let plan = folder.run(plan).option("--init", folder.shared.init(BASE.arch)?);
+        let plan: Value =
+            serde_json::from_str(&plan.option("--store", folder.path.join("none")).done()?.stdout)?;
+        assert_eq!(plan["name"], "base.debian-13.amd64");
+        let said = folder.run(["boot"]).refused(2)?;
+        ensure!(said.stderr.contains("`vmbake bake --format qcow2` makes one"), "{said}");
+        Ok(())
+    })
+}
+
+/// In a checkout `cargo xtask` is called so, and says so.
+#[test]
+fn both_spellings_behave_alike_and_each_says_its_own() -> Result<()> {
+    in_an_empty_folder(|folder| {
+        let other = Run::new(&folder.shared.program(), &folder.path, ["add", "jq"]);
+        let (ours, theirs) = (folder.run(["add", "jq"]).refused(2)?, other.refused(2)?);
+        assert_eq!(ours.stderr.replace("`vmbake ", "`cargo xtask "), theirs.stderr);
+        // lines are broken where the longer name has them broken
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let help = |run: Run| Ok::<_, anyhow::Error>(words(&run.done()?.stdout));
+        let ours = help(folder.run(["bake", "--help"]))?;
+        let theirs = help(Run::new(&folder.shared.program(), &folder.path, ["bake", "--help"]))?;
+        ensure!(ours.contains("Usage: vmbake bake") && !ours.contains("cargo xtask"), "{ours}");
+        ensure!(
+            theirs.contains("Usage: cargo xtask bake") && theirs.contains("`cargo xtask lock"),
+            "{theirs}"
+        );
+        Ok(())
+    })
+}
