@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::run::{Ended, Run};
+use tests::schema::Schema;
 use tests::shared::{BASE, Shared};
 use tests::workspace;
 
@@ -53,6 +54,11 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
+/// What a command said with `--json`, in the shape of its schema.
+fn answer(command: &str, said: &Ended) -> Result<Value> {
+    Schema::load(command)?.check(&said.stdout)
+}
+
 /// Runs `what` in an empty folder called `web`.
 fn in_an_empty_folder(what: impl FnOnce(&Folder<'_>) -> Result<()>) -> Result<()> {
     let shared = Shared::get()?;
@@ -66,7 +72,7 @@ fn in_an_empty_folder(what: impl FnOnce(&Folder<'_>) -> Result<()>) -> Result<()
 #[test]
 fn a_project_is_one_recipe_and_one_lock_and_vmbake_alone_makes_both() -> Result<()> {
     in_an_empty_folder(|folder| {
-        folder.run(["init"]).done()?;
+        answer("init", &folder.run(["init", "--json"]).done()?)?;
         assert_eq!(folder.files()?, [".gitignore", "image-recipes/web/recipe.toml"]);
         let said = folder.stored(["add", "htop", "jq", "--arch", "amd64"])?;
         for line in ["+ htop in image-recipes/web/recipe.toml", "  + htop ", "  + libjq1 "] {
@@ -92,8 +98,13 @@ fn a_project_is_one_recipe_and_one_lock_and_vmbake_alone_makes_both() -> Result<
             ensure!(paths.iter().any(|entry| entry["path"] == path), "{path} is not in the image");
         }
         // what nothing asks for any more leaves the lock
-        let said = folder.stored(["remove", "jq"])?;
-        ensure!(said.stdout.contains("  - libjq1"), "{said}");
+        let changed = answer("remove", &folder.stored(["remove", "jq", "--json"])?)?;
+        let changes = changed["locks"][0]["changes"].to_string();
+        ensure!(changed["removed"][0] == "jq" && changes.contains("- libjq1"), "{changed}");
+        let same = answer("upgrade", &folder.stored(["upgrade", "--json"])?)?;
+        ensure!(same["locks"][0].get("changes").is_none(), "{same}");
+        let none = answer("add", &folder.stored(["add", "htop", "--json"])?)?;
+        ensure!(none.get("added").is_none(), "{none}");
         let lock = folder.text("manifests/web.debian-13.amd64.lock.toml")?;
         ensure!(lock.contains("\"htop\"") && !lock.contains("\"libjq1\""), "{lock}");
         Ok(())

@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let locks = kind.change(&args.target, &text)?;
     let Own { kind, path: recipe, .. } = kind;
-    tell(Changed { kind, recipe, added, removed: Vec::new(), locks }, &args.target)
+    tell(&Changed { kind, recipe, added, removed: Vec::new(), locks }, &args.target)
 }
 
 /// Removes.
@@ -103,7 +103,7 @@ pub fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
     }
     let locks = kind.change(&args.target, &text)?;
     let Own { kind, path: recipe, .. } = kind;
-    tell(Changed { kind, recipe, added: Vec::new(), removed, locks }, &args.target)
+    tell(&Changed { kind, recipe, added: Vec::new(), removed, locks }, &args.target)
 }
 
 /// Upgrades.
@@ -111,12 +111,12 @@ pub fn upgrade(args: &UpgradeArgs) -> anyhow::Result<()> {
     let kind = Own::find(&args.target)?;
     let locks = kind.change(&args.target, &kind.text()?)?;
     let Own { kind, path: recipe, .. } = kind;
-    tell(Changed { kind, recipe, added: Vec::new(), removed: Vec::new(), locks }, &args.target)
+    tell(&Changed { kind, recipe, added: Vec::new(), removed: Vec::new(), locks }, &args.target)
 }
 
-fn tell(changed: Changed, target: &Target) -> anyhow::Result<()> {
+fn tell(changed: &Changed, target: &Target) -> anyhow::Result<()> {
     if target.common.show.json {
-        return console::json(&changed);
+        return console::json(changed);
     }
     for (sign, names) in [('+', &changed.added), ('-', &changed.removed)] {
         for name in names {

@@ -150,7 +150,7 @@ fn ignore(path: &Path) -> bake::Result<bool> {
     }
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
     let separator = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    write!(file, "{separator}{}\n", missing.join("\n")).map_err(failed)?;
+    writeln!(file, "{separator}{}", missing.join("\n")).map_err(failed)?;
     Ok(true)
 }
 
