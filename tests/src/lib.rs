@@ -20,6 +20,7 @@ pub mod run;
 pub mod rustup;
 pub mod schema;
 pub mod server;
+pub mod servers;
 pub mod shared;
 pub mod standin;
 pub mod today;

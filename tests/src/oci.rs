@@ -1,6 +1,7 @@
 //! An OCI image made in the test: one static program, as an archive that container engines import.
 //!
-//! OCI Image Layout Specification 1.0: `oci-layout`, `index.json`, `blobs/sha256/…`.
+//! OCI Image Layout Specification 1.0: `oci-layout`, `index.json`, `blobs/sha256/…`. docker reads a layout only where
+//! `manifest.json` beside these says the same, as `docker save` writes it: the specification allows further files.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -26,6 +27,9 @@ pub fn archive(name: &str, architecture: &str, program: &[u8]) -> Result<Vec<u8>
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
     });
     let config = add("application/vnd.oci.image.config.v1+json", serde_json::to_vec(&config)?);
+    let place =
+        |of: &Value| of["digest"].as_str().map(|digest| format!("blobs/{}", digest.replace(':', "/")));
+    let of_docker = json!([{"Config": place(&config), "RepoTags": [name], "Layers": [place(&layer)]}]);
     let kind = "application/vnd.oci.image.manifest.v1+json";
     let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]});
     let mut manifest: Value = add(kind, serde_json::to_vec(&manifest)?);
@@ -35,6 +39,7 @@ pub fn archive(name: &str, architecture: &str, program: &[u8]) -> Result<Vec<u8>
     let mut archive = tar::Builder::new(Vec::new());
     append(&mut archive, "oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     append(&mut archive, "index.json", 0o644, &serde_json::to_vec(&index)?)?;
+    append(&mut archive, "manifest.json", 0o644, &serde_json::to_vec(&of_docker)?)?;
     for (path, bytes) in blobs {
         append(&mut archive, &path, 0o644, &bytes)?;
     }

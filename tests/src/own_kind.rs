@@ -2,13 +2,44 @@
 
 use crate::run::Run;
 use crate::shared::{BASE, Shared, blob};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bake::lock::Lock;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kind's name.
 const NAME: &str = "servers";
+
+/// What such a kind says beside what it inherits.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// Packages that it has.
+    pub install: Vec<String>,
+    /// Packages of `base` that it leaves out.
+    pub without: Vec<String>,
+    /// Units that `base` enables of those.
+    pub without_units: Vec<String>,
+    /// Files that lie in the image as they are, by path.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Wishes {
+    /// These packages, and nothing else.
+    #[must_use]
+    pub fn packages(names: &[&str]) -> Self {
+        Self { install: names.iter().map(|name| (*name).to_owned()).collect(), ..Self::default() }
+    }
+
+    /// The recipe that says so, but for the files.
+    fn recipe(&self) -> String {
+        let Self { install, without, without_units, files: _ } = self;
+        format!(
+            "[recipe]\nextends = \"base\"\n\n[packages]\ninstall = {install:?}\nwithout = {without:?}\n\n\
+             [units]\nwithout = {without_units:?}\n"
+        )
+    }
+}
 
 /// A project with such a kind, and its lock.
 pub struct OwnKind<'s> {
@@ -19,15 +50,18 @@ pub struct OwnKind<'s> {
 }
 
 impl<'s> OwnKind<'s> {
-    /// A copy of the project below `folder`, with a kind of `packages` that is resolved in this run.
-    pub fn new(shared: &'s Shared, folder: &Path, packages: &[&str]) -> Result<Self> {
+    /// A copy of the project below `folder`, with a kind of these wishes that is resolved in this run.
+    pub fn new(shared: &'s Shared, folder: &Path, wishes: &Wishes) -> Result<Self> {
         let (project, lock) = (folder.join("project"), folder.join("lock.toml"));
         shared.copy_project(&project)?;
         let recipe = project.join("image-recipes").join(NAME);
         fs::create_dir(&recipe)?;
-        let names: Vec<String> = packages.iter().map(|name| format!("{name:?}")).collect();
-        let text = format!("[recipe]\nextends = \"base\"\n\n[packages]\ninstall = [{}]\n", names.join(", "));
-        fs::write(recipe.join("recipe.toml"), text)?;
+        fs::write(recipe.join("recipe.toml"), wishes.recipe())?;
+        for (path, bytes) in &wishes.files {
+            let to = recipe.join("rootfs").join(path.trim_start_matches('/'));
+            fs::create_dir_all(to.parent().context("a file is in a directory")?)?;
+            fs::write(to, bytes)?;
+        }
         let manifest = fs::read_to_string(shared.manifest(BASE)?)?.replace("\"base\"", &format!("{NAME:?}"));
         fs::write(project.join(format!("manifests/{NAME}.debian-13.{}.json", BASE.arch)), manifest)?;
         let own = Self { shared, project, lock };

@@ -1,40 +1,23 @@
 //! Packages that are asked for with one word each: their scripts are interpreted, and what they set up starts and answers.
+//!
+//! More of them boot on demand: `cargo xtask survey --boot`.
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
-use tests::own_kind::OwnKind;
-use tests::schema::Schema;
+use tests::servers::{self, GATE};
 use tests::shared::Shared;
 
 #[test]
 fn servers_of_a_kind_of_ones_own_answer_after_their_first_boot() -> Result<()> {
-    let shared = Shared::get()?;
+    let (shared, images) = (Shared::get()?, servers::images()?);
     let scratch = shared.scratch()?;
-    let own =
-        OwnKind::new(&shared, scratch.path(), &["docker.io", "nginx", "postgresql", "qemu-guest-agent"])?;
-    let output = scratch.path().join("dist");
-    own.bake(&output)?.args(["--format", "raw"]).done()?;
-    let disk = output.join(format!("{}.raw", own.image()));
     let claims = [
-        "run curl --fail --silent --retry 30 --retry-all-errors http://localhost/ | grep -F 'Welcome to nginx'",
-        // the cluster has an identifier of this machine's own: it was made at this boot
-        "run runuser -u postgres -- psql -tAc 'select 1' | grep -x 1",
-        "unit docker.service active",
-        "run curl --fail --silent --unix-socket /run/docker.sock http://localhost/version | grep -F ApiVersion",
         "run test -e /usr/sbin/qemu-ga && systemctl is-enabled qemu-guest-agent.service | grep -E 'static|enabled'",
         "run systemctl is-enabled nginx.service docker.service postgresql.service",
         "run test \"$(stat -c %U /var/lib/postgresql)\" = postgres",
+        "system running",
     ];
-    let mut run = shared.run("boot").args([&disk]).args(["--direct", "--json", "--timeout", "1500"]);
-    run = run.args(["--accel", "tcg"]).option("--log", scratch.path().join("console"));
-    for claim in claims {
-        run = run.args(["--expect", claim]);
-    }
-    let ended = run.end()?;
-    let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
-    let met = report["expectations"].as_array().context("expectations")?;
-    let unmet: Vec<&Value> = met.iter().filter(|one| !one["seconds"].is_number()).collect();
-    assert!(met.len() == claims.len() && unmet.is_empty(), "{unmet:#?}\n{}", ended.stderr);
-    assert_eq!(ended.code, Some(0), "{ended}");
+    let image = images.get(GATE).context("the list has an image of the gate")?;
+    let booted = image.boot(&shared, scratch.path(), &["qemu-guest-agent"], &claims)?;
+    assert!(booted.is_good(), "{:#?}\n{:#?}\n{}", booted.asked, booted.unmet, booted.said);
     Ok(())
 }

@@ -21,7 +21,7 @@ use effects::{differences, listing, real};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use tests::own_kind::OwnKind;
+use tests::own_kind::{OwnKind, Wishes};
 use tests::recipes::KINDS;
 use tests::run::{Run, is_root};
 use tests::shared::{BASE, Image, Shared};
@@ -63,7 +63,7 @@ fn a_kind_of_ones_own_is_what_the_real_scripts_leave() -> Result<()> {
     ensure!(is_root()?, "needs root: to configure a real system, and to lay out owners");
     let shared = Shared::get()?;
     let scratch = shared.scratch()?;
-    let own = OwnKind::new(&shared, scratch.path(), &PACKAGES)?;
+    let own = OwnKind::new(&shared, scratch.path(), &Wishes::packages(&PACKAGES))?;
     let folder = scratch.path().join("real");
     let real = listing::of(&real::system(&own.pool()?, &own.locked()?, &folder)?)?;
     fs::remove_dir_all(&folder)?;

@@ -5,6 +5,7 @@
 //! file of results, which a later run goes on with.
 
 mod archive;
+mod boot;
 mod content;
 mod interpret;
 mod report;
@@ -33,8 +34,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "packages")]
     list: Option<PathBuf>,
     /// Interpret only: bake nothing, and compare with no other system
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "boot")]
     interpret_only: bool,
+    /// Boot images with the servers of tests/survey/answers.toml, and ask each of them: minutes; those that are named, or all
+    #[arg(long, conflicts_with_all = ["interpret_only", "list", "arch", "again", "changes", "json"])]
+    boot: bool,
     /// For which machines
     #[arg(long, value_name = "amd64|arm64", default_value = "amd64")]
     arch: Arch,
@@ -66,6 +70,9 @@ pub(crate) struct Args {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.boot {
+        return boot::run(&args.packages, args.table.as_deref());
+    }
     let project = Project::find(None)?;
     let show = args.show.show();
     let names = names(args, &project)?;

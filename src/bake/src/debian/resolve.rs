@@ -333,6 +333,9 @@ fn solver_refusal(task: &Task<'_>, error: SolveError, ways: &[String]) -> Refusa
         SolveError::Unknown { close, .. } if !close.is_empty() => {
             Some(format!("close names: {}", close.join(", ")))
         }
+        SolveError::Root { name, .. } => Some(format!(
+            "a recipe that inherits `{name}` leaves it out by `without = [\"{name}\"]` in [packages]"
+        )),
         _ => None,
     };
     let refusal = refuse(Class::Usage, artifact(task), error);

@@ -184,6 +184,13 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
 /// A later recipe may enable what an earlier one disables, and the other way round.
 fn lay_units(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     let (kind, raw) = (&folder.kind, &folder.recipe.units);
+    for unit in &raw.without {
+        let said = [&mut recipe.enable, &mut recipe.disable, &mut recipe.mask];
+        // all three are asked: a unit may be in more than one
+        if said.map(|units| units.remove(&unit.0)).iter().all(Option::is_none) {
+            return Err(folder.refuse(format!("units.without: `{}` is not inherited", unit.0)));
+        }
+    }
     for unit in &raw.enable {
         recipe.disable.remove(&unit.0);
         recipe.enable.insert(unit.0.clone(), kind.clone());

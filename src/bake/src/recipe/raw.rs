@@ -161,6 +161,7 @@ pub(super) struct Units {
     pub(super) enable: Vec<Unit>,
     pub(super) disable: Vec<Unit>,
     pub(super) mask: Vec<Unit>,
+    pub(super) without: Vec<Unit>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

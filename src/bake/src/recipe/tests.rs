@@ -48,6 +48,24 @@ fn a_kind_has_what_it_inherits_and_what_it_says() {
 }
 
 #[test]
+fn what_is_said_of_an_inherited_unit_is_taken_back_and_may_be_said_anew() {
+    let base = format!("{BASE}disable = [\"a.timer\"]\nmask = [\"b.service\"]\n");
+    let units = |text: &str| {
+        let own = format!("[recipe]\nextends = \"base\"\n[units]\n{text}\n");
+        let recipe = combine(&[folder("base", &base), folder("own", &own)]).unwrap();
+        [recipe.enable, recipe.disable, recipe.mask].map(|units| units.into_keys().collect::<Vec<_>>())
+    };
+    let none: Vec<String> = Vec::new();
+    assert_eq!(
+        units("without = [\"ssh.service\", \"a.timer\", \"b.service\"]"),
+        [none.clone(), none.clone(), none]
+    );
+    let [enabled, disabled, masked] = units("without = [\"b.service\"]\nenable = [\"b.service\"]");
+    assert_eq!((enabled, disabled), (vec!["b.service".into(), "ssh.service".into()], vec!["a.timer".into()]));
+    assert!(masked.is_empty());
+}
+
+#[test]
 fn a_recipe_says_where_packages_are_from_and_a_later_one_may_say_otherwise() {
     let base = BASE.replacen(
         "[units]",
@@ -147,6 +165,10 @@ fn layers_that_contradict_each_other_are_refused() {
     let cases = [
         ("[recipe]\n[packages]\ninstall = [\"a\"]\n", "`extends` does not name"),
         ("[recipe]\nextends = \"base\"\n[packages]\nwithout = [\"a\"]\n", "`a` is not inherited"),
+        (
+            "[recipe]\nextends = \"base\"\n[units]\nwithout = [\"a.service\"]\n",
+            "units.without: `a.service` is not inherited",
+        ),
         (
             "[recipe]\nextends = \"base\"\n[packages]\ninstall = [\"systemd\"]\n",
             "`systemd` is asked for twice",

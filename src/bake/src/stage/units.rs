@@ -201,8 +201,10 @@ fn text(path: &ImagePath, content: &Content, read: Read<'_>) -> Result<String> {
 }
 
 fn missing(kind: &str, unit: &str) -> Refusal {
-    wrong(kind, format!("unit `{unit}` is not in the image"))
-        .hint("is its package in [packages] install, and is it not left out by [files] exclude?")
+    wrong(kind, format!("unit `{unit}` is not in the image")).hint(
+        "is its package in [packages] install, and is it not left out by [files] exclude? \
+             A kind without that package takes the unit back by [units] without",
+    )
 }
 
 fn wrong(kind: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {

@@ -206,6 +206,20 @@ fn a07_an_index_beyond_its_limits_is_not_even_asked_for() {
 }
 
 #[test]
+fn a_package_that_another_one_of_the_recipe_conflicts_with_may_be_left_out_and_the_refusal_says_how() {
+    let text = PACKAGES.replace("Architecture: all\nDepends: b\n", "Architecture: all\nConflicts: d\n")
+        + "\n"
+        + &PACKAGES.rsplit("\n\n").next().unwrap().replace("Package: c", "Package: d");
+    let packed = xz(&text);
+    let archive = signed(&release(&packed, &text), packed);
+    let (kind, request) = ("base".parse().unwrap(), request(&["c", "d"]));
+    let task = Task { kind: &kind, request: &request, now: day(2), previous: &[], given: &[], files: &[] };
+    let refusal = resolve(&task, &sources(), &archive, &Limits::default()).unwrap_err();
+    assert!(refusal.to_string().contains("`d` is asked for, but `c` conflicts with `d`"), "{refusal}");
+    assert!(refusal.hint.as_deref().unwrap().contains("`without = [\"d\"]`"), "{:?}", refusal.hint);
+}
+
+#[test]
 fn what_a_component_needs_is_in_the_lock_and_the_component_is_not() {
     let control =
         |fields: &str| format!("Package: c\nVersion: 9\nArchitecture: amd64\n{fields}Description: x\n y\n");
