@@ -1,9 +1,9 @@
 //! `survey --boot`: servers that are started and asked, by a program of the tests.
 
-use crate::programs;
 use crate::tools;
 use anyhow::{Context as _, Result};
 use std::path::Path;
+use vmbake::programs;
 use xshell::cmd;
 
 /// Builds that program and hands over to it: all servers of the list, or those that are named.
