@@ -10,6 +10,15 @@ use std::path::{Path, PathBuf};
 /// The kind's name.
 const NAME: &str = "servers";
 
+/// Adds a kind of this name and recipe to a project, with the manifest of `base`.
+pub fn add(project: &Path, name: &str, recipe: &str, manifest: &str) -> Result<()> {
+    let folder = project.join("image-recipes").join(name);
+    fs::create_dir(&folder)?;
+    fs::write(folder.join("recipe.toml"), recipe)?;
+    let manifest = manifest.replace("\"base\"", &format!("{name:?}"));
+    Ok(fs::write(project.join(format!("manifests/{name}.debian-13.{}.json", BASE.arch)), manifest)?)
+}
+
 /// A project with such a kind, and its lock.
 pub struct OwnKind<'s> {
     shared: &'s Shared,
@@ -23,13 +32,9 @@ impl<'s> OwnKind<'s> {
     pub fn new(shared: &'s Shared, folder: &Path, packages: &[&str]) -> Result<Self> {
         let (project, lock) = (folder.join("project"), folder.join("lock.toml"));
         shared.copy_project(&project)?;
-        let recipe = project.join("image-recipes").join(NAME);
-        fs::create_dir(&recipe)?;
         let names: Vec<String> = packages.iter().map(|name| format!("{name:?}")).collect();
         let text = format!("[recipe]\nextends = \"base\"\n\n[packages]\ninstall = [{}]\n", names.join(", "));
-        fs::write(recipe.join("recipe.toml"), text)?;
-        let manifest = fs::read_to_string(shared.manifest(BASE)?)?.replace("\"base\"", &format!("{NAME:?}"));
-        fs::write(project.join(format!("manifests/{NAME}.debian-13.{}.json", BASE.arch)), manifest)?;
+        add(&project, NAME, &text, &fs::read_to_string(shared.manifest(BASE)?)?)?;
         let own = Self { shared, project, lock };
         own.about("lock").option("--output", &own.lock).done()?;
         Ok(own)
