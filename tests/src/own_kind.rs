@@ -41,6 +41,15 @@ impl Wishes {
     }
 }
 
+/// Adds a kind of this name and recipe to a project, with the manifest of `base`.
+pub fn add(project: &Path, name: &str, recipe: &str, manifest: &str) -> Result<()> {
+    let folder = project.join("image-recipes").join(name);
+    fs::create_dir(&folder)?;
+    fs::write(folder.join("recipe.toml"), recipe)?;
+    let manifest = manifest.replace("\"base\"", &format!("{name:?}"));
+    Ok(fs::write(project.join(format!("manifests/{name}.debian-13.{}.json", BASE.arch)), manifest)?)
+}
+
 /// A project with such a kind, and its lock.
 pub struct OwnKind<'s> {
     shared: &'s Shared,
@@ -54,16 +63,13 @@ impl<'s> OwnKind<'s> {
     pub fn new(shared: &'s Shared, folder: &Path, wishes: &Wishes) -> Result<Self> {
         let (project, lock) = (folder.join("project"), folder.join("lock.toml"));
         shared.copy_project(&project)?;
+        add(&project, NAME, &wishes.recipe(), &fs::read_to_string(shared.manifest(BASE)?)?)?;
         let recipe = project.join("image-recipes").join(NAME);
-        fs::create_dir(&recipe)?;
-        fs::write(recipe.join("recipe.toml"), wishes.recipe())?;
         for (path, bytes) in &wishes.files {
             let to = recipe.join("rootfs").join(path.trim_start_matches('/'));
             fs::create_dir_all(to.parent().context("a file is in a directory")?)?;
             fs::write(to, bytes)?;
         }
-        let manifest = fs::read_to_string(shared.manifest(BASE)?)?.replace("\"base\"", &format!("{NAME:?}"));
-        fs::write(project.join(format!("manifests/{NAME}.debian-13.{}.json", BASE.arch)), manifest)?;
         let own = Self { shared, project, lock };
         own.about("lock").option("--output", &own.lock).done()?;
         Ok(own)

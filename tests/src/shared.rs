@@ -314,7 +314,8 @@ impl Shared {
     }
 }
 
-fn copy_project(from: &Path, to: &Path) -> Result<()> {
+/// Copies recipes and manifests.
+pub fn copy_project(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     let shell = Shell::new()?;
     for part in ["image-recipes", "manifests"] {

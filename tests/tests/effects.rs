@@ -6,30 +6,22 @@
 //! lock ─► `bake`, without what [files] exclude leaves out ─► tar.zst ─tar, root─► our system ─────┴─ compared
 //! ```
 //! Type, mode, owner by name, extended attributes, content and target of every path have to agree, but for what a recipe
-//! or a component says itself, and for the list in `effects/differences.toml`, each with its reason. A reason that explains
+//! or a component says itself, and for the list in `tests/src/effects/differences.toml`, each with its reason. A reason that explains
 //! nothing any more is a failure, too. Databases (accounts, dpkg's status) are compared entry by entry. That needs root,
 //! here only.
 
-mod effects {
-    pub(crate) mod differences;
-    pub(crate) mod listing;
-    pub(crate) mod real;
-}
-
 use anyhow::{Context as _, Result, ensure};
-use effects::{differences, listing, real};
+use bake::lock::Lock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tests::effects::differences::Subject;
+use tests::effects::{Listing, Origins, differences, files, laid_out, listing, real, without_excludes};
 use tests::own_kind::{OwnKind, Wishes};
 use tests::recipes::KINDS;
 use tests::run::{Run, is_root};
 use tests::shared::{BASE, Image, Shared};
 use tests::standin::Arch;
-use xshell::{Shell, cmd};
-
-/// What a path is: see `listing`.
-pub(crate) type Listing = BTreeMap<String, String>;
 
 #[test]
 fn base_is_what_the_real_scripts_leave() -> Result<()> {
@@ -72,9 +64,16 @@ fn a_kind_of_ones_own_is_what_the_real_scripts_leave() -> Result<()> {
     let (ours, origins) = laid_out(&scratch.path().join("ours"), &own.image(), &bake)?;
     let base = tests::recipes::recipe("base")?;
     let accounts = base.users.keys().chain(base.groups.keys()).cloned().collect();
-    let wrong = differences::unexplained("servers", &real, &ours, &origins, &accounts)?;
+    let packages = names(&own.locked()?);
+    let subject = Subject { kind: "servers", packages: &packages, accounts: &accounts };
+    let wrong = differences::compare(&subject, &real, &ours, &origins)?.faults();
     ensure!(wrong.is_empty(), "{} paths differ:\n{}", wrong.len(), wrong.join("\n"));
     Ok(())
+}
+
+/// The packages of a lock.
+fn names(lock: &Lock) -> BTreeSet<String> {
+    lock.packages.iter().map(|package| package.name.to_string()).collect()
 }
 
 fn image(kind: &'static str) -> Image {
@@ -103,7 +102,9 @@ fn compare(images: &[Image]) -> Result<()> {
         let (ours, origins) = ours(&shared, *image, &scratch.path().join(image.kind))?;
         let recipe = tests::recipes::recipe(image.kind)?;
         let accounts = recipe.users.keys().chain(recipe.groups.keys()).cloned().collect();
-        let wrong = differences::unexplained(image.kind, &known.1, &ours, &origins, &accounts)?;
+        let packages = names(&lock);
+        let subject = Subject { kind: image.kind, packages: &packages, accounts: &accounts };
+        let wrong = differences::compare(&subject, &known.1, &ours, &origins)?.faults();
         ensure!(wrong.is_empty(), "{}: {} paths differ:\n{}", image.kind, wrong.len(), wrong.join("\n"));
         ensure!(ours.len() > 10_000, "{} paths", ours.len());
         reference = Some(known);
@@ -112,11 +113,7 @@ fn compare(images: &[Image]) -> Result<()> {
 }
 
 /// Our tree of `image` with all that packages bring, laid out by tar, and the origins of its paths.
-fn ours(
-    shared: &Shared,
-    image: Image,
-    folder: &Path,
-) -> Result<(Listing, BTreeMap<String, serde_json::Value>)> {
+fn ours(shared: &Shared, image: Image, folder: &Path) -> Result<(Listing, Origins)> {
     let project = folder.join("project");
     shared.copy_project(&project)?;
     without_excludes(&project)?;
@@ -130,56 +127,6 @@ fn ours(
         Ok(run.option("--mirror", &mirror).option("--store", &store).option("--output", output))
     };
     laid_out(folder, &image.name(), &run)
-}
-
-/// Lets the recipes of a project leave nothing out.
-fn without_excludes(project: &Path) -> Result<()> {
-    for kind in KINDS {
-        let path = project.join(format!("image-recipes/{kind}/recipe.toml"));
-        fs::write(&path, without_exclude(&fs::read_to_string(&path)?)?)?;
-    }
-    Ok(())
-}
-
-/// The image `name` that `bake` writes to a folder, laid out by tar below `folder`, which is removed then.
-fn laid_out(
-    folder: &Path,
-    name: &str,
-    bake: &dyn Fn(&Path) -> Result<Run>,
-) -> Result<(Listing, BTreeMap<String, serde_json::Value>)> {
-    let (output, root) = (folder.join("dist"), folder.join("root"));
-    fs::create_dir_all(&root)?;
-    bake(&output)?.done()?;
-    let artifact = output.join(format!("{name}.tar.zst"));
-    let shell = Shell::new()?;
-    let unpack = cmd!(
-        shell,
-        "tar --extract --zstd --file {artifact} --directory {root} --same-owner --same-permissions"
-    );
-    unpack.arg("--xattrs").arg("--xattrs-include=*").arg("--numeric-owner").quiet().run()?;
-    let listed = files(&output.join(format!("{name}.files.json")))?;
-    let origins = listed.into_iter().map(|(path, mut entry)| (path, entry["origins"].take())).collect();
-    let listing = listing::of(&root)?;
-    fs::remove_dir_all(folder)?;
-    Ok((listing, origins))
-}
-
-/// A recipe that leaves nothing out.
-fn without_exclude(recipe: &str) -> Result<String> {
-    let Some((head, rest)) = recipe.split_once("\nexclude = [") else { return Ok(recipe.to_owned()) };
-    let (_, tail) = rest.split_once("\n]\n").context("the end of [files] exclude")?;
-    Ok(format!("{head}\n{tail}"))
-}
-
-/// The list of files of an artifact: path → what it is.
-fn files(path: &Path) -> Result<BTreeMap<String, serde_json::Value>> {
-    let mut list: serde_json::Value = serde_json::from_slice(&fs::read(path)?)?;
-    let paths = list["paths"].take();
-    let paths = paths.as_array().context("paths")?;
-    paths
-        .iter()
-        .map(|entry| Ok((entry["path"].as_str().context("path")?.to_owned(), entry.clone())))
-        .collect()
 }
 
 /// The lists of files of each kind, as it is baked.

@@ -3,7 +3,7 @@
 //! What is missing is installed: extensions by cargo, Debian packages where apt is there and we are root, or may be by
 //! sudo. Otherwise it is named, with the command that brings it. Nobody is asked for a password.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use xshell::{Shell, cmd};
@@ -164,6 +164,20 @@ pub(crate) fn is_there(known: &str) -> bool {
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
         .any(|dir| dir.join(known).is_file())
+}
+
+/// Demands that programs are there: program, and the Debian package that brings it.
+pub(crate) fn needs(programs: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<&(&str, &str)> = programs.iter().filter(|(program, _)| !is_there(program)).collect();
+    let names =
+        |of: fn(&(&str, &str)) -> String| missing.iter().map(|one| of(one)).collect::<Vec<_>>().join(" ");
+    ensure!(
+        missing.is_empty(),
+        "`{}` is missing; `apt-get install --no-install-recommends {}` brings it",
+        names(|(program, _)| (*program).to_owned()),
+        names(|(_, package)| (*package).to_owned())
+    );
+    Ok(())
 }
 
 #[cfg(test)]

@@ -158,8 +158,9 @@ pub fn find(name: &str) -> Option<Run> {
         "systemctl" => units::systemctl,
         "update-rc.d" => units::update_rc,
         name if quiet::reason(name).is_some() => quiet::quiet,
-        "hostnamectl" | "ps" | "lsmod" | "blkid" | "lsblk" | "losetup" | "nproc" | "lscpu" | "free"
-        | "ip" | "ifconfig" | "ss" | "netstat" | "route" | "domainname" | "dnsdomainname" => show::running,
+        "lsmod" => show::lsmod,
+        "hostnamectl" | "ps" | "blkid" | "lsblk" | "losetup" | "nproc" | "lscpu" | "free" | "ip"
+        | "ifconfig" | "ss" | "netstat" | "route" | "domainname" | "dnsdomainname" => show::running,
         _ => return None,
     })
 }

@@ -90,6 +90,10 @@ pub(crate) fn call(shell: &mut Shell<'_>, words: &[Bytes]) -> Result<u8, Stop> {
         return Err(shell.unsupported(format!("`db_{command} {}`", args.join(" "))));
     };
     shell.set(b"RET", ret.into_bytes())?;
+    // the confmodule keeps IFS by its value, and sets it again: one that was not set is empty from then on
+    if command != "stop" && shell.s.vars.get(b"IFS").is_none() {
+        shell.set(b"IFS", Bytes::new())?;
+    }
     Ok(status)
 }
 

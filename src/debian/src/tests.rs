@@ -57,6 +57,21 @@ fn a_unit_is_enabled_as_deb_systemd_helper_does() {
                 ("/var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants/x.service", ""),
             ],
         ),
+        // systemctl reads drop-ins, and deb-systemd-helper notes what it reads itself
+        (
+            &[
+                ("/usr/lib/systemd/system/x.service", UNIT),
+                ("/usr/lib/systemd/system/x.service.d/more.conf", "[Install]\nAlias=more.service\n"),
+            ],
+            "deb-systemd-helper enable x.service",
+            &[
+                ("/etc/systemd/system/more.service", "-> /usr/lib/systemd/system/x.service"),
+                (
+                    "/var/lib/systemd/deb-systemd-helper-enabled/x.service.dsh-also",
+                    "/etc/systemd/system/other.service\n/etc/systemd/system/multi-user.target.wants/x.service\n",
+                ),
+            ],
+        ),
         (
             &[("/usr/lib/systemd/system/x.service", UNIT)],
             "deb-systemd-helper mask x.service; systemctl daemon-reload",
@@ -175,11 +190,52 @@ fn debconf_answers_with_defaults_and_writes_its_database() {
 }
 
 #[test]
+fn a_question_leaves_an_ifs_that_was_not_set_empty() {
+    const CONFMODULE: &[(&str, &str)] = &[("/usr/share/debconf/confmodule", "")];
+    check(&[
+        (
+            CONFMODULE,
+            ". /usr/share/debconf/confmodule; unset IFS; db_go; for x in $(echo a b); do echo $x. >> /tmp/out; done",
+            &[("/tmp/out", "a b.\n")],
+        ),
+        (
+            CONFMODULE,
+            ". /usr/share/debconf/confmodule; unset IFS; db_stop; for x in $(echo a b); do echo $x. >> /tmp/out; done",
+            &[("/tmp/out", "a.\nb.\n")],
+        ),
+        (
+            CONFMODULE,
+            ". /usr/share/debconf/confmodule; db_go; for x in $(echo a b); do echo $x. >> /tmp/out; done",
+            &[("/tmp/out", "a.\nb.\n")],
+        ),
+    ]);
+}
+
+#[test]
+fn chown_of_a_whole_tree_changes_links_themselves() {
+    check(&[(
+        &[("/a/f", "")],
+        "mkdir /a/d /a/e; ln -s ../f /a/d/l; ln -s ../f /a/e/l; chown -R 5:6 /a/d; chown 7 /a/e/l\n\
+         stat -c '%n %u:%g' /a/f /a/d/l /a/e/l > /tmp/out",
+        &[("/tmp/out", "/a/f 7:0\n/a/d/l 5:6\n/a/e/l 0:0\n")],
+    )]);
+}
+
+#[test]
+fn of_an_image_no_module_is_loaded() {
+    check(&[(
+        &[("/usr/sbin/lsmod", "")],
+        "if lsmod | grep -q speakup; then echo y; else echo n; fi > /tmp/out",
+        &[("/tmp/out", "n\n")],
+    )]);
+}
+
+#[test]
 fn what_tmpfiles_asks_for_is_made() {
     check(&[(
         &[(
             "/usr/lib/tmpfiles.d/x.conf",
-            "d /var/lib/x/y 0750 _apt adm -\nd /var/lib/x - - -\nL /var/lib/l - - - - ../x\nf+ /var/lib/x/f 0600 - - - a\\nb\n",
+            "d /var/lib/x/y 0750 _apt adm -\nd /var/lib/x - - -\nL /var/lib/l - - - - ../x\nf+ /var/lib/x/f 0600 - - - a\\nb\nf /var/lib/x/g - - - - a  'b' c\n",
         )],
         "systemd-tmpfiles --create x.conf",
         &[
@@ -187,6 +243,7 @@ fn what_tmpfiles_asks_for_is_made() {
             ("/var/lib/x/y", "directory 750 42:4"),
             ("/var/lib/l", "-> ../x"),
             ("/var/lib/x/f", "a\nb"),
+            ("/var/lib/x/g", "a  'b' c"),
         ],
     )]);
 }

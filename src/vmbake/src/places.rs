@@ -6,6 +6,7 @@ use bake::fetch::{self, Place, Proxy, apt};
 use bake::sources::{Sources, is_debian};
 use bake::store::{self, Sharing, Store};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Which store.
@@ -134,6 +135,23 @@ impl PlaceArgs {
             relock_hint: relock.into(),
             ..fetch::Options::default()
         })
+    }
+
+    /// The words that say where Debian's archive is to another run of this program.
+    pub fn debian_words(&self) -> Vec<OsString> {
+        let place = |place: &Place| match place {
+            Place::Url(url) => OsString::from(url.as_str()),
+            Place::Directory(path) => path.into(),
+        };
+        let mut words = Vec::new();
+        for (name, places) in [
+            ("--debian-mirror", &self.debian_mirror),
+            ("--debian-security-mirror", &self.debian_security_mirror),
+        ] {
+            words.extend(places.iter().flat_map(|one| [OsString::from(name), place(one)]));
+        }
+        words.extend(self.offline.then(|| "--offline".into()));
+        words
     }
 
     /// How many threads work at once: what was asked for, else the number of cores.

@@ -14,7 +14,7 @@ mod table;
 mod tar;
 
 use crate::tools;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::path::PathBuf;
 use vmbake::programs::{self, Program};
 use vmbake::progress::ShowArgs;
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Runs the bench of the boot-time program's own package with the program that images get.
 fn configure() -> Result<()> {
-    needs(&[("strace", "strace")])?;
+    tools::needs(&[("strace", "strace")])?;
     let program = programs::program(
         &Project::find(None)?,
         Program::Configure,
@@ -89,21 +89,6 @@ fn configure() -> Result<()> {
     let (shell, cargo) = (tools::shell()?, tools::cargo());
     let bench = cmd!(shell, "{cargo} bench --quiet --locked --package configure --bench boot");
     Ok(bench.env("VMBAKE_CONFIGURE", program).quiet().run()?)
-}
-
-/// Whether the peers' programs are there: program, and the Debian package that brings it.
-fn needs(programs: &[(&str, &str)]) -> Result<()> {
-    let missing: Vec<&(&str, &str)> =
-        programs.iter().filter(|(program, _)| !tools::is_there(program)).collect();
-    let names =
-        |of: fn(&(&str, &str)) -> String| missing.iter().map(|one| of(one)).collect::<Vec<_>>().join(" ");
-    ensure!(
-        missing.is_empty(),
-        "`{}` is missing; `apt-get install --no-install-recommends {}` brings it",
-        names(|(program, _)| (*program).to_owned()),
-        names(|(_, package)| (*package).to_owned())
-    );
-    Ok(())
 }
 
 /// What the tests of reports share.

@@ -1,31 +1,42 @@
-//! `survey`: how far the maintainer scripts of many packages can be followed.
+//! `survey`: how far the maintainer scripts of many packages can be followed, and whether what they leave is what they leave on
+//! a real system.
 //!
 //! Each package is resolved alone, with all that it needs, over Debian's archive as it is today; the files of the packages are
-//! read out of the .debs, and the scripts are interpreted over them as a bake would. A line of JSON for each package goes to a
-//! file of results, which a later run goes on with.
+//! read out of the .debs, and the scripts are interpreted over them as a bake would. Then each is baked alone and in a set, and
+//! compared with a system that mmdebstrap makes of the same lock. A line of JSON for each goes to files of results, which a later
+//! run goes on with.
 
 mod archive;
 mod boot;
+mod compare;
+mod compared;
 mod content;
 mod interpret;
 mod report;
+mod sets;
+mod table;
 
 use anyhow::{Context as _, bail, ensure};
 use bake::name::Arch;
 use bake::sources::MaxAge;
+use compare::Task;
+use compared::{Compared, Comparisons};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vmbake::console;
 use vmbake::places::{PlaceArgs, StoreArgs};
-use vmbake::progress::ShowArgs;
+use vmbake::progress::{Show, ShowArgs};
 use vmbake::project::{self, Project};
 
-/// Follow the maintainer scripts of many packages, and say which cannot be followed to their end
+/// Follow the maintainer scripts of many packages, and compare what a bake makes of them with a real system
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The list of packages is tests/survey/packages.txt; --list names another, such as tests/survey/sample.txt, and packages that are \
 named are surveyed instead of a list. Each package is interpreted with its own closure, and nothing but that. Results are \
-kept in --work, and a package that has one there is not interpreted again.")]
+kept in --work, and a package that has one there is not surveyed again.
+Real systems are made by mmdebstrap as root, two minutes each at the most; all of the list and the sets of tests/survey/sets.txt \
+take about an hour. Files that differ without a reason are kept in --work, below differing/. The reasons are in \
+tests/src/effects/differences.toml.")]
 pub(crate) struct Args {
     /// The packages, instead of those of a list
     #[arg(value_name = "PACKAGE")]
@@ -34,11 +45,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "packages")]
     list: Option<PathBuf>,
     /// Interpret only: bake nothing, and compare with no other system
-    #[arg(long, required_unless_present = "boot")]
+    #[arg(long)]
     interpret_only: bool,
     /// Boot images with the servers of tests/survey/answers.toml, and ask each of them: minutes; those that are named, or all
-    #[arg(long, conflicts_with_all = ["interpret_only", "list", "arch", "again", "changes", "json"])]
+    #[arg(long, conflicts_with_all = ["interpret_only", "list", "set", "scratch", "arch", "again", "changes", "json"])]
     boot: bool,
+    /// Compare these sets of tests/survey/sets.txt, and no package alone; without this all, where no package is named
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["interpret_only", "packages"])]
+    set: Vec<String>,
+    /// Where systems are laid out while they are compared, such as a tmpfs; some GB for each of --jobs [default: in --work]
+    #[arg(long, value_name = "DIR", conflicts_with = "interpret_only")]
+    scratch: Option<PathBuf>,
     /// For which machines
     #[arg(long, value_name = "amd64|arm64", default_value = "amd64")]
     arch: Arch,
@@ -52,7 +69,7 @@ pub(crate) struct Args {
     #[arg(long)]
     again: bool,
     /// Print what a script does, instead of counting: each change with its origin
-    #[arg(long)]
+    #[arg(long, requires = "interpret_only")]
     changes: bool,
     /// Where what is read out of packages, and results, are kept
     #[arg(long, value_name = "DIR", default_value = "target/survey")]
@@ -75,6 +92,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let project = Project::find(None)?;
     let show = args.show.show();
+    if !args.interpret_only {
+        compare::demands(args.arch)?;
+    }
     let names = names(args, &project)?;
     let results = report::Results::open(&args.work.join(results_name(args)), args.again || args.changes)?;
     let open: Vec<&String> = names.iter().filter(|name| !results.has(name)).collect();
@@ -113,21 +133,72 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             done += part.len();
         }
     }
-    let summary = results.summary(&names);
+    let mut summary = results.summary(&names);
+    let followed = results.of(&names);
+    let compared = if args.interpret_only { None } else { Some(compared(args, &project, &followed, &show)?) };
     if let Some(path) = &args.table {
         let list = args
             .list
             .as_ref()
             .map_or_else(|| "tests/survey/packages.txt".into(), |list| project::label(list));
         let date = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
-        let text = results.table(&names, &list, &date);
+        let text = match &compared {
+            Some(compared) => table::table(&followed, compared, &list, &date),
+            None => results.table(&names, &list, &date),
+        };
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
     }
-    if args.show.json {
-        return console::json(&summary);
+    let different = compared.iter().flatten().filter(|one| !one.is_equal()).count();
+    if let Some(compared) = compared {
+        summary = summary.with(compared);
     }
-    summary.print();
+    if args.show.json {
+        console::json(&summary)?;
+    } else {
+        summary.print();
+    }
+    ensure!(
+        different == 0,
+        "{different} images differ from a real system, or could not be compared; the files are in `{}`",
+        args.work.join("differing").display()
+    );
     Ok(())
+}
+
+/// Compares what is followed, alone and in sets, as far as there are no results yet.
+fn compared(
+    args: &Args,
+    project: &Project,
+    followed: &[report::One],
+    show: &Show,
+) -> anyhow::Result<Vec<Compared>> {
+    let is_followed = |name: &str| followed.iter().any(|one| one.package == name && one.is_whole());
+    let mut tasks = Vec::new();
+    if args.set.is_empty() {
+        let alone = followed.iter().filter(|one| one.is_whole());
+        tasks.extend(alone.map(|one| Task::alone(&one.package)));
+    }
+    if args.packages.is_empty() && args.list.is_none() {
+        let sets = sets::read(&project.root.join("tests/survey/sets.txt"))?;
+        let unknown = args.set.iter().find(|name| sets.iter().all(|set| set.name != **name));
+        if let Some(name) = unknown {
+            bail!("tests/survey/sets.txt has no set `{name}`");
+        }
+        let wanted = sets.iter().filter(|set| args.set.is_empty() || args.set.contains(&set.name));
+        tasks.extend(wanted.map(|set| Task::set(set, is_followed)));
+    }
+    let results = Comparisons::open(&args.work.join("compared.jsonl"))?;
+    let runner = compare::Runner::new(args, project, show)?;
+    let mut known = if args.again { Vec::new() } else { compare::known(&runner, &tasks, &results)? };
+    let is_open = |task: &&Task| !known.iter().any(|one| one.sort == task.sort && one.name == task.name);
+    let open: Vec<Task> = tasks.iter().filter(is_open).cloned().collect();
+    if !open.is_empty() {
+        compare::all(&runner, &open, &results, show)?;
+    }
+    known.extend(open.iter().filter_map(|task| results.get(task.sort, &task.name, &task.packages)));
+    let place = |one: &Compared| tasks.iter().position(|task| task.sort == one.sort && task.name == one.name);
+    known.sort_by_key(place);
+    Ok(known)
 }
 
 /// What is surveyed, each once, in the order of the list.

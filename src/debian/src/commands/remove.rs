@@ -335,8 +335,9 @@ pub(super) fn chown(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         }
         let all = if options.has(b'R') { below(call, &whole) } else { vec![whole] };
         for at in all {
-            // chown -R changes what a link stands for unless -h is given; below, links are left to themselves
-            let follow = !options.has(b'h');
+            // with -R, and neither -H nor -L, links are changed themselves, and not what they stand for
+            let through = !options.has(b'R') || options.has(b'H') || options.has(b'L');
+            let follow = through && !options.has(b'h');
             let Some(meta) = (if follow { call.sh.files.stat(&at) } else { call.sh.files.lstat(&at) }) else {
                 continue;
             };

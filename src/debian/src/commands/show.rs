@@ -414,12 +414,17 @@ pub(super) fn uname(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     Ok(0)
 }
 
+/// `lsmod` without /proc: of an image that does not run no module is loaded.
+pub(super) fn lsmod(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
+    call.complain("could not open /proc/modules: No such file or directory");
+    Ok(1)
+}
+
 /// A running machine's own.
 pub(super) fn running(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     let what = match call.name {
         "domainname" | "dnsdomainname" | "hostnamectl" => "the name of the host",
         "ps" => "which processes there are",
-        "lsmod" => "which modules are loaded",
         "blkid" | "lsblk" | "losetup" => "its disks and mounts",
         "nproc" | "lscpu" | "free" => "its processors and memory",
         "ip" | "ifconfig" | "ss" | "netstat" | "route" => "its network",

@@ -7,12 +7,19 @@ use super::options::parse;
 use crate::files::{Bytes, join};
 use crate::sh::{Call, Stop};
 
-/// The fields of a line of sysusers.d or tmpfiles.d, quotes taken away.
-pub(super) fn fields(line: &[u8]) -> Option<Vec<Bytes>> {
+/// The fields of a line of sysusers.d or tmpfiles.d, quotes taken away. What comes after `most` of them is one more, as it
+/// stands there.
+pub(super) fn fields(line: &[u8], most: usize) -> Option<Vec<Bytes>> {
     let (mut all, mut field): (Vec<Bytes>, Option<Bytes>) = (Vec::new(), None);
     let mut quote = None;
     let mut bytes = line.iter().copied();
-    while let Some(byte) = bytes.next() {
+    loop {
+        if all.len() == most && field.is_none() {
+            let rest: Bytes = bytes.collect();
+            all.extend(Some(rest.trim_ascii().to_vec()).filter(|rest| !rest.is_empty()));
+            return Some(all);
+        }
+        let Some(byte) = bytes.next() else { break };
         match (byte, quote) {
             (b' ' | b'\t', None) => all.extend(field.take()),
             (b'"' | b'\'', None) if field.is_none() => {
@@ -83,7 +90,7 @@ pub(super) fn sysusers(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     let mut lines = Vec::new();
     for line in texts.iter().flat_map(|text| text.split(|b| *b == b'\n')).map(<[u8]>::trim_ascii) {
         if !line.is_empty() && !line.starts_with(b"#") {
-            match fields(line) {
+            match fields(line, usize::MAX) {
                 Some(fields) => lines.push(fields),
                 None => return Err(call.unsupported(format!("the line `{}`", String::from_utf8_lossy(line)))),
             }

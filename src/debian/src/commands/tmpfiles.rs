@@ -45,7 +45,8 @@ pub(super) fn tmpfiles(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
         if text.is_empty() || text.starts_with(b"#") {
             continue;
         }
-        let Some(fields) = fields(text) else {
+        // type, path, mode, user, group and age; the argument may have blanks
+        let Some(fields) = fields(text, 6) else {
             return Err(call.unsupported(format!("the line `{}`", String::from_utf8_lossy(text))));
         };
         match line(call, &fields, options.has(b'b'))? {

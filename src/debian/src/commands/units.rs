@@ -10,6 +10,15 @@ struct Link {
     to: Bytes,
 }
 
+/// Who reads a unit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// deb-systemd-helper.
+    Helper,
+    /// systemctl.
+    Systemctl,
+}
+
 fn instance_dir(user: bool) -> Bytes {
     if user { b"/etc/systemd/user".to_vec() } else { b"/etc/systemd/system".to_vec() }
 }
@@ -51,9 +60,33 @@ fn find_file(call: &Call<'_, '_>, name: &[u8], user: bool) -> Option<Bytes> {
     (path != template).then_some(path)
 }
 
+/// What a unit's file says, and for systemctl, unlike deb-systemd-helper, its drop-ins too.
+fn text_of(call: &Call<'_, '_>, path: &[u8], user: bool, by: By) -> Bytes {
+    let mut text = call.sh.files.read(path).unwrap_or_default().to_vec();
+    if by == By::Helper {
+        return text;
+    }
+    let instance: &[u8] = if user { b"user" } else { b"system" };
+    let mut files = std::collections::BTreeMap::new();
+    // of two of one name the last place wins
+    for place in [&b"/usr/lib/systemd/"[..], b"/etc/systemd/"] {
+        let dir = [place, instance, b"/", base_name(path), b".d"].concat();
+        for name in call.sh.files.list(&dir).unwrap_or_default() {
+            if name.ends_with(b".conf") {
+                files.insert(name.clone(), join(&dir, &name));
+            }
+        }
+    }
+    for file in files.values() {
+        text.push(b'\n');
+        text.extend_from_slice(&call.sh.files.read(file).unwrap_or_default());
+    }
+    text
+}
+
 /// The links of an instance: those of its template, under its own name.
 fn of_instance(call: &Call<'_, '_>, name: &[u8], path: &[u8], user: bool) -> Vec<Link> {
-    let mut links = closure(call, path, user, &mut Vec::new());
+    let mut links = closure(call, path, user, By::Systemctl, &mut Vec::new());
     if base_name(path) != name {
         for link in &mut links {
             link.at = join(parent(&link.at), name);
@@ -63,8 +96,8 @@ fn of_instance(call: &Call<'_, '_>, name: &[u8], path: &[u8], user: bool) -> Vec
 }
 
 /// The links of a unit and of those that it names by `Also=`.
-fn closure(call: &Call<'_, '_>, path: &[u8], user: bool, visited: &mut Vec<Bytes>) -> Vec<Link> {
-    let text = call.sh.files.read(path).unwrap_or_default();
+fn closure(call: &Call<'_, '_>, path: &[u8], user: bool, by: By, visited: &mut Vec<Bytes>) -> Vec<Link> {
+    let text = text_of(call, path, user, by);
     let (dir, unit) = (instance_dir(user), base_name(path).to_vec());
     let (mut links, mut wants, mut wanted) = (Vec::new(), Vec::new(), unit.clone());
     for line in text.split(|b| *b == b'\n') {
@@ -79,7 +112,7 @@ fn closure(call: &Call<'_, '_>, path: &[u8], user: bool, visited: &mut Vec<Bytes
             if value != unit && !visited.contains(&value) {
                 visited.push(value.clone());
                 let also = find_unit(call, &value, user);
-                links.extend(closure(call, &also, user, visited));
+                links.extend(closure(call, &also, user, by, visited));
             }
         }
         for value in values(line, "Alias").unwrap_or_default() {
@@ -181,7 +214,7 @@ fn store(call: &mut Call<'_, '_>, path: &[u8], lines: &[Bytes]) -> Result<(), St
 
 fn enable(call: &mut Call<'_, '_>, state: &State, name: &[u8], user: bool) -> Result<(), Stop> {
     let path = find_unit(call, name, user);
-    let links = closure(call, &path, user, &mut Vec::new());
+    let links = closure(call, &path, user, By::Helper, &mut Vec::new());
     let installed = call.sh.files.stat(&also_path(state, name)).is_some();
     let systemctl = call.sh.files.stat(b"/usr/bin/systemctl").is_some_and(|meta| meta.mode & 0o111 != 0);
     let mut create = !systemctl;
@@ -189,8 +222,8 @@ fn enable(call: &mut Call<'_, '_>, state: &State, name: &[u8], user: bool) -> Re
         if installed {
             create = links.iter().any(|link| is_link(call, &link.at));
         } else if preset(call, base_name(name), user) {
-            for one in &links {
-                link(call, &by_systemctl(one))?;
+            for one in closure(call, &path, user, By::Systemctl, &mut Vec::new()) {
+                link(call, &by_systemctl(&one))?;
             }
         }
     }
@@ -317,13 +350,17 @@ pub(super) fn helper(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
                 enable(call, &state, name, user)?;
             }
             b"update-state" => {
-                let lines: Vec<Bytes> =
-                    closure(call, &path, user, &mut Vec::new()).into_iter().map(|link| link.at).collect();
+                let lines: Vec<Bytes> = closure(call, &path, user, By::Helper, &mut Vec::new())
+                    .into_iter()
+                    .map(|link| link.at)
+                    .collect();
                 store(call, &also_path(&state, name), &lines)?;
             }
             b"debian-installed" if call.sh.files.stat(&also_path(&state, name)).is_some() => status = 0,
             b"is-enabled"
-                if closure(call, &path, user, &mut Vec::new()).iter().all(|link| is_link(call, &link.at)) =>
+                if closure(call, &path, user, By::Helper, &mut Vec::new())
+                    .iter()
+                    .all(|link| is_link(call, &link.at)) =>
             {
                 status = 0;
             }
@@ -406,7 +443,7 @@ pub(super) fn systemctl(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
                 let unit =
                     if unit.contains(&b'.') { unit.clone() } else { [&unit[..], b".service"].concat() };
                 let path = find_unit(call, &unit, user);
-                for one in closure(call, &path, user, &mut Vec::new()) {
+                for one in closure(call, &path, user, By::Systemctl, &mut Vec::new()) {
                     if is_link(call, &one.at) {
                         call.sh.files.unlink(&one.at).map_err(|errno| limit(call, errno))?;
                     }
@@ -431,7 +468,7 @@ pub(super) fn systemctl(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
             let mut status = 1;
             for unit in units {
                 let path = find_unit(call, unit, user);
-                let links = closure(call, &path, user, &mut Vec::new());
+                let links = closure(call, &path, user, By::Systemctl, &mut Vec::new());
                 let enabled = links.iter().any(|link| is_link(call, &link.at));
                 if enabled {
                     status = 0;

@@ -91,7 +91,7 @@ struct Boot {
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    super::needs(&[
+    tools::needs(&[
         ("mmdebstrap", "mmdebstrap"),
         ("dpkg-deb", "dpkg"),
         ("mke2fs", "e2fsprogs"),

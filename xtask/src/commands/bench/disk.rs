@@ -98,7 +98,7 @@ struct Round {
 
 /// Runs it.
 pub(crate) fn run(Args { common: args }: &Args) -> Result<()> {
-    super::needs(&[
+    tools::needs(&[
         ("mmdebstrap", "mmdebstrap"),
         ("dpkg-deb", "dpkg"),
         ("mke2fs", "e2fsprogs"),

@@ -53,7 +53,7 @@ struct Report {
 
 /// Runs it.
 pub(crate) fn run(args: &Common) -> Result<()> {
-    super::needs(&[
+    tools::needs(&[
         ("mmdebstrap", "mmdebstrap"),
         ("dpkg-deb", "dpkg"),
         ("xargs", "findutils"),

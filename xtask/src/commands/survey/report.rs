@@ -1,5 +1,6 @@
 //! What a survey has found: a line of JSON for each package, and what they come to together.
 
+use super::compared::Compared;
 use anyhow::Context as _;
 use debian::run::{Outcome, Package};
 use serde::{Deserialize, Serialize};
@@ -23,14 +24,14 @@ pub(super) struct Stop {
 /// What was found of one package.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct One {
-    package: String,
+    pub(super) package: String,
     /// How many packages were interpreted with it.
-    packages: usize,
+    pub(super) packages: usize,
     /// How many scripts ended.
     finished: usize,
     stopped: Vec<Stop>,
     /// Its own scripts.
-    scripts: Vec<String>,
+    pub(super) scripts: Vec<String>,
     steps: u64,
     seconds: f64,
     /// Why there was nothing to interpret.
@@ -87,15 +88,39 @@ impl One {
         }
     }
 
+    /// Whether its scripts were followed to their end, or where not and why.
+    pub(super) fn followed(&self) -> String {
+        let stop = self.stopped.iter().find(|stop| stop.package == self.package).or(self.stopped.first());
+        match (stop, &self.failed) {
+            (None, None) => "yes".to_owned(),
+            (None, Some(why)) => format!("not resolved: {why}"),
+            (Some(Stop { package, script, line, words, reason }), _) => {
+                let what = if *package == self.package { "no" } else { "its own; not" };
+                let words: String = words.chars().take(60).collect();
+                format!("{what}: {package} {script}:{line}: {words}: {reason}")
+            }
+        }
+    }
+
+    /// The names of its scripts.
+    pub(super) fn scripts_or_none(&self) -> String {
+        if self.scripts.is_empty() { "none".to_owned() } else { self.scripts.join(" ") }
+    }
+
     /// Whether all scripts of all packages were followed to their end.
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.failed.is_none() && self.stopped.is_empty()
     }
 
     /// Whether all of its own scripts were.
-    fn is_good(&self) -> bool {
+    pub(super) fn is_good(&self) -> bool {
         self.failed.is_none() && !self.stopped.iter().any(|stop| stop.package == self.package)
     }
+}
+
+/// A text as a cell of a table.
+pub(super) fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace(['\n', '`'], " ")
 }
 
 /// The results, each written at once.
@@ -129,6 +154,12 @@ impl Results {
         self.lock().0.contains_key(name)
     }
 
+    /// What was found of these packages, in their order.
+    pub(super) fn of(&self, names: &[String]) -> Vec<One> {
+        let inner = self.lock();
+        names.iter().filter_map(|name| inner.0.get(name).cloned()).collect()
+    }
+
     pub(super) fn add(&self, one: One) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(&one)?;
         line.push(b'\n');
@@ -158,25 +189,14 @@ impl Results {
         }
         text.push_str("| package | scripts | with | steps | followed |\n|---|---|---|---|---|\n");
         for one in shown {
-            let stop = one.stopped.iter().find(|stop| stop.package == one.package).or(one.stopped.first());
-            let followed = match (stop, &one.failed) {
-                (None, None) => "yes".to_owned(),
-                (None, Some(why)) => format!("not resolved: {why}"),
-                (Some(Stop { package, script, line, words, reason }), _) => {
-                    let what = if *package == one.package { "no" } else { "its own; not" };
-                    let words: String = words.chars().take(60).collect();
-                    format!("{what}: {package} {script}:{line}: {words}: {reason}")
-                }
-            };
-            let cell = |text: &str| text.replace('|', "\\|").replace(['\n', '`'], " ");
-            let scripts = if one.scripts.is_empty() { "none".to_owned() } else { one.scripts.join(" ") };
+            let scripts = one.scripts_or_none();
             let _ = writeln!(
                 text,
                 "| {} | {scripts} | {} | {} | {} |",
                 one.package,
                 one.packages,
                 one.steps,
-                cell(&followed)
+                cell(&one.followed())
             );
         }
         text
@@ -211,6 +231,7 @@ impl Results {
             failed: all.iter().filter_map(|one| Some((one.package.clone(), one.failed.clone()?))).collect(),
             stops,
             seconds: all.iter().map(|one| one.seconds).sum(),
+            compared: None,
         }
     }
 }
@@ -243,9 +264,17 @@ pub(super) struct Summary {
     /// Where scripts stopped, the most frequent first.
     stops: Vec<Counted>,
     seconds: f64,
+    /// What comparisons have found, where packages were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<Vec<Compared>>,
 }
 
 impl Summary {
+    /// With comparisons.
+    pub(super) fn with(self, compared: Vec<Compared>) -> Self {
+        Self { compared: Some(compared), ..self }
+    }
+
     /// Prints it.
     pub(super) fn print(&self) {
         for Counted { times, stop } in &self.stops {
@@ -261,12 +290,45 @@ impl Summary {
             "{} packages: the scripts of {} and of all that they need are followed to their end; their own of {}; {:.1} s",
             self.packages, self.whole, self.good, self.seconds
         ));
+        for one in self.compared.iter().flatten().filter(|one| !one.is_equal()) {
+            console::line(one.line());
+            let differing = one.found.iter().flat_map(|found| &found.unexplained);
+            differing.for_each(|differing| console::line(format!("    {}", differing.path)));
+        }
+        if let Some(compared) = &self.compared {
+            let equal = compared.iter().filter(|one| one.is_equal()).count();
+            console::line(format!(
+                "{} images: {equal} differ from a real system in nothing but what is listed",
+                compared.len()
+            ));
+        }
     }
+}
+
+/// A package whose scripts are followed.
+#[cfg(test)]
+pub(super) fn example(name: &str) -> One {
+    One { failed: None, ..One::unresolved(name, &anyhow::anyhow!("x")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_has_the_shape_of_its_schema() {
+        use super::super::compared::{Sort, example};
+        let folder = tempfile::tempdir().unwrap();
+        let results = Results::open(&folder.path().join("results.jsonl"), false).unwrap();
+        results.add(one("a", &[("x", "perl")])).unwrap();
+        let schema = ::tests::schema::Schema::load("survey").unwrap();
+        let check = |summary: &Summary| schema.check(&serde_json::to_string(summary).unwrap()).unwrap();
+        let summary = results.summary(&["a".to_owned()]);
+        check(&summary);
+        let mut failed = example(Sort::Set, "b", &[], &[]);
+        (failed.found, failed.failed) = (None, Some("no".to_owned()));
+        check(&summary.with(vec![example(Sort::Alone, "a", &["/x"], &[("why", true)]), failed]));
+    }
 
     fn one(name: &str, stopped: &[(&str, &str)]) -> One {
         let mut one = One::unresolved(name, &anyhow::anyhow!("x"));

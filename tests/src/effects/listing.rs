@@ -4,7 +4,7 @@
 //! installation there and fixed by the recipe here. Databases of many entries come apart: `/etc/passwd:root` is a line of
 //! its own, without such numbers.
 
-use crate::Listing;
+use super::Listing;
 use anyhow::{Context as _, Result};
 use bake::digest::Sha256;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 /// Each path below `root` with its type, mode, owner, extended attributes, and content or target.
-pub(crate) fn of(root: &Path) -> Result<Listing> {
+pub fn of(root: &Path) -> Result<Listing> {
     let users = names(root, "etc/passwd")?;
     let groups = names(root, "etc/group")?;
     let mut listing = Listing::new();
@@ -27,6 +27,8 @@ pub(crate) fn of(root: &Path) -> Result<Listing> {
         ("/var/lib/dpkg/triggers/File", lines),
         ("/var/lib/dpkg/diversions", lines),
         ("/var/lib/dpkg/statoverride", lines),
+        ("/var/lib/ucf/hashfile", lines),
+        ("/var/lib/ucf/registry", lines),
     ] {
         let Some(what) = listing.get_mut(path) else { continue };
         // without the digest, which is last

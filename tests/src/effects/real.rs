@@ -13,7 +13,7 @@ use xshell::{Shell, cmd};
 ///
 /// The archive is one of just these packages, on disk: mmdebstrap reaches no network. Its clock is that of the lock where
 /// programs honour SOURCE_DATE_EPOCH; services are not started (mmdebstrap's own policy-rc.d).
-pub(crate) fn system(pool: &[(String, PathBuf)], lock: &Lock, folder: &Path) -> Result<PathBuf> {
+pub fn system(pool: &[(String, PathBuf)], lock: &Lock, folder: &Path) -> Result<PathBuf> {
     let (archive, root) = (folder.join("archive"), folder.join("root"));
     let index = archive.join("dists/trixie/main/binary-amd64");
     fs::create_dir_all(&index)?;
