@@ -1,6 +1,6 @@
 //! The shell against the real one: generated scripts print the same, end with the same status and leave the same files.
 //!
-//! 300 cases; `VMBAKE_DASH_CASES=20000` for more, `VMBAKE_DASH_SEED=N` to begin with another one.
+//! 1,000 cases; `VMBAKE_DASH_CASES=20000` for more, `VMBAKE_DASH_SEED=N` to begin with another one.
 #![allow(clippy::disallowed_methods, reason = "runs dash, in a scratch directory")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
@@ -223,7 +223,7 @@ fn generated_scripts_do_what_dash_does() {
     for program in std::iter::once("dash").chain(PROGRAMS) {
         assert!(Path::new("/usr/bin").join(program).exists(), "the program `{program}` is missing");
     }
-    let (cases, seed) = (number("VMBAKE_DASH_CASES", 300), number("VMBAKE_DASH_SEED", 1));
+    let (cases, seed) = (number("VMBAKE_DASH_CASES", 1000), number("VMBAKE_DASH_SEED", 1));
     let run = move || {
         let mut wrong = Vec::new();
         for case in seed..seed + cases {
