@@ -114,6 +114,8 @@ fn walk(root: &Path, at: &Path, files: &mut BTreeMap<String, String>) {
 
 /// Seconds that a script may take: on a busy machine, far more than it needs.
 const PATIENCE: &str = "120";
+/// The status of timeout(1) when it was.
+const ENDED: i32 = 124;
 
 fn theirs(script: &str) -> Seen {
     let scratch = tempfile::tempdir().unwrap();
@@ -146,6 +148,8 @@ fn theirs(script: &str) -> Seen {
 
 /// Scripts with an error, in that of a builtin too: where the shell goes on, `echo` says so.
 const ERRORS: &[&str] = &[
+    // a quotation mark with nothing behind it is zero
+    "printf '%d %x\\n' '\"' \"'\"",
     "read -x a",
     "read",
     "read 1a",
@@ -231,6 +235,8 @@ fn generated_scripts_do_what_dash_does() {
             let real = theirs(&script);
             match ours(&script) {
                 Ok(seen) if seen == real => {}
+                // it ends in neither: timeout(1) has ended dash, and a limit ours
+                Err(why) if real.status == ENDED && why.contains("it takes more than") => {}
                 seen => {
                     wrong.push(format!("case {case}\n{script}\n--- dash\n{real:#?}\n--- ours\n{seen:#?}"));
                 }

@@ -283,16 +283,17 @@ impl Formatter<'_> {
         }
     }
 
-    /// The code of the byte behind a quotation mark.
-    fn quoted(arg: &[u8]) -> Option<u8> {
+    /// The code of the byte behind a quotation mark; dash takes none for zero.
+    fn quoted(&self, arg: &[u8]) -> Option<u8> {
         match arg {
             [b'\'' | b'"', byte, ..] => Some(*byte),
+            [b'\'' | b'"'] if self.flavour == Flavour::Dash => Some(0),
             _ => None,
         }
     }
 
     fn signed(&mut self, arg: &[u8]) -> Result<i64, Failure> {
-        if let Some(byte) = Self::quoted(arg) {
+        if let Some(byte) = self.quoted(arg) {
             return Ok(i64::from(byte));
         }
         let (negative, value, read) = whole(arg);
@@ -305,7 +306,7 @@ impl Formatter<'_> {
     }
 
     fn unsigned(&mut self, arg: &[u8]) -> Result<u64, Failure> {
-        if let Some(byte) = Self::quoted(arg) {
+        if let Some(byte) = self.quoted(arg) {
             return Ok(u64::from(byte));
         }
         let (negative, value, read) = whole(arg);
@@ -317,7 +318,7 @@ impl Formatter<'_> {
     }
 
     fn real(&mut self, spec: Conversion, arg: &[u8], letter: u8) -> Result<Vec<u8>, Failure> {
-        if let Some(byte) = Self::quoted(arg) {
+        if let Some(byte) = self.quoted(arg) {
             return Ok(spec.real(f64::from(byte), letter));
         }
         let (value, read) = number::real(arg);
