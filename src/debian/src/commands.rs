@@ -159,6 +159,7 @@ pub fn find(name: &str) -> Option<Run> {
         "update-rc.d" => units::update_rc,
         name if quiet::reason(name).is_some() => quiet::quiet,
         "lsmod" => show::lsmod,
+        "systemd-detect-virt" => show::detect_virt,
         "hostnamectl" | "ps" | "blkid" | "lsblk" | "losetup" | "nproc" | "lscpu" | "free" | "ip"
         | "ifconfig" | "ss" | "netstat" | "route" | "domainname" | "dnsdomainname" => show::running,
         _ => return None,

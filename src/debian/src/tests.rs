@@ -222,6 +222,15 @@ fn chown_of_a_whole_tree_changes_links_themselves() {
 }
 
 #[test]
+fn an_image_is_of_no_container() {
+    check(&[(
+        &[("/usr/bin/systemd-detect-virt", "")],
+        "systemd-detect-virt --quiet --container || systemd-detect-virt -c > /tmp/out || echo $? >> /tmp/out",
+        &[("/tmp/out", "none\n1\n")],
+    )]);
+}
+
+#[test]
 fn of_an_image_no_module_is_loaded() {
     check(&[(
         &[("/usr/sbin/lsmod", "")],
