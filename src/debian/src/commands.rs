@@ -159,6 +159,7 @@ pub fn find(name: &str) -> Option<Run> {
         "update-rc.d" => units::update_rc,
         name if quiet::reason(name).is_some() => quiet::quiet,
         "lsmod" => show::lsmod,
+        "systemd-detect-virt" => show::detect_virt,
         "hostnamectl" | "ps" | "blkid" | "lsblk" | "losetup" | "nproc" | "lscpu" | "free" | "ip"
         | "ifconfig" | "ss" | "netstat" | "route" | "domainname" | "dnsdomainname" => show::running,
         _ => return None,
@@ -192,7 +193,12 @@ pub fn reads_input(name: &str, args: &[Bytes]) -> bool {
         "cut" => (b"bcdf", b""),
         "head" | "tail" => (b"nc", b""),
         "sort" => (b"ktoST", b""),
-        "fold" | "nl" => (b"w", b""),
+        "fold" | "base64" => (b"w", b""),
+        "nl" => (b"binsvw", b""),
+        "paste" => (b"d", b""),
+        "expand" | "unexpand" => (b"t", b""),
+        "uniq" => (b"fsw", b""),
+        "iconv" => (b"ft", b""),
         _ => (b"", b""),
     };
     let mut needs = usize::from(!instead.is_empty());

@@ -222,6 +222,25 @@ fn chown_of_a_whole_tree_changes_links_themselves() {
 }
 
 #[test]
+fn a_value_of_an_option_is_not_taken_for_a_file() {
+    check(&[(
+        &[],
+        "echo a | iconv -f UTF-8 -t ASCII > /tmp/out; echo ' b' | uniq -f 1 >> /tmp/out; echo c | nl -b a -w 1 >> /tmp/out\n\
+         echo d | expand -t 4 >> /tmp/out; echo e | paste -d : >> /tmp/out; echo f | base64 -w 0 >> /tmp/out",
+        &[("/tmp/out", "a\n b\n1\tc\nd\ne\nZgo=")],
+    )]);
+}
+
+#[test]
+fn an_image_is_of_no_container() {
+    check(&[(
+        &[("/usr/bin/systemd-detect-virt", "")],
+        "systemd-detect-virt --quiet --container || systemd-detect-virt -c > /tmp/out || echo $? >> /tmp/out",
+        &[("/tmp/out", "none\n1\n")],
+    )]);
+}
+
+#[test]
 fn of_an_image_no_module_is_loaded() {
     check(&[(
         &[("/usr/sbin/lsmod", "")],

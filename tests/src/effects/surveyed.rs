@@ -161,9 +161,12 @@ impl Task {
         };
         if self.kind == "alone" {
             let install = list(&mut self.packages.iter());
+            // of two kernels, that which dpkg happens to configure last would be the one to start
+            let is_kernel = self.packages.iter().any(|name| name.starts_with("linux-image-"));
+            let kernel = if is_kernel { "" } else { "\"linux-image-cloud-amd64\"" };
             return format!(
                 "[recipe]\nrole = \"none\"\n\n[packages]\ninstall = [\"systemd\", {install}]\n\
-                 install-amd64 = [\"linux-image-cloud-amd64\"]\navoid = {:?}\n\n[initrd]\n",
+                 install-amd64 = [{kernel}]\navoid = {:?}\n\n[initrd]\n",
                 self.avoided()
             );
         }

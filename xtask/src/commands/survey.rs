@@ -33,7 +33,7 @@ use vmbake::project::{self, Project};
 #[command(after_help = "\
 The list of packages is tests/survey/packages.txt; --list names another, such as tests/survey/sample.txt, and packages that are \
 named are surveyed instead of a list. Each package is interpreted with its own closure, and nothing but that. Results are \
-kept in --work, and a package that has one there is not surveyed again.
+kept in --work: a package that has one there is not interpreted again, and one that was equal is not compared again.
 Real systems are made by mmdebstrap as root, two minutes each at the most; all of the list and the sets of tests/survey/sets.txt \
 take about an hour. Files that differ without a reason are kept in --work, below differing/. The reasons are in \
 tests/src/effects/differences.toml.")]

@@ -414,6 +414,19 @@ pub(super) fn uname(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     Ok(0)
 }
 
+/// `systemd-detect-virt`: an image is of a machine, and not of a container. Which machine, only that itself knows.
+pub(super) fn detect_virt(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
+    let options =
+        parse(call, "cvrq", &[("container", b'c'), ("vm", b'v'), ("chroot", b'r'), ("quiet", b'q')])?;
+    if options.last_of(b"cvr") != Some(b'c') {
+        return Err(call.sh.fail(Reason::Running("what it runs on".to_owned())));
+    }
+    if !options.has(b'q') {
+        line(call, b"none");
+    }
+    Ok(1)
+}
+
 /// `lsmod` without /proc: of an image that does not run no module is loaded.
 pub(super) fn lsmod(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     call.complain("could not open /proc/modules: No such file or directory");

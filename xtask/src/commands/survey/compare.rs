@@ -79,8 +79,8 @@ pub(super) struct Runner<'a> {
     differing: PathBuf,
 }
 
-/// What is known of these already, by the reasons of today. What failed is not known, nor what a reason explained that has
-/// gone.
+/// What is known to be equal, by the reasons of today. All else is compared again: what differed may be mended, and a reason that
+/// explained something may have gone.
 pub(super) fn known(
     runner: &Runner<'_>,
     tasks: &[Task],
@@ -98,10 +98,11 @@ pub(super) fn known(
     let judged = cmd!(shell, "{compare} again").stdin(&lines).quiet().read()?;
     let found = judged.lines().map(serde_json::from_str::<Option<Found>>);
     let found = found.collect::<Result<Vec<_>, _>>().context("what `compare` has printed")?;
-    let again = known.into_iter().zip(found);
-    Ok(again
-        .filter_map(|((one, _), found)| found.map(|found| Compared { found: Some(found), ..one }))
-        .collect())
+    let again = known.into_iter().zip(found).filter_map(|((one, _), found)| {
+        let one = Compared { found, ..one };
+        one.is_equal().then_some(one)
+    });
+    Ok(again.collect())
 }
 
 /// Compares all, and keeps each result at once. A failure of one is its result.
