@@ -361,7 +361,7 @@ fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgo
         let (class, message, hint) = bring(&other, &offline).unwrap_err();
         assert_eq!(class, Class::Usage);
         assert!(message.contains(said), "{message}");
-        assert!(hint.contains("cargo xtask store forget sha256:"), "{hint}");
+        assert!(hint.contains("`vmbake store forget sha256:"), "{hint}");
     }
     // the refused pins have changed nothing
     bring(&want(&bytes, 1), &offline).unwrap();

@@ -65,15 +65,29 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         show.note("a second build, in another folder, gives the same bytes");
     }
     fs::create_dir_all(&args.output)?;
-    let mut sums = String::new();
-    for (name, bytes) in &files {
-        fs::write(args.output.join(name), bytes).with_context(|| format!("write `{name}`"))?;
-        let digest = Sha256::of(bytes).hex();
-        console::line(format!("{digest}  {:>8}  {name}", size(bytes.len() as u64)));
-        sums += &format!("{digest}  {name}\n");
+    let mut made = Vec::new();
+    for (name, bytes) in files {
+        fs::write(args.output.join(&name), &bytes).with_context(|| format!("write `{name}`"))?;
+        made.push(Made { name, size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
     }
+    let sums: String =
+        made.iter().map(|Made { name, sha256, .. }| format!("{}  {name}\n", sha256.hex())).collect();
     fs::write(args.output.join("SHA256SUMS"), sums)?;
+    if args.show.json {
+        return console::json(&made);
+    }
+    for Made { name, size: bytes, sha256 } in &made {
+        console::line(format!("{}  {:>8}  {name}", sha256.hex(), size(*bytes)));
+    }
     Ok(())
+}
+
+/// A file of a release.
+#[derive(serde::Serialize)]
+struct Made {
+    name: String,
+    size: u64,
+    sha256: Sha256,
 }
 
 /// The time of the files: SOURCE_DATE_EPOCH, else that of the last commit; seconds since 1970.
