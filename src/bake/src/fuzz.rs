@@ -27,7 +27,7 @@ pub fn package(bytes: &[u8]) {
     let mut input = Cursor::new(bytes);
     let Ok((layout, control)) = deb::control(&mut input, bytes.len() as u64) else { return };
     assert!(control.iter().any(|file| file.name == "control"));
-    if let Ok(stream) = deb::stream(&mut input, layout.data, Limits::up_to(OUTPUT)) {
+    if let Ok(stream) = deb::stream(&mut input, layout.data, Limits::of_files(OUTPUT)) {
         read_tar(stream, Policy::DEBIAN);
     }
 }

@@ -76,7 +76,7 @@ pub fn package(store: &Store, name: &Name, digest: &Digest) -> Result<Package> {
     let length = input.size();
     let (layout, control) = deb::control(&mut input, length).map_err(|error| refuse_deb(name, error))?;
     let data = |error| refuse_deb(name, DebError::Data(error));
-    let stream = deb::stream(&mut input, layout.data, Limits::up_to(MAX_UNPACKED))
+    let stream = deb::stream(&mut input, layout.data, Limits::of_files(MAX_UNPACKED))
         .map_err(|e| data(TarError::Read(e)))?;
     let (members, blob) = members::members(store, stream, Policy::DEBIAN, data)?;
     let package = Package { control, members };
@@ -92,7 +92,7 @@ pub fn tar_gz(store: &Store, name: &Name, digest: &Digest) -> Result<Vec<Member>
     }
     let tar = |error| refuse_tar(name, error);
     let input = BufReader::with_capacity(128 << 10, verified(store, name, digest)?);
-    let stream = decompress::reader(Form::Gzip, input, Limits::up_to(MAX_UNPACKED))
+    let stream = decompress::reader(Form::Gzip, input, Limits::of_files(MAX_UNPACKED))
         .map_err(|e| tar(TarError::Read(e)))?;
     let (members, blob) = members::members(store, stream, Policy::UPSTREAM, tar)?;
     let package = Package { control: Vec::new(), members };

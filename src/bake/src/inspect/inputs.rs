@@ -63,7 +63,7 @@ pub(super) fn with_stream<T>(
     read: impl FnOnce(&mut dyn Read) -> T,
 ) -> Result<T, DebError> {
     let data = |error| DebError::Data(TarError::Read(error));
-    let limits = Limits::up_to(MAX_UNPACKED);
+    let limits = Limits::of_files(MAX_UNPACKED);
     match input {
         Input::TarGz => {
             let packed = BufReader::with_capacity(128 << 10, file);

@@ -194,7 +194,7 @@ fn ours_decompressed(debs: &[PathBuf]) -> Result<()> {
     debs.into_par_iter().with_max_len(1).try_for_each(|(size, deb)| {
         let mut file = File::open(deb)?;
         let (layout, _) = deb::control(&mut file, size)?;
-        let mut stream = deb::stream(&mut file, layout.data, decompress::Limits::up_to(u64::MAX))?;
+        let mut stream = deb::stream(&mut file, layout.data, decompress::Limits::of_files(u64::MAX))?;
         std::io::copy(&mut stream, &mut std::io::sink())?;
         Ok(())
     })

@@ -104,6 +104,46 @@ fn a07_a_bomb_stops_at_the_ratio() {
     }
 }
 
+/// Blocks that are each like the one before but for a few bytes, as tables and pages that a program has made.
+fn much_alike(blocks: u32) -> Vec<u8> {
+    let noise = |n: u32| n.wrapping_mul(2_654_435_761).rotate_left(n % 29).to_le_bytes();
+    let block: Vec<u8> = (0..1024).flat_map(noise).collect();
+    (0..blocks).flat_map(|n| [&noise(n)[..], &block].concat()).collect()
+}
+
+#[test]
+fn an_archive_may_have_the_same_file_many_times() {
+    let text = much_alike(2 << 10);
+    for form in [Form::Xz, Form::Zstd] {
+        let packed = pack(form, &text);
+        let ratio = text.len() / packed.len();
+        assert!(ratio > 200, "{form}: {ratio}");
+        assert!(unpack(form, &packed, Limits::of_files(1 << 30)).unwrap() == text, "{form}");
+        assert!(refusal(form, &packed).contains("grows too much"), "{form}");
+    }
+}
+
+#[test]
+fn a07_an_archive_of_zeros_stops_soon_after_what_is_free() {
+    for form in FORMS {
+        let packed = pack(form, &vec![0; 80 << 20]);
+        let mut reader = reader(form, &packed[..], Limits::of_files(8 << 30)).unwrap();
+        let mut buffer = vec![0; 64 << 10];
+        let mut seen = 0;
+        let error = loop {
+            match reader.read(&mut buffer) {
+                Ok(got @ 1..) => seen += got,
+                Ok(_) => panic!("{form}: {seen} bytes came out"),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("grows too much") && error.contains("1000"), "{form}: {error}");
+        assert!(seen >= 64 << 20, "{form}: {seen}");
+        // what the decoder has taken already counts, and gzip's own ratio is just above the limit
+        assert!(seen < 66 << 20 || form == Form::Gzip, "{form}: {seen}");
+    }
+}
+
 #[test]
 fn a07_a_hundred_members_are_not_a_way_around_the_limits() {
     for form in FORMS {
