@@ -11,7 +11,7 @@ use tests::effects::surveyed::{Surveyed, Task};
 #[derive(Debug, clap::Parser)]
 enum Command {
     /// Compares an image
-    Image(Image),
+    Image(Box<Image>),
     /// Judges lines of standard input again: `[KIND, FOUND]`; `null` stands for what has to be compared again
     Again,
 }
@@ -52,8 +52,18 @@ struct Image {
 fn main() -> Result<()> {
     match Command::parse() {
         Command::Image(args) => {
-            let Image { kind, without, program, project, store, init, scratch, differing, .. } = args;
-            let (packages, lock_words) = (args.packages, args.lock_word);
+            let Image {
+                kind,
+                without,
+                program,
+                project,
+                store,
+                init,
+                scratch,
+                differing,
+                lock_word,
+                packages,
+            } = *args;
             let task = Task {
                 kind,
                 packages,
@@ -62,7 +72,7 @@ fn main() -> Result<()> {
                 project,
                 store,
                 init,
-                lock_words,
+                lock_words: lock_word,
                 scratch,
                 differing,
             };

@@ -101,7 +101,10 @@ impl Compared {
 }
 
 /// The results, each written at once.
-pub(super) struct Comparisons(Mutex<(BTreeMap<(Sort, String), Compared>, std::fs::File)>);
+pub(super) struct Comparisons(Mutex<(Known, std::fs::File)>);
+
+/// The last of each image.
+type Known = BTreeMap<(Sort, String), Compared>;
 
 impl Comparisons {
     /// Those of the file at `path`, or none.
@@ -124,7 +127,7 @@ impl Comparisons {
         Ok(Self(Mutex::new((known, file))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, (BTreeMap<(Sort, String), Compared>, std::fs::File)> {
+    fn lock(&self) -> MutexGuard<'_, (Known, std::fs::File)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
