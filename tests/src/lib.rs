@@ -26,6 +26,7 @@ pub mod shared;
 pub mod standin;
 pub mod today;
 pub mod trace;
+pub mod translated;
 pub mod trixie;
 pub mod unit_file;
 pub mod workspace;

@@ -1,7 +1,8 @@
 //! A kind of one's own: `base` with packages that a person asks for by one word each.
 
 use crate::run::Run;
-use crate::shared::{BASE, Shared, blob};
+use crate::shared::{Image, Shared, blob};
+use crate::standin::Arch;
 use anyhow::{Context as _, Result};
 use bake::lock::Lock;
 use std::collections::BTreeMap;
@@ -41,36 +42,43 @@ impl Wishes {
     }
 }
 
-/// Adds a kind of this name and recipe to a project, with the manifest of `base`.
-pub fn add(project: &Path, name: &str, recipe: &str, manifest: &str) -> Result<()> {
+/// Adds a kind of this name and recipe to a project, with the manifest of `base` for `arch`.
+pub fn add(project: &Path, name: &str, arch: Arch, recipe: &str, manifest: &str) -> Result<()> {
     let folder = project.join("image-recipes").join(name);
     fs::create_dir(&folder)?;
     fs::write(folder.join("recipe.toml"), recipe)?;
     let manifest = manifest.replace("\"base\"", &format!("{name:?}"));
-    Ok(fs::write(project.join(format!("manifests/{name}.debian-13.{}.json", BASE.arch)), manifest)?)
+    Ok(fs::write(project.join(format!("manifests/{name}.debian-13.{arch}.json")), manifest)?)
 }
 
 /// A project with such a kind, and its lock.
 pub struct OwnKind<'s> {
     shared: &'s Shared,
+    arch: Arch,
     /// The project.
     pub project: PathBuf,
     lock: PathBuf,
 }
 
 impl<'s> OwnKind<'s> {
-    /// A copy of the project below `folder`, with a kind of these wishes that is resolved in this run.
+    /// A copy of the project below `folder`, with a kind of these wishes for x86-64 that is resolved in this run.
     pub fn new(shared: &'s Shared, folder: &Path, wishes: &Wishes) -> Result<Self> {
+        Self::for_arch(shared, folder, Arch::Amd64, wishes)
+    }
+
+    /// The same for machines of `arch`.
+    pub fn for_arch(shared: &'s Shared, folder: &Path, arch: Arch, wishes: &Wishes) -> Result<Self> {
         let (project, lock) = (folder.join("project"), folder.join("lock.toml"));
         shared.copy_project(&project)?;
-        add(&project, NAME, &wishes.recipe(), &fs::read_to_string(shared.manifest(BASE)?)?)?;
+        let manifest = shared.manifest(Image { kind: "base", arch })?;
+        add(&project, NAME, arch, &wishes.recipe(), &fs::read_to_string(manifest)?)?;
         let recipe = project.join("image-recipes").join(NAME);
         for (path, bytes) in &wishes.files {
             let to = recipe.join("rootfs").join(path.trim_start_matches('/'));
             fs::create_dir_all(to.parent().context("a file is in a directory")?)?;
             fs::write(to, bytes)?;
         }
-        let own = Self { shared, project, lock };
+        let own = Self { shared, arch, project, lock };
         own.about("lock").option("--output", &own.lock).done()?;
         Ok(own)
     }
@@ -78,7 +86,7 @@ impl<'s> OwnKind<'s> {
     /// The name of its image.
     #[must_use]
     pub fn image(&self) -> String {
-        format!("{NAME}.debian-13.{}", BASE.arch)
+        format!("{NAME}.debian-13.{}", self.arch)
     }
 
     /// Its lock.
@@ -98,11 +106,11 @@ impl<'s> OwnKind<'s> {
     /// A bake of it into `output`.
     pub fn bake(&self, output: &Path) -> Result<Run> {
         let run = self.about("bake").option("--lock", &self.lock).option("--output", output);
-        Ok(run.option("--init", self.shared.init(BASE.arch)?))
+        Ok(run.option("--init", self.shared.init(self.arch)?))
     }
 
     fn about(&self, command: &str) -> Run {
-        let kind = [command, "--kind", NAME, "--arch", "amd64"];
-        Run::new(&self.shared.program(), &self.project, kind).option("--store", self.shared.store())
+        let run = Run::new(&self.shared.program(), &self.project, [command, "--kind", NAME]);
+        run.option("--arch", self.arch.to_string()).option("--store", self.shared.store())
     }
 }

@@ -1,5 +1,7 @@
 //! The reference: mmdebstrap makes a system of the locked packages, and every maintainer script runs.
 
+use crate::standin::Arch;
+use crate::translated;
 use anyhow::{Context as _, Result, ensure};
 use bake::digest::Sha256;
 use bake::lock::Lock;
@@ -9,13 +11,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use xshell::{Shell, cmd};
 
-/// A system of `pool`'s packages, which are those of `lock` in its order, below `folder`.
+/// A system of `pool`'s packages for `arch`, which are those of `lock` in its order, below `folder`.
 ///
 /// The archive is one of just these packages, on disk: mmdebstrap reaches no network. Its clock is that of the lock where
 /// programs honour SOURCE_DATE_EPOCH; services are not started (mmdebstrap's own policy-rc.d).
-pub fn system(pool: &[(String, PathBuf)], lock: &Lock, folder: &Path) -> Result<PathBuf> {
+pub fn system(arch: Arch, pool: &[(String, PathBuf)], lock: &Lock, folder: &Path) -> Result<PathBuf> {
     let (archive, root) = (folder.join("archive"), folder.join("root"));
-    let index = archive.join("dists/trixie/main/binary-amd64");
+    let index = archive.join(format!("dists/trixie/main/binary-{arch}"));
     fs::create_dir_all(&index)?;
     let shell = Shell::new()?;
     let mut packages = String::new();
@@ -30,7 +32,7 @@ pub fn system(pool: &[(String, PathBuf)], lock: &Lock, folder: &Path) -> Result<
     let (digest, size) = (Sha256::of(packages.as_bytes()).hex(), packages.len());
     let release = format!(
         "Origin: Debian\nLabel: Debian\nSuite: stable\nCodename: trixie\nDate: Sat, 01 Jan 2000 00:00:00 UTC\n\
-         Architectures: amd64\nComponents: main\nSHA256:\n {digest} {size} main/binary-amd64/Packages\n"
+         Architectures: {arch}\nComponents: main\nSHA256:\n {digest} {size} main/binary-{arch}/Packages\n"
     );
     fs::write(archive.join("dists/trixie/Release"), release)?;
     let names: Vec<&str> = lock.packages.iter().map(|package| package.name.as_str()).collect();
@@ -40,8 +42,15 @@ pub fn system(pool: &[(String, PathBuf)], lock: &Lock, folder: &Path) -> Result<
     let options =
         ["--mode=root", "--variant=essential", "--dpkgopt=force-unsafe-io", "--skip=check/qemu", "--quiet"];
     let recommends = "--aptopt=APT::Install-Recommends \"0\"";
-    let run = cmd!(shell, "mmdebstrap {options...} {recommends} {include} trixie {root} {source}");
-    let output = run.env("SOURCE_DATE_EPOCH", epoch.to_string()).quiet().ignore_status().output()?;
+    let architecture = format!("--architectures={arch}");
+    let run =
+        cmd!(shell, "mmdebstrap {options...} {architecture} {recommends} {include} trixie {root} {source}");
+    let run = run.env("SOURCE_DATE_EPOCH", epoch.to_string()).quiet().ignore_status();
+    let output = if arch == Arch::Arm64 && cfg!(not(target_arch = "aarch64")) {
+        translated::output(&run.into())?
+    } else {
+        run.output()?
+    };
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),

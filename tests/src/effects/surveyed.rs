@@ -8,6 +8,7 @@ use super::{Listing, lay_out, listing, real, without_excludes};
 use crate::own_kind;
 use crate::run::Run;
 use crate::shared::{blob, copy_project};
+use crate::standin::Arch;
 use anyhow::{Context as _, Result, ensure};
 use bake::lock::Lock;
 use std::collections::BTreeSet;
@@ -107,7 +108,7 @@ impl Task {
         lock.args(self.lock_words.iter().cloned()).done()?;
         let lock = bake::lock::parse(&fs::read_to_string(&path)?)?;
         let began = Instant::now();
-        let real = real::system(&self.pool(&lock), &lock, &self.scratch.join("real"))?;
+        let real = real::system(Arch::Amd64, &self.pool(&lock), &lock, &self.scratch.join("real"))?;
         let real_seconds = began.elapsed().as_secs_f64();
         let began = Instant::now();
         let bake = |output: &Path| {
@@ -134,10 +135,6 @@ impl Task {
         without_excludes(&project)?;
         let base = project.join("image-recipes/base/recipe.toml");
         let mut text = fs::read_to_string(&base)?;
-        for unit in self.without.iter().filter(|word| word.contains('.')) {
-            let is_other = |line: &&str| !line.starts_with(&format!("  \"{unit}\","));
-            text = text.split_inclusive('\n').filter(is_other).collect();
-        }
         let avoid = |names: &[&str]| format!("avoid = {names:?}\n");
         text = text.replace(&avoid(&AVOIDED), &avoid(&self.avoided()));
         fs::write(&base, &text)?;
@@ -145,7 +142,7 @@ impl Task {
         let recipe: toml::Table = toml::from_str(&text)?;
         let there = recipe["packages"]["install"].as_array().context("packages of base")?;
         let is_there = |name: &&String| there.iter().any(|there| there.as_str() == Some(name.as_str()));
-        own_kind::add(&project, &self.kind, &self.recipe(is_there), &manifest)?;
+        own_kind::add(&project, &self.kind, Arch::Amd64, &self.recipe(is_there), &manifest)?;
         Ok(project)
     }
 
@@ -172,7 +169,11 @@ impl Task {
         }
         let install = list(&mut self.packages.iter().filter(|name| !is_there(name)));
         let without = list(&mut self.without.iter().filter(|word| !word.contains('.')));
-        format!("[recipe]\nextends = \"base\"\n\n[packages]\ninstall = [{install}]\nwithout = [{without}]\n")
+        let units = list(&mut self.without.iter().filter(|word| word.contains('.')));
+        format!(
+            "[recipe]\nextends = \"base\"\n\n[packages]\ninstall = [{install}]\nwithout = [{without}]\n\n\
+             [units]\nwithout = [{units}]\n"
+        )
     }
 
     /// What the recipe makes without a package.

@@ -13,6 +13,9 @@ use xshell::cmd;
 pub(crate) struct Args {
     /// Only tests whose names contain one of these.
     filter: Vec<String>,
+    /// Run those that are left out otherwise, as each takes many minutes, and no others
+    #[arg(long)]
+    ignored: bool,
     /// Install nothing: only report what tests need and this machine lacks
     #[arg(long)]
     no_setup: bool,
@@ -35,13 +38,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         &ShowArgs::default().show(),
     )?;
     // the program that people install has the same library: what is left is to link it
-    cmd!(shell, "{cargo} build --release --package vmbake --locked --quiet").run()?;
-    if filter.is_empty() {
+    cmd!(shell, "{cargo} build --release --package vmbake-program --locked --quiet").run()?;
+    if filter.is_empty() && !args.ignored {
         cmd!(shell, "{cargo} test --release --doc --workspace --locked --quiet").run()?;
     }
-    cmd!(shell, "{cargo} nextest run --cargo-profile release --workspace --locked {filter...}")
-        .env("VMBAKE_XTASK", xtask)
-        .env("VMBAKE_CONFIGURE", configure)
-        .run()?;
+    let which = if args.ignored { "only" } else { "default" };
+    cmd!(
+        shell,
+        "{cargo} nextest run --cargo-profile release --workspace --locked --run-ignored {which} {filter...}"
+    )
+    .env("VMBAKE_XTASK", xtask)
+    .env("VMBAKE_CONFIGURE", configure)
+    .run()?;
     Ok(())
 }

@@ -58,13 +58,23 @@ pub(super) fn demands(arch: Arch) -> anyhow::Result<()> {
         arch == Arch::Amd64 && crate::commands::cases::here()? == arch,
         "packages are compared with a real system on amd64 only; `--interpret-only` follows their scripts for any machine"
     );
-    tools::needs(&[("mmdebstrap", "mmdebstrap"), ("dpkg-deb", "dpkg"), ("tar", "tar"), ("zstd", "zstd")])?;
+    tools::needs(&[
+        ("mmdebstrap", "mmdebstrap"),
+        ("dpkg-deb", "dpkg"),
+        ("tar", "tar"),
+        ("unshare", "util-linux"),
+        ("zstd", "zstd"),
+    ])?;
     ensure!(
         rustix::process::geteuid().is_root(),
         "real systems are made by root: run this as root, or with `--interpret-only`, which compares with none"
     );
     Ok(())
 }
+
+/// Mounts and processes of its own: what mmdebstrap mounts and starts goes with the one that compares, however that ends.
+const OWN: [&str; 7] =
+    ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /// The programs and folders of a run.
 pub(super) struct Runner<'a> {
@@ -197,7 +207,7 @@ impl<'a> Runner<'a> {
         for word in archive {
             words.push([OsString::from("--lock-word="), word].into_iter().collect());
         }
-        let run = cmd!(shell, "{compare} image --kind {kind} {words...} -- {packages...}");
+        let run = cmd!(shell, "unshare {OWN...} {compare} image --kind {kind} {words...} -- {packages...}");
         // what went wrong is wanted, and not where in the program that was found
         let output = run.env_remove("RUST_BACKTRACE").quiet().ignore_status().output()?;
         if !output.status.success() {
