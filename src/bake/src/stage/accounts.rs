@@ -81,6 +81,12 @@ pub(super) fn read(
                     let known = accounts.find_gid(&name).is_some();
                     let is_new = !accounts.has_user(&name);
                     add_user(&mut accounts, &open, plan, claims, path, user)?;
+                    if is_new {
+                        accounts.makers.users.insert(name.clone(), origin.clone());
+                    }
+                    if !known && accounts.find_gid(&name).is_some() {
+                        accounts.makers.groups.insert(name.clone(), origin.clone());
+                    }
                     accounts.grants.extend(privileged(&name, &origin));
                     // whoever is first says shell and home of a user that another brings as well
                     let first = users.entry(name.clone()).or_insert_with(|| origin.clone());
@@ -98,7 +104,11 @@ pub(super) fn read(
                     }
                 }
                 Line::Group { name, id } if !is_of_recipe(plan, &name) => {
-                    bring(&mut own, &name, &origin, accounts.find_gid(&name).is_some());
+                    let known = accounts.find_gid(&name).is_some();
+                    bring(&mut own, &name, &origin, known);
+                    if !known {
+                        accounts.makers.groups.insert(name.clone(), origin.clone());
+                    }
                     add_group(&mut accounts, &open, plan, claims, path, &name, &id)?;
                     accounts.grants.extend(privileged(&name, &origin));
                 }

@@ -6,7 +6,7 @@
 //! all others: preinst, config, postinst, triggers ───────────────────────┘
 //! ```
 //! A package is one of the three as a whole: where one script of it has changed since it was reviewed, all are interpreted.
-//! What a recipe brings stays as it is, and so does what is under a mount point at run time. What `[files] exclude` leaves out
+//! Accounts of sysusers.d files come when their package is configured (`later`). What a recipe brings stays as it is, and so does what is under a mount point at run time. What `[files] exclude` leaves out
 //! is not made either. A script that cannot be followed to its end stops the bake: it says where, and names the ways out.
 //!
 //! Invariants: nothing of the host is read or run; the same inputs give the same changes. They are kept for the next bake under
@@ -16,6 +16,7 @@ mod apply;
 mod capabilities;
 mod kept;
 mod laid;
+mod later;
 
 use super::accounts::Accounts;
 use super::control::Deb;
@@ -29,10 +30,14 @@ use crate::scripts::{Done, Scripted, Trust};
 use crate::tree::{Meta, Node, Origin, Stored, Tree, merged};
 use debian::failure::{Failure, Limits, STACK};
 use laid::Laid;
+use later::Later;
 use std::collections::BTreeMap;
 
 /// Reads a range of a blob, from any thread.
 type Read<'a> = &'a (dyn Fn(&Stored) -> Result<Vec<u8>> + Sync);
+
+/// The release of the kernel that stands for the host's, where an image has none: that of Debian 13.
+const KERNEL: &str = "6.12";
 
 /// The trust in each package that has scripts, in the order of `debs`.
 pub(super) type Trusts = BTreeMap<Name, Trust>;
@@ -118,7 +123,10 @@ pub(super) fn interpret(
         derived = match kept::recall(memory, &key) {
             Some(derived) => derived,
             None => {
-                let derived = run(plan, debs, &packages, tree, read)?;
+                let mut later = Later::of(accounts, trusts);
+                later.hide(tree, read)?;
+                let derived = run(plan, debs, &packages, tree, &later, read)?;
+                later.restore(tree)?;
                 kept::keep(memory, &key, &derived);
                 derived
             }
@@ -195,24 +203,26 @@ fn run(
     debs: &[Deb<'_>],
     packages: &[debian::run::Package],
     tree: &Tree,
+    later: &Later,
     read: Read<'_>,
 ) -> Result<Derived> {
     let laid = Laid::new(tree, read);
-    // what scripts ask of the kernel is whether it is new enough
-    let kernel = debs.iter().find_map(|deb| release(deb.name));
+    // what scripts ask of the kernel is whether it is new enough; an image without one runs on that of its host
+    let kernel = debs.iter().find_map(|deb| release(deb.name)).or(Some(KERNEL));
+    let (users, groups) = (later.numbers(plan, true), later.numbers(plan, false));
     let task = debian::run::Task {
         packages,
         architecture: plan.arch.debian(),
         kernel,
         now: plan.epoch,
         answers: &plan.debconf,
-        users: &plan.ids,
-        groups: &plan.ids,
+        users: &users,
+        groups: &groups,
         stable_ids: true,
         limits: Limits::default(),
     };
     let interpret =
-        || debian::run::run(&task, &laid, false).map(|outcome| apply::derived(plan, tree, &outcome));
+        || debian::run::run(&task, &laid, false).map(|outcome| apply::derived(plan, tree, later, &outcome));
     let ran = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, interpret);
         thread.map(std::thread::ScopedJoinHandle::join)
@@ -260,18 +270,7 @@ pub(super) fn answers(plan: &Plan, interpreted: &Interpreted) -> Result<()> {
 
 /// Takes up the users and groups that scripts have made.
 fn learn(tree: &Tree, accounts: &mut Accounts, read: Read<'_>) -> Result<()> {
-    let mut texts = Vec::new();
-    for path in ["/etc/passwd", "/etc/group"] {
-        let path = super::image_path(path)?;
-        let bytes = match tree.get(&path).map(|entry| &entry.node) {
-            Some(Node::File(content)) => super::bytes_of(content, read)?,
-            _ => Vec::new(),
-        };
-        texts.push(String::from_utf8_lossy(&bytes).into_owned());
-    }
-    if let [passwd, group] = texts.as_slice() {
-        accounts.learn(passwd, group);
-    }
+    accounts.learn(&apply::text(tree, "/etc/passwd", read)?, &apply::text(tree, "/etc/group", read)?);
     Ok(())
 }
 

@@ -147,7 +147,10 @@ pub(super) fn free(
         Of::Groups => groups.collect(),
         Of::Both => users.chain(groups).collect(),
     };
-    let taken = |number: u32| used.contains(&number);
+    // what is kept for an account that is not there yet is nobody else's
+    let system = &call.sh.system;
+    let kept = |number: &u32| system.users.values().chain(system.groups.values()).any(|kept| kept == number);
+    let taken = |number: u32| used.contains(&number) || kept(&number);
     if call.sh.system.stable_ids && high < 1000 {
         return crate::system::number_by_name(name, low, high, &taken);
     }

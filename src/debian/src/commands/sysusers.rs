@@ -103,7 +103,7 @@ pub(super) fn sysusers(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     }
     for fields in lines.iter().filter(|fields| fields.first().is_some_and(|kind| kind == b"g")) {
         let id = text(fields, 2);
-        if id.starts_with(b"/") {
+        if is_of_file(call, &text(fields, 1), &id, true) {
             return Err(call.unsupported("the number of a file"));
         }
         group_for(call, &text(fields, 1), number(&id))?;
@@ -126,6 +126,16 @@ pub(super) fn sysusers(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     Ok(0)
 }
 
+/// Whether a number is that of a file's owner, and nobody has said which it is.
+fn is_of_file(call: &Call<'_, '_>, name: &[u8], id: &[u8], of_group: bool) -> bool {
+    let known = if of_group {
+        accounts::group(&call.sh.files, name).is_some()
+    } else {
+        accounts::user(&call.sh.files, name).is_some()
+    };
+    id.starts_with(b"/") && !known && database::fixed(call, name, of_group).is_none()
+}
+
 fn user(
     call: &mut Call<'_, '_>,
     fields: &[Bytes],
@@ -135,7 +145,7 @@ fn user(
     if accounts::user(&call.sh.files, &name).is_some() {
         return Ok(());
     }
-    if id.starts_with(b"/") {
+    if is_of_file(call, &name, &id, false) {
         return Err(call.unsupported("the number of a file"));
     }
     let (uid, group) = match id.iter().position(|b| *b == b':') {

@@ -3,6 +3,7 @@
 use super::super::refuse;
 use crate::privilege::Privilege;
 use crate::refusal::{Class, Result, hides};
+use crate::tree::Origin;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All users and groups, in the order of their files. No two have one name, and no two users or groups one id.
@@ -14,6 +15,15 @@ pub(in super::super) struct Accounts {
     gids: BTreeMap<String, u32>,
     /// Who is in groups of somebody else.
     pub(in super::super) grants: Vec<Privilege>,
+    /// Whose sysusers.d files made which of them.
+    pub(in super::super) makers: Makers,
+}
+
+/// Accounts that a sysusers.d file made, with its owner.
+#[derive(Debug, Default)]
+pub(in super::super) struct Makers {
+    pub(in super::super) users: BTreeMap<String, Origin>,
+    pub(in super::super) groups: BTreeMap<String, Origin>,
 }
 
 /// A user.
@@ -63,6 +73,10 @@ impl Accounts {
     /// The id of a group that `what` needs.
     pub(in super::super) fn gid(&self, name: &str, what: &str) -> Result<u32> {
         self.gids.get(name).copied().ok_or_else(|| unknown("group", name, what))
+    }
+
+    pub(in super::super) fn find_uid(&self, name: &str) -> Option<u32> {
+        self.uids.get(name).copied()
     }
 
     pub(in super::super) fn find_gid(&self, name: &str) -> Option<u32> {

@@ -1,5 +1,6 @@
 //! What the interpreter has changed, as entries of the tree.
 
+use super::later::Later;
 use super::{Derived, Put, Read, capabilities};
 use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
@@ -33,7 +34,7 @@ const BACKUPS: [&str; 9] = [
 type Strangers = BTreeMap<Name, Origin>;
 
 /// What an outcome comes to, over the tree that it started from.
-pub(super) fn derived(plan: &Plan, tree: &Tree, outcome: &Outcome<'_>) -> Result<Derived> {
+pub(super) fn derived(plan: &Plan, tree: &Tree, later: &Later, outcome: &Outcome<'_>) -> Result<Derived> {
     let changes = outcome.files.changes();
     let strangers = privileges::bringers(plan);
     let origins = origins(&strangers, changes);
@@ -55,6 +56,8 @@ pub(super) fn derived(plan: &Plan, tree: &Tree, outcome: &Outcome<'_>) -> Result
             continue;
         };
         let (meta, new) = converted(tree, &path, node, &origin)?;
+        let text = own(node).map(|text| later.merged(path.as_str(), &text)).transpose()?.flatten();
+        let new = text.map_or(new, |text| Node::File(Content::Inline(text.as_bytes().into())));
         let new = match first {
             Some(first) if first != path && node.meta.kind == Kind::File => Node::Hardlink(first),
             _ => new,
@@ -119,6 +122,14 @@ fn touched(strangers: &Strangers, changes: &[Change], puts: &[Put]) -> Vec<(Name
         }
     }
     touched.into_iter().collect()
+}
+
+/// The text that a script has written.
+fn own(node: &debian::files::Node) -> Option<std::borrow::Cow<'_, str>> {
+    match &node.content {
+        debian::files::Content::Own(bytes) => Some(String::from_utf8_lossy(bytes)),
+        debian::files::Content::Base(_) => None,
+    }
 }
 
 /// Who changed a path: itself, or what it was moved with.
@@ -292,7 +303,7 @@ impl Before {
     }
 }
 
-fn text(tree: &Tree, path: &str, read: Read<'_>) -> Result<String> {
+pub(super) fn text(tree: &Tree, path: &str, read: Read<'_>) -> Result<String> {
     let bytes = match tree.get(&crate::stage::image_path(path)?).map(|entry| &entry.node) {
         Some(Node::File(content)) => crate::stage::bytes_of(content, read)?,
         _ => Vec::new(),

@@ -278,3 +278,68 @@ fn what_was_found_out_is_kept_for_the_same_inputs_and_no_others() {
         assert_eq!(found(&one).0, 0);
     }
 }
+
+/// An image with a package whose sysusers.d file brings the group `g` and the user `u`, and whose postinst is `text`.
+fn with_accounts(text: &str) -> Case {
+    let lines = [
+        "/usr/lib/sysusers.d/p.conf=g g -\nu u - \"A user\" /var/lib/u\nm root g\n",
+        "/usr/bin/getent=elf",
+        "/usr/bin/systemd-sysusers=elf",
+        "/usr/bin/addgroup=elf",
+        "/usr/bin/userdel=elf",
+        "/usr/bin/p=elf",
+    ];
+    let mut case = case(&lines, text);
+    case.executable("p");
+    case
+}
+
+#[test]
+fn a_script_finds_the_accounts_of_its_sysusers_file_once_it_has_made_them() {
+    let files = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
+    let all = |tree: &Tree| files.map(|file| shown(tree, file));
+    let without = with_accounts("").stage().unwrap();
+    assert!(shown(&without, "/etc/group").contains(":root\n"), "{}", shown(&without, "/etc/group"));
+    let text = "getent group g >/etc/before || echo first >>/etc/before\nsystemd-sysusers p.conf\ngetent group g u >/etc/after";
+    let tree = with_accounts(text).stage().unwrap();
+    assert_eq!(shown(&tree, "/etc/before"), "644 0:0 =first\n by the postinst of package `p`, line 3");
+    let after = shown(&tree, "/etc/after");
+    let lines: Vec<&str> = after.lines().filter(|line| line.contains(":x:")).collect();
+    assert_eq!(lines.len(), 2, "{after}");
+    for line in lines {
+        let line = line.trim_start_matches("644 0:0 =");
+        assert!(shown(&tree, "/etc/group").contains(&format!("{line}\n")), "{line}");
+    }
+    // who makes them, and whether anybody does, changes nothing in the databases
+    assert_eq!(all(&tree), all(&without));
+    let other = with_accounts("addgroup --system other").stage().unwrap();
+    for (file, text) in files.into_iter().zip(all(&without)) {
+        let text = text.split(" by ").next().unwrap().to_owned();
+        assert!(shown(&other, file).starts_with(&text), "{file}: {}", shown(&other, file));
+    }
+    // a person who has said what the scripts do has said so of an image in which the accounts are
+    let mut accepted = with_accounts("exit 3");
+    accepted.plan.accept.insert("p".parse().unwrap(), "a test".to_owned());
+    assert_eq!(all(&accepted.stage().unwrap()), all(&without));
+}
+
+#[test]
+fn what_a_script_says_of_an_account_wins_over_its_sysusers_file_but_for_the_number() {
+    let tree = with_accounts("adduser --system --home /srv/u u").stage().unwrap();
+    assert!(shown(&tree, "/etc/passwd").contains(":/srv/u:"), "{}", shown(&tree, "/etc/passwd"));
+    let number = |tree: &Tree| {
+        let text = shown(tree, "/etc/passwd");
+        let line = text.lines().find(|line| line.starts_with("u:")).unwrap_or_else(|| panic!("{text}"));
+        line.split(':').nth(2).unwrap().to_owned()
+    };
+    assert_eq!(number(&tree), number(&with_accounts("").stage().unwrap()));
+    // an account that a script removes comes back when the machine boots
+    let tree = with_accounts("systemd-sysusers\nuserdel u").stage().unwrap();
+    assert_eq!(number(&tree), number(&with_accounts("").stage().unwrap()));
+    let mut case = with_accounts("adduser --system --uid 777 u");
+    let refusal = case.refusal();
+    assert!(refusal.to_string().contains("a maintainer script gives it the number 777"), "{refusal}");
+    assert!(refusal.hint.as_ref().is_some_and(|hint| hint.contains("u = 777")), "{refusal:?}");
+    case.plan.ids.insert("u".to_owned(), 777);
+    assert_eq!(number(&case.stage().unwrap()), "777");
+}
