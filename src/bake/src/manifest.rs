@@ -44,6 +44,23 @@ pub struct Manifest {
     pub images: Vec<Image>,
 }
 
+impl Manifest {
+    /// The manifest of a kind that has Debian packages and files alone: it pins nothing.
+    #[must_use]
+    pub fn empty(kind: Kind, arch: Arch) -> Self {
+        Self {
+            version: "dev".to_owned(),
+            kind,
+            os: "debian-13".to_owned(),
+            arch,
+            stock: None,
+            boot: None,
+            components: BTreeMap::new(),
+            images: Vec::new(),
+        }
+    }
+}
+
 /// A dependency of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {

@@ -114,11 +114,19 @@ impl Selection {
         if let Some(path) = &self.manifest {
             return project.manifest(path);
         }
-        project.pinned(kind, self.arch)?.ok_or_else(|| {
+        if let Some(manifest) = project.pinned(kind, self.arch)? {
+            return Ok(manifest);
+        }
+        let recipe = project.recipe(kind)?;
+        if recipe.components.is_empty() {
+            // packages and files alone: there is nothing to pin
+            return Ok(Manifest::empty(kind.clone(), self.arch));
+        }
+        Err({
             let path = project.manifest_path(kind, self.arch);
             let what = "there is no manifest of this kind and architecture";
             Refusal::new(Class::Usage, project::label(&path), Stage::Parse, what).hint(
-                "a kind that extends another has its pins; any other needs a manifest of its own: image-recipes/README.md",
+                "a kind that extends another has its pins; any other with components needs a manifest of its own: image-recipes/README.md",
             )
         })
     }
