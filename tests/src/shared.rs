@@ -5,6 +5,7 @@
 //! <base>/state/                the key of the stores
 //! <base>/runs/<run>/vmbake     the program under test, copied: a build beside the tests cannot exchange it
 //! <base>/runs/<run>/project/   recipes and manifests
+//! <base>/runs/<run>/project.small/   that of `SMALL`
 //! <base>/runs/<run>/mirror.<arch>/   stand-ins of upstream's components
 //! <base>/runs/<run>/<image>/   lock, store and reference outputs of an image
 //! <base>/runs/<run>/<step>.{lock,done,failed}
@@ -47,6 +48,14 @@ pub struct Image {
 /// The plain container host for x86-64.
 pub const BASE: Image = Image { kind: "base", arch: Arch::Amd64 };
 
+/// A system of few packages, without a kernel: for tests that bake many times, and to which it is all the same what is in an
+/// image. It is the only kind of a project of its own.
+pub const SMALL: Image = Image { kind: "small", arch: Arch::Amd64 };
+
+/// The recipe of that.
+const SMALL_RECIPE: &str =
+    "[recipe]\nrole = \"none\"\n\n[packages]\ninstall = [\"adduser\", \"htop\", \"openssl\"]\n";
+
 /// Every format of artifacts, as `--format` takes them.
 pub const ALL_FORMATS: &str = "tar.zst,raw,qcow2,vhd,vmdk,gce";
 
@@ -74,22 +83,34 @@ impl Shared {
             Ok(fs::set_permissions(shared.program(), fs::Permissions::from_mode(0o755))?)
         })?;
         shared.once("project", || copy_project(workspace::root(), &shared.project()))?;
+        shared.once("project.small", || {
+            let recipe = shared.project_of(SMALL).join("image-recipes").join(SMALL.kind);
+            fs::create_dir_all(&recipe)?;
+            Ok(fs::write(recipe.join("recipe.toml"), SMALL_RECIPE)?)
+        })?;
         Ok(shared)
     }
 
     /// A run of the program's `command`, in the shared copy of the project.
     #[must_use]
     pub fn run(&self, command: &str) -> Run {
+        self.run_in(&self.project(), command)
+    }
+
+    fn run_in(&self, project: &Path, command: &str) -> Run {
         // the key of stores that are shared is no more the user's own than they are
-        Run::new(&self.program(), &self.project(), [command]).env("XDG_STATE_HOME", self.base.join("state"))
+        Run::new(&self.program(), project, [command]).env("XDG_STATE_HOME", self.base.join("state"))
     }
 
     /// A run of `command` about `image`: with its lock, stand-ins for its components, and `configure` as it is built.
     pub fn about(&self, command: &str, image: Image) -> Result<Run> {
-        Ok(self
-            .run(command)
-            .args(["--kind", image.kind, "--arch", &image.arch.to_string()])
-            .option("--lock", self.lock(image)?)
+        let run = self.run_in(&self.project_of(image), command);
+        let run = run.args(["--kind", image.kind, "--arch", &image.arch.to_string()]);
+        let run = run.option("--lock", self.lock(image)?);
+        if image == SMALL {
+            return Ok(run);
+        }
+        Ok(run
             .option("--manifest", self.manifest(image)?)
             .option("--configure", self.configure(image.arch)?)
             .option("--init", self.init(image.arch)?))
@@ -112,6 +133,10 @@ impl Shared {
     #[must_use]
     pub fn project(&self) -> PathBuf {
         self.folder.join("project")
+    }
+
+    fn project_of(&self, image: Image) -> PathBuf {
+        if image == SMALL { self.folder.join("project.small") } else { self.project() }
     }
 
     /// Another copy of them: not of the checkout, which may be worked on meanwhile.
@@ -153,8 +178,12 @@ impl Shared {
         let folder = self.image_folder(image)?;
         let path = folder.join("lock.toml");
         self.once(&format!("lock.{}", image.name()), || {
-            let run = self.run("lock").args(["--kind", image.kind, "--arch", &image.arch.to_string()]);
+            let run = self.run_in(&self.project_of(image), "lock");
+            let run = run.args(["--kind", image.kind, "--arch", &image.arch.to_string()]);
             let run = run.option("--store", self.store()).option("--output", &path);
+            if image == SMALL {
+                return run.done().map(drop);
+            }
             // what a component of it needs is resolved as well
             let run = run.option("--manifest", self.manifest(image)?);
             run.option("--mirror", self.mirror(image.arch)?).done().map(drop)
@@ -186,13 +215,15 @@ impl Shared {
         let from = self.fetched(image)?;
         let mut copies = vec![PathBuf::from("layout")];
         copies.extend(self.locked(image)?.packages.iter().map(|package| blob(&package.sha256.into())));
-        let manifest = bake::manifest::parse("manifest", &fs::read(self.manifest(image)?)?)?;
-        let pins = manifest.components.values().filter_map(|entry| match entry {
-            Entry::Pinned(pin) => Some(blob(&pin.digest)),
-            Entry::Unpinned { .. } => None,
-        });
-        // what is only for one cloud has not been fetched
-        copies.extend(pins.filter(|path| from.join(path).exists()));
+        if image != SMALL {
+            let manifest = bake::manifest::parse("manifest", &fs::read(self.manifest(image)?)?)?;
+            let pins = manifest.components.values().filter_map(|entry| match entry {
+                Entry::Pinned(pin) => Some(blob(&pin.digest)),
+                Entry::Unpinned { .. } => None,
+            });
+            // what is only for one cloud has not been fetched
+            copies.extend(pins.filter(|path| from.join(path).exists()));
+        }
         for path in copies {
             let to = store.join(&path);
             let parent = to.parent().context("a file is in a directory")?;

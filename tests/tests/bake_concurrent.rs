@@ -4,17 +4,17 @@ use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
 use tests::outputs::whole;
 use tests::server::{Reply, Server};
-use tests::shared::{BASE, Shared};
+use tests::shared::{SMALL as KIND, Shared};
 
 const BAKES: usize = 16;
 
 #[test]
 fn p01_sixteen_bakes_on_one_empty_store_fetch_each_file_once_and_all_give_the_same() -> Result<()> {
     let shared = Shared::get()?;
-    let expected = shared.reference(BASE)?;
+    let expected = shared.reference(KIND)?;
     let scratch = shared.scratch()?;
     let server = Server::start()?;
-    let pool = shared.pool(BASE)?;
+    let pool = shared.pool(KIND)?;
     for (path, file) in &pool {
         server.at(&format!("/{path}"), vec![Reply::File(std::fs::read(file)?)]);
     }
@@ -22,7 +22,7 @@ fn p01_sixteen_bakes_on_one_empty_store_fetch_each_file_once_and_all_give_the_sa
     let mut children = Vec::new();
     for number in 0..BAKES {
         let output = scratch.path().join(format!("out-{number}"));
-        let run = shared.bake(BASE, &store, &output)?.args(["--jobs", "1"]);
+        let run = shared.bake(KIND, &store, &output)?.args(["--jobs", "1"]);
         let run = run
             .option("--debian-mirror", format!("{}/debian", server.url()))
             .option("--debian-security-mirror", format!("{}/debian-security", server.url()));
@@ -34,7 +34,7 @@ fn p01_sixteen_bakes_on_one_empty_store_fetch_each_file_once_and_all_give_the_sa
     }
     ensure!(failed == 0, "{failed} of {BAKES} bakes failed");
     for (_, output) in &children {
-        ensure!(whole(output, &BASE.name())? == expected, "{}", output.display());
+        ensure!(whole(output, &KIND.name())? == expected, "{}", output.display());
     }
     let mut served = BTreeMap::new();
     for request in server.requests() {

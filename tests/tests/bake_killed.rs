@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use std::time::{Duration, Instant};
 use tests::outputs::{outputs, whole};
-use tests::shared::{BASE, Shared};
+use tests::shared::{SMALL as KIND, Shared};
 
 /// How often a bake is killed. The moments are spread by a fixed sequence: a failure can be had again.
 const KILLS: u32 = 20;
@@ -11,20 +11,20 @@ const KILLS: u32 = 20;
 #[test]
 fn k01_a_bake_that_is_killed_at_any_moment_leaves_only_whole_files_and_a_rerun_converges() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(BASE)?;
+    let wanted = shared.reference(KIND)?;
     let scratch = shared.scratch()?;
     // how long an undisturbed bake takes here and now
     let (store, output) = (scratch.path().join("undisturbed"), scratch.path().join("first"));
-    shared.cold_store(BASE, &store)?;
+    shared.cold_store(KIND, &store)?;
     let start = Instant::now();
-    shared.bake(BASE, &store, &output)?.args(["--offline"]).done()?;
+    shared.bake(KIND, &store, &output)?.args(["--offline"]).done()?;
     let whole_time = start.elapsed();
     for place in [&store, &output] {
         std::fs::remove_dir_all(place)?;
     }
 
     let (store, output) = (scratch.path().join("store"), scratch.path().join("out"));
-    let run = shared.bake(BASE, &store, &output)?.args(["--offline"]);
+    let run = shared.bake(KIND, &store, &output)?.args(["--offline"]);
     let (mut killed, mut tried, mut longest) = (0, 0, whole_time);
     while killed < KILLS {
         ensure!(
@@ -34,7 +34,7 @@ fn k01_a_bake_that_is_killed_at_any_moment_leaves_only_whole_files_and_a_rerun_c
         if tried % 5 == 0 {
             // what earlier runs derived makes later ones shorter: begin anew, to be killed early and late
             let _ = std::fs::remove_dir_all(&store);
-            shared.cold_store(BASE, &store)?;
+            shared.cold_store(KIND, &store)?;
             longest = whole_time;
         }
         let mut child = run.start()?;
@@ -55,7 +55,7 @@ fn k01_a_bake_that_is_killed_at_any_moment_leaves_only_whole_files_and_a_rerun_c
         tried += 1;
     }
     run.done()?;
-    ensure!(whole(&output, &BASE.name())? == wanted, "the rerun gave other bytes");
+    ensure!(whole(&output, &KIND.name())? == wanted, "the rerun gave other bytes");
     shared.run("store").args(["verify"]).option("--store", &store).done()?;
     let left = std::fs::read_dir(store.join("incoming")).context("incoming")?.count();
     ensure!(left == 0, "{left} files are left in the store's `incoming`");

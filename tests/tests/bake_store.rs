@@ -5,7 +5,7 @@ use bake::digest::Sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::outputs::whole;
-use tests::shared::{BASE, Shared};
+use tests::shared::{BASE, SMALL, Shared};
 
 /// What pieces of a bake are kept as, one by one in each of these.
 const KINDS: [&str; 6] = ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2"];
@@ -115,13 +115,13 @@ fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -
 #[test]
 fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(BASE)?;
+    let wanted = shared.reference(SMALL)?;
     let scratch = shared.scratch()?;
     let (store, output, key) =
         (scratch.path().join("store"), scratch.path().join("out"), scratch.path().join("key"));
-    shared.cold_store(BASE, &store)?;
+    shared.cold_store(SMALL, &store)?;
     let keys = |folder: &Path| -> Result<usize> { Ok(fs::read_dir(folder.join("notes/frame-2"))?.count()) };
-    let bake = || shared.bake(BASE, &store, &output);
+    let bake = || shared.bake(SMALL, &store, &output);
     bake()?.done()?;
     let absent = bake()?.option("--store-key", &key).refused(6)?;
     ensure!(absent.stderr.contains("there is no such file"), "{absent}");
@@ -139,7 +139,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     let ended = bake()?.env("XDG_STATE_HOME", "").env("HOME", "").done()?;
     ensure!(ended.stderr.contains("there is no place for the store's key"), "{ended}");
     ensure!(ended.stderr.contains(" pieces, 0 of them from the store") && keys(&store)? == 2, "{ended}");
-    ensure!(whole(&output, &BASE.name())? == wanted);
+    ensure!(whole(&output, &SMALL.name())? == wanted);
 
     let verify = || -> Result<serde_json::Value> {
         let run = shared.run("store").args(["verify", "--json"]).option("--store", &store);
