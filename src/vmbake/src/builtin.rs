@@ -1,10 +1,16 @@
 //! What comes with the program: the built-in kinds, what is pinned for them, where Debian publishes, and how it is trusted.
 //!
-//! These are the files of the repository's `image-recipes/` and `manifests/`, taken in when the program is built. A project
-//! is laid over them: a file that it has counts, any other is the one here.
+//! These are the files of the repository's `image-recipes/` and `manifests/`. A project is laid over them: a file that it has
+//! counts, any other is the one here. The program that people install has them inside, and installs them here before
+//! anything else; a program of a checkout reads the checkout's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::OnceLock;
 
 /// A file that comes with the program.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct File {
     /// Its path from the repository's root.
     pub path: &'static str,
@@ -14,16 +20,58 @@ pub struct File {
     pub bytes: &'static [u8],
 }
 
-/// All of them, a folder after the other.
-static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
+/// What comes with a program.
+#[derive(Debug)]
+pub struct BuiltIn {
+    /// The files of `image-recipes/` and `manifests/`.
+    pub files: &'static [File],
+    /// The programs that run inside an image, of a release alone: architecture, name, bytes.
+    pub programs: &'static [(&'static str, &'static str, &'static [u8])],
+}
 
-/// The programs that run inside an image: architecture, name, bytes. Of a release alone.
-static PROGRAMS: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+/// The folders of the repository that come with the program.
+const FOLDERS: [&str; 2] = ["image-recipes", "manifests"];
+
+static BUILT_IN: OnceLock<&'static BuiltIn> = OnceLock::new();
+
+/// Says what comes with this program; the first to say so is believed.
+pub fn install(built_in: &'static BuiltIn) {
+    BUILT_IN.get_or_init(|| built_in);
+}
+
+fn built_in() -> &'static BuiltIn {
+    BUILT_IN.get_or_init(|| {
+        let mut files = Vec::new();
+        for folder in FOLDERS {
+            read(crate::programs::checkout(), folder, &mut files);
+        }
+        // once in the life of a process
+        Box::leak(Box::new(BuiltIn { files: files.leak(), programs: &[] }))
+    })
+}
+
+/// The regular files below a folder of the checkout, sorted. What cannot be read does not come with the program: whoever
+/// needs it says that it is missing.
+fn read(root: &Path, folder: &str, files: &mut Vec<File>) {
+    let entries = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    for name in names {
+        let path = format!("{folder}/{name}");
+        let Ok(meta) = fs::symlink_metadata(root.join(&path)) else { continue };
+        if meta.is_dir() {
+            read(root, &path, files);
+        } else if let (true, Ok(bytes)) = (meta.is_file(), fs::read(root.join(&path))) {
+            let executable = meta.permissions().mode() & 0o100 != 0;
+            files.push(File { path: path.leak(), executable, bytes: bytes.leak() });
+        }
+    }
+}
 
 /// The file at `path`.
 #[must_use]
 pub fn file(path: &str) -> Option<&'static File> {
-    FILES.iter().find(|file| file.path == path)
+    built_in().files.iter().find(|file| file.path == path)
 }
 
 /// The text at `path`; none where there is none, or it is no text.
@@ -34,18 +82,20 @@ pub fn text(path: &str) -> Option<&'static str> {
 
 /// The files below `prefix`, a folder with a slash at its end, each with the rest of its path.
 pub fn below(prefix: &str) -> impl Iterator<Item = (&'static str, &'static File)> {
-    FILES.iter().filter_map(move |file| Some((file.path.strip_prefix(prefix)?, file)))
+    built_in().files.iter().filter_map(move |file| Some((file.path.strip_prefix(prefix)?, file)))
 }
 
 /// The names of the built-in kinds, sorted.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
-    FILES.iter().filter_map(|file| file.path.strip_prefix("image-recipes/")?.strip_suffix("/recipe.toml"))
+    let files = built_in().files.iter();
+    files.filter_map(|file| file.path.strip_prefix("image-recipes/")?.strip_suffix("/recipe.toml"))
 }
 
 /// A program that runs inside an image, where this one is a release.
 #[must_use]
 pub fn program(arch: &str, name: &str) -> Option<&'static [u8]> {
-    PROGRAMS.iter().find(|(of, is, _)| *of == arch && *is == name).map(|(_, _, bytes)| *bytes)
+    let programs = built_in().programs;
+    programs.iter().find(|(of, is, _)| *of == arch && *is == name).map(|(_, _, bytes)| *bytes)
 }
 
 #[cfg(test)]
@@ -55,12 +105,10 @@ mod tests {
     #[test]
     fn what_comes_with_the_program_is_what_the_repository_has() {
         let root = crate::programs::checkout();
-        for file in FILES {
-            assert_eq!(std::fs::read(root.join(file.path)).unwrap(), file.bytes, "{}", file.path);
+        for file in built_in().files {
+            assert_eq!(fs::read(root.join(file.path)).unwrap(), file.bytes, "{}", file.path);
         }
-        let mut found = kinds().collect::<Vec<_>>();
-        found.sort_unstable();
-        assert_eq!(found, ["base", "knc", "knd"]);
+        assert_eq!(kinds().collect::<Vec<_>>(), ["base", "knc", "knd"]);
         assert!(text("manifests/sources.toml").unwrap().contains("[[suite]]"));
         assert!(
             below("image-recipes/base/rootfs/")

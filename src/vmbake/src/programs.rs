@@ -82,7 +82,8 @@ pub fn program(project: &Project, program: Program, arch: Arch, show: &Show) -> 
 /// wherever it is built.
 #[must_use]
 pub fn checkout() -> &'static Path {
-    let here = Path::new(if cfg!(released) { "" } else { env!("CARGO_MANIFEST_DIR") });
+    const IS_RELEASE: bool = option_env!("VMBAKE_PROGRAMS").is_some();
+    let here = Path::new(if IS_RELEASE { "" } else { env!("CARGO_MANIFEST_DIR") });
     here.ancestors().nth(2).unwrap_or(here)
 }
 

@@ -137,7 +137,7 @@ fn build(root: &Path, arch: Arch, programs: &Path, zig: &zig::Zig, show: &Show) 
     flags.extend(remap);
     let under = target.replace('-', "_");
     let (cargo, cc) = (tools::cargo(), zig.compiler(arch));
-    let build = cmd!(shell, "{cargo} build --quiet --locked --package vmbake --profile dist --target {target} --target-dir {folder}")
+    let build = cmd!(shell, "{cargo} build --quiet --locked --package vmbake-program --profile dist --target {target} --target-dir {folder}")
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env(format!("CC_{under}"), cc)
         .env(format!("AR_{under}"), zig.archiver())

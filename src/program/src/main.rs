@@ -2,9 +2,17 @@
 
 use clap::Parser as _;
 use std::process::ExitCode;
+use vmbake::builtin::{self, BuiltIn, File};
 use vmbake::{cli, console};
 
+/// What comes with this program, as `build.rs` has found it.
+static BUILT_IN: BuiltIn = BuiltIn {
+    files: include!(concat!(env!("OUT_DIR"), "/files.rs")),
+    programs: include!(concat!(env!("OUT_DIR"), "/programs.rs")),
+};
+
 fn main() -> ExitCode {
+    builtin::install(&BUILT_IN);
     let json = cli::asks_for_json(std::env::args_os().skip(1));
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,

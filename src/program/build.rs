@@ -1,4 +1,4 @@
-//! Takes into the program what comes with it: the kinds of `image-recipes/`, what `manifests/` pins for them, and, for a
+//! Takes into the program what comes with it, in a package of its own so that a changed recipe compiles nothing else: the kinds of `image-recipes/`, what `manifests/` pins for them, and, for a
 //! release, the programs that run inside an image.
 //!
 //! A release has those programs in the folder that `VMBAKE_PROGRAMS` names, as ARCH/NAME; without the variable, in a
@@ -21,7 +21,6 @@ const PROGRAMS: [&str; 2] = ["configure", "init"];
 const ARCHES: [&str; 2] = ["amd64", "arm64"];
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(released)");
     println!("cargo::rerun-if-env-changed=VMBAKE_PROGRAMS");
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("CARGO_MANIFEST_DIR"));
     let root = here.ancestors().nth(2).expect("the checkout").to_owned();
@@ -45,7 +44,6 @@ fn main() {
     fs::write(out.join("files.rs"), text).expect("write files.rs");
     let mut text = String::from("&[\n");
     if let Some(folder) = env::var_os("VMBAKE_PROGRAMS") {
-        println!("cargo::rustc-cfg=released");
         let folder = fs::canonicalize(folder).expect("the folder that VMBAKE_PROGRAMS names");
         for (arch, name) in ARCHES.iter().flat_map(|arch| PROGRAMS.map(|name| (arch, name))) {
             let path = folder.join(arch).join(name);
