@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tests::run::{Ended, Run};
 use tests::schema::Schema;
+use tests::server::{Reply, Server};
 use tests::shared::{BASE, Shared};
 use tests::workspace;
 
@@ -132,6 +133,84 @@ fn what_cannot_be_added_or_removed_leaves_recipe_and_lock_as_they_are() -> Resul
         ensure!(said.stderr.contains("did you mean `base`?"), "{said}");
         assert_eq!(folder.text("image-recipes/web/recipe.toml")?, before);
         assert_eq!(folder.files()?, [".gitignore", "image-recipes/web/recipe.toml"]);
+        Ok(())
+    })
+}
+
+/// A tar.gz of these files: path, mode, bytes.
+fn tar_gz(files: &[(&str, u32, &[u8])]) -> Result<Vec<u8>> {
+    let mut builder =
+        tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for (path, mode, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(*mode);
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, *bytes)?;
+    }
+    Ok(builder.into_inner()?.finish()?)
+}
+
+#[test]
+fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
+    in_an_empty_folder(|folder| {
+        fs::create_dir_all(folder.path.join("image-recipes/small"))?;
+        let recipe = "[recipe]\nrole = \"none\" # alone\n\n[packages]\ninstall = [\"htop\"]\n";
+        fs::write(folder.path.join("image-recipes/small/recipe.toml"), recipe)?;
+        // a real program
+        let program = fs::read(folder.shared.init(BASE.arch)?)?;
+        let files: [(&str, u32, &[u8]); 2] =
+            [("tool-1.2.3/bin/tool", 0o755, &program), ("tool-1.2.3/README", 0o644, b"?")];
+        let (archive, server) = (tar_gz(&files)?, Server::start()?);
+        let path = "/v1.2.3/tool-1.2.3-linux-amd64.tar.gz";
+        for at in [path, "/latest/tool", "/v1.2.3/tool-1.2.3-linux-arm64.tar.gz"] {
+            server.at(at, vec![Reply::File(archive.clone())]);
+        }
+        let url = format!("{}{path}", server.url());
+        let add = ["add", "--arch", "amd64", "--json", "--component"];
+        let refused = |url: &str, words: &[&str], code: i32, said: &str| -> Result<()> {
+            let run = folder.run(add).args([url]).args(words).option("--store", folder.shared.store());
+            let ended = run.env("XDG_STATE_HOME", folder.path.with_extension("state")).end()?;
+            ensure!(ended.code == Some(code) && ended.stderr.contains(said), "{said}: {ended}");
+            Ok(())
+        };
+        refused(&format!("{}/latest/tool", server.url()), &[], 2, "`--version VERSION`")?;
+        refused(&url.replace("amd64", "arm64"), &[], 2, "architecture, expected `amd64`, found `arm64`")?;
+        refused(&url, &["--version", "1.2.4"], 2, "version, expected `1.2.4`")?;
+        let other = format!("sha512:{}", "0".repeat(128));
+        refused(&url, &["--digest", &other], 4, "nothing was changed")?;
+        refused("no-such-file", &[], 2, "neither an address nor a file")?;
+        assert_eq!(folder.text("image-recipes/small/recipe.toml")?, recipe);
+        assert_eq!(folder.files()?, ["image-recipes/small/recipe.toml"]);
+
+        let digest = bake::digest::Digest::from(bake::digest::Sha256::of(&archive)).to_string();
+        let added =
+            folder.stored(["add", "--arch", "amd64", "--json", "--component", &url, "--digest", &digest])?;
+        let added = answer("add", &added)?;
+        let component = &added["component"];
+        ensure!(component["version"] == "1.2.3" && component["digest"] == *digest, "{added}");
+        ensure!(component["files"] == serde_json::json!(["/usr/local/bin/tool"]), "{added}");
+        let text = folder.text("image-recipes/small/recipe.toml")?;
+        ensure!(text.starts_with(recipe) && text.contains("[components.tool]"), "{text}");
+        let bake = folder.run(["bake", "--arch", "amd64", "--json"]).option("--store", folder.shared.store());
+        bake.env("XDG_STATE_HOME", folder.path.with_extension("state")).done()?;
+        let list: Value = serde_json::from_str(&folder.text("dist/small.debian-13.amd64.files.json")?)?;
+        let tool = list["paths"]
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["path"] == "/usr/local/bin/tool"));
+        ensure!(tool.is_some_and(|tool| tool["mode"] == "0755"), "{tool:?}");
+        // again it changes nothing that a person may have written
+        let again = folder.stored(["add", "--arch", "amd64", "--component", &url])?;
+        ensure!(
+            again.stderr.contains("[components.tool] of image-recipes/small/recipe.toml stays as it is"),
+            "{again}"
+        );
+        let removed = answer("remove", &folder.stored(["remove", "tool", "--json"])?)?;
+        ensure!(removed["removed"][0] == "tool", "{removed}");
+        assert_eq!(folder.text("image-recipes/small/recipe.toml")?, recipe);
+        ensure!(
+            !folder.text("manifests/small.debian-13.amd64.json")?.contains("tool"),
+            "the pin is still there"
+        );
         Ok(())
     })
 }

@@ -8,7 +8,7 @@
 //! below it.
 
 use bake::name::Name;
-use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
 /// A recipe that cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,55 @@ pub(crate) fn remove(text: &str, packages: &[Name]) -> Result<(String, Vec<Name>
         }
     }
     Ok((document.to_string(), removed))
+}
+
+/// `text` with a table `[components.NAME]` that installs `files`, each from where to where; unchanged where it has one.
+pub(crate) fn add_component(
+    text: &str,
+    name: &Name,
+    files: &[(String, String)],
+) -> Result<(String, bool), EditError> {
+    let mut document: DocumentMut = text.parse()?;
+    let components = components_of(&mut document)?;
+    if components.contains_key(name.as_str()) {
+        return Ok((text.to_owned(), false));
+    }
+    let mut table = Table::new();
+    if !files.is_empty() {
+        let mut list = Array::new();
+        for (from, to) in files {
+            let mut file = InlineTable::new();
+            for (key, text) in [("from", from.as_str()), ("to", to.as_str()), ("mode", "0755")] {
+                file.insert(key, text.into());
+            }
+            let mut file = Value::from(file);
+            file.decor_mut().set_prefix("\n  ");
+            list.push_formatted(file);
+        }
+        list.set_trailing("\n");
+        list.set_trailing_comma(true);
+        table.insert("files", value(list));
+    }
+    components.insert(name.as_str(), Item::Table(table));
+    Ok((document.to_string(), true))
+}
+
+/// `text` without the table `[components.NAME]`, and whether there was one.
+pub(crate) fn remove_component(text: &str, name: &Name) -> Result<(String, bool), EditError> {
+    let mut document: DocumentMut = text.parse()?;
+    let found = components_of(&mut document)?.remove(name.as_str()).is_some();
+    Ok(if found { (document.to_string(), true) } else { (text.to_owned(), false) })
+}
+
+/// The table of all components, which is never written itself: each has a header of its own.
+fn components_of(document: &mut DocumentMut) -> Result<&mut Table, EditError> {
+    let empty = || {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    };
+    let item = document.entry("components").or_insert_with(empty);
+    item.as_table_mut().ok_or(EditError::Kind("components", "tables `[components.NAME]`"))
 }
 
 /// A key of `[packages]` that is no package's name.
@@ -231,6 +280,25 @@ mod tests {
             assert_eq!(removed, packages);
         }
         assert_eq!(remove("[packages]\nwithout = [\"a\"]\n", &names("a without")).unwrap().1, []);
+    }
+
+    #[test]
+    fn a_component_gets_a_table_of_its_own_and_loses_it_again() {
+        let tool: Name = "tool".parse().unwrap();
+        let files = [("bin/a", "/usr/local/bin/a"), ("bin/b", "/usr/local/bin/b")];
+        let files = files.map(|(from, to)| (from.to_owned(), to.to_owned()));
+        let before = "[recipe]\nextends = \"base\" # ours\n";
+        let (text, is_new) = add_component(before, &tool, &files).unwrap();
+        let expected = "\n[components.tool]\nfiles = [\n  { from = \"bin/a\", to = \"/usr/local/bin/a\", mode = \"0755\" },\n  \
+                        { from = \"bin/b\", to = \"/usr/local/bin/b\", mode = \"0755\" },\n]\n";
+        assert_eq!((text.as_str(), is_new), (&format!("{before}{expected}")[..], true));
+        // what a person has made of it stays
+        assert_eq!(add_component(&text, &tool, &[]).unwrap(), (text.clone(), false));
+        assert_eq!(remove_component(&text, &tool).unwrap(), (before.to_owned(), true));
+        assert_eq!(remove_component(before, &tool).unwrap(), (before.to_owned(), false));
+        // a package is installed whole
+        assert!(add_component(before, &tool, &[]).unwrap().0.ends_with("\n[components.tool]\n"));
+        assert!(add_component("components = 1\n", &tool, &[]).is_err());
     }
 
     #[test]

@@ -3,40 +3,71 @@
 //! ```text
 //! recipe ─edit─► new text ─parse─► Recipe ─resolve, for each architecture─► locks ─► all is written, or nothing
 //! ```
+//! A component is pinned in the kind's own manifest besides, which has the pins of the kind that it extends as well.
+
+mod component;
 
 use super::lock::{self, Common, Report, Task};
 use crate::console;
 use crate::edit::{self, EditError};
 use crate::project::{self, Project};
 use crate::relock;
+use crate::selection::host;
+use bake::digest::{Digest, Sha256};
+use bake::fetch;
+use bake::manifest::{Entry, Manifest};
 use bake::name::{Arch, Kind, Name};
 use bake::recipe::Recipe;
+use bake::store::Store;
 use bake::{Class, Refusal, Stage};
+use component::{PROGRAMS, Source};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::PathBuf;
 
-/// Add Debian packages to a recipe, and lock them
+/// Add Debian packages, or a program from an address, to a recipe, and lock them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The recipe keeps its comments. Locks are made for this machine's architecture and those that have one; when a package cannot be \
 resolved, or its scripts cannot be followed, neither recipe nor lock is changed:
   vmbake add nginx postgresql
-  vmbake remove nginx")]
+  vmbake remove nginx
+A component is fetched once and pinned by its digest. Of a .tar.gz, what is executable is installed in /usr/local/bin; \
+[components.NAME] of the recipe says so, and can say otherwise:
+  vmbake add --component https://example.org/tool-1.2.3-linux-amd64.tar.gz --digest sha256:…
+  vmbake add --component parts/agent_2.0_amd64.deb
+Then `vmbake pin NAME VERSION` raises its version.")]
 pub struct Args {
     /// The packages, by their names
-    #[arg(value_name = "PACKAGE", required = true)]
+    #[arg(value_name = "PACKAGE", required_unless_present = "component")]
     packages: Vec<Name>,
+    /// A program, a .tar.gz with programs or a .deb: an address, or a file of the project
+    #[arg(long, value_name = "URL")]
+    component: Option<String>,
+    /// What the component is called [default: as its file]
+    #[arg(long, value_name = "NAME", requires = "component")]
+    name: Option<Name>,
+    /// The component's version [default: as its address has it]
+    #[arg(long, value_name = "VERSION", requires = "component")]
+    version: Option<String>,
+    /// What the component's publisher says its digest is; anything else is refused
+    #[arg(long, value_name = "sha256:…|sha512:…", requires = "component")]
+    digest: Option<Digest>,
+    /// The directory in the image for the component's programs
+    #[arg(long, value_name = "DIR", requires = "component", default_value = PROGRAMS)]
+    to: String,
     #[command(flatten)]
     target: Target,
 }
 
-/// Remove Debian packages from a recipe, and from its locks
+/// Remove Debian packages or components from a recipe, and from its locks
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 What nothing asks for any more leaves the lock with them. A package that another kind asks for is left out by \
 `without = [\"NAME\"]` in [packages].")]
 pub struct RemoveArgs {
-    /// The packages, by their names
+    /// The packages and components, by their names
     #[arg(value_name = "PACKAGE", required = true)]
     packages: Vec<Name>,
     #[command(flatten)]
@@ -77,41 +108,75 @@ struct Changed {
     /// Those that it no longer asks for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     removed: Vec<Name>,
+    /// The component that is pinned now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<Pinned>,
     locks: Vec<Report>,
+}
+
+/// A component that was pinned.
+#[derive(Serialize)]
+struct Pinned {
+    name: Name,
+    version: String,
+    url: String,
+    digest: Digest,
+    size: u64,
+    /// Where the image has it; empty for a Debian package.
+    files: Vec<String>,
+    /// The manifest that pins it.
+    manifest: PathBuf,
 }
 
 /// Adds.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let kind = Own::find(&args.target)?;
     let text = kind.text()?;
-    let (text, added) = edit::add(&text, &args.packages).map_err(|error| kind.wrong(&error))?;
-    if added.is_empty() {
+    let (mut text, added) = edit::add(&text, &args.packages).map_err(|error| kind.wrong(&error))?;
+    if added.is_empty() && args.component.is_none() {
         console::note(format!("{} asks for all of them already", project::label(&kind.path)));
     }
-    let locks = kind.change(&args.target, &text)?;
+    let (mut manifests, mut component) = (Manifests::new(), None);
+    if let Some(url) = &args.component {
+        let (pinned, new) = kind.pin(args, url, &text, &mut manifests)?;
+        (text, component) = (new, Some(pinned));
+    }
+    let locks = kind.change(&args.target, &text, &manifests)?;
     let Own { kind, path: recipe, .. } = kind;
-    tell(&Changed { kind, recipe, added, removed: Vec::new(), locks }, &args.target)
+    tell(&Changed { kind, recipe, added, removed: Vec::new(), component, locks }, &args.target)
 }
 
 /// Removes.
 pub fn remove(args: &RemoveArgs) -> anyhow::Result<()> {
     let kind = Own::find(&args.target)?;
     let text = kind.text()?;
-    let (text, removed) = edit::remove(&text, &args.packages).map_err(|error| kind.wrong(&error))?;
+    let (mut text, mut removed) = edit::remove(&text, &args.packages).map_err(|error| kind.wrong(&error))?;
+    let mut manifests = Manifests::new();
+    for name in &args.packages {
+        let (new, found) = edit::remove_component(&text, name).map_err(|error| kind.wrong(&error))?;
+        if found {
+            text = new;
+            kind.unpin(name, &mut manifests)?;
+            removed.push(name.clone());
+        }
+    }
     if let Some(name) = args.packages.iter().find(|name| !removed.contains(name)) {
         return Err(kind.not_asked(name)?.into());
     }
-    let locks = kind.change(&args.target, &text)?;
+    let locks = kind.change(&args.target, &text, &manifests)?;
     let Own { kind, path: recipe, .. } = kind;
-    tell(&Changed { kind, recipe, added: Vec::new(), removed, locks }, &args.target)
+    tell(&Changed { kind, recipe, added: Vec::new(), removed, component: None, locks }, &args.target)
 }
 
 /// Upgrades.
 pub fn upgrade(args: &UpgradeArgs) -> anyhow::Result<()> {
     let kind = Own::find(&args.target)?;
-    let locks = kind.change(&args.target, &kind.text()?)?;
+    let locks = kind.change(&args.target, &kind.text()?, &Manifests::new())?;
     let Own { kind, path: recipe, .. } = kind;
-    tell(&Changed { kind, recipe, added: Vec::new(), removed: Vec::new(), locks }, &args.target)
+    tell(
+        &Changed { kind, recipe, added: Vec::new(), removed: Vec::new(), component: None, locks },
+        &args.target,
+    )
 }
 
 fn tell(changed: &Changed, target: &Target) -> anyhow::Result<()> {
@@ -123,8 +188,43 @@ fn tell(changed: &Changed, target: &Target) -> anyhow::Result<()> {
             console::line(format!("{sign} {name} in {}", project::label(&changed.recipe)));
         }
     }
+    if let Some(Pinned { name, version, url, digest, size, files, manifest }) = &changed.component {
+        console::line(format!(
+            "+ {name} {version} in {}: {}",
+            project::label(manifest),
+            console::size(*size)
+        ));
+        console::line(format!("  {url}"));
+        console::line(format!("  {digest}"));
+        files.iter().for_each(|file| console::line(format!("  {file}")));
+    }
     changed.locks.iter().for_each(lock::print);
     Ok(())
+}
+
+/// The manifests that change, by architecture.
+type Manifests = BTreeMap<Arch, Manifest>;
+
+/// The digest to pin: that of the publisher, where one was given and the file, which is `found` in the store, has it.
+fn vouched(args: &Args, source: &Source, found: &Digest, store: &Store) -> anyhow::Result<Digest> {
+    let Some(expected) = &args.digest else { return Ok(found.clone()) };
+    let mut file = store.verified(found)?;
+    let (mut hasher, mut bytes) = (expected.hasher(), vec![0; 128 << 10]);
+    loop {
+        let failed = |error: std::io::Error| Refusal::io(source.name.as_str(), Stage::Fetch, "read", &error);
+        match file.read(&mut bytes).map_err(failed)? {
+            0 => break,
+            len => hasher.update(bytes.get(..len).unwrap_or_default()),
+        }
+    }
+    let real = hasher.finish();
+    if real == *expected {
+        return Ok(real);
+    }
+    let what = format!("digest, expected {expected}, found {real}");
+    Err(Refusal::new(Class::Verification, source.url.as_str(), Stage::Fetch, what)
+        .hint("it is not what its publisher vouches for: nothing was changed")
+        .into())
 }
 
 /// A kind of the project, whose recipe can be changed.
@@ -175,8 +275,79 @@ impl Own {
         })
     }
 
-    /// Makes the locks of a recipe of `text`, then writes both.
-    fn change(&self, target: &Target, text: &str) -> anyhow::Result<Vec<Report>> {
+    /// Fetches a component and pins it: what was pinned, and the recipe's text with it.
+    fn pin(
+        &self,
+        args: &Args,
+        url: &str,
+        text: &str,
+        manifests: &mut Manifests,
+    ) -> anyhow::Result<(Pinned, String)> {
+        let Self { project, kind, .. } = self;
+        let source = Source::of(&project.root, url, args.name.as_ref(), args.version.as_deref())?;
+        let arch = match args.target.arch[..] {
+            [] => host(),
+            [arch] => arch,
+            _ => {
+                let what = "an address is of one architecture, and `--arch` names several";
+                return Err(Refusal::new(Class::Usage, url, Stage::Parse, what)
+                    .hint("add it once for each, with its own address")
+                    .into());
+            }
+        };
+        let common = &args.target.common;
+        let show = common.show.show();
+        let relock = "name a mirror that has it with --mirror".to_owned();
+        let options = common.places.options(project, &project.sources()?, relock)?;
+        let store = common.store.open()?;
+        let named = (&source.name, source.version.as_str(), source.url.as_str());
+        // what is no address of a component is told before anything is fetched
+        source.pin(arch, Sha256([0; 32]).into(), 0)?;
+        let (found, size) = fetch::unpinned(&store, named, &options, &show)?;
+        let digest = vouched(args, &source, &found, &store)?;
+        let pin = source.pin(arch, digest.clone(), size)?;
+        let files = source.files(&store, &found, &args.to)?;
+        let path = project.manifest_path(kind, arch);
+        let mut manifest = match project.pinned(kind, arch)? {
+            Some(manifest) => manifest,
+            None => Manifest::empty(kind.clone(), arch),
+        };
+        manifest.components.insert(source.name.clone(), Entry::Pinned(pin));
+        bake::manifest::parse(&project::label(&path), bake::manifest::print(&manifest).as_bytes())?;
+        manifests.insert(arch, manifest);
+        let (text, is_new) =
+            edit::add_component(text, &source.name, &files).map_err(|error| self.wrong(&error))?;
+        if !is_new {
+            show.note(&format!(
+                "[components.{}] of {} stays as it is",
+                source.name,
+                project::label(&self.path)
+            ));
+        }
+        if args.digest.is_none() {
+            show.note("nothing vouches for it: compare the digest with the one that its publisher signs");
+        }
+        let Source { name, version, url, .. } = source;
+        let files = files.into_iter().map(|(_, to)| to).collect();
+        Ok((Pinned { name, version, url, digest, size, files, manifest: path }, text))
+    }
+
+    /// Takes a component out of the manifests of the kind.
+    fn unpin(&self, name: &Name, manifests: &mut Manifests) -> anyhow::Result<()> {
+        for arch in Arch::ALL {
+            let path = self.project.manifest_path(&self.kind, arch);
+            if !manifests.contains_key(&arch) && path.exists() {
+                manifests.insert(arch, self.project.manifest(&path)?);
+            }
+            if let Some(manifest) = manifests.get_mut(&arch) {
+                manifest.components.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the locks of a recipe of `text` and of what `manifests` pin, then writes all.
+    fn change(&self, target: &Target, text: &str, manifests: &Manifests) -> anyhow::Result<Vec<Report>> {
         let Self { project, kind, path } = self;
         let recipe: Recipe = project.recipe_of(kind, Some(text))?;
         let arches =
@@ -188,11 +359,17 @@ impl Own {
                 kind,
                 arch,
                 recipe: &recipe,
-                manifest: project.pinned(kind, arch)?,
+                manifest: match manifests.get(&arch) {
+                    Some(manifest) => Some(manifest.clone()),
+                    None => project.pinned(kind, arch)?,
+                },
                 unreviewed: None,
                 path: project.lock_path(kind, arch),
             };
             made.push(lock::resolve(task, &target.common)?);
+        }
+        for (arch, manifest) in manifests {
+            relock::write_text(&project.manifest_path(kind, *arch), &bake::manifest::print(manifest))?;
         }
         relock::write_text(path, text)?;
         for (lock, report) in &made {

@@ -62,9 +62,9 @@ pub struct Common {
     #[arg(long, value_name = "DIR")]
     pub(super) project: Option<PathBuf>,
     #[command(flatten)]
-    store: StoreArgs,
+    pub(super) store: StoreArgs,
     #[command(flatten)]
-    places: PlaceArgs,
+    pub(super) places: PlaceArgs,
     #[command(flatten)]
     pub(super) show: ShowArgs,
 }
