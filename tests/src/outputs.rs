@@ -39,9 +39,9 @@ pub fn whole(folder: &Path, image: &str) -> Result<Outputs> {
             line.split_once("  ").with_context(|| format!("`{line}` is no line of SHA256SUMS"))?;
         ensure!(listed.insert(name.to_owned(), digest.to_owned()).is_none(), "`{name}` is listed twice");
     }
-    let mut wanted = found.clone();
-    wanted.remove("SHA256SUMS");
-    ensure!(listed == wanted, "SHA256SUMS lists {listed:?}, the folder has {wanted:?}");
+    let mut expected = found.clone();
+    expected.remove("SHA256SUMS");
+    ensure!(listed == expected, "SHA256SUMS lists {listed:?}, the folder has {expected:?}");
     Ok(found)
 }
 

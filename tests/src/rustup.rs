@@ -154,8 +154,8 @@ mod tests {
         };
         let text = format!("{}\n{}\n{}", entry("a-musl"), entry("b-musl"), entry("c-musl"));
         let moved = published(&text, "b-musl", "new", "00").unwrap();
-        let wanted = "[pkg.rust-std.target.b-musl]\navailable = true\nurl = \"new\"\nhash = \"00\"\ncomponents = []\nextensions = []";
-        assert_eq!(moved, format!("{}\n{wanted}\n\n{}", entry("a-musl"), entry("c-musl")));
+        let expected = "[pkg.rust-std.target.b-musl]\navailable = true\nurl = \"new\"\nhash = \"00\"\ncomponents = []\nextensions = []";
+        assert_eq!(moved, format!("{}\n{expected}\n\n{}", entry("a-musl"), entry("c-musl")));
         assert!(published(&text, "d-musl", "new", "00").is_err());
     }
 }

@@ -246,7 +246,7 @@ fn send_file(wire: &mut Box<dyn Wire>, request: &Request, body: &[u8]) -> io::Re
         .headers
         .get("range")
         .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok())
-        .filter(|_| request.headers.get("if-range").is_none_or(|wanted| *wanted == etag));
+        .filter(|_| request.headers.get("if-range").is_none_or(|expected| *expected == etag));
     let (status, range, rest) = match from {
         None => ("200 OK", String::new(), body),
         Some(from) if from < body.len() => {

@@ -129,18 +129,18 @@ impl Image {
         let output = room.join("dist");
         own.bake(&output)?.args(["--format", "raw"]).done()?;
         let disk = output.join(format!("{}.raw", own.image()));
-        let mut wanted: Vec<String> = self.servers.values().flat_map(Server::expectations).collect();
-        wanted.extend(more.iter().map(|&claim| claim.to_owned()));
+        let mut expected: Vec<String> = self.servers.values().flat_map(Server::expectations).collect();
+        expected.extend(more.iter().map(|&claim| claim.to_owned()));
         let mut run = shared.run("boot").args([&disk]).args(["--direct", "--json", "--timeout", "1500"]);
         // the same everywhere: what a trial of KVM says may change from one minute to the next
         run = run.args(["--accel", "tcg"]).option("--log", room.join("console"));
-        for wanted in &wanted {
-            run = run.option("--expect", wanted);
+        for expected in &expected {
+            run = run.option("--expect", expected);
         }
         let ended = run.end()?;
         let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
         let met = report["expectations"].as_array().context("expectations")?;
-        ensure!(met.len() == wanted.len(), "{} of {} expectations: {ended}", met.len(), wanted.len());
+        ensure!(met.len() == expected.len(), "{} of {} expectations: {ended}", met.len(), expected.len());
         let outcomes: Vec<Result<f64, String>> = met.iter().map(outcome).collect();
         ensure!(outcomes.iter().any(Result::is_err) || ended.code == Some(0), "{ended}");
         let lock = own.locked()?;

@@ -9,7 +9,7 @@ use tests::shared::{SMALL as KIND, Shared};
 const BAKES: usize = 16;
 
 #[test]
-fn p01_sixteen_bakes_on_one_empty_store_fetch_each_file_once_and_all_give_the_same() -> Result<()> {
+fn sixteen_bakes_on_one_empty_store_fetch_each_file_once_and_all_give_the_same() -> Result<()> {
     let shared = Shared::get()?;
     let expected = shared.reference(KIND)?;
     let scratch = shared.scratch()?;

@@ -264,7 +264,7 @@ fn the_commands_of_the_readme_work_whatever_apt_and_rustup_are_prepared_for() ->
 
     // the second command, with a test that asks Debian's archive: here, where apt's is hidden, the default mirror
     machine.apt = folder.join("apt.empty");
-    let test = "s08_a_suite_served_for_another_is_refused";
+    let test = "a_suite_served_for_another_is_refused";
     let ended = machine.cargo(&["xtask", "test", test]).done()?;
     ensure!(ended.stderr.contains("1 test run: 1 passed"), "{ended}");
     ensure!(mirror.requests().len() > before, "{ended}");

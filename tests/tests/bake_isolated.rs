@@ -17,21 +17,21 @@ fn hostile_proxies(run: Run) -> Run {
 /// Bakes `image` offline from a store with just its inputs, traced.
 fn traced_offline(image: Image) -> Result<Trace> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(image)?;
+    let expected = shared.reference(image)?;
     let scratch = shared.scratch()?;
     let (store, output, trace) =
         (scratch.path().join("store"), scratch.path().join("out"), scratch.path().join("trace"));
     shared.cold_store(image, &store)?;
     let run = shared.bake(image, &store, &output)?.args(["--offline"]).traced_to(&trace);
     hostile_proxies(run).done()?;
-    ensure!(whole(&output, &image.name())? == wanted);
+    ensure!(whole(&output, &image.name())? == expected);
     let trace = Trace::load(&trace)?;
     ensure!(trace.started_programs() == [shared.program().to_str().context("a path in UTF-8")?], "{trace:?}");
     Ok(trace)
 }
 
 #[test]
-fn d14_an_offline_bake_opens_no_socket_and_starts_no_program() -> Result<()> {
+fn an_offline_bake_opens_no_socket_and_starts_no_program() -> Result<()> {
     for image in [BASE, Image { kind: "knc", arch: Arch::Amd64 }] {
         let trace = traced_offline(image)?;
         ensure!(trace.sockets().is_empty(), "{:?}", trace.sockets());
@@ -40,7 +40,7 @@ fn d14_an_offline_bake_opens_no_socket_and_starts_no_program() -> Result<()> {
 }
 
 #[test]
-fn d14_a_bake_that_has_everything_makes_no_connection_without_being_told() -> Result<()> {
+fn a_bake_that_has_everything_makes_no_connection_without_being_told() -> Result<()> {
     let shared = Shared::get()?;
     let (store, scratch) = (shared.warm_store(BASE)?, shared.scratch()?);
     let (output, trace) = (scratch.path().join("out"), scratch.path().join("trace"));

@@ -9,9 +9,9 @@ use tests::shared::{SMALL as KIND, Shared};
 const KILLS: u32 = 20;
 
 #[test]
-fn k01_a_bake_that_is_killed_at_any_moment_leaves_only_whole_files_and_a_rerun_converges() -> Result<()> {
+fn a_bake_that_is_killed_at_any_moment_leaves_only_whole_files_and_a_rerun_converges() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(KIND)?;
+    let expected = shared.reference(KIND)?;
     let scratch = shared.scratch()?;
     // how long an undisturbed bake takes here and now
     let (store, output) = (scratch.path().join("undisturbed"), scratch.path().join("first"));
@@ -49,13 +49,13 @@ fn k01_a_bake_that_is_killed_at_any_moment_leaves_only_whole_files_and_a_rerun_c
         }
         if output.exists() {
             for (name, digest) in outputs(&output)?.iter().filter(|(name, _)| !name.starts_with('.')) {
-                ensure!(wanted.get(name) == Some(digest), "kill {tried}: `{name}` is not whole");
+                ensure!(expected.get(name) == Some(digest), "kill {tried}: `{name}` is not whole");
             }
         }
         tried += 1;
     }
     run.done()?;
-    ensure!(whole(&output, &KIND.name())? == wanted, "the rerun gave other bytes");
+    ensure!(whole(&output, &KIND.name())? == expected, "the rerun gave other bytes");
     shared.run("store").args(["verify"]).option("--store", &store).done()?;
     let left = std::fs::read_dir(store.join("incoming")).context("incoming")?.count();
     ensure!(left == 0, "{left} files are left in the store's `incoming`");

@@ -252,7 +252,7 @@ fn wrong_use_is_refused_with_exit_code_2() -> Result<()> {
 }
 
 #[test]
-fn c01_a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() -> Result<()> {
+fn a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() -> Result<()> {
     let shared = Shared::get()?;
     let expected = shared.reference(SMALL)?;
     let lock = shared.locked(SMALL)?;
@@ -276,7 +276,7 @@ fn c01_a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() ->
 }
 
 #[test]
-fn c09_what_another_has_changed_in_the_derived_forms_is_never_believed() -> Result<()> {
+fn what_another_has_changed_in_the_derived_forms_is_never_believed() -> Result<()> {
     let shared = Shared::get()?;
     let expected = shared.reference(SMALL)?;
     let scratch = shared.scratch()?;
@@ -303,7 +303,7 @@ fn c09_what_another_has_changed_in_the_derived_forms_is_never_believed() -> Resu
 }
 
 #[test]
-fn s10_another_package_under_the_name_of_a_pinned_one_is_refused() -> Result<()> {
+fn another_package_under_the_name_of_a_pinned_one_is_refused() -> Result<()> {
     let shared = Shared::get()?;
     let lock = shared.locked(BASE)?;
     let package =

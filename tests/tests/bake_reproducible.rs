@@ -127,7 +127,7 @@ fn unshare(sort: &str) -> Result<Vec<&str>> {
 /// aslr, build_path, domain_host, environment, exec_path, home, kernel, locales, num_cpus, time, timezone, umask and
 /// user_group; fileordering is below.
 #[test]
-fn r01_all_variations_of_reprotest_at_once_give_the_same_bytes_of_every_format() -> Result<()> {
+fn all_variations_of_reprotest_at_once_give_the_same_bytes_of_every_format() -> Result<()> {
     let (arch, cpu) = (std::env::consts::ARCH, "0");
     let names = "echo i-capture-the-hostname >/proc/sys/kernel/hostname && echo i-capture-the-domain \
                  >/proc/sys/kernel/domainname && exec \"$@\"";
@@ -151,7 +151,7 @@ fn r01_all_variations_of_reprotest_at_once_give_the_same_bytes_of_every_format()
 /// The store is on an overlay, temporary files in memory, and the project where names are listed in another order each
 /// time. Its file system is a process of this namespace, and ends when it is unmounted.
 #[test]
-fn r02_other_file_systems_and_another_order_of_names_give_the_same_bytes_of_every_format() -> Result<()> {
+fn other_file_systems_and_another_order_of_names_give_the_same_bytes_of_every_format() -> Result<()> {
     check_all_formats(|run, scratch| {
         for folder in ["upper", "work", "memory", "project", "shuffled"] {
             std::fs::create_dir(scratch.join(folder))?;

@@ -42,7 +42,7 @@ fn put_blob(store: &Path, bytes: &[u8]) -> Result<Sha256> {
 #[test]
 fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference_of_all(BASE)?;
+    let expected = shared.reference_of_all(BASE)?;
     let scratch = shared.scratch()?;
     let (store, output) = (scratch.path().join("store"), scratch.path().join("out"));
     shared.cold_store(BASE, &store)?;
@@ -50,7 +50,7 @@ fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -
     let bake = || -> Result<_> {
         let run = shared.bake(BASE, &store, &output)?.args(["--offline", "--quiet"]);
         let ended = run.option("--format", formats).done()?;
-        ensure!(whole(&output, &BASE.name())? == wanted, "wrong bytes\n{ended}");
+        ensure!(whole(&output, &BASE.name())? == expected, "wrong bytes\n{ended}");
         Ok(ended)
     };
     let ended = bake()?;
@@ -115,7 +115,7 @@ fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -
 #[test]
 fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged() -> Result<()> {
     let shared = Shared::get()?;
-    let wanted = shared.reference(SMALL)?;
+    let expected = shared.reference(SMALL)?;
     let scratch = shared.scratch()?;
     let (store, output, key) =
         (scratch.path().join("store"), scratch.path().join("out"), scratch.path().join("key"));
@@ -139,7 +139,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     let ended = bake()?.env("XDG_STATE_HOME", "").env("HOME", "").done()?;
     ensure!(ended.stderr.contains("there is no place for the store's key"), "{ended}");
     ensure!(ended.stderr.contains(" pieces, 0 of them from the store") && keys(&store)? == 2, "{ended}");
-    ensure!(whole(&output, &SMALL.name())? == wanted);
+    ensure!(whole(&output, &SMALL.name())? == expected);
 
     let verify = || -> Result<serde_json::Value> {
         let run = shared.run("store").args(["verify", "--json"]).option("--store", &store);

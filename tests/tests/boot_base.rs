@@ -50,8 +50,7 @@ fn differences(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>)
 }
 
 #[test]
-fn i06_a_machine_without_a_network_boots_by_firmware_with_no_failed_unit_and_runs_a_container() -> Result<()>
-{
+fn a_machine_without_a_network_boots_by_firmware_with_no_failed_unit_and_runs_a_container() -> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let room = scratch.path();
     let (program, archive) = (Program::build(BASE.arch)?.stamped("probe", "1.0")?, room.join("image.tar"));
@@ -82,7 +81,7 @@ fn i06_a_machine_without_a_network_boots_by_firmware_with_no_failed_unit_and_run
 }
 
 #[test]
-fn g06_two_clones_differ_in_what_makes_a_machine_itself_and_a_first_boot_writes_only_what_is_declared()
+fn two_clones_differ_in_what_makes_a_machine_itself_and_a_first_boot_writes_only_what_is_declared()
 -> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let room = scratch.path();

@@ -42,7 +42,7 @@ fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
 
 #[test]
 fn a_machine_that_kvm_cannot_run_is_started_again_under_tcg_and_that_is_said() -> Result<()> {
-    for (how, stall, wanted) in [
+    for (how, stall, expected) in [
         ("internal-error", "60", "QEMU stopped the machine: internal error"),
         ("silence", "2", "the machine made no progress"),
     ] {
@@ -50,10 +50,14 @@ fn a_machine_that_kvm_cannot_run_is_started_again_under_tcg_and_that_is_said() -
         let log = scratch.path().join("console");
         let run = fake(&shared, scratch.path(), how)?.args(["--stall", stall, "--timeout", "60"]);
         let ended = run.args(["--expect", "console localhost login:"]).option("--log", &log).done()?;
-        let said = format!("{wanted} under KVM; starting again under TCG");
+        let said = format!("{expected} under KVM; starting again under TCG");
         assert!(ended.stderr.contains(&said), "{how}: {ended}");
         let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
-        assert_eq!((&report["accelerator"], &report["again"]), (&"tcg".into(), &wanted.into()), "{report:#}");
+        assert_eq!(
+            (&report["accelerator"], &report["again"]),
+            (&"tcg".into(), &expected.into()),
+            "{report:#}"
+        );
         assert!(report["expectations"][0]["seconds"].is_number(), "{report:#}");
         // both starts are in the log
         assert_eq!(fs::read_to_string(&log)?.matches("BdsDxe: starting").count(), 2);

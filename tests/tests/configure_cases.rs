@@ -6,11 +6,11 @@ use tests::workspace;
 use xshell::{Shell, cmd};
 
 /// Runs the cases of `category`.
-fn check(category: &str, wanted: usize) {
+fn check(category: &str, expected: usize) {
     let (table, said, success) = run(&workspace::root().join("tests/fixtures/cases").join(category));
     let last = table.lines().last().unwrap_or_default();
     assert!(success, "{table}\n{said}");
-    assert!(last.starts_with(&format!("{wanted} cases: ")) && last.ends_with(" 0 fail"), "{last}");
+    assert!(last.starts_with(&format!("{expected} cases: ")) && last.ends_with(" 0 fail"), "{last}");
 }
 
 /// Runs the cases in `folder` as root: in a container or on a runner that is us, or sudo asks nobody. The table, what was
@@ -60,8 +60,8 @@ fn a_case_that_cannot_be_prepared_is_one_failed_line_and_the_rest_is_run() {
 #[test]
 fn a_step_is_run_as_the_user_that_it_names() {
     let folder = tempfile::tempdir().unwrap();
-    let step = |uid: Option<u32>, wanted: u32| {
-        let check = format!("test $(id -u) = {wanted} && test $(id -G) = {wanted}");
+    let step = |uid: Option<u32>, expected: u32| {
+        let check = format!("test $(id -u) = {expected} && test $(id -G) = {expected}");
         serde_json::json!({"run": ["/bin/sh", "-c", check], "uid": uid, "expect": {"exit_code": 0}})
     };
     case(folder.path(), "root", &step(None, 0));
@@ -90,8 +90,8 @@ fn receive_takes_deliveries_in_as_recorded_or_better() {
     check("recv-watch", 25);
 }
 
-/// Cases of our own in the recorded form: what the scripts did in them is not known, and would not be wanted.
+/// Cases of our own in the recorded form: what the scripts did in them is not known, and would not be expected.
 #[test]
-fn l01_l09_l11_f08_deliveries_that_are_wrong_change_nothing_and_are_told_once() {
+fn deliveries_that_are_wrong_change_nothing_and_are_told_once() {
     check("receive-faults", 6);
 }

@@ -127,7 +127,7 @@ fn our_verifier_and_gpgv_believe_the_same_signatures() {
 }
 
 #[test]
-fn s08_a_suite_served_for_another_is_refused() {
+fn a_suite_served_for_another_is_refused() {
     struct Swapped<'a>(&'a Apt);
     impl Archive for Swapped<'_> {
         fn inrelease(&self, suite: &Suite) -> bake::Result<Vec<u8>> {

@@ -166,7 +166,7 @@ fn baked(shared: &Shared, kind: &'static str) -> Result<BTreeMap<String, serde_j
 
 /// What belongs to one machine, or to the one that baked, is in no image.
 #[test]
-fn g06_nothing_of_one_machine_is_in_an_image() -> Result<()> {
+fn nothing_of_one_machine_is_in_an_image() -> Result<()> {
     /// Below these there are directories, and links, only.
     const EMPTY: [&str; 10] =
         ["/dev/", "/home/", "/media/", "/mnt/", "/proc/", "/run/", "/srv/", "/sys/", "/tmp/", "/var/cache/"];
@@ -216,7 +216,7 @@ fn g06_nothing_of_one_machine_is_in_an_image() -> Result<()> {
 
 /// Whatever gives more rights than root:root 0755 is on a list that is reviewed when it changes.
 #[test]
-fn g07_what_gives_rights_is_on_the_committed_list() -> Result<()> {
+fn what_gives_rights_is_on_the_committed_list() -> Result<()> {
     let shared = Shared::get()?;
     for kind in KINDS {
         let mut found = String::new();

@@ -63,7 +63,7 @@ impl Progress for Log {
 }
 
 #[test]
-fn d12_a_place_with_wrong_bytes_is_left_for_the_next_and_both_are_named() {
+fn a_place_with_wrong_bytes_is_left_for_the_next_and_both_are_named() {
     let (good, evil) = (serve(&body(0)), serve(&body(1)));
     let (_place, store) = store();
     let log = Log::default();
@@ -78,7 +78,7 @@ fn d12_a_place_with_wrong_bytes_is_left_for_the_next_and_both_are_named() {
 }
 
 #[test]
-fn d10_the_bytes_of_another_want_are_refused_and_stored_under_no_name() {
+fn the_bytes_of_another_want_are_refused_and_stored_under_no_name() {
     let (a, b) = (body(0), body(1));
     let server = serve(&b);
     let (_place, store) = store();
@@ -91,7 +91,7 @@ fn d10_the_bytes_of_another_want_are_refused_and_stored_under_no_name() {
 }
 
 #[test]
-fn d09_a_page_has_its_hint_also_where_its_size_fits() {
+fn a_page_has_its_hint_also_where_its_size_fits() {
     let mut page = b"<!DOCTYPE html>".to_vec();
     page.resize(50_000, b' ');
     let server = serve(&page);
@@ -102,7 +102,7 @@ fn d09_a_page_has_its_hint_also_where_its_size_fits() {
 }
 
 #[test]
-fn d07_a_transfer_goes_on_where_it_was_cut_while_the_file_is_the_same() {
+fn a_transfer_goes_on_where_it_was_cut_while_the_file_is_the_same() {
     let bytes = body(0);
     let cut = |etag: &str| {
         let headers = [("Content-Length", "50000"), ("ETag", etag), ("Connection", "close")];
@@ -128,7 +128,7 @@ fn d07_a_transfer_goes_on_where_it_was_cut_while_the_file_is_the_same() {
 }
 
 #[test]
-fn d05_a_password_goes_to_its_own_host_and_port_only_and_is_never_shown() {
+fn a_password_goes_to_its_own_host_and_port_only_and_is_never_shown() {
     let (bytes, other) = (body(0), serve(&body(0)));
     let server = Server::start().unwrap();
     server.at(&format!("/{DEB}"), vec![Reply::redirect("/here")]);
@@ -152,7 +152,7 @@ fn d05_a_password_goes_to_its_own_host_and_port_only_and_is_never_shown() {
 }
 
 #[test]
-fn d11_a_connection_is_trusted_for_a_known_authority_a_right_name_and_a_valid_time() {
+fn a_connection_is_trusted_for_a_known_authority_a_right_name_and_a_valid_time() {
     // name, host in the certificate, expired, self-signed, authority known, trusted
     let cases = [
         ("all is right", "localhost", false, false, true, true),
@@ -180,7 +180,7 @@ fn d11_a_connection_is_trusted_for_a_known_authority_a_right_name_and_a_valid_ti
 }
 
 #[test]
-fn d05_no_redirect_leads_from_https_to_http() {
+fn no_redirect_leads_from_https_to_http() {
     let identity = identity("localhost", false, false).unwrap();
     let (secure, plain) = (Server::start_tls(identity.config).unwrap(), serve(&body(0)));
     secure.at(&format!("/{DEB}"), vec![Reply::redirect(&format!("{}/{DEB}", plain.url()))]);
@@ -221,7 +221,7 @@ fn the_proxy_that_apt_names_for_a_host_is_the_way_to_that_host_and_to_no_other()
 }
 
 #[test]
-fn d14_offline_and_warm_no_connection_is_made_whatever_proxy_is_named() {
+fn offline_and_warm_no_connection_is_made_whatever_proxy_is_named() {
     let server = serve(&body(0));
     let (_place, store) = store();
     let proxy = Proxy::Fixed(server.url());
@@ -239,7 +239,7 @@ fn d14_offline_and_warm_no_connection_is_made_whatever_proxy_is_named() {
 }
 
 #[test]
-fn c01_a_blob_with_a_flipped_bit_is_set_aside_and_fetched_again() {
+fn a_blob_with_a_flipped_bit_is_set_aside_and_fetched_again() {
     let server = serve(&body(0));
     let (_place, store) = store();
     let digest = Digest::from(Sha256::of(&body(0)));
@@ -301,7 +301,7 @@ fn a_component_is_found_in_either_layout_of_a_mirror() {
 }
 
 #[test]
-fn c10_what_was_refused_is_not_kept_and_a_later_run_succeeds() {
+fn what_was_refused_is_not_kept_and_a_later_run_succeeds() {
     let server = Server::start().unwrap();
     let release = |text: &str| ok(text.as_bytes());
     server.at("/dists/trixie/InRelease", vec![release("forged"), release("good")]);

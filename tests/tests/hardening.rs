@@ -69,9 +69,9 @@ fn flags_that_the_page_says_are_held_are_there_each_once() -> Result<()> {
     let started = started(&recipe)?;
     for [number, place, what] in rows("Held by a control plane")? {
         let words = started.get(&place).with_context(|| place.clone())?;
-        let wanted = what.trim_matches('`');
-        assert!(words.contains(wanted), "{number}: {place} without {wanted}: {words:?}");
-        let name = wanted.split(['=', ':']).next().unwrap_or_default();
+        let expected = what.trim_matches('`');
+        assert!(words.contains(expected), "{number}: {place} without {expected}: {words:?}");
+        let name = expected.split(['=', ':']).next().unwrap_or_default();
         let same = words.iter().filter(|word| word.split(['=', ':']).next() == Some(name)).count();
         assert_eq!(same, 1, "{number}: {name} twice");
     }

@@ -82,9 +82,9 @@ fn a_package_of_a_component_gains_nothing_that_its_recipe_does_not_allow() -> Re
     for left_out in [0, 3, all.len() - 1] {
         let allowed: Vec<&str> = all.iter().copied().filter(|grant| *grant != all[left_out]).collect();
         say(&allowed)?;
-        let wanted = format!("does not allow: {}\n", all[left_out]);
+        let expected = format!("does not allow: {}\n", all[left_out]);
         let refused = bake()?.refused(5)?;
-        ensure!(refused.stderr.contains(&wanted), "expected `{wanted}` in\n{refused}");
+        ensure!(refused.stderr.contains(&expected), "expected `{expected}` in\n{refused}");
     }
 
     say(&all)?;

@@ -143,6 +143,9 @@ fn tar_gz(files: &[(&str, u32, &[u8])]) -> Result<Vec<u8>> {
         tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     for (path, mode, bytes) in files {
         let mut header = tar::Header::new_gnu();
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(9);
         header.set_mode(*mode);
         header.set_size(bytes.len() as u64);
         builder.append_data(&mut header, path, *bytes)?;

@@ -160,7 +160,7 @@ fn the_defaults_name_every_setting_with_its_default() -> Result<()> {
 }
 
 #[test]
-fn l06_the_policy_that_nodes_come_with_is_the_default_spelled_out() -> Result<()> {
+fn the_policy_that_nodes_come_with_is_the_default_spelled_out() -> Result<()> {
     use configure::keys::{Grant, KEYS};
     use configure::policy::{Change, Policy, parse};
     let recipe = recipe("knc")?;
@@ -225,7 +225,7 @@ fn every_component_is_declared_for_both_architectures_and_the_other_way_round() 
 }
 
 #[test]
-fn m10_the_policy_lets_the_committed_pins_through_and_nothing_older() -> Result<()> {
+fn the_policy_lets_the_committed_pins_through_and_nothing_older() -> Result<()> {
     let text = std::fs::read_to_string(workspace::root().join("manifests/policy.toml"))?;
     let mut policy = bake::policy::parse("manifests/policy.toml", &text)?;
     let manifest = manifest("knc", Arch::Amd64)?;

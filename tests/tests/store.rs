@@ -54,7 +54,7 @@ fn what_is_committed_is_read_back_and_leaves_no_temporary() {
 }
 
 #[test]
-fn c01_a_flipped_bit_is_found_and_the_blob_set_aside() {
+fn a_flipped_bit_is_found_and_the_blob_set_aside() {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(place.path()).unwrap();
     let digest = put(&store, b"what was meant");
@@ -191,7 +191,7 @@ fn a_link_in_the_place_of_a_directory_is_refused() {
 }
 
 #[test]
-fn c04_a_store_that_others_may_write_to_is_refused_naming_the_mode() {
+fn a_store_that_others_may_write_to_is_refused_naming_the_mode() {
     for mode in [0o777, 0o770, 0o720, 0o702] {
         let place = tempfile::tempdir().unwrap();
         drop(Store::open(place.path()).unwrap());
@@ -203,7 +203,7 @@ fn c04_a_store_that_others_may_write_to_is_refused_naming_the_mode() {
 }
 
 #[test]
-fn c04_a_store_of_another_user_is_refused_and_one_of_a_group_is_not() {
+fn a_store_of_another_user_is_refused_and_one_of_a_group_is_not() {
     let place = tempfile::tempdir().unwrap();
     // root gives a directory away; another user finds that `/` is not its own
     let root = rustix::process::geteuid().is_root();
@@ -224,7 +224,7 @@ fn c04_a_store_of_another_user_is_refused_and_one_of_a_group_is_not() {
 }
 
 #[test]
-fn c03_a_blob_that_is_no_plain_file_is_refused_at_once() {
+fn a_blob_that_is_no_plain_file_is_refused_at_once() {
     let outside = tempfile::tempdir().unwrap();
     let victim = outside.path().join("victim");
     std::fs::write(&victim, b"what was meant").unwrap();
@@ -262,15 +262,15 @@ fn c03_a_blob_that_is_no_plain_file_is_refused_at_once() {
 }
 
 #[test]
-fn c06_a_directory_with_another_layout_or_none_is_refused_and_left_as_it_is() {
-    for (name, text, wanted) in [
+fn a_directory_with_another_layout_or_none_is_refused_and_left_as_it_is() {
+    for (name, text, expected) in [
         ("layout", "vmbake store 7\n", "expected `vmbake store 1`, found `vmbake store 7`"),
         ("diary", "x", "is no store"),
     ] {
         let place = tempfile::tempdir().unwrap();
         std::fs::write(place.path().join(name), text).unwrap();
         let refusal = Store::open(place.path()).unwrap_err();
-        assert!(refusal.to_string().contains(wanted), "{refusal}");
+        assert!(refusal.to_string().contains(expected), "{refusal}");
         assert_eq!(place.path().read_dir().unwrap().count(), 1);
     }
     // what a run left that was killed while it made a store is gone on with
@@ -282,7 +282,7 @@ fn c06_a_directory_with_another_layout_or_none_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn c06_only_what_a_killed_run_has_left_is_swept() {
+fn only_what_a_killed_run_has_left_is_swept() {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(place.path()).unwrap();
     let incoming = place.path().join("incoming");
@@ -295,9 +295,9 @@ fn c06_only_what_a_killed_run_has_left_is_swept() {
     let mut left: Vec<_> = incoming.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     let hex = live.hex();
-    let wanted =
+    let expected =
         ["notes.txt", "sha256-00.part", &format!("sha256-{hex}.lock"), &format!("sha256-{hex}.part")];
-    assert_eq!(left, wanted, "a part may be gone on with, and what is nobody's is left alone");
+    assert_eq!(left, expected, "a part may be gone on with, and what is nobody's is left alone");
     drop(held);
 }
 
@@ -373,10 +373,10 @@ fn verify_all_sets_aside_what_is_not_what_its_name_says() {
     let hex = bad.hex();
     assert_eq!((checked.good, checked.bytes), (1, 4));
     let below = |path: PathBuf| path.strip_prefix(place.path()).unwrap().to_str().unwrap().to_owned();
-    let mut wanted = vec![format!("blobs/sha256/{}/{hex}", &hex[..2]), "blobs/stray".to_owned()];
-    wanted.extend([note(&inputs[1]), note(&inputs[2]).with_file_name("0")].map(below));
-    wanted.sort();
-    assert_eq!((checked.notes, checked.foreign, checked.set_aside), (2, 1, wanted));
+    let mut expected = vec![format!("blobs/sha256/{}/{hex}", &hex[..2]), "blobs/stray".to_owned()];
+    expected.extend([note(&inputs[1]), note(&inputs[2]).with_file_name("0")].map(below));
+    expected.sort();
+    assert_eq!((checked.notes, checked.foreign, checked.set_aside), (2, 1, expected));
     assert!(store.has(&good, 4).unwrap() && !store.has(&bad, 3).unwrap());
     assert_eq!(store.verify_all().unwrap().set_aside, [""; 0]);
 }
@@ -388,12 +388,12 @@ fn every_mode_is_exact() {
     put(&store, b"x");
     store.put_note("sort-1", &Sha256::of(b"key"), b"one").unwrap();
     for (path, mode) in modes(store.root()) {
-        let wanted = match () {
+        let expected = match () {
             () if path.is_dir() => 0o700,
             () if path.starts_with(store.root().join("blobs")) => 0o644,
             () => 0o600,
         };
-        assert_eq!(mode, wanted, "{path:?} {mode:o}");
+        assert_eq!(mode, expected, "{path:?} {mode:o}");
     }
 }
 

@@ -63,7 +63,7 @@ fn incoming(root: &Path) -> usize {
 }
 
 #[test]
-fn p01_sixteen_bakes_on_one_empty_store_fetch_each_digest_once() {
+fn sixteen_bakes_on_one_empty_store_fetch_each_digest_once() {
     let blobs: Vec<Vec<u8>> = (0..6_u8).map(|n| vec![n; 100_000 + usize::from(n)]).collect();
     let wants: Vec<Want> = blobs.iter().enumerate().map(|(n, bytes)| want(bytes, n)).collect();
     for _ in 0..5 {
@@ -87,7 +87,7 @@ fn p01_sixteen_bakes_on_one_empty_store_fetch_each_digest_once() {
 }
 
 #[test]
-fn p01_bakes_of_other_processes_some_of_them_killed_leave_a_store_that_is_whole() {
+fn bakes_of_other_processes_some_of_them_killed_leave_a_store_that_is_whole() {
     let bytes = vec![7; 5_000_000];
     let (hex, size) = (Sha256::of(&bytes).hex(), bytes.len().to_string());
     let server = Server::start().unwrap();
@@ -112,7 +112,7 @@ fn p01_bakes_of_other_processes_some_of_them_killed_leave_a_store_that_is_whole(
 }
 
 #[test]
-fn p02_a_stopped_holder_is_named_after_the_time_out_and_a_killed_one_is_followed() {
+fn a_stopped_holder_is_named_after_the_time_out_and_a_killed_one_is_followed() {
     let bytes = vec![3; 1000];
     let digest = Digest::from(Sha256::of(&bytes));
     let server = Server::start().unwrap();
@@ -133,7 +133,7 @@ fn p02_a_stopped_holder_is_named_after_the_time_out_and_a_killed_one_is_followed
 }
 
 #[test]
-fn p03_a_clean_up_waits_for_those_who_have_the_store_open_and_names_them() {
+fn a_clean_up_waits_for_those_who_have_the_store_open_and_names_them() {
     let place = tempfile::tempdir().unwrap();
     let options = store::Options { lock_timeout: Duration::from_millis(200), ..store::Options::default() };
     let mut store = Store::open_with(place.path(), &options).unwrap();
@@ -148,7 +148,7 @@ fn p03_a_clean_up_waits_for_those_who_have_the_store_open_and_names_them() {
 }
 
 #[test]
-fn p03_clean_ups_beside_bakes_remove_nothing_in_use() {
+fn clean_ups_beside_bakes_remove_nothing_in_use() {
     let blobs: Vec<Vec<u8>> = (0..4_u8).map(|n| vec![n; 20_000]).collect();
     let wants: Vec<Want> = blobs.iter().enumerate().map(|(n, bytes)| want(bytes, n)).collect();
     let server = Server::start().unwrap();
@@ -183,7 +183,7 @@ fn p03_clean_ups_beside_bakes_remove_nothing_in_use() {
 }
 
 #[test]
-fn k01_a_store_whose_writer_was_killed_has_whole_blobs_and_no_temporaries() {
+fn a_store_whose_writer_was_killed_has_whole_blobs_and_no_temporaries() {
     let place = tempfile::tempdir().unwrap();
     for round in 0..20 {
         let writer = Actor::ready(&["churn", place.path().to_str().unwrap()]);
@@ -203,7 +203,7 @@ fn behind(before: &str, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn c05_modes_are_exact_under_any_umask() {
+fn modes_are_exact_under_any_umask() {
     for umask in ["000", "777", "022"] {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("cache/store");
@@ -214,13 +214,13 @@ fn c05_modes_are_exact_under_any_umask() {
         let store = Store::open(&root).unwrap();
         let note = tests::keyed::note_path(&root, "actor-1", &digest);
         let blob = store.blob_path(&digest.into());
-        for (path, wanted) in [
+        for (path, expected) in [
             (&blob, 0o644),
             (&note, 0o600),
             (&root.join("layout"), 0o600),
             (&root.join("in-use.lock"), 0o600),
         ] {
-            assert_eq!(mode(path), wanted, "{umask} {path:?}");
+            assert_eq!(mode(path), expected, "{umask} {path:?}");
         }
         for directory in [blob.parent().unwrap(), note.parent().unwrap(), &root, root.parent().unwrap()] {
             assert_eq!(mode(directory), 0o700, "{umask} {directory:?}");
@@ -229,7 +229,7 @@ fn c05_modes_are_exact_under_any_umask() {
 }
 
 #[test]
-fn i01_a_full_disk_leaves_no_blob_and_no_temporary() {
+fn a_full_disk_leaves_no_blob_and_no_temporary() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().to_str().unwrap();
     // a limit of 100 blocks stands for the full disk; without the trap the kernel ends the process
@@ -251,7 +251,7 @@ fn i01_a_full_disk_leaves_no_blob_and_no_temporary() {
 }
 
 #[test]
-fn c07_a_read_only_store_serves_its_hits_and_says_what_it_lacks() {
+fn a_read_only_store_serves_its_hits_and_says_what_it_lacks() {
     let place = tempfile::tempdir().unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let (root, actor) = (place.path().join("store"), place.path().join("actor"));

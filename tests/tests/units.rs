@@ -100,7 +100,7 @@ fn verify(tree: &Tree, units: &BTreeSet<String>) -> Result<String> {
 }
 
 #[test]
-fn g08_every_unit_verifies_without_a_warning() -> Result<()> {
+fn every_unit_verifies_without_a_warning() -> Result<()> {
     for kind in KINDS {
         let recipe = recipe(kind)?;
         // all units of ours, and Debian's that we enable: some have drop-ins of ours
@@ -113,7 +113,7 @@ fn g08_every_unit_verifies_without_a_warning() -> Result<()> {
 }
 
 #[test]
-fn g08_what_is_wrong_with_a_unit_is_noticed() -> Result<()> {
+fn what_is_wrong_with_a_unit_is_noticed() -> Result<()> {
     let tree = tree(&recipe("knc")?)?;
     let cases = [
         ("[Service]\nRestart=always\n", "Service has no ExecStart="),
@@ -130,7 +130,7 @@ fn g08_what_is_wrong_with_a_unit_is_noticed() -> Result<()> {
 }
 
 #[test]
-fn g08_every_udev_rule_verifies_without_a_warning() -> Result<()> {
+fn every_udev_rule_verifies_without_a_warning() -> Result<()> {
     let recipe = recipe("knc")?;
     let tree = tree(&recipe)?;
     let paths = recipe.files.keys().map(|(path, _)| path.as_str());
@@ -150,7 +150,7 @@ fn g08_every_udev_rule_verifies_without_a_warning() -> Result<()> {
 }
 
 #[test]
-fn n04_every_service_is_at_or_under_its_ceiling() -> Result<()> {
+fn every_service_is_at_or_under_its_ceiling() -> Result<()> {
     let recipe = recipe("knc")?;
     let services: BTreeSet<String> =
         units(&recipe)?.into_keys().filter(|name| name.ends_with(".service")).collect();
@@ -172,7 +172,7 @@ fn n04_every_service_is_at_or_under_its_ceiling() -> Result<()> {
 }
 
 #[test]
-fn n04_a_service_above_its_ceiling_is_noticed() -> Result<()> {
+fn a_service_above_its_ceiling_is_noticed() -> Result<()> {
     let tree = tree(&recipe("knc")?)?;
     tree.write("/etc/systemd/system/open.service", b"[Service]\nExecStart=/usr/bin/zot\n")?;
     let output = tree.analyze("security", &["--offline=true", "--threshold=85", "open.service"])?;

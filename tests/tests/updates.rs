@@ -94,15 +94,15 @@ fn upgrades_bring_back_nothing_that_the_recipe_leaves_out() -> Result<()> {
     let lines: Vec<&str> = dpkg.lines().filter(|line| !line.starts_with('#')).collect();
     // `*` of dpkg matches `/` too; what is below /var is fetched and derived anew, and links of System V's init are made by
     // scripts: neither is of packages
-    let mut wanted: Vec<String> = Vec::new();
+    let mut expected: Vec<String> = Vec::new();
     let of_packages =
         |pattern: &&String| !["/var/", "/etc/rc?.d/"].iter().any(|top| pattern.starts_with(top));
     for pattern in recipe.exclude.iter().filter(of_packages) {
-        wanted.push(format!("path-exclude={}", pattern.replace("**", "*")));
+        expected.push(format!("path-exclude={}", pattern.replace("**", "*")));
     }
-    wanted.extend(recipe.keep.iter().map(|pattern| format!("path-include={}", pattern.replace("**", "*"))));
-    assert!(wanted.len() > 10);
-    assert_eq!(lines, wanted, "{LEFT_OUT} is what [files] of the recipes says");
+    expected.extend(recipe.keep.iter().map(|pattern| format!("path-include={}", pattern.replace("**", "*"))));
+    assert!(expected.len() > 10);
+    assert_eq!(lines, expected, "{LEFT_OUT} is what [files] of the recipes says");
     Ok(())
 }
 

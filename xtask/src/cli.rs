@@ -1,6 +1,6 @@
 //! The commands of contributors, beside those of users.
 
-use crate::commands::{bench, cases, dist, fuzz, lint, program, setup, survey, test};
+use crate::commands::{bench, cases, dist, docs, fuzz, lint, program, setup, survey, test};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// How it is called.
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Build a release: static programs, archives, checksums, manual pages, completions and a container image
     Dist(dist::Args),
+    /// Write the reference of the command line, and build the pages as a book
+    Docs(docs::Args),
     /// Follow the maintainer scripts of many packages
     Survey(survey::Args),
 }
@@ -62,6 +64,7 @@ impl Command {
             Self::Fuzz(args) => fuzz::run(&args),
             Self::Bench(args) => bench::run(&args),
             Self::Dist(args) => dist::run(&args),
+            Self::Docs(args) => docs::run(&args),
             Self::Survey(args) => survey::run(&args),
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod cases;
 pub(crate) mod dist;
+pub(crate) mod docs;
 pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod program;

@@ -18,6 +18,20 @@ pub(crate) const DENY: Extension = ("deny", "cargo-deny", "0.20.2");
 /// Fuzzes.
 pub(crate) const FUZZ: Extension = ("fuzz", "cargo-fuzz", "0.13.2");
 
+/// Makes a book of pages.
+pub(crate) const MDBOOK: Extension = ("mdbook", "mdbook", "0.5.4");
+
+/// Sees to it that a program which cargo installs is there.
+pub(crate) fn program((name, krate, version): Extension) -> Result<()> {
+    let (shell, cargo) = (shell()?, cargo());
+    if is_there(name) {
+        return Ok(());
+    }
+    cmd!(shell, "{cargo} install --locked --version {version} {krate}")
+        .run()
+        .with_context(|| format!("`{name}` is missing, and cannot be installed"))
+}
+
 /// The file that lists Debian packages which tests need.
 const REQUIREMENTS: &str = "tests/requirements.apt";
 

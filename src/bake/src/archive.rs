@@ -10,7 +10,7 @@
 //! that belong to nothing. So nothing here repairs, skips or guesses, and each reader has limits that do not depend on
 //! what the archive says of itself.
 //!
-//! Deliberately absent: extraction. No reader ever writes to a path that an archive names.
+//! Not supported, on purpose: extraction. No reader ever writes to a path that an archive names.
 
 pub mod ar;
 pub mod deb;

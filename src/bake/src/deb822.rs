@@ -238,11 +238,11 @@ mod tests {
     #[test]
     fn paragraphs_are_told_apart_by_empty_lines() {
         let text = "\nPackage: a\nDescription: one\n two\n .\n\tthree\nEmpty:\n\n\nPackage:b \nConffiles:\n /etc/x 0\n";
-        let wanted = vec![
+        let expected = vec![
             vec![("Package", "a"), ("Description", "one\n two\n .\n\tthree"), ("Empty", "")],
             vec![("Package", "b"), ("Conffiles", "\n /etc/x 0")],
         ];
-        assert_eq!(fields(text), Ok(wanted));
+        assert_eq!(fields(text), Ok(expected));
         assert_eq!(fields(""), Ok(vec![]));
     }
 
@@ -269,8 +269,8 @@ mod tests {
             ("Ä: 1\n", "line 1: expected `Name: value`, found `Ä: 1`"),
             ("A: 1\nno field\n", "line 2: expected `Name: value`, found `no field`"),
         ];
-        for (text, wanted) in cases {
-            assert_eq!(fields(text), Err(wanted.to_owned()), "{text:?}");
+        for (text, expected) in cases {
+            assert_eq!(fields(text), Err(expected.to_owned()), "{text:?}");
         }
     }
 
@@ -288,7 +288,7 @@ mod tests {
         let many: String = (0..=MAX_FIELDS).map(|n| format!("F{n}: x\n")).collect();
         let long = format!("{}: x\n", "n".repeat(MAX_NAME + 1));
         let big = format!("A: {}\n", "x".repeat(MAX_VALUE + 1));
-        for (text, wanted) in [
+        for (text, expected) in [
             (&many, "fields of a paragraph, expected at most 256"),
             (&long, "bytes of a name, expected at most 128"),
             (&big, "bytes of a value, expected at most 4194304"),
@@ -296,7 +296,7 @@ mod tests {
             let text = format!("{text}\nB: 1\n");
             let mut all = paragraphs(&text);
             let error = all.next().unwrap().unwrap_err().to_string();
-            assert!(error.ends_with(wanted), "{error}");
+            assert!(error.ends_with(expected), "{error}");
             assert_eq!(all.next(), None);
         }
     }

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn m01_what_is_no_digest_is_refused() {
+    fn what_is_no_digest_is_refused() {
         let hex = "a".repeat(64);
         let cases = [
             "",
@@ -227,7 +227,7 @@ mod tests {
         let mut hasher = Hasher::sha256();
         hasher.update(b"ab");
         hasher.update(b"c");
-        let wanted = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(hasher.finish().to_string(), wanted);
+        let expected = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hasher.finish().to_string(), expected);
     }
 }

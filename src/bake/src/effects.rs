@@ -6,10 +6,10 @@
 //! a .deb's preinst, postinst, config ─normal─► digest ── among `reviewed`? ── no: refused, with the difference
 //! ```
 //! For each package: the digests of the scripts that somebody has read, and what they come to in an image. That a
-//! script comes to nothing is an effect too, with its reason. `prerm` and `postrm` are not looked at: they run when a
+//! script has no effect is an effect too, with its reason. `prerm` and `postrm` are not looked at: they run when a
 //! package is upgraded or removed, which does not happen to the packages of an image.
 //!
-//! What makes each effect is in `stage::effects`. Deliberately absent: guessing. A script that is not known word by
+//! What makes each effect is in `stage::effects`. Not supported, on purpose: guessing. A script that is not known word by
 //! word (but for what `normal` leaves out, with its reasons) is not taken for one that is.
 
 mod difference;

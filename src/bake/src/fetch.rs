@@ -15,7 +15,7 @@
 //! - At most the size wanted is written, at most a chunk more is read, and every wait has a deadline.
 //!
 //! The asynchronous run time stays inside: each transfer is a thread that reads from top to bottom.
-//! Deliberately absent: a cache of answers (the store is the cache), cookies, content encodings, automatic redirects.
+//! Not supported, on purpose: a cache of answers (the store is the cache), cookies, content encodings, automatic redirects.
 
 pub mod apt;
 mod apt_archive;

@@ -6,7 +6,7 @@
 //! Debian package, is listed as it is. All that is read may be hostile:
 //! sizes have limits, the archive is understood only in the form that `emit` writes, and nothing is written to disk.
 //!
-//! Deliberately absent: printing, and readers of tars, disk images and file systems in general.
+//! Not supported, on purpose: printing, and readers of tars, disk images and file systems in general.
 
 mod compare;
 mod disk;

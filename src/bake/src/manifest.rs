@@ -5,7 +5,7 @@
 //! `raw` has its shape, which refuses unknown and repeated keys; the checked type here cannot be wrong. Checks run
 //! while the text is read, so that every refusal has its line and column.
 //!
-//! Deliberately absent: "latest", ranges, a digest that may be missing. What is declared and not yet published with
+//! Not supported, on purpose: "latest", ranges, a digest that may be missing. What is declared and not yet published with
 //! a digest is `Entry::Unpinned`, and a plan that needs it says so.
 
 mod agree;

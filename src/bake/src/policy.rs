@@ -165,7 +165,7 @@ approved-by = "a. reviewer"
 "#;
 
     #[test]
-    fn m10_below_the_floor_or_denied_is_refused_and_only_a_reviewed_line_lets_it_through() {
+    fn below_the_floor_or_denied_is_refused_and_only_a_reviewed_line_lets_it_through() {
         let policy = parse("policy.toml", TEXT).unwrap();
         let digest = Digest::from(crate::digest::Sha256([7; 32]));
         let check = |name: &str, version: &str, floors| {
@@ -210,7 +210,7 @@ approved-by = "a. reviewer"
     }
 
     #[test]
-    fn m10_a_denied_digest_is_refused_under_any_version_and_another_digest_is_not() {
+    fn a_denied_digest_is_refused_under_any_version_and_another_digest_is_not() {
         for digest in [
             Digest::from(crate::digest::Sha256([7; 32])),
             format!("sha512:{}", "7".repeat(128)).parse().unwrap(),

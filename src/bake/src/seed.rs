@@ -6,7 +6,7 @@
 //! ```text
 //! sector 16 volume │ 17 end of volumes │ 18, 19 path tables │ 20 directory │ files, each from a new sector
 //! ```
-//! The same files give the same bytes: no times, no random numbers. Deliberately absent: directories, Joliet, boot
+//! The same files give the same bytes: no times, no random numbers. Not supported, on purpose: directories, Joliet, boot
 //! records; what reads a seed is Linux.
 
 mod record;

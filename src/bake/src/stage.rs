@@ -13,7 +13,7 @@
 //! last and clashes with whatever is there: a recipe that wants its own `/etc/passwd` is told so. Times later than
 //! the plan's epoch become the epoch.
 //!
-//! Deliberately absent: running anything of an input on the host. Maintainer scripts are data: `effects` does what a person has
+//! Not supported, on purpose: running anything of an input on the host. Maintainer scripts are data: `effects` does what a person has
 //! found those to do that were reviewed, and `scripts` interprets all others, over the tree.
 
 mod accounts;

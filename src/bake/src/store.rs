@@ -31,7 +31,7 @@
 //!   (locks, temporaries) or goes on with (`.part`).
 //! - `mtime` of a blob or a note is its last use; nothing else depends on it.
 //!
-//! Deliberately absent: an index (the names are the index), reference counts (age decides), compression.
+//! Not supported, on purpose: an index (the names are the index), reference counts (age decides), compression.
 
 #![expect(clippy::disallowed_methods, reason = "the store is one of the two places that write files")]
 

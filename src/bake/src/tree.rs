@@ -13,7 +13,7 @@
 //!   lowest is the file;
 //! - two owners of one path are an error, unless both bring a directory: then the first says mode and owner.
 //!
-//! Deliberately absent: a file on the host's disk as content (what goes in is in the store, or small).
+//! Not supported, on purpose: a file on the host's disk as content (what goes in is in the store, or small).
 
 use crate::digest::Sha256;
 use crate::name::{ImagePath, Kind, Name};

@@ -2,7 +2,7 @@
 //!
 //! The image brings every service's account with a fixed number, so a missing one is a broken image and refused. What is
 //! repaired is membership, which others change; what is made is the `admin` user, in the first free number from 1000.
-//! Lines of others stay byte for byte. Deliberately absent: passwords, ageing (no clock), removal of users.
+//! Lines of others stay byte for byte. Not supported, on purpose: passwords, ageing (no clock), removal of users.
 
 mod edit;
 

@@ -152,14 +152,14 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     #[test]
-    fn f11_times_of_any_clock_are_written() {
-        for (seconds, wanted) in [
+    fn times_of_any_clock_are_written() {
+        for (seconds, expected) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),
             (1_795_359_875, "2026-11-22T15:04:35Z"),
             (4_102_444_799, "2099-12-31T23:59:59Z"),
         ] {
-            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), wanted);
+            assert_eq!(rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), expected);
         }
     }
 }

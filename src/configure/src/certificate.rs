@@ -2,7 +2,7 @@
 //!
 //! Public keys are found, not used: a certificate's (RFC 5280 4.1) and a private key's (PKCS#8 RFC 5958, PKCS#1 RFC 8017
 //! A.1.2, SEC 1 C.4) are compared as values. Who signed a certificate is for those to judge who are shown it, but for
-//! authorities that follow others: [`Signed`]. Deliberately absent: names and dates, as this node's clock may be wrong.
+//! authorities that follow others: [`Signed`]. Not supported, on purpose: names and dates, as this node's clock may be wrong.
 
 use crate::pem::{self, Block};
 use rsa::pkcs1::{RsaPrivateKey, RsaPublicKey};

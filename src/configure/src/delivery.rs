@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn l01_one_fault_refuses_the_whole_and_every_fault_is_told_without_its_value() {
+    fn one_fault_refuses_the_whole_and_every_fault_is_told_without_its_value() {
         let text = "KUBE_API_PORT=7443\nLD_PRELOAD=s3cr3t\nTELEMETRY_ENABLED=s3cr3t\nCLUSTER_ID=s3cr3t\nOIDC_ISSUER='`s3cr3t`'\nx\n";
         let faults = parse(text.as_bytes(), PLACE, Role::Worker, &Layer::default()).err().unwrap_or_default();
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn f01_what_a_shell_would_act_on_is_refused() {
+    fn what_a_shell_would_act_on_is_refused() {
         for value in [
             "$(id)",
             "`id`",
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn f04_values_and_files_are_limited() {
+    fn values_and_files_are_limited() {
         assert!(values(&format!("OIDC_ISSUER={}", "a".repeat(4096)), Role::Worker).is_some());
         assert!(values(&format!("OIDC_ISSUER={}", "a".repeat(4097)), Role::Worker).is_none());
         assert!(values(&"#\n".repeat(40_000), Role::Worker).is_none());

@@ -9,7 +9,7 @@
 //! | FQDN | the host name's canonical name when it has a dot, else `<host>.<search domain of resolv.conf>`, else `.localdomain` |
 //! | provider id | what cloud-init left: `/run/cloud-init/instance-data.json`, `/var/lib/cloud/data/instance-id` |
 //!
-//! A value that user-data gives wins, and is not looked for. Deliberately absent: metadata services, D-Bus, `ip`.
+//! A value that user-data gives wins, and is not looked for. Not supported, on purpose: metadata services, D-Bus, `ip`.
 
 mod identity;
 mod network;

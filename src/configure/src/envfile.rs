@@ -4,7 +4,7 @@
 //! lines) and refuses whatever a shell would execute or expand, rather than guess. [`line()`] writes the one form that
 //! bash, dash and systemd's `EnvironmentFile=` read alike: single quotes, or double quotes where the value has a single
 //! one (POSIX.1-2024 XCU 2.2; systemd.exec(5)). Invariant: `read(line(key, value)) == [(key, value)]` for every
-//! value that [`line()`] accepts. Deliberately absent: expansion of any kind, `+=`, arrays.
+//! value that [`line()`] accepts. Not supported, on purpose: expansion of any kind, `+=`, arrays.
 
 mod read;
 #[cfg(test)]

@@ -115,11 +115,11 @@ mod tests {
                 "3.9",
             ),
         ];
-        for (text, wanted) in cases {
+        for (text, expected) in cases {
             let image = parse(text.as_bytes(), None).expect("an image");
             assert_eq!(
                 (image.role, image.pause.as_str()),
-                (Role::Worker, format!("registry.k8s.io/pause:{wanted}").as_str())
+                (Role::Worker, format!("registry.k8s.io/pause:{expected}").as_str())
             );
         }
         let own = r#"{"kind": "gpu", "images": [{"image": "registry.k8s.io/pause:3.9"}]}"#;
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_component_of_the_manifest_says_which_registry_an_image_has() {
-        for (components, wanted) in [
+        for (components, expected) in [
             ("", Cache::Zot),
             (r#""zot": {}"#, Cache::Zot),
             (r#""registry": {}"#, Cache::Podplane),
@@ -140,7 +140,7 @@ mod tests {
             let text = format!(
                 r#"{{"vmconfig": {{"kind": "knd", "images": [{{"image": "registry.k8s.io/pause:3.9"}}], "dependencies": {{{components}}}}}}}"#
             );
-            assert_eq!(parse(text.as_bytes(), None).map(|image| image.cache), Ok(wanted), "{components}");
+            assert_eq!(parse(text.as_bytes(), None).map(|image| image.cache), Ok(expected), "{components}");
         }
     }
 

@@ -14,7 +14,7 @@
 //!   forward or throws it away whole, before any service starts.
 //!
 //! The root of the file system is an argument, so that all of it runs in a folder. No shell, no process but `systemctl`;
-//! nothing here prints except [`console`], and that never panics. Deliberately absent: any dependency but for
+//! nothing here prints except [`console`], and that never panics. Not supported, on purpose: any dependency but for
 //! system calls and cryptography, an allocator of errors that carry values (a refusal names key, rule and place, never what was given), time zones.
 
 pub mod accounts;

@@ -21,7 +21,7 @@
 //! - Deliveries may come as fast as they like: what changed the node less than [`PACE`] ago is waited for, and the last one
 //!   counts.
 //!
-//! Deliberately absent: signatures of deliveries (the agent's connection has proved who sends), DNS (this part of the
+//! Not supported, on purpose: signatures of deliveries (the agent's connection has proved who sends), DNS (this part of the
 //! program has no network: `hosts-refresh` is asked), removal of certificates that are delivered no more.
 
 pub mod judge;

@@ -1,7 +1,7 @@
 //! Signatures of certificates (RFC 5280 4.1.1): RSA with PKCS#1 v1.5 (RFC 8017 8.2.2), ECDSA (FIPS 186-5 6.4.2) on
 //! NIST's curves, and Ed25519 (RFC 8032 5.1.7), with SHA-2.
 //!
-//! Only checked, never made. Deliberately absent: SHA-1, RSA-PSS, other curves; what is signed so counts as not signed.
+//! Only checked, never made. Not supported, on purpose: SHA-1, RSA-PSS, other curves; what is signed so counts as not signed.
 
 use crate::certificate::PublicKey;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;

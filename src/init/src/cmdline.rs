@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn words_are_cut_as_the_kernel_cuts_them() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("", vec![]),
             ("  ro  quiet\n", vec![("ro", None), ("quiet", None)]),
             ("root=LABEL=root rw", vec![("root", Some("LABEL=root")), ("rw", None)]),
@@ -102,7 +102,7 @@ mod tests {
             let words = parse(text);
             let got: Vec<(&str, Option<&str>)> =
                 words.iter().map(|word| (word.name.as_str(), word.value.as_deref())).collect();
-            assert_eq!(got, wanted, "{text}");
+            assert_eq!(got, expected, "{text}");
         }
     }
 

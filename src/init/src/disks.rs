@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_table_for_other_sectors_is_told_from_none_and_from_the_disk_s_own() {
         use std::io::Write as _;
-        for (made_for, sector, wanted) in [
+        for (made_for, sector, expected) in [
             (Some(512), 4096, Some(512)),
             (Some(4096), 512, Some(4096)),
             (Some(512), 512, None),
@@ -275,7 +275,7 @@ mod tests {
             let bytes = made_for.map_or_else(|| vec![0; 1 << 20], crate::gpt::tests::bytes);
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&bytes).unwrap();
-            assert_eq!(foreign(&file, bytes.len() as u64, sector), wanted, "{made_for:?} {sector}");
+            assert_eq!(foreign(&file, bytes.len() as u64, sector), expected, "{made_for:?} {sector}");
         }
     }
 

@@ -11,7 +11,7 @@
 //!
 //! Disks are read with limits and without trust: who attaches one decides what is on it. Nothing here may panic, as the
 //! kernel's first program ending is the end of the machine; a failure is a text on the console, then what `panic=` says.
-//! Deliberately absent: udev, a shell, network, encryption, RAID and LVM: images have none of them below their root.
+//! Not supported, on purpose: udev, a shell, network, encryption, RAID and LVM: images have none of them below their root.
 
 pub mod boot;
 pub mod cmdline;

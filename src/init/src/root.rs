@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn each_way_of_naming_a_device_is_read() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("/dev/vda2", "/dev/vda2"),
             ("/dev/cciss/c0d0p1", "/dev/cciss/c0d0p1"),
             ("8:1", "8:1"),
@@ -133,7 +133,7 @@ mod tests {
             ("UUID=4F68BCE3", "UUID=4f68bce3"),
             ("PARTLABEL=root", "PARTLABEL=root"),
         ] {
-            assert_eq!(parse(text).unwrap().to_string(), wanted, "{text}");
+            assert_eq!(parse(text).unwrap().to_string(), expected, "{text}");
         }
         for text in
             ["", "root", "/dev/", "UUID=", "ZFS=tank", "/dev/disk/by-id/x", "a:b", "PARTUUID=a/PARTNROFF=x"]

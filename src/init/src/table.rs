@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn patterns_are_those_of_a_shell() {
-        for (pattern, text, wanted) in [
+        for (pattern, text, expected) in [
             ("virtio:d00000002v*", "virtio:d00000002v00001AF4", true),
             ("virtio:d00000002v*", "virtio:d00000008v00001AF4", false),
             ("pci:v*d*sv*sd*bc01sc06i01*", "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01", true),
@@ -164,7 +164,7 @@ mod tests {
             ("a*b*c", "aXbXbXc", true),
             ("a*b*c", "aXbXbXd", false),
         ] {
-            assert_eq!(matches(pattern, text), wanted, "{pattern} {text}");
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
     }
 

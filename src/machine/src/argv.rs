@@ -179,7 +179,7 @@ mod tests {
     fn a_machine_with_firmware_has_it_in_flash_and_starts_from_its_first_disk() {
         let firmware = Firmware { code: "/code".into(), variables: "/vars".into() };
         let text = text(&machine(Arch::Arm64, Start::Firmware(firmware)));
-        for wanted in [
+        for expected in [
             "-nodefaults -no-user-config -machine virt,gic-version=3 -accel tcg,thread=single -cpu neoverse-n1",
             "-drive if=pflash,unit=0,format=raw,readonly=on,file=/code",
             "-drive if=pflash,unit=1,format=raw,file=/vars",
@@ -191,7 +191,7 @@ mod tests {
             "-chardev socket,id=monitor,path=/run/m -mon chardev=monitor,mode=control",
             "-smbios type=11,path=/run/c0",
         ] {
-            assert!(text.contains(wanted), "no `{wanted}` in {text}");
+            assert!(text.contains(expected), "no `{expected}` in {text}");
         }
         assert!(!text.contains("-kernel") && !text.contains("-no-reboot"));
     }

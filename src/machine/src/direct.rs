@@ -69,10 +69,10 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        for (entry, wanted) in [("title only\n", "names no kernel"), ("linux /gone\n", "`/gone`")] {
+        for (entry, expected) in [("title only\n", "names no kernel"), ("linux /gone\n", "`/gone`")] {
             let error =
                 extract(&volume(&[("loader/entries/d.conf", entry.as_bytes())]), dir.path()).unwrap_err();
-            assert!(format!("{error:#}").contains(wanted), "{error:#}");
+            assert!(format!("{error:#}").contains(expected), "{error:#}");
         }
     }
 }

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_default_is_taken_and_else_the_newest() {
         let names = ["base-6.12.9.conf", "base-6.12.107.conf", "old.txt", "base-6.12.30.conf"];
-        for (loader, wanted) in [
+        for (loader, expected) in [
             ("", "base-6.12.107.conf"),
             ("timeout 0\n", "base-6.12.107.conf"),
             ("default base-6.12.9.conf\n", "base-6.12.9.conf"),
@@ -105,7 +105,7 @@ mod tests {
             ("default *.30.c?nf\n", "base-6.12.30.conf"),
             ("default gone\n", "base-6.12.107.conf"),
         ] {
-            assert_eq!(chosen(loader, &names), Some(wanted), "{loader}");
+            assert_eq!(chosen(loader, &names), Some(expected), "{loader}");
         }
         assert_eq!(chosen("", &["a.txt"]), None);
     }

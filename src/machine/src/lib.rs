@@ -60,7 +60,7 @@ pub struct Machine {
     pub credentials: BTreeMap<String, Vec<u8>>,
     /// Whether there is a shell for us inside.
     pub shell: bool,
-    /// Whether a reset starts it again; else it goes off.
+    /// Whether a reset starts it again; else it powers off.
     pub restarts: bool,
 }
 

@@ -62,7 +62,7 @@ mod tests {
     fn what_qemu_says_is_told_apart() {
         let disk =
             r#"{"device":"disk0","stats":{"rd_operations":40,"wr_operations":2,"flush_operations":1}}"#;
-        for (line, wanted) in [
+        for (line, expected) in [
             (r#"{"QMP": {"version": {}, "capabilities": ["oob"]}}"#.to_owned(), Said::Greeting),
             (r#"{"return": {}}"#.to_owned(), Said::Other),
             (r#"{"timestamp": {"seconds": 1}, "event": "STOP"}"#.to_owned(), Said::Stopped),
@@ -76,7 +76,7 @@ mod tests {
             ("{\"return\": [".to_owned(), Said::Other),
             (r#"{"error": {"class": "GenericError"}}"#.to_owned(), Said::Other),
         ] {
-            assert_eq!(parse(&line), wanted, "{line}");
+            assert_eq!(parse(&line), expected, "{line}");
         }
     }
 }

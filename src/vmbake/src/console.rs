@@ -249,8 +249,8 @@ mod tests {
 
     #[test]
     fn numbers_of_bytes_are_read_in_powers_of_two() {
-        for (text, wanted) in [("20G", 20 << 30), ("512", 512), ("0", 0), ("300MiB", 300 << 20)] {
-            assert_eq!(bytes(text).unwrap(), wanted, "{text}");
+        for (text, expected) in [("20G", 20 << 30), ("512", 512), ("0", 0), ("300MiB", 300 << 20)] {
+            assert_eq!(bytes(text).unwrap(), expected, "{text}");
         }
         for wrong in ["", "G", "20X", "-1", "99999999999T"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
@@ -267,8 +267,8 @@ mod tests {
             (999_999, "1.00 MB"),
             (611_900_000, "612 MB"),
         ];
-        for (bytes, wanted) in cases {
-            assert_eq!(size(bytes), wanted);
+        for (bytes, expected) in cases {
+            assert_eq!(size(bytes), expected);
         }
     }
 }

@@ -440,7 +440,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn m07_what_is_swapped_after_it_was_read_is_not_read_again() {
+    fn what_is_swapped_after_it_was_read_is_not_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn g02_what_is_no_file_and_no_link_has_no_place_in_a_rootfs() {
+    fn what_is_no_file_and_no_link_has_no_place_in_a_rootfs() {
         let folder = tempfile::tempdir().unwrap();
         let rootfs = folder.path().join("image-recipes/mine/rootfs");
         fs::create_dir_all(&rootfs).unwrap();

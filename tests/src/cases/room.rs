@@ -94,7 +94,7 @@ impl Room {
     fn enter(&self, words: &[&str]) -> Result<Command> {
         #[expect(
             clippy::disallowed_methods,
-            reason = "its output, exit code and the files that appear meanwhile are wanted"
+            reason = "its output, exit code and the files that appear meanwhile are expected"
         )]
         let mut command = Command::new("nsenter");
         command

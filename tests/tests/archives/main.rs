@@ -22,7 +22,7 @@ fn rounds() -> usize {
 }
 
 #[test]
-fn a04_a_tar_is_taken_only_where_gnu_tar_and_python_take_it_alike() {
+fn a_tar_is_taken_only_where_gnu_tar_and_python_take_it_alike() {
     let shell = Shell::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut accepted: Vec<(PathBuf, Vec<Told>)> = Vec::new();
@@ -50,7 +50,7 @@ fn a04_a_tar_is_taken_only_where_gnu_tar_and_python_take_it_alike() {
 }
 
 #[test]
-fn a10_a_package_is_taken_only_where_dpkg_deb_takes_it_alike() {
+fn a_package_is_taken_only_where_dpkg_deb_takes_it_alike() {
     let shell = Shell::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let control = control_archive(&shell, folder.path());

@@ -82,8 +82,7 @@ fn invocations(guest: &mut Guest) -> Result<BTreeMap<String, String>> {
 }
 
 #[test]
-fn k02_n01_a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps_its_users_apart()
--> Result<()> {
+fn a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps_its_users_apart() -> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let (mut guest, _server) = configured(&shared, scratch.path())?;
     guest.until("systemctl is-active --quiet nstance-agent.service")?;

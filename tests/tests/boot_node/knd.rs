@@ -39,9 +39,9 @@ fn told(guest: &mut Guest, user_data: &str) -> Result<()> {
     let got = guest.sh(&format!(
         "stat -c '%a %U:%G' /opt/podplane/etc/user-data.env {identity}/ca.crt {identity}/nonce.jwt && cat {identity}/nonce.jwt"
     ))?;
-    let wanted =
+    let expected =
         format!("600 root:root\n600 nstance-agent:nstance-agent\n600 nstance-agent:nstance-agent\n{NONCE}");
-    ensure!(got == wanted, "the seed's files are {got}");
+    ensure!(got == expected, "the seed's files are {got}");
     Ok(())
 }
 

@@ -70,18 +70,18 @@ fn extracted(debs: &[PathBuf], scratch: &Path) -> Result<PathBuf> {
 
 fn same(ours: &ours::Ours, root: &Path, path: &str) -> Result<()> {
     let file = root.join(&path[1..]);
-    let (wanted, got) = (crate::read(&file)?, ours.file(path)?);
-    let first = wanted.iter().zip(&got).position(|(a, b)| a != b).unwrap_or(wanted.len().min(got.len()));
+    let (expected, got) = (crate::read(&file)?, ours.file(path)?);
+    let first = expected.iter().zip(&got).position(|(a, b)| a != b).unwrap_or(expected.len().min(got.len()));
     let near = |bytes: &[u8]| {
         let part = &bytes[first.saturating_sub(16).min(bytes.len())..(first + 48).min(bytes.len())];
         part.escape_ascii().to_string()
     };
     ensure!(
-        wanted == got,
+        expected == got,
         "`{path}` differs at {first} of {} and {} bytes:\n  Debian: {}\n  ours:   {}",
-        wanted.len(),
+        expected.len(),
         got.len(),
-        near(&wanted),
+        near(&expected),
         near(&got)
     );
     let mode = fs::metadata(&file)?.permissions().mode() & 0o7777;
@@ -97,12 +97,12 @@ fn same(ours: &ours::Ours, root: &Path, path: &str) -> Result<()> {
 fn same_links(ours: &ours::Ours, root: &Path, directories: &[&str]) -> Result<()> {
     let listing = ours.listing();
     for directory in directories {
-        let mut wanted = BTreeMap::new();
+        let mut expected = BTreeMap::new();
         for entry in fs::read_dir(root.join(&directory[1..]))? {
             let path = entry?.path();
             if path.is_symlink() {
                 let name = path.file_name().and_then(|name| name.to_str()).context("a name")?;
-                wanted.insert(name.to_owned(), format!("link 0:0 {}", fs::read_link(&path)?.display()));
+                expected.insert(name.to_owned(), format!("link 0:0 {}", fs::read_link(&path)?.display()));
             }
         }
         let here = listing.iter().filter_map(|(path, what)| {
@@ -110,7 +110,7 @@ fn same_links(ours: &ours::Ours, root: &Path, directories: &[&str]) -> Result<()
             (parent == *directory && what.starts_with("link ")).then(|| (name.to_owned(), what.clone()))
         });
         let got: BTreeMap<String, String> = here.collect();
-        ensure!(wanted == got, "links in `{directory}`, Debian: {wanted:#?}\nours: {got:#?}");
+        ensure!(expected == got, "links in `{directory}`, Debian: {expected:#?}\nours: {got:#?}");
     }
     Ok(())
 }

@@ -59,8 +59,8 @@ fn base(debs: &[Deb]) -> Result<Vec<&Deb>> {
         }
         for field in ["Pre-Depends", "Depends"] {
             let groups = relation::groups(deb.control.get(field).map_or("", String::as_str))?;
-            let wanted = groups.iter().flatten().filter_map(|relation| provides.get(relation.name));
-            open.extend(wanted.flatten().copied());
+            let expected = groups.iter().flatten().filter_map(|relation| provides.get(relation.name));
+            open.extend(expected.flatten().copied());
         }
     }
     Ok(chosen.into_values().collect())

@@ -14,7 +14,7 @@ fn flip(path: &Path, at: usize, bit: u8) {
 }
 
 #[test]
-fn c01_a_changed_blob_is_set_aside_and_named() {
+fn a_changed_blob_is_set_aside_and_named() {
     let bench = Bench::new();
     // frames that were made before are right without the blob: here none is kept
     let emit = || {
@@ -47,7 +47,7 @@ fn c01_a_changed_blob_is_set_aside_and_named() {
 }
 
 #[test]
-fn c01_a_blob_that_is_cut_is_set_aside() {
+fn a_blob_that_is_cut_is_set_aside() {
     let bench = Bench::new();
     std::fs::OpenOptions::new().write(true).open(bench.blob_path()).unwrap().set_len(100).unwrap();
     let error = bench.emit("out").unwrap_err();
@@ -72,10 +72,10 @@ fn a_range_that_the_blob_never_had_is_told_from_a_damaged_blob() {
 }
 
 #[test]
-fn c01_a_changed_frame_is_made_again() {
+fn a_changed_frame_is_made_again() {
     let bench = Bench::new();
     bench.emit("first").unwrap();
-    let wanted = listing(&bench.path("first"));
+    let expected = listing(&bench.path("first"));
     let all = walk(&bench.path("store/blobs"));
     let frames: Vec<_> = all.iter().filter(|path| **path != bench.blob_path()).collect();
     let again = bench.emit("again").unwrap();
@@ -88,7 +88,7 @@ fn c01_a_changed_frame_is_made_again() {
     std::fs::remove_file(frames[2]).unwrap();
     let emitted = bench.emit("out").unwrap();
     assert_eq!(emitted.frames.unwrap().count - emitted.frames.unwrap().kept, 3);
-    assert_eq!(listing(&bench.path("out")), wanted);
+    assert_eq!(listing(&bench.path("out")), expected);
     assert_eq!(bench.emit("out").unwrap().frames.unwrap().kept, emitted.frames.unwrap().count);
 }
 
@@ -103,7 +103,7 @@ fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn i04_a_changed_bit_is_found_with_its_file_and_entry() {
+fn a_changed_bit_is_found_with_its_file_and_entry() {
     let bench = Bench::new();
     let emitted = bench.emit("out").unwrap();
     let output = bench.path("out");
@@ -138,7 +138,7 @@ fn i04_a_changed_bit_is_found_with_its_file_and_entry() {
 }
 
 #[test]
-fn i04_an_entry_that_was_replaced_with_all_its_sums_is_found() {
+fn an_entry_that_was_replaced_with_all_its_sums_is_found() {
     let mut bench = Bench::new();
     bench.emit("out").unwrap();
     let output = bench.path("out");
@@ -160,12 +160,12 @@ fn i04_an_entry_that_was_replaced_with_all_its_sums_is_found() {
     let sums: String = lines.collect();
     std::fs::write(output.join(SUMS), sums).unwrap();
     let error = verify(&artifact).unwrap_err();
-    let wanted = Damage { entry: Some(path), what: "its header is not that of the record".into() };
-    assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&wanted));
+    let expected = Damage { entry: Some(path), what: "its header is not that of the record".into() };
+    assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&expected));
 }
 
 #[test]
-fn i04_a_content_that_was_replaced_with_all_its_sums_is_found() {
+fn a_content_that_was_replaced_with_all_its_sums_is_found() {
     use bake::tree::{Content, Node};
     let mut bench = Bench::new();
     bench.emit("out").unwrap();
@@ -188,8 +188,8 @@ fn i04_a_content_that_was_replaced_with_all_its_sums_is_found() {
     let sums = std::fs::read_to_string(output.join(SUMS)).unwrap();
     std::fs::write(output.join(SUMS), sums.replace(&good.hex(), &bad.hex())).unwrap();
     let error = verify(&artifact).unwrap_err();
-    let wanted = Damage { entry: Some(path), what: "its content is not that of the record".into() };
-    assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&wanted));
+    let expected = Damage { entry: Some(path), what: "its content is not that of the record".into() };
+    assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&expected));
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn content(bench: &Bench, path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn i06_other_programs_find_every_disk_whole_and_all_formats_the_same() {
+fn other_programs_find_every_disk_whole_and_all_formats_the_same() {
     let bench = Bench::new();
     write(&bench, "out", &DISKS, 2, false).unwrap();
     let shell = Shell::new().unwrap();
@@ -140,7 +140,7 @@ fn i06_other_programs_find_every_disk_whole_and_all_formats_the_same() {
 }
 
 #[test]
-fn i06_each_way_to_compress_qcow2_is_read_by_qemu() {
+fn each_way_to_compress_qcow2_is_read_by_qemu() {
     let bench = Bench::new();
     write(&bench, "out", &[Format::Raw], 2, false).unwrap();
     let (shell, raw) = (Shell::new().unwrap(), artifact(&bench, "out", Format::Raw));
@@ -163,7 +163,7 @@ fn i06_each_way_to_compress_qcow2_is_read_by_qemu() {
 }
 
 #[test]
-fn r03_jobs_kept_segments_and_other_formats_do_not_show() {
+fn jobs_kept_segments_and_other_formats_do_not_show() {
     let bench = Bench::new();
     let disks = |output: &str| -> BTreeMap<String, bake::digest::Sha256> {
         let all = listing(&bench.path(output)).into_iter();
@@ -171,11 +171,11 @@ fn r03_jobs_kept_segments_and_other_formats_do_not_show() {
         all.filter(|(name, _)| !name.ends_with(".files.json") && name != "SHA256SUMS").collect()
     };
     write(&bench, "first", &DISKS, 1, false).unwrap();
-    let wanted = disks("first");
-    assert_eq!(wanted.len(), 5 + 2);
+    let expected = disks("first");
+    assert_eq!(expected.len(), 5 + 2);
     for (jobs, keep) in [(2, true), (16, true), (1, true)] {
         let emitted = write(&bench, "again", &DISKS, jobs, keep).unwrap();
-        assert!(disks("again") == wanted, "{jobs} jobs");
+        assert!(disks("again") == expected, "{jobs} jobs");
         for (format, pieces) in &emitted.disks {
             match format {
                 Format::Raw | Format::Vhd => assert_eq!(pieces.kept, 0, "{format}"),
@@ -188,26 +188,26 @@ fn r03_jobs_kept_segments_and_other_formats_do_not_show() {
     for format in [Format::Qcow2, Format::Gce] {
         write(&bench, "alone", &[format], 2, false).unwrap();
         let alone = disks("alone");
-        assert!(alone.iter().all(|(name, digest)| wanted.get(name) == Some(digest)), "{format}");
+        assert!(alone.iter().all(|(name, digest)| expected.get(name) == Some(digest)), "{format}");
         std::fs::remove_dir_all(bench.path("alone")).unwrap();
     }
 }
 
 #[test]
-fn r05_no_program_of_the_host_has_a_part_in_it() {
+fn no_program_of_the_host_has_a_part_in_it() {
     let place = tempfile::tempdir().unwrap();
     let shell = Shell::new().unwrap();
     let (store, output, trace) =
         (place.path().join("store"), place.path().join("out"), place.path().join("trace"));
     let formats = "raw,qcow2,vhd,vmdk,gce";
     cmd!(shell, "{SAMPLE} small {store} {output} 2 no-keep {formats}").quiet().run().unwrap();
-    let wanted = listing(&output);
+    let expected = listing(&output);
     std::fs::remove_dir_all(&output).unwrap();
     cmd!(shell, "strace -f -o {trace} -e trace=execve -E PATH=/nonexistent {SAMPLE} small {store} {output} 2 no-keep {formats}")
         .quiet()
         .run()
         .unwrap();
-    assert!(listing(&output) == wanted);
+    assert!(listing(&output) == expected);
     let trace = std::fs::read_to_string(trace).unwrap();
     assert_eq!(trace.lines().filter(|line| line.contains("execve(")).count(), 1, "{trace}");
 }
@@ -226,10 +226,10 @@ fn a_changed_file_leaves_the_segments_of_others() {
 }
 
 #[test]
-fn i04_a_changed_bit_is_found_with_its_partition_and_entry() {
+fn a_changed_bit_is_found_with_its_partition_and_entry() {
     let bench = Bench::new();
     write(&bench, "out", &DISKS, 2, false).unwrap();
-    let wanted: ImagePath = "/usr/lib/two-pieces".parse().unwrap();
+    let expected: ImagePath = "/usr/lib/two-pieces".parse().unwrap();
     for format in DISKS {
         let path = artifact(&bench, "out", format);
         let verified = verify(&path).unwrap();
@@ -256,11 +256,13 @@ fn i04_a_changed_bit_is_found_with_its_partition_and_entry() {
         if matches!(format, Format::Raw | Format::Vhd) {
             let text = std::fs::read_to_string(bench.path("out").join(format!("{NAME}.disk.json"))).unwrap();
             let record: inspect::DiskRecord = serde_json::from_str(&text).unwrap();
-            let found =
-                record.extents.iter().find(|extent| extent.path.as_ref() == Some(&wanted) && extent.from > 0);
+            let found = record
+                .extents
+                .iter()
+                .find(|extent| extent.path.as_ref() == Some(&expected) && extent.from > 0);
             flip(found.unwrap().at + 7);
             let error = verify(&path).unwrap_err();
-            assert_eq!(error.cause.downcast_ref::<Damage>().unwrap().entry.as_ref(), Some(&wanted));
+            assert_eq!(error.cause.downcast_ref::<Damage>().unwrap().entry.as_ref(), Some(&expected));
             assert!(error.to_string().contains("partition `root`"), "{error}");
             flip(found.unwrap().at + 7);
         }
@@ -330,7 +332,7 @@ fn a_tree_that_nothing_starts_is_no_disk() {
 }
 
 #[test]
-fn g04_names_that_others_made_beforehand_are_not_written_to() {
+fn names_that_others_made_beforehand_are_not_written_to() {
     let bench = Bench::new();
     let (output, victim) = (bench.path("out"), bench.path("victim"));
     std::fs::create_dir(&output).unwrap();
@@ -352,7 +354,7 @@ fn g04_names_that_others_made_beforehand_are_not_written_to() {
 }
 
 #[test]
-fn i02_a_directory_at_a_disks_name_is_refused_before_any_work() {
+fn a_directory_at_a_disks_name_is_refused_before_any_work() {
     let bench = Bench::new();
     for format in [Format::Raw, Format::Gce] {
         let output = bench.path(&format!("out-{format}"));
@@ -364,7 +366,7 @@ fn i02_a_directory_at_a_disks_name_is_refused_before_any_work() {
 }
 
 #[test]
-fn z03_no_more_is_written_than_was_stated_and_holes_are_never_written() {
+fn no_more_is_written_than_was_stated_and_holes_are_never_written() {
     let bench = Bench::new();
     let stated = needs(&bench.tree, &bench.plan, &DISKS).unwrap();
     let before = used(&bench.path("store"));
@@ -450,7 +452,7 @@ fn undisturbed(place: &Path, format: &str) -> BTreeMap<String, bake::digest::Sha
 }
 
 #[test]
-fn i01_a_full_disk_leaves_nothing_and_says_what_is_needed() {
+fn a_full_disk_leaves_nothing_and_says_what_is_needed() {
     let place = tempfile::tempdir().unwrap();
     for (format, call) in WRITERS {
         undisturbed(place.path(), format);
@@ -471,12 +473,12 @@ fn i01_a_full_disk_leaves_nothing_and_says_what_is_needed() {
 }
 
 #[test]
-fn i03_a_bake_killed_while_it_writes_a_disk_is_made_good_by_the_next() {
+fn a_bake_killed_while_it_writes_a_disk_is_made_good_by_the_next() {
     let place = tempfile::tempdir().unwrap();
     let (store, output) = (place.path().join("store"), place.path().join("out"));
     let shell = Shell::new().unwrap();
     for (format, call) in WRITERS {
-        let wanted = undisturbed(place.path(), format);
+        let expected = undisturbed(place.path(), format);
         let times = times(place.path(), format, call);
         for (call, nth) in [(call, times[0]), (call, times[2]), ("renameat", 3), ("fsync", 2)] {
             let (well, said) =
@@ -484,10 +486,10 @@ fn i03_a_bake_killed_while_it_writes_a_disk_is_made_good_by_the_next() {
             assert!(!well, "{format} {call} {nth}: {said}");
             let found = listing(&output);
             let whole =
-                |(name, digest): (&String, &_)| name.starts_with('.') || wanted.get(name) == Some(digest);
+                |(name, digest): (&String, &_)| name.starts_with('.') || expected.get(name) == Some(digest);
             assert!(found.iter().all(whole), "{format} {call} {nth}: {found:?}");
             cmd!(shell, "{SAMPLE} small {store} {output} 2 no-keep {format}").quiet().run().unwrap();
-            assert_eq!(listing(&output), wanted, "{format} {call} {nth}");
+            assert_eq!(listing(&output), expected, "{format} {call} {nth}");
             std::fs::remove_dir_all(&output).unwrap();
         }
     }
@@ -559,8 +561,8 @@ fn a_bios_is_told_that_the_disk_needs_uefi_and_goes_on() {
     machine.kill().unwrap();
     machine.wait().unwrap();
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let wanted = "This disk needs UEFI firmware: switch this machine from BIOS to UEFI.";
-    assert_eq!(lines.iter().filter(|line| **line == wanted).count(), 1, "{text}");
+    let expected = "This disk needs UEFI firmware: switch this machine from BIOS to UEFI.";
+    assert_eq!(lines.iter().filter(|line| **line == expected).count(), 1, "{text}");
     // the next device was tried, and there is none
     assert!(text.contains("No bootable device"), "{text}");
 }

@@ -67,8 +67,8 @@ fn undisturbed() -> (tempfile::TempDir, BTreeMap<String, Sha256>) {
 /// After a power cut an artifact is there whole, or not at all: its bytes are synced before it has its name, and the
 /// directory after the last name.
 #[test]
-fn i01_each_file_is_synced_before_its_name_and_the_directory_after_the_last_one() {
-    let (place, wanted) = undisturbed();
+fn each_file_is_synced_before_its_name_and_the_directory_after_the_last_one() {
+    let (place, expected) = undisturbed();
     let (store, output, trace) =
         (place.path().join("store"), place.path().join("out"), place.path().join("trace"));
     let names = "trace=fsync,renameat,renameat2";
@@ -84,7 +84,7 @@ fn i01_each_file_is_synced_before_its_name_and_the_directory_after_the_last_one(
     let text = std::fs::read_to_string(&trace).unwrap();
     let ours: Vec<&str> = text.lines().filter(|line| line.contains(shown)).collect();
     let named: Vec<usize> = (0..ours.len()).filter(|&nth| ours[nth].contains("renameat")).collect();
-    assert_eq!(named.len(), wanted.len(), "{ours:#?}");
+    assert_eq!(named.len(), expected.len(), "{ours:#?}");
     for &nth in &named {
         // renameat(3<directory>, "part", 3<directory>, "name")
         let part = ours[nth].split('"').nth(1).unwrap();
@@ -97,8 +97,8 @@ fn i01_each_file_is_synced_before_its_name_and_the_directory_after_the_last_one(
 }
 
 #[test]
-fn i01_a_call_that_fails_leaves_nothing_and_says_what_is_needed() {
-    let (place, wanted) = undisturbed();
+fn a_call_that_fails_leaves_nothing_and_says_what_is_needed() {
+    let (place, expected) = undisturbed();
     let output = place.path().join("out");
     for (call, numbers) in calls_on_output(place.path()) {
         assert!(numbers.len() > 3, "{call}: {numbers:?}");
@@ -109,11 +109,11 @@ fn i01_a_call_that_fails_leaves_nothing_and_says_what_is_needed() {
             let found = listing(&output);
             if well {
                 // the sweep of what others left goes on without what it cannot look at
-                assert_eq!(found, wanted, "{call} {error} {nth}: {said}");
+                assert_eq!(found, expected, "{call} {error} {nth}: {said}");
             } else {
                 // a name at which something stands is whole, and no part is left
                 assert!(
-                    found.iter().all(|(name, digest)| wanted.get(name) == Some(digest)),
+                    found.iter().all(|(name, digest)| expected.get(name) == Some(digest)),
                     "{call} {nth}: {found:?}"
                 );
                 let last_steps = (call == "renameat" || call == "fsync") && nth != &numbers[0];
@@ -133,8 +133,8 @@ fn i01_a_call_that_fails_leaves_nothing_and_says_what_is_needed() {
 }
 
 #[test]
-fn i03_a_bake_killed_at_any_call_is_made_good_by_the_next() {
-    let (place, wanted) = undisturbed();
+fn a_bake_killed_at_any_call_is_made_good_by_the_next() {
+    let (place, expected) = undisturbed();
     let (store, output) = (place.path().join("store"), place.path().join("out"));
     let shell = Shell::new().unwrap();
     for (call, numbers) in calls_on_output(place.path()) {
@@ -142,21 +142,21 @@ fn i03_a_bake_killed_at_any_call_is_made_good_by_the_next() {
             let (well, said) = disturbed(place.path(), &format!("inject={call}:signal=SIGKILL:when={nth}"));
             assert!(!well, "{call} {nth}: {said}");
             let found = listing(&output);
-            let mut final_names = found.iter().filter(|(name, _)| wanted.contains_key(*name));
+            let mut final_names = found.iter().filter(|(name, _)| expected.contains_key(*name));
             assert!(
-                final_names.all(|(name, digest)| wanted.get(name) == Some(digest)),
+                final_names.all(|(name, digest)| expected.get(name) == Some(digest)),
                 "{call} {nth}: {found:?}"
             );
             cmd!(shell, "{SAMPLE} small {store} {output} 2 keep tar.zst").quiet().run().unwrap();
-            assert_eq!(listing(&output), wanted, "{call} {nth}");
+            assert_eq!(listing(&output), expected, "{call} {nth}");
             std::fs::remove_dir_all(&output).unwrap();
         }
     }
 }
 
 #[test]
-fn i03_a_bake_killed_at_any_time_is_made_good_by_the_next() {
-    let (place, wanted) = undisturbed();
+fn a_bake_killed_at_any_time_is_made_good_by_the_next() {
+    let (place, expected) = undisturbed();
     let (store, output) = (place.path().join("store"), place.path().join("out"));
     for number in 0..30_u64 {
         #[expect(clippy::disallowed_methods, reason = "xshell cannot kill what it has started")]
@@ -170,16 +170,16 @@ fn i03_a_bake_killed_at_any_time_is_made_good_by_the_next() {
         let _ = child.kill();
         child.wait().unwrap();
         let found = listing(&output);
-        let mut final_names = found.iter().filter(|(name, _)| wanted.contains_key(*name));
-        assert!(final_names.all(|(name, digest)| wanted.get(name) == Some(digest)), "{found:?}");
+        let mut final_names = found.iter().filter(|(name, _)| expected.contains_key(*name));
+        assert!(final_names.all(|(name, digest)| expected.get(name) == Some(digest)), "{found:?}");
     }
     let shell = Shell::new().unwrap();
     cmd!(shell, "{SAMPLE} small {store} {output} 2 no-keep tar.zst").run().unwrap();
-    assert_eq!(listing(&output), wanted);
+    assert_eq!(listing(&output), expected);
 }
 
 #[test]
-fn i02_a_link_is_replaced_and_not_followed() {
+fn a_link_is_replaced_and_not_followed() {
     let bench = Bench::new();
     let (output, victim) = (bench.path("out"), bench.path("victim"));
     std::fs::create_dir(&output).unwrap();
@@ -195,7 +195,7 @@ fn i02_a_link_is_replaced_and_not_followed() {
 }
 
 #[test]
-fn i02_a_directory_at_an_output_is_refused_before_any_work() {
+fn a_directory_at_an_output_is_refused_before_any_work() {
     let bench = Bench::new();
     for name in [ARTIFACT, FILES, RECORD, SUMS] {
         let output = bench.path(&format!("out-{name}"));
@@ -208,7 +208,7 @@ fn i02_a_directory_at_an_output_is_refused_before_any_work() {
 }
 
 #[test]
-fn i02_a_directory_that_cannot_be_written_to_is_refused() {
+fn a_directory_that_cannot_be_written_to_is_refused() {
     let place = tempfile::tempdir().unwrap();
     std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let (store, output) = (place.path().join("store"), place.path().join("out"));
@@ -238,7 +238,7 @@ fn i02_a_directory_that_cannot_be_written_to_is_refused() {
 }
 
 #[test]
-fn i02_a_list_of_sums_that_is_none_is_refused_before_any_work() {
+fn a_list_of_sums_that_is_none_is_refused_before_any_work() {
     let bench = Bench::new();
     let output = bench.path("out");
     std::fs::create_dir(&output).unwrap();

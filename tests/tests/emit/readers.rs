@@ -135,7 +135,7 @@ for m in tar:
 #[test]
 fn python_reads_every_field() {
     let bench = Bench::new();
-    let wanted: Vec<Line> =
+    let expected: Vec<Line> =
         lines(&bench).into_iter().map(|line| Line { origins: [].into(), ..line }).collect();
     let (artifact, tar) = (bench.path("out").join(ARTIFACT), bench.path("plain.tar"));
     let shell = Shell::new().unwrap();
@@ -145,21 +145,21 @@ fn python_reads_every_field() {
     assert!(ours == std::fs::read(&tar).unwrap(), "zstd decompresses what `emit::tar` writes");
     let read = cmd!(shell, "python3 -c {PYTHON} {tar}").quiet().read().unwrap();
     let read: Vec<Line> = read.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for (read, wanted) in read.iter().zip(&wanted) {
-        assert_eq!(read, wanted);
+    for (read, expected) in read.iter().zip(&expected) {
+        assert_eq!(read, expected);
     }
-    assert_eq!(read.len(), wanted.len());
+    assert_eq!(read.len(), expected.len());
 }
 
 #[test]
 fn an_artifact_without_its_record_is_read_alike() {
     let bench = Bench::new();
-    let wanted: Vec<Line> =
+    let expected: Vec<Line> =
         lines(&bench).into_iter().map(|line| Line { origins: [].into(), ..line }).collect();
     std::fs::remove_file(bench.path("out").join(FILES)).unwrap();
     let artifact = inspect::open(&bench.path("out").join(ARTIFACT)).unwrap();
     assert!(artifact.record.is_none());
-    assert_eq!(artifact.paths(), wanted);
+    assert_eq!(artifact.paths(), expected);
     let error = artifact.why(&"/usr/bin/perl".parse().unwrap()).unwrap_err();
     assert!(error.to_string().contains("no `files.json`"), "{error}");
 }

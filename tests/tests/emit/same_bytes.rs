@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");
 
 #[test]
-fn r03_jobs_and_kept_frames_do_not_show() {
+fn jobs_and_kept_frames_do_not_show() {
     let bench = Bench::new();
     let mut all = Vec::new();
     for (nth, (jobs, keep)) in
@@ -37,7 +37,7 @@ fn r03_jobs_and_kept_frames_do_not_show() {
 }
 
 #[test]
-fn r01_umask_directory_zone_and_temporary_place_do_not_show() {
+fn umask_directory_zone_and_temporary_place_do_not_show() {
     let place = tempfile::tempdir().unwrap();
     let shell = Shell::new().unwrap();
     let mut all = Vec::new();

@@ -104,18 +104,18 @@ impl Machine {
 }
 
 impl Running {
-    /// Waits until the console has shown `wanted`.
-    pub(crate) fn wait_for(&mut self, wanted: &str) -> Result<()> {
+    /// Waits until the console has shown `expected`.
+    pub(crate) fn wait_for(&mut self, expected: &str) -> Result<()> {
         let until = Instant::now() + PATIENCE;
-        while !self.text.contains(wanted) {
+        while !self.text.contains(expected) {
             // a machine that stands still shows nothing more
             for end in ["reboot: System halted", "Kernel panic"] {
-                ensure!(!self.text.contains(end), "`{end}` before `{wanted}`:\n{}", self.text);
+                ensure!(!self.text.contains(end), "`{end}` before `{expected}`:\n{}", self.text);
             }
             let left = until.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
                 Ok(some) => self.text.push_str(&String::from_utf8_lossy(&some)),
-                Err(error) => bail!("the console did not show `{wanted}` ({error}):\n{}", self.text),
+                Err(error) => bail!("the console did not show `{expected}` ({error}):\n{}", self.text),
             }
         }
         Ok(())

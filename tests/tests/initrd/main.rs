@@ -39,8 +39,8 @@ fn virtio_blk_by_partuuid_hands_over_as_the_kernel_would() -> Result<()> {
     assert_eq!(started["env"]["color"], "red");
     assert_eq!(started["env"]["HOME"], "/");
     // what is mounted moved along, and nothing of the initrd is in the new root
-    for wanted in ["devtmpfs /dev devtmpfs", "proc /proc proc", "sysfs /sys sysfs"] {
-        ensure!(console.contains(&format!("/proc/mounts: {wanted}")), "no `{wanted}` in\n{console}");
+    for expected in ["devtmpfs /dev devtmpfs", "proc /proc proc", "sysfs /sys sysfs"] {
+        ensure!(console.contains(&format!("/proc/mounts: {expected}")), "no `{expected}` in\n{console}");
     }
     ensure!(console.contains("\n/: dev lost+found proc sbin sys usr"), "{console}");
     let modules: Vec<&str> = loaded(&console).collect();
@@ -58,8 +58,8 @@ fn virtio_scsi_by_uuid_with_options() -> Result<()> {
     let console = machine.console(&words)?;
     let (device, kind, options) = root_mount(&console)?;
     ensure!((device, kind) == ("/dev/sda1", "ext4"), "{device} {kind}");
-    for wanted in ["rw", "noatime", "commit=30"] {
-        ensure!(options.split(',').any(|option| option == wanted), "no `{wanted}` in {options}");
+    for expected in ["rw", "noatime", "commit=30"] {
+        ensure!(options.split(',').any(|option| option == expected), "no `{expected}` in {options}");
     }
     Ok(())
 }
@@ -99,11 +99,11 @@ fn a_disk_with_sectors_of_4096_bytes_is_explained() -> Result<()> {
     let machine = Machine::new(Arch::Amd64)?.disk(&disk)?;
     let mut running = machine.start(&format!("root=PARTUUID={PART_UUID} quiet rd.timeout=2 panic=1"))?;
     running.wait_for_end()?;
-    for wanted in [
+    for expected in [
         "/dev/vda  32 MiB  sectors of 4096 bytes, partition table made for 512",
         "attach it with sectors of 512 bytes",
     ] {
-        ensure!(running.text.contains(wanted), "no `{wanted}` in\n{}", running.text);
+        ensure!(running.text.contains(expected), "no `{expected}` in\n{}", running.text);
     }
     Ok(())
 }
@@ -122,7 +122,7 @@ fn a_root_that_is_not_there_is_said_with_the_disks_that_are() -> Result<()> {
     let machine = Machine::new(Arch::Amd64)?.disk(&VIRTIO)?;
     let mut running = machine.start("root=LABEL=other quiet rd.timeout=2 panic=1")?;
     running.wait_for_end()?;
-    for wanted in [
+    for expected in [
         "vmbake: the root file system, LABEL=other, is not here after 2 s".to_owned(),
         "/dev/vda  32 MiB".to_owned(),
         format!(
@@ -130,7 +130,7 @@ fn a_root_that_is_not_there_is_said_with_the_disks_that_are() -> Result<()> {
         ),
         "the machine starts again in 1 s".to_owned(),
     ] {
-        ensure!(running.text.contains(&wanted), "no `{wanted}` in\n{}", running.text);
+        ensure!(running.text.contains(&expected), "no `{expected}` in\n{}", running.text);
     }
     Ok(())
 }

@@ -127,7 +127,7 @@ fn the_programs_table_names_each_module_behind_what_modprobe_would_load_before_i
             shell,
             "modprobe --dirname {root} --set-version {version} --show-depends --ignore-install {name}"
         );
-        let wanted: Vec<String> = shown
+        let expected: Vec<String> = shown
             .quiet()
             .read()?
             .lines()
@@ -137,7 +137,7 @@ fn the_programs_table_names_each_module_behind_what_modprobe_would_load_before_i
         let file = |name: &String| table.modules.get(name).map(|module| module.file.clone());
         let mut ours: Vec<String> = module.needed.iter().filter_map(file).collect();
         ours.push(module.file.clone());
-        ensure!(ours == wanted, "`{name}`: {ours:?}, modprobe loads {wanted:?}");
+        ensure!(ours == expected, "`{name}`: {ours:?}, modprobe loads {expected:?}");
     }
     Ok(())
 }

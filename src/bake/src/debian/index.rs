@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn s09_a_package_whose_fields_are_in_doubt_refuses_the_index() {
+    fn a_package_whose_fields_are_in_doubt_refuses_the_index() {
         let cases = [
             ("Package: a", "Package: ../a", "`Package`"),
             ("Version: 1:2-3", "Version: one two", "`one two` is no Debian version"),

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn s02_data_outside_the_signed_block_is_refused() {
+    fn data_outside_the_signed_block_is_refused() {
         let good = message("A: b\n");
         for (case, text) in [
             ("before", format!("Origin: evil\n{good}")),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn s04_a_detached_signature_in_the_place_of_an_inrelease_is_refused() {
+    fn a_detached_signature_in_the_place_of_an_inrelease_is_refused() {
         let error = split(SIGNATURE.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("detached signature, which belongs beside a Release"), "{error}");
         let payload = format!("{SIGNATURE}Origin: Debian\n");
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn s06_a_weak_or_missing_hash_header_is_refused() {
+    fn a_weak_or_missing_hash_header_is_refused() {
         let good = message("A: b\n");
         for header in [
             "",

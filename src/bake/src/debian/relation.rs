@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn operators_mean_what_dpkg_means() {
         let (old, new) = (Version::parse("1").unwrap(), Version::parse("2").unwrap());
-        for (operator, wanted) in [
+        for (operator, expected) in [
             (Operator::Before, [true, false, false]),
             (Operator::UpTo, [true, true, false]),
             (Operator::Exactly, [false, true, false]),
@@ -218,7 +218,7 @@ mod tests {
             (Operator::After, [false, false, true]),
         ] {
             let got = [operator.allows(old, new), operator.allows(new, new), operator.allows(new, old)];
-            assert_eq!(got, wanted, "{operator:?}");
+            assert_eq!(got, expected, "{operator:?}");
         }
     }
 }

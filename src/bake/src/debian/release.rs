@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn s07_dates_that_do_not_fit_are_refused() {
+    fn dates_that_do_not_fit_are_refused() {
         let until = TEXT.replace("Acquire", "Valid-Until: Sat, 19 Sep 2026 07:55:41 UTC\nAcquire");
         let cases = [
             (TEXT, "2026-09-12T07:45:40Z", None, "in the future"),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn s08_a_release_of_another_suite_is_refused() {
+    fn a_release_of_another_suite_is_refused() {
         for (from, to, expected) in [
             ("Codename: trixie", "Codename: bookworm", "codename bookworm, expected trixie"),
             ("Codename: trixie", "Codename: trixie-updates", "codename trixie-updates, expected trixie"),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn s08_of_a_release_about_which_nothing_is_known_the_folder_is_expected() {
+    fn of_a_release_about_which_nothing_is_known_the_folder_is_expected() {
         let vague = Suite { origin: None, codename: None, suites: vec![], ..suite() };
         let now = "2026-09-13T00:00:00Z".parse().unwrap();
         let said = |text: &str, suite: &Suite| {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn s09_a_list_that_is_in_doubt_is_refused() {
+    fn a_list_that_is_in_doubt_is_refused() {
         let line = TEXT.lines().last().unwrap();
         for (text, expected) in [
             (format!("{TEXT}{line}\n"), "`main/binary-amd64/Packages.xz` is listed twice"),

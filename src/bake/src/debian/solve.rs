@@ -4,7 +4,7 @@
 //! all that is certain. Then the first open group takes its first alternative, as apt does; where that cannot be,
 //! the next one. The number of such attempts is bounded, and so is the depth.
 //!
-//! Deliberately absent: versions other than the candidate's, removal of what was chosen, any score. The result is
+//! Not supported, on purpose: versions other than the candidate's, removal of what was chosen, any score. The result is
 //! checked by `check`, which shares none of this.
 
 use super::relation::Relation;

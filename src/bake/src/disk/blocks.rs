@@ -99,8 +99,8 @@ mod tests {
         let encoded =
             encode(&segment, |block| Ok((block[0] != 2).then(|| vec![block[0], block[BLOCK - 1]]))).unwrap();
         let plain = [2; BLOCK];
-        let wanted = [Block::Packed(&[1, 1]), Block::Zero, Block::Plain(&plain), Block::Packed(&[3, 0])];
-        assert_eq!(parse(&encoded).unwrap(), wanted);
+        let expected = [Block::Packed(&[1, 1]), Block::Zero, Block::Plain(&plain), Block::Packed(&[3, 0])];
+        assert_eq!(parse(&encoded).unwrap(), expected);
         for len in 0..encoded.len() {
             assert_eq!(parse(&encoded[..len]), None, "{len}");
         }

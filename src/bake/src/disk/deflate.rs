@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn r05_the_encoder_gives_the_bytes_that_its_version_stands_for() {
+    fn the_encoder_gives_the_bytes_that_its_version_stands_for() {
         let whole =
             |form| Sha256::of(&deflate(&sample(), form, 200_000).unwrap().unwrap()).hex()[..16].to_owned();
         let found = [whole(Form::Zlib), whole(Form::Bare(12)), whole(Form::Joined)];

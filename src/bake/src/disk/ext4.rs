@@ -10,9 +10,9 @@
 //! Groups of blocks and inodes that are not in use are marked so and not written.
 //!
 //! Files stand as `emit::layout` cuts them, each segment from the start of [`ALIGN`](super::ALIGN) bytes, and metadata
-//! shares no such unit with them: what is unchanged has the same bytes, wherever it comes to stand.
+//! shares no such unit with them: what is unchanged has the same bytes, wherever it stands.
 //!
-//! Deliberately absent: holes (zeros in a file are written), shared attribute blocks, small files inside of inodes,
+//! Not supported, on purpose: holes (zeros in a file are written), shared attribute blocks, small files inside of inodes,
 //! block sizes other than 4 KiB. Source of the format: the kernel's `Documentation/filesystems/ext4`.
 
 use super::{Image, Segment};

@@ -11,7 +11,7 @@
 //!
 //! Invariants: at least 65541 clusters, sixteen over the least that every driver takes for FAT32; no two names of a
 //! directory differ in case only; entries stand in the order of their names; all times are one, in UTC and even
-//! seconds. Deliberately absent: FAT12 and FAT16, sectors other than of 512 bytes, files over 4 GiB, changing a volume.
+//! seconds. Not supported, on purpose: FAT12 and FAT16, sectors other than of 512 bytes, files over 4 GiB, changing a volume.
 
 mod directory;
 

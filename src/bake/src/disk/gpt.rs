@@ -9,7 +9,7 @@
 //!   -33    the entries again
 //!    -1    the header again, with the places exchanged
 //! ```
-//! A table is two pieces of bytes; everything between is partitions' own. Deliberately absent: a legacy MBR beside it
+//! A table is two pieces of bytes; everything between is partitions' own. Not supported, on purpose: a legacy MBR beside it
 //! (hybrid), sectors that are not of 512 bytes, more than 128 partitions.
 
 use super::uuid::Uuid;
@@ -232,7 +232,7 @@ mod tests {
 
     /// The whole disk is checked with them by the tests of the formats.
     #[test]
-    fn i06_sfdisk_and_sgdisk_find_both_copies_whole() {
+    fn sfdisk_and_sgdisk_find_both_copies_whole() {
         assert_eq!(objections(&disk()), Vec::<String>::new());
     }
 

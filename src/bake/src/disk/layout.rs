@@ -1,4 +1,4 @@
-//! The whole disk of an image: what the plan's list of partitions comes to.
+//! The whole disk of an image: the plan's list of partitions, laid out.
 //!
 //! ```text
 //! 0        protective MBR, GPT        code for a BIOS: one line that says what the disk needs
@@ -13,7 +13,7 @@
 //! what is in it and the reserve, and is grown to its partition at the first boot, like the partition to its disk.
 //!
 //! Boot loader, kernel and initrd are files of the tree, and the plan's digest gives every identifier, so that the disk
-//! is a function of plan and tree. Deliberately absent: Secure Boot's signatures, a boot loader for BIOS.
+//! is a function of plan and tree. Not supported, on purpose: Secure Boot's signatures, a boot loader for BIOS.
 
 mod boot;
 

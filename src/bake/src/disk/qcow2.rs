@@ -10,7 +10,7 @@
 //! back. Clusters that are all zero have no place at all. Compressed clusters share clusters of the file, which are
 //! counted once for each; the length of one is said in sectors of 512 bytes, so it may reach into what is behind it.
 //!
-//! Deliberately absent: backing files, snapshots, encryption, clusters of another size, extensions of the header.
+//! Not supported, on purpose: backing files, snapshots, encryption, clusters of another size, extensions of the header.
 
 use super::blocks::{self, BLOCK, Block};
 use super::deflate::{self, Form, deflate};

@@ -85,9 +85,9 @@ mod tests {
         let old: String = (1..=30).map(|n| format!("line {n}\n")).collect();
         let new =
             old.replace("line 5\n", "line five\n").replace("line 25\n", "").replace("line 9\n", "9\nnine\n");
-        let wanted = "@@ -2,11 +2,12 @@\n line 2\n line 3\n line 4\n-line 5\n+line five\n line 6\n line 7\n line 8\n-line 9\n+9\n+nine\n \
+        let expected = "@@ -2,11 +2,12 @@\n line 2\n line 3\n line 4\n-line 5\n+line five\n line 6\n line 7\n line 8\n-line 9\n+9\n+nine\n \
             line 10\n line 11\n line 12\n@@ -22,7 +23,6 @@\n line 22\n line 23\n line 24\n-line 25\n line 26\n line 27\n line 28\n";
-        assert_eq!(unified(&old, &new), wanted);
+        assert_eq!(unified(&old, &new), expected);
         assert_eq!(unified(&old, &old), "");
         assert_eq!(unified("", "a\nb\n"), "@@ -1,0 +1,2 @@\n+a\n+b\n");
     }

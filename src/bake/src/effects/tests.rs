@@ -95,10 +95,10 @@ fn what_is_no_effect_is_refused_with_its_place() {
         ("[p]\nreviewed.postinst = [\"md5:00\"]\n".to_owned(), "digest"),
         ("[p]\nscripts = 1\n".to_owned(), "unknown field `scripts`"),
     ];
-    for (text, wanted) in cases {
+    for (text, expected) in cases {
         let refusal = parse("effects.toml", &text).unwrap_err().to_string();
         assert!(
-            refusal.starts_with("effects.toml: parse: ") && refusal.contains(wanted),
+            refusal.starts_with("effects.toml: parse: ") && refusal.contains(expected),
             "{text}: {refusal}"
         );
     }

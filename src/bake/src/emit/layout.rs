@@ -12,7 +12,7 @@
 //!
 //! The key of a chunk is a digest over all that decides the bytes of its frame: the encoder and its level, the
 //! headers as they are, and the digest of each content. So whether a frame is known is answered without reading a
-//! file. Deliberately absent: any look at a file's bytes for a cut, and any number of cores.
+//! file. Not supported, on purpose: any look at a file's bytes for a cut, and any number of cores.
 
 use super::pax::{self, Shape};
 use crate::digest::Sha256;
@@ -183,7 +183,7 @@ impl<'t> Cut<'t> {
         self.chunks
     }
 
-    /// Where the next byte comes to be: the number of its chunk, and how far it is in.
+    /// The position of the next byte: the number of its chunk, and how far it is in.
     pub(crate) fn place(&self) -> (usize, u64) {
         (self.chunks.len(), self.open.len)
     }

@@ -314,8 +314,8 @@ mod tests {
 
     #[test]
     fn the_padding_fills_a_block() {
-        for (len, wanted) in [(0, 0), (1, 511), (511, 1), (512, 0), (513, 511)] {
-            assert_eq!(padding(len), wanted, "{len}");
+        for (len, expected) in [(0, 0), (1, 511), (511, 1), (512, 0), (513, 511)] {
+            assert_eq!(padding(len), expected, "{len}");
         }
     }
 }

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn s15_what_is_no_list_is_refused() {
+    fn what_is_no_list_is_refused() {
         let hex = "0".repeat(64);
         let lines = [
             format!("{hex} *a"),

@@ -7,7 +7,7 @@
 //! Formats: sources.list(5), apt.conf(5), apt-transport-mirror(1). Reading is lenient, as a source that is not understood
 //! is only a place less to try: what comes from a place is believed for its signatures and digests alone.
 //!
-//! Deliberately absent: mirror lists that would have to be transferred (`mirror+http:`), and what moves apt's own files
+//! Not supported, on purpose: mirror lists that would have to be transferred (`mirror+http:`), and what moves apt's own files
 //! (`APT_CONFIG`, `Dir::Etc`).
 
 pub mod config;

@@ -220,16 +220,16 @@ mod tests {
         let mirrors = vec!["http://u:p@127.0.0.1:8/m/".parse().unwrap(), "/srv/mirror".parse().unwrap()];
         let options = Options { mirrors, ..Options::default() };
         let upstream = want("v1.2", Source::Upstream { url: url.clone() });
-        let wanted = [
+        let expected = [
             "http://127.0.0.1:8/m/vmconfig/artifacts/runc/v1.2/runc.amd64",
             "http://127.0.0.1:8/m/runc/v1.2/runc.amd64",
             "/srv/mirror/vmconfig/artifacts/runc/v1.2/runc.amd64",
             "/srv/mirror/runc/v1.2/runc.amd64",
             &url,
         ];
-        assert_eq!(shown_all(&upstream, &options), wanted);
+        assert_eq!(shown_all(&upstream, &options), expected);
         let offline = Options { offline: true, ..options.clone() };
-        assert_eq!(shown_all(&upstream, &offline), wanted[2..4]);
+        assert_eq!(shown_all(&upstream, &offline), expected[2..4]);
         let odd = want("../../x", Source::Upstream { url: url.clone() });
         assert_eq!(
             shown_all(&odd, &options),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn m06_an_upstream_url_that_is_of_another_scheme_or_has_a_password_is_refused_and_not_shown() {
+    fn an_upstream_url_that_is_of_another_scheme_or_has_a_password_is_refused_and_not_shown() {
         for url in ["ftp://h/f", "https://user:secret@h/f", "http://user:secret@h/f", "nothing"] {
             let refusal =
                 locations(&want("1", Source::Upstream { url: url.to_owned() }), &Options::default())

@@ -204,8 +204,8 @@ mod tests {
     }
 
     #[test]
-    fn i04_what_is_not_is_named() {
-        for (at, value, wanted) in [
+    fn what_is_not_is_named() {
+        for (at, value, expected) in [
             (50, 9, "damaged: outside of partitions: what is at bytes 0 to 100"),
             (100, 9, "damaged: outside of partitions: byte 100 is of nothing"),
             (1_005, 9, "damaged at `/boot/x`: partition `esp`: its content"),
@@ -222,7 +222,7 @@ mod tests {
             }
             whole[at] = value;
             let damage = compare(&mut Given(vec![(0, whole)], 300_000), &record()).unwrap_err().to_string();
-            assert!(damage.starts_with(wanted), "{at}: {damage}");
+            assert!(damage.starts_with(expected), "{at}: {damage}");
         }
         assert!(compare(&mut Given(Vec::new(), 300_512), &record()).is_err());
     }

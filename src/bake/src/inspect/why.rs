@@ -152,13 +152,13 @@ mod tests {
             package("b", &["a"]),
         ];
         let packages = all.iter().map(|package| (&package.name, package)).collect();
-        for (name, wanted) in [
+        for (name, expected) in [
             ("libc6", &["libc6", "bash", "essential"][..]),
             ("libgcc-s1", &["libgcc-s1", "libc6", "bash", "essential"]),
             ("curl", &["curl", "recipe"]),
             ("a", &["a"]),
         ] {
-            assert_eq!(chain(&packages, &name.parse().unwrap()), wanted, "{name}");
+            assert_eq!(chain(&packages, &name.parse().unwrap()), expected, "{name}");
         }
     }
 }

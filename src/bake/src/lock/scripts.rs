@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a13_scripts_triggers_and_diversions_are_reported() {
+    fn scripts_triggers_and_diversions_are_reported() {
         let preinst = "#!/bin/sh\n# dpkg-divert --add /comment\ndpkg-divert --package dash --no-rename \\\n  --divert /bin/sh.distrib --add /bin/sh\n\
             if x; then dpkg-divert --quiet --rename '/usr/bin/a b' >/dev/null; fi\ndpkg-divert --add --divert=/y \"/usr/bin/y\"; true\n";
         let postrm = "dpkg-divert --package dash --remove /bin/sh\ndpkg-divert --add \"$file\"\ndpkg-divert --list /z\n";
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a13_a_package_without_scripts_has_none() {
+    fn a_package_without_scripts_has_none() {
         assert_eq!(scripts_of(&[file("control", "Package: x\n")]), Scripts::default());
     }
 }

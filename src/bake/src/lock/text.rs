@@ -265,7 +265,7 @@ mod tests {
         (curl.suite, curl.file) = ("vendor".to_owned(), "dists/x/curl.deb".to_owned());
         (libc6.suite, libc6.file) = ("local".to_owned(), "debs/libc6.deb".to_owned());
         assert_eq!(parse(&print(&lock)).unwrap(), lock);
-        for (from, to, wanted) in [
+        for (from, to, expected) in [
             ("dists/x/curl.deb", "../curl.deb", "expected a path that ends in `.deb`"),
             ("debs/libc6.deb", "/debs/libc6.deb", "expected a path that ends in `.deb`"),
             ("https://h/apt", "https://u:p@h/apt", "expected the http: or https: URL of an archive"),
@@ -273,12 +273,12 @@ mod tests {
             ("name = \"vendor\"", "name = \"local\"", "expected a suite, which is never called so"),
         ] {
             let error = parse(&print(&lock).replace(from, to)).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 
     #[test]
-    fn m09_a_lock_of_hostile_size_is_refused_at_once() {
+    fn a_lock_of_hostile_size_is_refused_at_once() {
         let head = GOLDEN.split_once("\n[[package]]").unwrap().0;
         let packages: String = (0..100_000).map(|n| format!("[[package]]\nname=\"{n:06}\"\n")).collect();
         let cases = [
@@ -293,16 +293,16 @@ mod tests {
             ("depth 10,000", format!("x = {}{}\n{GOLDEN}", "[".repeat(10_000), "]".repeat(10_000)), ""),
             ("dotted 10,000", format!("{}x = 1\n{GOLDEN}", "a.".repeat(10_000)), ""),
         ];
-        for (case, text, wanted) in cases {
+        for (case, text, expected) in cases {
             let start = Instant::now();
             let error = parse(&text).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{case}: {error}");
+            assert!(error.contains(expected), "{case}: {error}");
             assert!(start.elapsed() < Duration::from_secs(1), "{case}: {:?}", start.elapsed());
         }
     }
 
     #[test]
-    fn m09_more_packages_than_the_limit_are_refused() {
+    fn more_packages_than_the_limit_are_refused() {
         let mut many = lock();
         let one = many.packages[1].clone();
         many.packages = (0..=MAX_PACKAGES)
@@ -344,11 +344,11 @@ mod tests {
             (GOLDEN.replace("scripts.postinst", "scripts.evil"), "expected names of maintainer scripts"),
             (GOLDEN.replace("name = \"curl\"", "name = \"../curl\""), "is no name"),
         ];
-        for (text, wanted) in cases {
-            assert_ne!(text, GOLDEN, "{wanted}: the case changes nothing");
+        for (text, expected) in cases {
+            assert_ne!(text, GOLDEN, "{expected}: the case changes nothing");
             let error = parse(&text).unwrap_err().to_string();
             assert!(!error.contains('\n'), "one line: {error}");
-            assert!(error.contains(wanted), "{wanted}: {error}");
+            assert!(error.contains(expected), "{expected}: {error}");
         }
     }
 

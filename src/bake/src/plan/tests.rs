@@ -269,7 +269,7 @@ fn kinds_and_architectures_must_agree() {
 }
 
 #[test]
-fn m10_the_policy_is_asked_of_every_component() {
+fn the_policy_is_asked_of_every_component() {
     let policy = crate::policy::parse("p", "[floor.runc]\nversion = \"1.4\"\nreason = \"CVE\"\n").unwrap();
     let refusal = plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &policy, &choices()).unwrap_err();
     assert!(refusal.to_string().contains("below policy floor"));
@@ -287,7 +287,7 @@ fn m10_the_policy_is_asked_of_every_component() {
 }
 
 #[test]
-fn m10_the_policy_is_asked_of_every_debian_package() {
+fn the_policy_is_asked_of_every_debian_package() {
     let choices = choices();
     let asked = |policy: &str| {
         let policy = crate::policy::parse("p", policy).unwrap();

@@ -5,7 +5,7 @@
 //! and users by id. Ids that sysusers.d leaves open are fixed by the recipe, or follow from the name. No account has a password: `*` for the
 //! masters, `!*` for the others, and root stays locked. The day of the last change is that of the plan's epoch.
 //!
-//! Also `/etc/subuid` and `/etc/subgid`, empty, as base-passwd's postinst makes them. Deliberately absent: the
+//! Also `/etc/subuid` and `/etc/subgid`, empty, as base-passwd's postinst makes them. Not supported, on purpose: the
 //! backups `passwd-` and so on, which only a change leaves.
 
 mod database;

@@ -11,7 +11,7 @@
 //! A recipe that leaves the sources out (`[files] exclude`) gets no database, as with Debian's tools. They are
 //! made last of what a recipe can influence: links and files that others make must be in them.
 //!
-//! Deliberately absent: iconv's `gconv-modules.cache`, which libc-bin brings in the package.
+//! Not supported, on purpose: iconv's `gconv-modules.cache`, which libc-bin brings in the package.
 
 mod catalog;
 mod dropins;

@@ -12,7 +12,7 @@
 //! package (`/lib/x`), and paths that are left out of the image, as with dpkg's `path-exclude`; it loses what another
 //! package took over.
 //!
-//! Deliberately absent: diversions, alternatives and statoverrides that only maintainer scripts make.
+//! Not supported, on purpose: diversions, alternatives and statoverrides that only maintainer scripts make.
 
 mod info;
 mod status;

@@ -7,7 +7,7 @@
 //! ```
 //! Which of them a machine loads is decided there, by the devices that it has: `modules/table` says which module serves
 //! which device (the shape is in `table`). Modules stay as the kernel package has them, compressed and signed; the kernel
-//! unpacks those that are loaded. Deliberately absent: a shell, udev, firmware, microcode (the hypervisor's), and
+//! unpacks those that are loaded. Not supported, on purpose: a shell, udev, firmware, microcode (the hypervisor's), and
 //! whatever is not between the kernel's start and the root file system.
 
 mod cpio;

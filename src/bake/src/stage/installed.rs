@@ -2,7 +2,7 @@
 //! schema. With it there, and `vmconfig-manifest.json` absent, a node counts as installed. Beside it `role`, one word, by
 //! which nodes of a user's own kind know what they do: the manifest's schema has no place for it.
 //!
-//! Deliberately absent: the stock image and its boot entries, which this image stands in for, and Debian packages,
+//! Not supported, on purpose: the stock image and its boot entries, which this image stands in for, and Debian packages,
 //! which dpkg's database names.
 
 use super::Made;

@@ -7,7 +7,7 @@
 //! ```
 //! The bytes are those of kmod 34, Debian 13's, with an empty depmod.d; `tests/tests/kernel` holds them to it. Of modules
 //! of one name one below `updates/` wins, else the first by path. Unpacking a thousand modules takes seconds, so what
-//! they say is kept for the next bake under the digest of their digests. Deliberately absent: modules.*map files, which
+//! they say is kept for the next bake under the digest of their digests. Not supported, on purpose: modules.*map files, which
 //! nothing has read since Linux 2.6, and `depmod.d`: a tree with such a file is refused.
 
 pub(super) mod facts;

@@ -8,7 +8,7 @@
 //! Invariant: a .deb that only a manifest, the archive of a third party or nobody (a file of the project) vouches for brings
 //! nothing of this into an image unless its recipe names it. Files of other components, and all that recipes bring, are where a recipe says: they are listed, and need no further word.
 //!
-//! Deliberately absent: what a program does when somebody starts it. A component whose unit a recipe enables as root has all
+//! Not supported, on purpose: what a program does when somebody starts it. A component whose unit a recipe enables as root has all
 //! that root has.
 
 mod own;

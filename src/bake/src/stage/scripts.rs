@@ -42,7 +42,7 @@ const KERNEL: &str = "6.12";
 /// The trust in each package that has scripts, in the order of `debs`.
 pub(super) type Trusts = BTreeMap<Name, Trust>;
 
-/// What interpreting comes to.
+/// The result of interpreting.
 #[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Derived {
     /// What is at a path afterwards, in the order of paths; nothing where it was removed.

@@ -327,7 +327,7 @@ fn layers_come_together_in_one_tree() {
     case.plan.exclude = vec!["/usr/share/doc/*/**".into(), "/etc/motd".into()];
     case.plan.keep = vec!["/usr/share/doc/*/copyright".into()];
     let tree = case.stage().unwrap();
-    for (at, wanted) in [
+    for (at, expected) in [
         ("/etc/a", "644 0:0 =1 by package `a`"),
         ("/lib/a.so", "644 0:0 =so by package `a`"),
         ("/usr/share/doc/a/copyright", "644 0:0 =c by package `a`"),
@@ -345,7 +345,7 @@ fn layers_come_together_in_one_tree() {
         ),
         ("/opt/podplane/share/vmconfig-installed.json", "nothing"),
     ] {
-        assert_eq!(shown(&tree, at), wanted, "{at}");
+        assert_eq!(shown(&tree, at), expected, "{at}");
     }
     assert!(tree.iter().all(|(_, entry)| entry.meta.mtime <= EPOCH));
     assert_eq!(tree, case.stage().unwrap());
@@ -365,7 +365,7 @@ fn a_node_says_what_it_was_made_from() {
 }
 
 #[test]
-fn g02_what_a_recipe_must_not_bring_is_refused() {
+fn what_a_recipe_must_not_bring_is_refused() {
     for (at, target, refused) in [
         ("/etc/x", "../../etc/shadow", true),
         ("/etc/x", "../..", true),

@@ -5,7 +5,7 @@
 //! `multi-user.target`.
 //!
 //! A unit that is not in the tree, that is masked, or that has nothing to install is an error: a recipe that enables
-//! it expects an effect. Deliberately absent: presets, and specifiers of the running machine.
+//! it expects an effect. Not supported, on purpose: presets, and specifiers of the running machine.
 
 mod install;
 pub(super) mod start;

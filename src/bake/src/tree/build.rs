@@ -1,7 +1,7 @@
 //! How a tree comes about: entries go in one by one, and `finish` brings hard links into their one form.
 //!
 //! A file may have several names. While a tree is being made any of them may hold the content and the others name
-//! it; one that is taken away or replaced hands its content to the lowest of the others. Deliberately absent: who
+//! it; one that is taken away or replaced hands its content to the lowest of the others. Not supported, on purpose: who
 //! wins where two want one path. That is `stage`'s to say; here it is an error.
 
 use super::{ALIASES, Entry, Meta, Node, Origin, Tree, TreeError, merged};

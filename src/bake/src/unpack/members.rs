@@ -136,8 +136,8 @@ mod tests {
             let stored = ranges.finish(Sha256::of(b"blob"));
             assert_eq!((stored.offset, stored.len, stored.blob), (7, len as u64, Sha256::of(b"blob")));
             assert_eq!(stored.digest, Sha256::of(&bytes));
-            let wanted: Vec<_> = bytes.chunks(piece).map(Sha256::of).take(pieces).collect();
-            assert_eq!(stored.pieces, wanted);
+            let expected: Vec<_> = bytes.chunks(piece).map(Sha256::of).take(pieces).collect();
+            assert_eq!(stored.pieces, expected);
         }
     }
 }

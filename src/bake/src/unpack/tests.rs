@@ -152,7 +152,7 @@ fn a_package_is_unpacked_once() {
 }
 
 #[test]
-fn a06_an_upstream_archive_is_held_to_another_policy_than_a_package() {
+fn an_upstream_archive_is_held_to_another_policy_than_a_package() {
     let fixture = fixture();
     let digest = fixture.add(&gz(&tar(&[("bin/", 0o755, b""), ("bin/x", 0o755, b"1")])));
     let members = tar_gz(&fixture.store, &name("x"), &digest).unwrap();
@@ -165,7 +165,7 @@ fn a06_an_upstream_archive_is_held_to_another_policy_than_a_package() {
 }
 
 #[test]
-fn a07_a_refused_archive_leaves_nothing_in_the_store() {
+fn a_refused_archive_leaves_nothing_in_the_store() {
     let fixture = fixture();
     // behind what may come out of any archive
     let zeros = vec![0; 80 << 20];
@@ -181,7 +181,7 @@ fn a07_a_refused_archive_leaves_nothing_in_the_store() {
 }
 
 #[test]
-fn a10_a_package_without_a_plain_control_file_is_refused() {
+fn a_package_without_a_plain_control_file_is_refused() {
     let fixture = fixture();
     for control in [
         &[][..],
@@ -204,7 +204,7 @@ fn a10_a_package_without_a_plain_control_file_is_refused() {
 }
 
 #[test]
-fn a11_directories_that_nobody_may_enter_are_only_data() {
+fn directories_that_nobody_may_enter_are_only_data() {
     let fixture = fixture();
     let data: [(&str, u32, &[u8]); 2] = [("./secret/", 0, b""), ("./secret/x", 0, b"1")];
     let digest = fixture.add(&deb(&CONTROL, &data));
@@ -215,7 +215,7 @@ fn a11_directories_that_nobody_may_enter_are_only_data() {
 }
 
 #[test]
-fn a15_a_binary_is_for_its_machine_and_static_where_promised() {
+fn a_binary_is_for_its_machine_and_static_where_promised() {
     let fixture = fixture();
     let cases = [
         (elf(AMD64, 2, &[LOAD]), true, None),
@@ -232,11 +232,11 @@ fn a15_a_binary_is_for_its_machine_and_static_where_promised() {
         (b"<html>".to_vec(), false, Some("not an ELF program")),
         (Vec::new(), false, Some("not an ELF program")),
     ];
-    for (bytes, must_be_static, wanted) in cases {
+    for (bytes, must_be_static, expected) in cases {
         let digest = fixture.add(&bytes);
         let got = binary(&fixture.store, &name("x"), &digest, Arch::Amd64, must_be_static)
             .map_err(|e| e.to_string());
-        match (got, wanted) {
+        match (got, expected) {
             (Ok(member), None) => assert_eq!(fixture.bytes(&member), bytes),
             (Err(error), Some(text)) => assert!(error.contains(text), "{error}"),
             other => panic!("{other:?}"),

@@ -85,7 +85,7 @@ fn files_get_content_and_mode_and_their_services_are_named() {
 }
 
 #[test]
-fn l08_what_is_right_keeps_its_inode() {
+fn what_is_right_keeps_its_inode() {
     let folder = Folder::new("inode");
     apply(&folder.root(), &plan("a"), &ids()).expect("applied");
     let before = folder.path("/opt/env/zot.env").metadata().expect("a file");
@@ -105,7 +105,7 @@ fn l08_what_is_right_keeps_its_inode() {
 }
 
 #[test]
-fn f08_a_link_a_fifo_and_a_wide_mode_are_replaced_and_a_directory_is_refused() {
+fn a_link_a_fifo_and_a_wide_mode_are_replaced_and_a_directory_is_refused() {
     let folder = Folder::new("kinds");
     let target = folder.path("/opt/env/zot.env");
     std::fs::write(folder.path("/etc/victim"), "victim").expect("a file");
@@ -131,7 +131,7 @@ fn f08_a_link_a_fifo_and_a_wide_mode_are_replaced_and_a_directory_is_refused() {
 }
 
 #[test]
-fn f09_nothing_is_written_when_an_owner_is_missing() {
+fn nothing_is_written_when_an_owner_is_missing() {
     let folder = Folder::new("owner");
     let mut plan = plan("a");
     plan.file("/etc/last", 0o600, ("root", "nosuch"), Vec::new(), None);
@@ -155,7 +155,7 @@ fn no_link_is_followed_in_a_directory_that_is_written_to() {
 
 #[test]
 fn a_set_that_was_committed_is_rolled_forward_and_one_that_was_not_is_cleared() {
-    for (journal, wanted, rolled) in [("journal", "new", true), ("journal.new", "old", false)] {
+    for (journal, expected, rolled) in [("journal", "new", true), ("journal.new", "old", false)] {
         let folder = Folder::new(journal);
         apply(&folder.root(), &plan("old"), &ids()).expect("applied");
         std::fs::create_dir(folder.path(STAGING)).expect("a directory");
@@ -164,7 +164,7 @@ fn a_set_that_was_committed_is_rolled_forward_and_one_that_was_not_is_cleared() 
         let text = "put 1 /etc/gone\nput 0 /opt/env/zot.env\nremove /etc/other\nend\n";
         std::fs::write(folder.path(&format!("{STAGING}/{journal}")), text).expect("a file");
         assert_eq!(recover(&folder.root()), Ok(rolled));
-        assert_eq!(folder.read("/opt/env/zot.env"), wanted);
+        assert_eq!(folder.read("/opt/env/zot.env"), expected);
         assert_eq!(folder.path("/etc/other").exists(), !rolled);
         assert!(!folder.path(STAGING).exists());
         assert_eq!(recover(&folder.root()), Ok(false));
@@ -262,13 +262,13 @@ fn an_owner_or_a_group_alone_is_enough_to_write_a_file_anew() {
     };
     let mut before = None;
     for (owner, group) in [("root", "root"), ("root", "other"), ("other", "other"), ("other", "root")] {
-        let wanted = (ids.user(owner).expect("a user"), ids.group(group).expect("a group"));
+        let expected = (ids.user(owner).expect("a user"), ids.group(group).expect("a group"));
         let applied = apply(&folder.root(), &with(owner, group), &ids).expect("applied");
         for path in ["/etc/owned", "/opt/owned"] {
-            assert_eq!(owners(&folder.path(path)), wanted, "{path}");
-            assert_eq!(applied.changed.contains(path), before != Some(wanted), "{path} {owner} {group}");
+            assert_eq!(owners(&folder.path(path)), expected, "{path}");
+            assert_eq!(applied.changed.contains(path), before != Some(expected), "{path} {owner} {group}");
         }
-        before = Some(wanted);
+        before = Some(expected);
     }
 }
 
@@ -310,7 +310,7 @@ fn one_file_is_replaced_without_a_set_around_it() {
 }
 
 #[test]
-fn f08_a_second_name_and_what_was_appended_are_replaced() {
+fn a_second_name_and_what_was_appended_are_replaced() {
     let folder = Folder::new("names");
     apply(&folder.root(), &plan("a"), &ids()).expect("applied");
     let (path, second) = (folder.path("/opt/env/zot.env"), folder.path("/etc/second"));

@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_host_that_nobody_has_named_yet_has_no_name() {
-        for (name, wanted) in [
+        for (name, expected) in [
             ("node-a", Some("node-a")),
             ("node-a.example.test", Some("node-a")),
             ("localhost", None),
@@ -284,7 +284,7 @@ mod tests {
             ("", None),
             ("localhost-1", Some("localhost-1")),
         ] {
-            assert_eq!(own_name(name), wanted, "{name:?}");
+            assert_eq!(own_name(name), expected, "{name:?}");
         }
     }
 

@@ -20,13 +20,13 @@ fn what_shells_write_is_read_as_they_would() {
         ("A='a'\"b\"c", "abc"),
         ("A=\"a\\\nb\"", "ab"),
     ];
-    for (text, wanted) in cases {
-        assert_eq!(values(text), Some(vec![("A".to_owned(), wanted.to_owned())]), "{text:?}");
+    for (text, expected) in cases {
+        assert_eq!(values(text), Some(vec![("A".to_owned(), expected.to_owned())]), "{text:?}");
     }
 }
 
 #[test]
-fn f01_what_a_shell_would_execute_is_refused() {
+fn what_a_shell_would_execute_is_refused() {
     for text in [
         "X=$(touch /pwned)",
         "X=`touch /pwned`",
@@ -49,8 +49,8 @@ fn f01_what_a_shell_would_execute_is_refused() {
 }
 
 #[test]
-fn f03_bytes_and_keys_without_a_safe_spelling_are_refused_with_their_line() {
-    for (bytes, wanted) in [
+fn bytes_and_keys_without_a_safe_spelling_are_refused_with_their_line() {
+    for (bytes, expected) in [
         (&b"A=1\nB=a\0b"[..], 2),
         (b"A=1\nB=2\r\n", 2),
         (b"A=\xff", 1),
@@ -61,12 +61,12 @@ fn f03_bytes_and_keys_without_a_safe_spelling_are_refused_with_their_line() {
         (b"A='unclosed\n\n", 1),
     ] {
         let faults = read(bytes).err().expect("refused");
-        assert_eq!(faults[0].line, wanted, "{bytes:?}");
+        assert_eq!(faults[0].line, expected, "{bytes:?}");
     }
 }
 
 #[test]
-fn f04_sizes_are_limited() {
+fn sizes_are_limited() {
     assert!(read(&vec![b'\n'; super::FILE_LIMIT + 1]).is_err());
     assert!(read("A=1\n".repeat(5000).as_bytes()).is_err());
 }
@@ -78,7 +78,7 @@ fn every_fault_of_a_file_is_told_at_once() {
 }
 
 #[test]
-fn f02_what_is_written_is_read_back() {
+fn what_is_written_is_read_back() {
     for value in ["", "a", "it's", "'", "\"\\$`", "'\"\\$`", " #~ ", "ü\n\t", "\\", "'\\"] {
         let text = line("K", value).expect("writable");
         assert_eq!(values(&text), Some(vec![("K".to_owned(), value.to_owned())]), "{text:?}");
@@ -95,7 +95,7 @@ fn fault(bytes: &[u8]) -> super::Syntax {
 }
 
 #[test]
-fn f04_what_is_just_within_the_limits_is_read() {
+fn what_is_just_within_the_limits_is_read() {
     assert_eq!(FILE_LIMIT, 65_536);
     let whole = format!("A=1\n#{}", "x".repeat(FILE_LIMIT - 5));
     assert_eq!((whole.len(), values(&whole).map(|all| all.len())), (FILE_LIMIT, Some(1)));

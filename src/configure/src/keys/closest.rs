@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_name_with_a_slip_is_known_again_and_another_name_is_none() {
-        for (name, wanted) in [
+        for (name, expected) in [
             ("KUBE_CLUSTER_DNSS", Some("KUBE_CLUSTER_DNS")),
             ("NETSY_BUKCET", Some("NETSY_BUCKET")),
             ("NETSYBUCKET", Some("NETSY_BUCKET")),
@@ -57,12 +57,12 @@ mod tests {
             ("HTTPS_PROXY", None),
             ("", None),
         ] {
-            assert_eq!(closest(name), wanted, "{name}");
+            assert_eq!(closest(name), expected, "{name}");
         }
-        for (one, other, wanted) in
+        for (one, other, expected) in
             [("", "", 0), ("abc", "", 3), ("abc", "acb", 1), ("abc", "xbc", 1), ("ab", "cab", 1)]
         {
-            assert_eq!(distance(one.as_bytes(), other.as_bytes()), wanted, "{one} {other}");
+            assert_eq!(distance(one.as_bytes(), other.as_bytes()), expected, "{one} {other}");
         }
     }
 }

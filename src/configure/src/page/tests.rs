@@ -60,10 +60,10 @@ fn a_setting_reaches_the_files_that_the_table_says_and_no_others() {
                 }
             }
         }
-        let wanted: BTreeSet<Output> = key.outputs.iter().copied().collect();
-        if reached != wanted {
+        let expected: BTreeSet<Output> = key.outputs.iter().copied().collect();
+        if reached != expected {
             let (missing, more): (Vec<_>, Vec<_>) =
-                (reached.difference(&wanted).collect(), wanted.difference(&reached).collect());
+                (reached.difference(&expected).collect(), expected.difference(&reached).collect());
             wrong.push(format!("{}: not in the table {missing:?}, only in the table {more:?}", key.name));
         }
     }

@@ -23,7 +23,7 @@ fn told(policy: &Policy, present: &Layers, delivered: &[(&str, &str)]) -> Vec<St
 const STRICT: &str = "# strict\nroot = \"user-data\"\ncluster-admin=\"user-data\" # who people are\n\nendpoints = \"user-data\"\n";
 
 #[test]
-fn l06_what_hands_out_root_or_the_cluster_is_refused_under_a_strict_policy_by_key_and_policy_line() {
+fn what_hands_out_root_or_the_cluster_is_refused_under_a_strict_policy_by_key_and_policy_line() {
     let delivered = [
         ("KUBE_LOG_LEVEL", "9"),
         ("SSH_AUTHORIZED_KEYS", "ssh-ed25519 s3cr3t"),
@@ -43,10 +43,10 @@ fn l06_what_hands_out_root_or_the_cluster_is_refused_under_a_strict_policy_by_ke
         ("OIDC_ISSUER", 4, "3 says `cluster-admin"),
         ("KUBE_API_ETCD_SERVERS", 8, "5 says `endpoints"),
     ] {
-        let wanted = format!(
+        let expected = format!(
             "{PLACE}:{line}: {key}: expected no live change, as /opt/podplane/share/policy.toml:{because} = \"user-data\"`"
         );
-        assert!(told.contains(&wanted), "{wanted}: {told:?}");
+        assert!(told.contains(&expected), "{expected}: {told:?}");
     }
     assert!(told.iter().all(|fault| !fault.contains("s3cr3t")), "{told:?}");
 }

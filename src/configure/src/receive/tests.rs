@@ -108,7 +108,7 @@ fn sixteen_names_that_are_passed_over_are_told_and_no_more() {
 }
 
 #[test]
-fn f08_links_pipes_and_second_names_are_refused_all_at_once() {
+fn links_pipes_and_second_names_are_refused_all_at_once() {
     let folder = Folder::new("links");
     folder.put("/etc/shadow", b"hunter2");
     // what the link leads to is good in every other way: it must not be followed
@@ -140,7 +140,7 @@ fn f08_links_pipes_and_second_names_are_refused_all_at_once() {
 }
 
 #[test]
-fn l04_a_file_is_whole_when_neither_it_nor_its_length_has_changed() {
+fn a_file_is_whole_when_neither_it_nor_its_length_has_changed() {
     let folder = Folder::new("same");
     let path = folder.at("/etc/file");
     let written = |bytes: &[u8], at: u64| {
@@ -176,7 +176,7 @@ fn a_file_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn f08_a_link_in_the_place_of_the_directory_is_not_followed() {
+fn a_link_in_the_place_of_the_directory_is_not_followed() {
     let folder = Folder::new("directory");
     std::fs::remove_dir(folder.at(RECV)).expect("removed");
     symlink(folder.at("/etc"), folder.at(RECV)).expect("a link");
@@ -208,7 +208,7 @@ fn the_trigger_goes_whatever_it_is() {
 }
 
 #[test]
-fn l04_a_file_that_changes_while_it_is_read_is_never_taken_in_part() {
+fn a_file_that_changes_while_it_is_read_is_never_taken_in_part() {
     let folder = Folder::new("race");
     let path = folder.at(&format!("{RECV}/ca.crt"));
     let contents: [Vec<u8>; 2] = [vec![b'a'; 60_000], vec![b'b'; 50_000]];
@@ -329,9 +329,9 @@ fn what_goes_into_place_is_for_root_and_one_group_and_restarts_who_reads_it() {
     assert!(
         judge(Worker, &Taken { recv, keys, notes: vec![] }, &Installed::new(), None, &mut plan).is_empty()
     );
-    let wanted = [(CRT, "podplane", P256), (KEY, "kubelet", P256_KEY)];
-    assert_eq!(plan.files.len(), wanted.len());
-    for (file, (path, group, bytes)) in plan.files.iter().zip(wanted) {
+    let expected = [(CRT, "podplane", P256), (KEY, "kubelet", P256_KEY)];
+    assert_eq!(plan.files.len(), expected.len());
+    for (file, (path, group, bytes)) in plan.files.iter().zip(expected) {
         let output = Some(Output::Delivered(&[Service::Kubelet]));
         assert_eq!((file.path.as_str(), file.group, file.owner, file.mode), (path, group, "root", 0o640));
         assert!(file.bytes == bytes && file.output == output, "{path}");
@@ -448,7 +448,7 @@ fn delivered(text: &str, record: &mut Record) -> Result<Option<Layer>, String> {
 }
 
 #[test]
-fn l01_one_bad_line_among_thirty_refuses_all_and_never_says_the_value() {
+fn one_bad_line_among_thirty_refuses_all_and_never_says_the_value() {
     let mut text: String = (0..30).map(|_| "KUBE_LOG_LEVEL='4'\n").collect();
     text.push_str("PATH='hunter2'\n");
     let said = delivered(&text, &mut Record::default()).err().expect("a refusal");
@@ -456,7 +456,7 @@ fn l01_one_bad_line_among_thirty_refuses_all_and_never_says_the_value() {
 }
 
 #[test]
-fn l06_what_the_policy_fixes_refuses_the_delivery_by_its_line() {
+fn what_the_policy_fixes_refuses_the_delivery_by_its_line() {
     let mut record = Record::default();
     let text = "KUBE_LOG_LEVEL='4'\nKUBE_API_ETCD_SERVERS='https://192.0.2.1:2379'\n";
     let said = delivered(text, &mut record).err().expect("a refusal");
@@ -468,7 +468,7 @@ fn l06_what_the_policy_fixes_refuses_the_delivery_by_its_line() {
 }
 
 #[test]
-fn l08_l11_the_same_again_nothing_and_comments_change_nothing() {
+fn the_same_again_nothing_and_comments_change_nothing() {
     let mut record = Record::default();
     let first = delivered("KUBE_LOG_LEVEL='4'\n", &mut record).expect("taken").expect("a change");
     assert_eq!(first.get("KUBE_LOG_LEVEL"), Some("4"));
@@ -481,7 +481,7 @@ fn l08_l11_the_same_again_nothing_and_comments_change_nothing() {
 }
 
 #[test]
-fn l05_generations_only_grow() {
+fn generations_only_grow() {
     let mut record = Record::default();
     let text = |number: u64, level: u8| format!("# generation: {number}\nKUBE_LOG_LEVEL='{level}'\n");
     assert!(delivered(&text(42, 4), &mut record).is_ok_and(|layer| layer.is_some()));
@@ -509,7 +509,7 @@ fn somebody_else_s_directory_is_refused() {
 }
 
 #[test]
-fn l07_changes_are_five_seconds_apart_and_no_clock_stops_them() {
+fn changes_are_five_seconds_apart_and_no_clock_stops_them() {
     use super::{PACE, rest};
     use std::time::{Duration, SystemTime};
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);

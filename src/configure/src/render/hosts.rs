@@ -64,14 +64,14 @@ mod tests {
     fn the_block_is_replaced_and_the_rest_stays() {
         let line = format!("10.0.0.1 {NAME}");
         let block = format!("{BEGIN}\n{line}\n{END}\n");
-        for (text, wanted) in [
+        for (text, expected) in [
             (String::new(), block.clone()),
             ("a\nb".to_owned(), format!("a\nb\n{block}")),
             (format!("a\n{block}{block}b\n"), format!("a\nb\n{block}")),
             (format!("a\n{BEGIN}\n10.1.1.1 {NAME}\n10.5.5.5 other\n"), format!("a\n10.5.5.5 other\n{block}")),
         ] {
             let once = with_block(&text, std::slice::from_ref(&line));
-            assert_eq!(once, wanted);
+            assert_eq!(once, expected);
             assert_eq!(with_block(&once, std::slice::from_ref(&line)), once);
         }
         assert_eq!(with_block("a\nb", &[]), "a\nb");

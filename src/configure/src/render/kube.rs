@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn only_the_port_of_the_one_server_changes() {
-        for (server, wanted) in [
+        for (server, expected) in [
             ("https://localhost:6443", "https://localhost:7443"),
             ("https://localhost", "https://localhost:7443"),
             (
@@ -266,7 +266,7 @@ mod tests {
             ("https://[fd00::1]", "https://[fd00::1]:7443"),
         ] {
             let text = |server| format!("clusters:\n- cluster:\n    server: {server}\nuser: x\n");
-            assert_eq!(with_port(&text(server), "7443"), Some(text(wanted)));
+            assert_eq!(with_port(&text(server), "7443"), Some(text(expected)));
         }
         for text in
             ["", "server: https://a\nserver: https://b\n", "server: https://a b\n", "server: https://a/x\n"]

@@ -49,7 +49,7 @@ fn with_a_prefix_no_issuer_says_who_is_of_the_cluster_itself() {
 
 #[test]
 fn the_keys_of_service_accounts_are_where_their_issuer_is() {
-    for (name, given, wanted) in [
+    for (name, given, expected) in [
         (
             "jwks",
             "KUBE_SERVICE_ACCOUNT_ISSUER=https://api.demo:6443\n",
@@ -63,7 +63,7 @@ fn the_keys_of_service_accounts_are_where_their_issuer_is() {
         ("jwks-public", "KUBE_API_PUBLIC_HOSTNAME=api.demo\n", "https://api.demo/openid/v1/jwks"),
         ("jwks-none", "", "https://kube-apiserver.podplane.internal/openid/v1/jwks"),
     ] {
-        assert_eq!(variable(&configured(name, given), "KUBE_SERVICE_ACCOUNT_JWKS_URI"), wanted);
+        assert_eq!(variable(&configured(name, given), "KUBE_SERVICE_ACCOUNT_JWKS_URI"), expected);
     }
 }
 

@@ -53,17 +53,17 @@ fn every_fault_is_told_at_once_with_place_line_and_key_and_never_the_value() {
     let told = faults(&given, Role::ControlPlane);
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told.iter().all(|fault| !fault.contains("s3cr3t")), "{told:?}");
-    for wanted in [
+    for expected in [
         "/opt/podplane/etc/user-data.env:6: AWS_ACCOUNT_ID: expected twelve digits",
         "/opt/podplane/etc/mutable.env:1: KUBE_API_PORT: expected a port from 1 to 65535",
         "/opt/podplane/etc/mutable.env:2: TELEMETRY_ENABLED: expected `true` or `false`",
     ] {
-        assert!(told.iter().any(|fault| fault == wanted), "{wanted}: {told:?}");
+        assert!(told.iter().any(|fault| fault == expected), "{expected}: {told:?}");
     }
 }
 
 #[test]
-fn f05_a_cut_detected_env_is_refused() {
+fn a_cut_detected_env_is_refused() {
     let mut given = layers("", "");
     given.detected = layer("INSTANCE_PROVIDER_ID=id\n");
     let told = faults(&given, Role::Worker);
@@ -86,7 +86,7 @@ fn a_node_has_an_address_of_either_family() {
 }
 
 #[test]
-fn f03_names_that_programs_run_code_by_are_refused() {
+fn names_that_programs_run_code_by_are_refused() {
     for name in ["LD_PRELOAD", "PATH", "BASH_ENV", "IFS"] {
         let told = faults(&layers(&format!("{name}=x\n"), ""), Role::Worker);
         assert_eq!(told.len(), 1, "{told:?}");

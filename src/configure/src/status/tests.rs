@@ -7,8 +7,8 @@ fn looked(node: &Node) -> Status {
     look(&node.root()).expect("a status")
 }
 
-fn told(status: &Status, wanted: &str) -> bool {
-    text(status).lines().any(|line| line.contains(wanted))
+fn told(status: &Status, expected: &str) -> bool {
+    text(status).lines().any(|line| line.contains(expected))
 }
 
 #[test]
@@ -54,13 +54,13 @@ fn what_waits_for_a_setting_says_for_which() {
     node.configure();
     node.write(RECORD, "UNKNOWN=NEWER,NEWEST\n");
     let status = looked(&node);
-    for wanted in [
+    for expected in [
         "netsy                    waits for NETSY_BUCKET",
         "zot                      waits for REGISTRY_HOSTNAME",
         "NEWEST is no setting of this image",
         "note        NETSY_BUCKET is not given",
     ] {
-        assert!(told(&status, wanted), "{wanted}: {}", text(&status));
+        assert!(told(&status, expected), "{expected}: {}", text(&status));
     }
     let json = json(&status);
     let netsy =
@@ -91,8 +91,8 @@ fn faults_are_part_of_the_answer_and_what_is_known_is_told_all_the_same() {
     node.write("/opt/podplane/share/policy.toml", "root = \"live\"\nnope = \"live\"\n");
     let status = looked(&node);
     let places: Vec<_> = status.faults.iter().map(|fault| (fault.place.as_str(), fault.line)).collect();
-    let wanted = [("/opt/podplane/share/policy.toml", Some(2)), ("/opt/podplane/etc/mutable.env", Some(2))];
-    assert_eq!(places, wanted);
+    let expected = [("/opt/podplane/share/policy.toml", Some(2)), ("/opt/podplane/etc/mutable.env", Some(2))];
+    assert_eq!(places, expected);
     assert!(status.services.iter().all(|waiting| waiting.on.is_none()) && !status.services.is_empty());
     assert!(!crate::json::text(&json(&status)).contains("s3cr3t"));
 }
@@ -111,10 +111,10 @@ fn the_policy_and_the_last_delivery_are_told() {
     );
     let status = looked(&node);
     assert_eq!(status.fixed, [("cluster-admin", 2)]);
-    for wanted in
+    for expected in
         ["`cluster-admin`", "generation 42", "a\\u{1b}b", "restart kubelet", "-u netsy", "T15:00:00Z"]
     {
-        assert!(told(&status, wanted), "{wanted}: {}", text(&status));
+        assert!(told(&status, expected), "{expected}: {}", text(&status));
     }
     let json = json(&status);
     let delivery = json.get("delivery").expect("a delivery");

@@ -57,14 +57,14 @@ fn parent(path: &str) -> String {
     path.rsplit_once('/').map_or("", |(above, _)| above).to_owned()
 }
 
-/// Where `wanted` is, at or after `from`.
-fn find(calls: &[Call], from: usize, wanted: &Call) -> usize {
-    let at = calls.iter().skip(from).position(|call| call == wanted);
-    from + at.unwrap_or_else(|| panic!("no {wanted:?} after step {from} of {calls:#?}"))
+/// Where `expected` is, at or after `from`.
+fn find(calls: &[Call], from: usize, expected: &Call) -> usize {
+    let at = calls.iter().skip(from).position(|call| call == expected);
+    from + at.unwrap_or_else(|| panic!("no {expected:?} after step {from} of {calls:#?}"))
 }
 
 #[test]
-fn k03_each_step_is_on_the_disk_before_the_next_one_needs_it() {
+fn each_step_is_on_the_disk_before_the_next_one_needs_it() {
     for (node, command) in [(Node::merged(), &["configure"]), (Node::fresh(), &["configure"])] {
         let calls = calls(&node, command);
         let sync = |path: &str| Call::Sync(path.to_owned());

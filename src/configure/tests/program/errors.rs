@@ -51,23 +51,23 @@ fn check(node: &Node, command: &[&str], errors: &[&str]) {
 }
 
 #[test]
-fn f10_k03_a_first_boot_whose_disk_refuses_any_change_says_so_and_the_next_one_completes_it() {
+fn a_first_boot_whose_disk_refuses_any_change_says_so_and_the_next_one_completes_it() {
     check(&Node::fresh(), &["configure"], &["EIO"]);
 }
 
 #[test]
-fn f10_k03_a_live_update_whose_disk_refuses_any_change_says_so_and_the_next_one_completes_it() {
+fn a_live_update_whose_disk_refuses_any_change_says_so_and_the_next_one_completes_it() {
     check(&Node::merged(), &["configure"], &ERRORS);
 }
 
 #[test]
-fn f10_k03_a_merge_whose_disk_refuses_any_change_says_so_and_the_next_one_completes_it() {
+fn a_merge_whose_disk_refuses_any_change_says_so_and_the_next_one_completes_it() {
     let words = ["merge", &format!("/{DELIVERY}"), &format!("/{MUTABLE}"), "--delete"];
     check(&Node::delivered(), &words, &ERRORS);
 }
 
 #[test]
-fn f10_what_a_signal_interrupts_is_done_again() {
+fn what_a_signal_interrupts_is_done_again() {
     let merge = ["merge", &format!("/{DELIVERY}"), &format!("/{MUTABLE}"), "--delete"];
     for (node, command) in [(Node::merged(), &["configure"][..]), (Node::delivered(), &merge)] {
         let undisturbed = node.again();
@@ -148,8 +148,8 @@ fn on_a_small_disk(options: &str, fill: &str) -> (i32, String, Vec<String>) {
 }
 
 #[test]
-fn f10_a_disk_without_room_without_inodes_or_without_writing_keeps_the_old_set() {
-    for (options, fill, wanted) in [
+fn a_disk_without_room_without_inodes_or_without_writing_keeps_the_old_set() {
+    for (options, fill, expected) in [
         ("size=8m", "dd if=/dev/zero of=fill bs=1k 2>/dev/null || true", "No space left on device"),
         (
             "nr_inodes=400",
@@ -159,13 +159,13 @@ fn f10_a_disk_without_room_without_inodes_or_without_writing_keeps_the_old_set()
         ("size=8m", "mount -o remount,ro .", "Read-only file system"),
     ] {
         let (code, said, difference) = on_a_small_disk(options, fill);
-        assert!(code == 6 && said.contains(wanted), "{fill}: {code}: {said}");
+        assert!(code == 6 && said.contains(expected), "{fill}: {code}: {said}");
         assert!(difference.is_empty(), "{fill}: {difference:?}");
     }
 }
 
 #[test]
-fn f10_writes_that_end_short_keep_the_old_set() {
+fn writes_that_end_short_keep_the_old_set() {
     for node in [Node::fresh(), Node::merged()] {
         let old = node.snapshot();
         let output = node.run_in_shell(SHORT, &["configure"]);

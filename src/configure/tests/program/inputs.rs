@@ -18,7 +18,7 @@ fn refused(node: &Node, expected: &str, damage: impl FnOnce(&Node)) {
 }
 
 #[test]
-fn f05_facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused() {
+fn facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused() {
     let node = Node::booted();
     refused(&node, "expected the file, found none", |node| fs::remove_file(node.at(DETECTED)).unwrap());
     refused(&node, "expected the file, found none", |node| fs::remove_file(node.at(MUTABLE)).unwrap());
@@ -36,7 +36,7 @@ fn f05_facts_that_are_gone_cut_or_empty_though_the_first_run_is_done_are_refused
 }
 
 #[test]
-fn f04_live_settings_never_grow_beyond_what_can_be_read_again() {
+fn live_settings_never_grow_beyond_what_can_be_read_again() {
     let node = Node::booted();
     let keys =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a@b\n".repeat(362);
@@ -54,7 +54,7 @@ fn f04_live_settings_never_grow_beyond_what_can_be_read_again() {
 }
 
 #[test]
-fn f04_live_settings_never_have_more_lines_than_can_be_read_again() {
+fn live_settings_never_have_more_lines_than_can_be_read_again() {
     let node = Node::booted();
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f a@b";
     let delivery = |blank: usize| {
@@ -75,7 +75,7 @@ fn f04_live_settings_never_have_more_lines_than_can_be_read_again() {
 }
 
 #[test]
-fn f09_an_account_that_is_missing_is_named_and_nothing_is_written() {
+fn an_account_that_is_missing_is_named_and_nothing_is_written() {
     let node = Node::fresh();
     for (file, name, expected) in [
         ("etc/group", "zot:", "group `zot` not found"),
@@ -90,7 +90,7 @@ fn f09_an_account_that_is_missing_is_named_and_nothing_is_written() {
 }
 
 #[test]
-fn f12_nobody_who_listens_is_no_reason_to_stop() {
+fn nobody_who_listens_is_no_reason_to_stop() {
     let node = Node::fresh();
     let usual = node.again();
     usual.succeed(&["configure"]);

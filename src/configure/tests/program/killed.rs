@@ -102,7 +102,7 @@ fn a_run_that_rolls_a_killed_one_forward_may_be_killed_as_well() {
 }
 
 #[test]
-fn f13_any_signal_that_ends_a_program_is_as_good_as_the_hardest_one() {
+fn any_signal_that_ends_a_program_is_as_good_as_the_hardest_one() {
     const SIGNALS: [&str; 4] = ["TERM", "HUP", "XFSZ", "PIPE"];
     let chosen = |at: usize, point: &Point| point.changes_the_disk().then(|| SIGNALS[at % SIGNALS.len()]);
     check(&Node::merged(), &["configure"], chosen);

@@ -4,7 +4,7 @@ use crate::node::Node;
 use crate::strace::trace;
 
 #[test]
-fn f07_what_is_created_is_private_from_the_first_open_and_no_name_is_ever_narrowed() {
+fn what_is_created_is_private_from_the_first_open_and_no_name_is_ever_narrowed() {
     let points = trace(&Node::fresh(), &["configure"]);
     let lines = |start: &'static str| {
         points.iter().filter(move |point| point.call.starts_with(start)).map(|point| &point.line)
@@ -23,7 +23,7 @@ fn f07_what_is_created_is_private_from_the_first_open_and_no_name_is_ever_narrow
 }
 
 #[test]
-fn f01_f03_no_program_is_started_at_all() {
+fn no_program_is_started_at_all() {
     for node in [Node::fresh(), Node::merged()] {
         let points = trace(&node, &["configure"]);
         let starts = |call: &str| ["fork", "vfork", "clone", "clone3", "execveat"].contains(&call);
@@ -32,7 +32,7 @@ fn f01_f03_no_program_is_started_at_all() {
 }
 
 #[test]
-fn f08_the_umask_decides_nothing() {
+fn the_umask_decides_nothing() {
     let node = Node::fresh();
     let usual = node.again();
     usual.succeed(&["configure"]);

@@ -128,7 +128,7 @@ impl States {
 }
 
 #[test]
-fn l09_a_delivery_that_is_killed_at_any_system_call_leaves_the_old_set_or_the_new_one_and_loses_no_restart() {
+fn a_delivery_that_is_killed_at_any_system_call_leaves_the_old_set_or_the_new_one_and_loses_no_restart() {
     let states = States::new();
     for_each(&states.points, |point| {
         let node = states.node.again();
@@ -172,14 +172,14 @@ fn fail(states: &States, points: impl Iterator<Item = Point>, errors: &[&str]) {
 }
 
 #[test]
-fn f10_k03_l09_a_delivery_whose_disk_refuses_any_change_says_so_and_the_next_run_completes_it() {
+fn a_delivery_whose_disk_refuses_any_change_says_so_and_the_next_run_completes_it() {
     let states = States::new();
     let changes = states.points.clone().into_iter().filter(Point::changes_the_disk);
     fail(&states, changes, &["ENOSPC", "EIO", "EROFS", "EDQUOT", "EINTR"]);
 }
 
 #[test]
-fn l09_a_delivery_that_cannot_be_read_is_not_taken_by_halves_and_forgets_nothing() {
+fn a_delivery_that_cannot_be_read_is_not_taken_by_halves_and_forgets_nothing() {
     let states = States::new();
     let reading =
         |call: &str| call.starts_with("open") || matches!(call, "read" | "getdents64" | "fstat" | "statx");
@@ -189,7 +189,7 @@ fn l09_a_delivery_that_cannot_be_read_is_not_taken_by_halves_and_forgets_nothing
 }
 
 #[test]
-fn f10_l09_a_delivery_whose_writes_end_short_keeps_the_old_set() {
+fn a_delivery_whose_writes_end_short_keeps_the_old_set() {
     let states = States::new();
     let node = states.node.again();
     let output = node.run_in_shell(SHORT, &RECEIVE);
@@ -199,10 +199,9 @@ fn f10_l09_a_delivery_whose_writes_end_short_keeps_the_old_set() {
     states.check(&node, "short writes");
 }
 
-/// No row of the list of faults has the number L10; between many deliveries at once (L07) and one that is cut (L09) this is
-/// missing: a delivery while the one before is still being taken in.
+/// A delivery comes while the one before is still being taken in.
 #[test]
-fn l10_two_receivers_of_one_delivery_end_as_one_would() {
+fn two_receivers_of_one_delivery_end_as_one_would() {
     let states = States::new();
     let node = states.node.again();
     std::thread::scope(|scope| {
@@ -217,7 +216,7 @@ fn l10_two_receivers_of_one_delivery_end_as_one_would() {
 }
 
 #[test]
-fn l10_a_delivery_waits_for_a_run_that_has_the_lock() {
+fn a_delivery_waits_for_a_run_that_has_the_lock() {
     let node = offered();
     let lock = File::open(node.at("opt/podplane/etc")).unwrap();
     lock.lock().unwrap();
@@ -241,10 +240,10 @@ fn l10_a_delivery_waits_for_a_run_that_has_the_lock() {
 }
 
 #[test]
-fn l09_a_delivery_restarts_what_reads_it_and_nothing_else() {
+fn a_delivery_restarts_what_reads_it_and_nothing_else() {
     let node = offered();
     node.succeed(&RECEIVE);
-    for (text, wanted) in [
+    for (text, expected) in [
         ("# generation: 3\nKUBE_CLUSTER_DNS=10.96.0.10\n", &["restart kubelet"][..]),
         ("# generation: 4\nREGISTRY_SECRET_ACCESS_KEY=other\n", &["restart zot"]),
         ("# generation: 5\nREGISTRY_ENABLED=false\n", &["disable zot", "restart containerd", "stop zot"]),
@@ -255,12 +254,12 @@ fn l09_a_delivery_restarts_what_reads_it_and_nothing_else() {
         node.write(DELIVERY, text, 0o600);
         rested(&node);
         node.succeed(&RECEIVE);
-        assert_eq!(calls(&node).iter().map(String::as_str).collect::<Vec<_>>(), wanted, "{text}");
+        assert_eq!(calls(&node).iter().map(String::as_str).collect::<Vec<_>>(), expected, "{text}");
     }
 }
 
 #[test]
-fn l10_a_delivery_while_the_services_of_the_one_before_restart_is_the_one_that_counts() {
+fn a_delivery_while_the_services_of_the_one_before_restart_is_the_one_that_counts() {
     let node = offered();
     let path = |path: &str| node.at(path).display().to_string();
     // the first restart that is asked for takes so long that all of the next delivery falls into it
@@ -299,7 +298,7 @@ fn sixteen_mebibytes_are_enough_for_the_largest_delivery() {
 }
 
 #[test]
-fn l06_with_every_class_fixed_no_delivery_brings_an_authority_of_its_own() {
+fn with_every_class_fixed_no_delivery_brings_an_authority_of_its_own() {
     const MADE: &str = include_str!("../../../../tests/fixtures/certificates/authorities/p384.pem");
     let certificates: Vec<&str> = MADE.split_inclusive("-----END CERTIFICATE-----\n").collect();
     let (present, next) = (certificates[0], certificates[1]);
@@ -360,7 +359,7 @@ fn what_the_image_lacks_need_not_be_switched_off() {
     assert!(output.status.success() && !said.contains("no such unit"), "{said}");
     let asked = calls(&node);
     assert!(asked.contains("disable zot") && asked.contains("stop kube2iam"), "{asked:?}");
-    // a unit that is wanted and missing fails
+    // a unit that is expected and missing fails
     fs::remove_file(node.at("etc/systemd/system/containerd.service")).unwrap();
     node.write(&format!("{TOOLS}/systemctl"), &script.replace("disable | stop", "enable"), 0o755);
     let output = node.run(&["restart"]);

@@ -84,8 +84,8 @@ fn check(reader: impl Fn(&Path, usize) -> Vec<u8>) {
         let mut parts: Vec<&[u8]> = printed.split(|byte| *byte == 0).collect();
         parts.pop();
         assert_eq!(parts.len(), batch.len());
-        for (got, wanted) in parts.into_iter().zip(batch) {
-            assert_eq!(String::from_utf8_lossy(got), *wanted, "{:?}", line("K", wanted));
+        for (got, expected) in parts.into_iter().zip(batch) {
+            assert_eq!(String::from_utf8_lossy(got), *expected, "{:?}", line("K", expected));
         }
     }
 }
@@ -107,17 +107,17 @@ fn shell(name: &'static str) -> impl Fn(&Path, usize) -> Vec<u8> {
 }
 
 #[test]
-fn f02_bash_reads_what_is_written() {
+fn bash_reads_what_is_written() {
     check(shell("bash"));
 }
 
 #[test]
-fn f02_dash_reads_what_is_written() {
+fn dash_reads_what_is_written() {
     check(shell("dash"));
 }
 
 #[test]
-fn f02_our_own_reader_reads_what_is_written() {
+fn our_own_reader_reads_what_is_written() {
     for batch in values().chunks(BATCH) {
         let read = read(file(batch).as_bytes()).unwrap_or_else(|faults| panic!("{faults:?}"));
         let got: Vec<&str> = read.iter().map(|one| one.value.as_str()).collect();
@@ -143,7 +143,7 @@ while out[at] is not None:
 "#;
 
 #[test]
-fn f02_systemd_reads_what_is_written() {
+fn systemd_reads_what_is_written() {
     check(|path, _| {
         let output = start(&["python3", "-c", SYSTEMD, path.to_str().unwrap()]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -157,8 +157,15 @@ impl Shell<'_> {
         if self.s.bash && text.windows(2).any(|two| two == b"&>" || two == b"$'") {
             return Err(self.unsupported("`&>` or `$'…'` of bash"));
         }
+        if let Some(command) = self.parsed.get(text, line) {
+            return self.eval(&command, tested);
+        }
         match parse(text, line, self.limits.nesting) {
-            Ok(command) => self.eval(&command, tested),
+            Ok(command) => {
+                let command = Rc::new(command);
+                self.parsed.keep(text, line, &command);
+                self.eval(&command, tested)
+            }
             Err(problem) => {
                 self.files.origin.line = problem.line;
                 Err(self.fail(Reason::Syntax(problem.what)))

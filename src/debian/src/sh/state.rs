@@ -1,6 +1,6 @@
 //! What a shell has, and how commands are called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::ast::Command;
@@ -80,7 +80,38 @@ pub struct Shell<'a> {
     pub(crate) limits: Limits,
     pub(crate) steps: u64,
     pub(crate) depth: usize,
+    pub(crate) parsed: Parsed,
     pub(crate) s: State,
+}
+
+/// Texts that were parsed already: many packages source the same libraries and call the same scripts.
+#[derive(Default)]
+pub(crate) struct Parsed {
+    texts: HashMap<Bytes, (u32, Rc<Command>)>,
+    bytes: usize,
+}
+
+impl Parsed {
+    /// The bytes of all texts that are kept; what is parsed of them takes some twenty times as much.
+    const MOST: usize = 1 << 20;
+
+    /// The command that `text` is, which begins on line `line`.
+    pub(crate) fn get(&self, text: &[u8], line: u32) -> Option<Rc<Command>> {
+        self.texts.get(text).filter(|(known, _)| *known == line).map(|(_, command)| Rc::clone(command))
+    }
+
+    /// Keeps what was parsed.
+    pub(crate) fn keep(&mut self, text: &[u8], line: u32, command: &Rc<Command>) {
+        if text.len() > Self::MOST {
+            return;
+        }
+        if self.bytes + text.len() > Self::MOST {
+            *self = Self::default();
+        }
+        if self.texts.insert(text.to_vec(), (line, Rc::clone(command))).is_none() {
+            self.bytes += text.len();
+        }
+    }
 }
 
 impl<'a> Shell<'a> {
@@ -114,7 +145,7 @@ impl<'a> Shell<'a> {
             bash: false,
             text: "".into(),
         };
-        Self { files, system, limits, steps: limits.steps, depth: 0, s }
+        Self { files, system, limits, steps: limits.steps, depth: 0, parsed: Parsed::default(), s }
     }
 
     /// Runs a script from a fresh shell, with these arguments and this environment, until it ends. What it printed is

@@ -21,7 +21,7 @@ use timeline::Timeline;
 /// Start a machine from a disk image, wait for what has to be, and say where its time went
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without expectations the console is yours until the machine goes off; Ctrl-A X cuts its power. With them it is shown as it \
+Without expectations the console is yours until the machine powers off; Ctrl-A X cuts its power. With them it is shown as it \
 comes, and the power is cut when all are met:
   vmbake boot dist/base.debian-13.amd64.qcow2 --expect 'system running' --expect 'unit containerd.service active'
 Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (ends with 0), `system STATE` (`running`: no failed unit).

@@ -71,7 +71,7 @@ fn a_changed_byte_of_the_content_is_refused() {
 }
 
 #[test]
-fn a14_data_after_the_stream_is_refused() {
+fn data_after_the_stream_is_refused() {
     for form in FORMS {
         let packed = pack(form, b"first");
         for tail in [&b"\0"[..], b"\0\0\0\0", b"x", &packed] {
@@ -86,7 +86,7 @@ fn a14_data_after_the_stream_is_refused() {
 }
 
 #[test]
-fn a07_a_bomb_stops_at_the_ratio() {
+fn a_bomb_stops_at_the_ratio() {
     for form in FORMS {
         let packed = pack(form, &vec![0; 16 << 20]);
         let mut reader = reader(form, &packed[..], Limits::up_to(1 << 30)).unwrap();
@@ -124,7 +124,7 @@ fn an_archive_may_have_the_same_file_many_times() {
 }
 
 #[test]
-fn a07_an_archive_of_zeros_stops_soon_after_what_is_free() {
+fn an_archive_of_zeros_stops_soon_after_what_is_free() {
     for form in FORMS {
         let packed = pack(form, &vec![0; 80 << 20]);
         let mut reader = reader(form, &packed[..], Limits::of_files(8 << 30)).unwrap();
@@ -145,7 +145,7 @@ fn a07_an_archive_of_zeros_stops_soon_after_what_is_free() {
 }
 
 #[test]
-fn a07_a_hundred_members_are_not_a_way_around_the_limits() {
+fn a_hundred_members_are_not_a_way_around_the_limits() {
     for form in FORMS {
         let member = pack(form, &vec![0; 1 << 20]);
         assert!(refusal(form, &member.repeat(100)).starts_with("data after the end"));
@@ -153,7 +153,7 @@ fn a07_a_hundred_members_are_not_a_way_around_the_limits() {
 }
 
 #[test]
-fn a07_the_declared_size_is_a_limit_too() {
+fn the_declared_size_is_a_limit_too() {
     for form in [Form::Plain, Form::Gzip, Form::Xz, Form::Zstd] {
         let packed = pack(form, &[7; 1001]);
         assert!(unpack(form, &packed, Limits::up_to(1001)).is_ok());
@@ -163,7 +163,7 @@ fn a07_the_declared_size_is_a_limit_too() {
 }
 
 #[test]
-fn a07_a_dictionary_or_window_beyond_the_limit_is_refused() {
+fn a_dictionary_or_window_beyond_the_limit_is_refused() {
     let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
     options.dict_size(256 << 20);
     let mut filters = liblzma::stream::Filters::new();

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_all_readers_read_them() {
-        for (field, wanted) in [
+        for (field, expected) in [
             (&b"0000644\0"[..], Some(Some(0o644))),
             (b"   644 \0", Some(Some(0o644))),
             (b"000644 \0", Some(Some(0o644))),
@@ -163,7 +163,7 @@ mod tests {
             (b"\x80\0\0\0\0\0\0\0\0\0\x02\0", Some(Some(512))),
             (b"\x80\0\0\x01\0\0\0\0\0\0\x02\0", None),
         ] {
-            assert_eq!(number(field), wanted, "{field:?}");
+            assert_eq!(number(field), expected, "{field:?}");
         }
     }
 

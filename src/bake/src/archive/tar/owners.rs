@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a06_only_static_ids_whose_name_agrees_are_taken() {
+    fn only_static_ids_whose_name_agrees_are_taken() {
         assert_eq!(user(0, b"root"), Some(0));
         assert_eq!(user(6, b""), Some(6));
         assert_eq!(group(42, b"shadow"), Some(42));

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a04_bad_records_are_refused() {
+    fn bad_records_are_refused() {
         for case in [
             &b""[..],
             b"12 path=a/b",

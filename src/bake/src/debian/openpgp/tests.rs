@@ -33,7 +33,7 @@ fn a_good_signature_by_a_pinned_key_or_its_subkey_is_enough() {
 }
 
 #[test]
-fn s01_any_flipped_bit_is_refused() {
+fn any_flipped_bit_is_refused() {
     let key = Key::ed25519(1);
     let trusted = [key.certificate(Binding::default())];
     let good = message(TEXT, &[key.sign(TEXT, 1)]);
@@ -61,7 +61,7 @@ fn s01_any_flipped_bit_is_refused() {
 }
 
 #[test]
-fn s01_an_unknown_key_is_refused_by_its_full_fingerprint() {
+fn an_unknown_key_is_refused_by_its_full_fingerprint() {
     let (key, other) = (Key::ed25519(1), Key::ed25519(2));
     let error = verdict(&message(TEXT, &[other.sign(TEXT, 1)]), &[key.certificate(Binding::default())], 3)
         .unwrap_err();
@@ -74,7 +74,7 @@ fn s01_an_unknown_key_is_refused_by_its_full_fingerprint() {
 }
 
 #[test]
-fn s01_keys_that_may_not_sign_are_refused_by_their_full_fingerprint() {
+fn keys_that_may_not_sign_are_refused_by_their_full_fingerprint() {
     let key = Key::ed25519(1);
     let good = Binding::default();
     let cases = [
@@ -94,10 +94,10 @@ fn s01_keys_that_may_not_sign_are_refused_by_their_full_fingerprint() {
         ("bound by another", Binding { foreign: true, ..good }, "the key is not bound to its primary key"),
         ("not for signing", Binding { subkey_signs: false, ..good }, "the key is not made for signing"),
     ];
-    for (case, how, wanted) in cases {
+    for (case, how, expected) in cases {
         let error = verdict(&message(TEXT, &[key.sign(TEXT, 1)]), &[key.certificate(how)], 3).unwrap_err();
-        let wanted = format!("signature by key {} of {}: {wanted}", key.subkey(), key.primary());
-        assert!(error.starts_with(&wanted), "{case}: {error}");
+        let expected = format!("signature by key {} of {}: {expected}", key.subkey(), key.primary());
+        assert!(error.starts_with(&expected), "{case}: {error}");
     }
     // one day before its end the same key is good
     let alive = Binding { subkey_life: Some(4 * DAY), primary_life: Some(4 * DAY), ..good };
@@ -105,7 +105,7 @@ fn s01_keys_that_may_not_sign_are_refused_by_their_full_fingerprint() {
 }
 
 #[test]
-fn s01_a_bad_signature_by_a_pinned_key_refuses_beside_a_good_one() {
+fn a_bad_signature_by_a_pinned_key_refuses_beside_a_good_one() {
     let key = Key::ed25519(1);
     let trusted = [key.certificate(Binding::default())];
     let error = verdict(&message(TEXT, &[key.sign(TEXT, 1), key.sign("other", 1)]), &trusted, 3).unwrap_err();
@@ -113,7 +113,7 @@ fn s01_a_bad_signature_by_a_pinned_key_refuses_beside_a_good_one() {
 }
 
 #[test]
-fn s01_signatures_out_of_their_time_are_refused() {
+fn signatures_out_of_their_time_are_refused() {
     let key = Key::ed25519(1);
     let trusted = [key.certificate(Binding::default())];
     let short = vec![SubpacketData::SignatureExpirationTime(Duration::from_secs(DAY))];
@@ -126,7 +126,7 @@ fn s01_signatures_out_of_their_time_are_refused() {
 }
 
 #[test]
-fn s05_a_user_id_with_line_ends_is_neither_believed_nor_shown() {
+fn a_user_id_with_line_ends_is_neither_believed_nor_shown() {
     // the fixture's user id says `[GNUPG:] GOODSIG` on a line of its own
     let (key, other) = (Key::ed25519(1), Key::ed25519(2));
     for (text, trusted) in [(TEXT, &other), ("other", &key)] {
@@ -137,11 +137,11 @@ fn s05_a_user_id_with_line_ends_is_neither_believed_nor_shown() {
 }
 
 #[test]
-fn s06_weak_hashes_keys_and_versions_are_refused_by_the_dated_policy() {
-    let check = |key: &Key, signature: Signature, wanted: &str| {
+fn weak_hashes_keys_and_versions_are_refused_by_the_dated_policy() {
+    let check = |key: &Key, signature: Signature, expected: &str| {
         let trusted = [key.certificate(Binding::default())];
         let error = verdict(&message(TEXT, &[signature]), &trusted, 3).unwrap_err();
-        assert!(error.contains(wanted) && error.contains("is refused by the policy of 2026-11"), "{error}");
+        assert!(error.contains(expected) && error.contains("is refused by the policy of 2026-11"), "{error}");
         assert!(error.contains(&key.subkey()), "{error}");
     };
     let key = Key::ed25519(1);
@@ -196,7 +196,7 @@ fn a_block_that_is_not_just_signatures_is_refused() {
 /// A cleartext message is signed as text. A signature over the same bytes as a document of another kind was made for
 /// another purpose, and is not believed although it verifies.
 #[test]
-fn s01_a_signature_of_another_type_over_the_same_bytes_is_refused() {
+fn a_signature_of_another_type_over_the_same_bytes_is_refused() {
     let key = Key::ed25519(1);
     let trusted = [key.certificate(Binding::default())];
     let hashed = TEXT.replace('\n', "\r\n");
@@ -215,7 +215,7 @@ fn s01_a_signature_of_another_type_over_the_same_bytes_is_refused() {
 
 /// What may differ in a message under one good signature, decided one by one.
 #[test]
-fn s02_what_a_signature_does_not_cover_is_refused_or_makes_no_difference() {
+fn what_a_signature_does_not_cover_is_refused_or_makes_no_difference() {
     const SIGNED: &str = "Origin: Debian\n-dash\nCodename: trixie";
     let key = Key::ed25519(1);
     let trusted = [key.certificate(Binding::default())];
@@ -240,10 +240,10 @@ fn s02_what_a_signature_does_not_cover_is_refused_or_makes_no_difference() {
         (good.replace("Origin: ", "Origin:  "), Some("the text is not what was signed")),
         (good.replace("Origin", " Origin"), Some("the text is not what was signed")),
     ];
-    for (text, wanted) in cases {
+    for (text, expected) in cases {
         assert_ne!(text, good);
-        match (verdict(&text, &trusted, 3), wanted) {
-            (Err(error), Some(wanted)) => assert!(error.contains(wanted), "{text}: {error}"),
+        match (verdict(&text, &trusted, 3), expected) {
+            (Err(error), Some(expected)) => assert!(error.contains(expected), "{text}: {error}"),
             (Ok(_), None) => assert_eq!(split(text.as_bytes()).unwrap().text(), format!("{SIGNED}\n")),
             (got, _) => panic!("{text}: {got:?}"),
         }

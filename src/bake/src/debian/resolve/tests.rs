@@ -119,7 +119,7 @@ fn a_lock_says_what_vouches_for_each_package_and_what_asked_for_it() {
 }
 
 #[test]
-fn c10_nothing_is_asked_for_that_a_refused_inrelease_names() {
+fn nothing_is_asked_for_that_a_refused_inrelease_names() {
     let text = release(&xz(PACKAGES), PACKAGES);
     let unsigned = message(&text, &[Key::ed25519(2).sign(&text, 1)]);
     let archive = Mock { inrelease: unsigned, ..good() };
@@ -131,14 +131,14 @@ fn c10_nothing_is_asked_for_that_a_refused_inrelease_names() {
 }
 
 #[test]
-fn s02_text_around_the_signed_block_is_refused_by_the_resolver() {
+fn text_around_the_signed_block_is_refused_by_the_resolver() {
     let inrelease = format!("Codename: trixie\n{}", good().inrelease);
     let error = run(&Mock { inrelease, ..good() }, 2, &[], &Limits::default()).unwrap_err();
     assert_eq!(error, "trixie InRelease: resolve: data outside the signed block: text before it");
 }
 
 #[test]
-fn s07_an_archive_that_is_frozen_or_turned_back_is_refused() {
+fn an_archive_that_is_frozen_or_turned_back_is_refused() {
     let lock = run(&good(), 2, &[], &Limits::default()).unwrap();
     assert_eq!(run(&good(), 61, std::slice::from_ref(&lock), &Limits::default()).unwrap(), lock);
     let error = run(&good(), 62, &[], &Limits::default()).unwrap_err();
@@ -153,7 +153,7 @@ fn s07_an_archive_that_is_frozen_or_turned_back_is_refused() {
 }
 
 #[test]
-fn s09_an_index_that_is_not_what_the_release_says_is_refused() {
+fn an_index_that_is_not_what_the_release_says_is_refused() {
     let packed = xz(PACKAGES);
     let of = |packed: &[u8]| release(packed, PACKAGES);
     let junk = [packed.as_slice(), b"x"].concat();
@@ -189,14 +189,14 @@ fn s09_an_index_that_is_not_what_the_release_says_is_refused() {
             "architecture amd64 is not there",
         ),
     ];
-    for (case, archive, wanted) in cases {
+    for (case, archive, expected) in cases {
         let error = run(&archive, 2, &[], &Limits::default()).unwrap_err();
-        assert!(error.contains(wanted), "{case}: {error}");
+        assert!(error.contains(expected), "{case}: {error}");
     }
 }
 
 #[test]
-fn a07_an_index_beyond_its_limits_is_not_even_asked_for() {
+fn an_index_beyond_its_limits_is_not_even_asked_for() {
     for limits in [Limits { packed: 10, ..Limits::default() }, Limits { index: 10, ..Limits::default() }] {
         let archive = good();
         let error = run(&archive, 2, &[], &limits).unwrap_err();
@@ -241,9 +241,9 @@ fn what_a_component_needs_is_in_the_lock_and_the_component_is_not() {
     let lock = resolved("Depends: gone | x, b (>= 2)\n").unwrap();
     let packages: Vec<(&str, String)> =
         lock.packages.iter().map(|package| (package.name.as_str(), package.because.join(" "))).collect();
-    let wanted = [("a", "essential"), ("b", "a c required"), ("d", "c")]
+    let expected = [("a", "essential"), ("b", "a c required"), ("d", "c")]
         .map(|(name, because)| (name, because.to_owned()));
-    assert_eq!(packages, wanted);
+    assert_eq!(packages, expected);
     let refusal = resolved("Depends: gone\n").unwrap_err();
     assert!(refusal.to_string().contains("`gone`"), "{refusal}");
     assert!(resolved("Conflicts: a\n").is_err());

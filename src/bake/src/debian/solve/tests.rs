@@ -23,11 +23,11 @@ fn packages(lines: &str) -> String {
 }
 
 /// The names chosen of these packages for these roots, checked.
-fn chosen(lines: &str, wanted: &Wanted<'_>) -> Result<String, String> {
+fn chosen(lines: &str, expected: &Wanted<'_>) -> Result<String, String> {
     let text = packages(lines);
     let offers = index::parse(&text, 0, Arch::Amd64).unwrap();
     let universe = Universe::new(offers, Arch::Amd64).map_err(|error| error.to_string())?;
-    let chosen = solve(&universe, wanted).map_err(|error| error.to_string())?;
+    let chosen = solve(&universe, expected).map_err(|error| error.to_string())?;
     let set: Vec<_> = chosen.iter().map(|&at| &universe.offers()[at]).collect();
     check::check(&set, Arch::Amd64).unwrap();
     Ok(set.iter().map(|offer| offer.name).collect::<Vec<_>>().join(" "))
@@ -62,8 +62,8 @@ fn each_kind_of_relation_is_followed() {
         ("a: Depends b | c, d | e\nb: Depends f\nc\nd: Conflicts f\ne: Conflicts f\nf", "a c d"),
         ("a: Depends b; Conflicts v; Provides v\nb", "a b"),
     ];
-    for (lines, wanted) in cases {
-        assert_eq!(chosen(lines, &roots("a")).as_deref(), Ok(wanted), "{lines}");
+    for (lines, expected) in cases {
+        assert_eq!(chosen(lines, &roots("a")).as_deref(), Ok(expected), "{lines}");
     }
 }
 
@@ -71,20 +71,20 @@ fn each_kind_of_relation_is_followed() {
 fn recommends_are_taken_where_they_are_asked_for_and_possible() {
     let lines = "a: Recommends b, nothing, d | e; Conflicts d\nb: Recommends c\nc\nd\ne";
     assert_eq!(chosen(lines, &roots("a")).as_deref(), Ok("a"));
-    let wanted = Wanted { recommends_of: ["a"].into(), ..roots("a") };
-    assert_eq!(chosen(lines, &wanted).as_deref(), Ok("a b e"));
-    let wanted = Wanted { recommends_of: ["a", "b"].into(), ..roots("a") };
-    assert_eq!(chosen(lines, &wanted).as_deref(), Ok("a b c e"));
+    let expected = Wanted { recommends_of: ["a"].into(), ..roots("a") };
+    assert_eq!(chosen(lines, &expected).as_deref(), Ok("a b e"));
+    let expected = Wanted { recommends_of: ["a", "b"].into(), ..roots("a") };
+    assert_eq!(chosen(lines, &expected).as_deref(), Ok("a b c e"));
 }
 
 #[test]
 fn what_is_avoided_is_not_chosen() {
-    let wanted = Wanted { avoid: ["b"].into(), ..roots("a") };
-    assert_eq!(chosen("a: Depends b | c\nb\nc", &wanted).as_deref(), Ok("a c"));
-    let error = chosen("a: Depends b\nb", &wanted).unwrap_err();
+    let expected = Wanted { avoid: ["b"].into(), ..roots("a") };
+    assert_eq!(chosen("a: Depends b | c\nb\nc", &expected).as_deref(), Ok("a c"));
+    let error = chosen("a: Depends b\nb", &expected).unwrap_err();
     assert_eq!(error, "package `a` needs `b`, but `b` is to be avoided");
-    let wanted = Wanted { avoid: ["a"].into(), ..roots("a") };
-    assert_eq!(chosen("a", &wanted).unwrap_err(), "package `a` is asked for, but `a` is to be avoided");
+    let expected = Wanted { avoid: ["a"].into(), ..roots("a") };
+    assert_eq!(chosen("a", &expected).unwrap_err(), "package `a` is asked for, but `a` is to be avoided");
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn what_cannot_be_names_the_culprit() {
         ("a: Depends b (> 1)", "`Depends` of package `a`: expected `name (>= version)`, found `b (> 1)`"),
         ("a\na: Depends a", "package `a` 1 is there twice in one suite"),
     ];
-    for (lines, wanted) in cases {
-        assert_eq!(chosen(lines, &roots("a")).unwrap_err(), wanted, "{lines}");
+    for (lines, expected) in cases {
+        assert_eq!(chosen(lines, &roots("a")).unwrap_err(), expected, "{lines}");
     }
     let error = chosen("a: Conflicts v\nb: Provides v", &roots("a b")).unwrap_err();
     assert_eq!(error, "package `b` is asked for, but `a` conflicts with `v`, which `b` is");
@@ -111,11 +111,11 @@ fn what_cannot_be_names_the_culprit() {
 fn an_unknown_name_comes_with_close_ones() {
     let text = packages("systemd\nsystemd-sysv\nexim4: Provides mail-transport-agent");
     let universe = Universe::new(index::parse(&text, 0, Arch::Amd64).unwrap(), Arch::Amd64).unwrap();
-    for (name, wanted) in
+    for (name, expected) in
         [("sytemd", vec!["systemd"]), ("mail-transport-agent", vec!["exim4"]), ("nothing", vec![])]
     {
         match solve(&universe, &roots(name)) {
-            Err(SolveError::Unknown { close, .. }) => assert_eq!(close, wanted),
+            Err(SolveError::Unknown { close, .. }) => assert_eq!(close, expected),
             other => panic!("{other:?}"),
         }
     }
@@ -147,7 +147,7 @@ fn the_checker_sees_what_is_missing_and_what_conflicts() {
         (vec![1, 2], Some("package `c` conflicts with `b (<< 2)`, which `b` is")),
         (vec![3, 3], Some("package `d` is chosen twice")),
     ];
-    for (set, wanted) in cases {
+    for (set, expected) in cases {
         let set: Vec<_> = set.into_iter().map(|at| &offers[at]).collect();
         let got = check::check(&set, Arch::Amd64);
         if let Ok(whole) = &got {
@@ -155,6 +155,6 @@ fn the_checker_sees_what_is_missing_and_what_conflicts() {
                 |set: &[&Offer<'_>]| set.iter().map(|offer| offer.name.to_owned()).collect::<Vec<_>>();
             assert_eq!(names(whole.offers()), names(&set));
         }
-        assert_eq!(got.err().map(|error| error.to_string()).as_deref(), wanted);
+        assert_eq!(got.err().map(|error| error.to_string()).as_deref(), expected);
     }
 }

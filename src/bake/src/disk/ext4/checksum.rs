@@ -93,15 +93,15 @@ mod tests {
     #[test]
     fn the_sums_are_those_of_rfc_3720() {
         let counting: Vec<u8> = (0..32).collect();
-        for (bytes, wanted) in [
+        for (bytes, expected) in [
             (b"123456789".as_slice(), 0xe306_9283),
             (&[0; 32], 0x8a91_36aa),
             (&[0xff; 32], 0x62a8_ab43),
             (&counting, 0x46dd_794e),
         ] {
-            assert_eq!(!crc32c(!0, bytes), wanted);
+            assert_eq!(!crc32c(!0, bytes), expected);
             let (left, right) = bytes.split_at(5);
-            assert_eq!(!crc32c(crc32c(!0, left), right), wanted);
+            assert_eq!(!crc32c(crc32c(!0, left), right), expected);
         }
     }
 }

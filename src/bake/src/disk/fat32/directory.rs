@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn short_names_are_the_name_itself_or_its_beginning_with_a_number() {
         let mut taken = BTreeSet::new();
-        for (name, wanted) in [
+        for (name, expected) in [
             ("BOOTX64.EFI", "BOOTX64.EFI"),
             ("EFI", "EFI"),
             ("loader.conf", "LOADER~1.CON"),
@@ -288,7 +288,7 @@ mod tests {
             (".x", "X~1"),
             ("é", "_~1"),
         ] {
-            assert_eq!(shown(&short(name, &mut taken)), wanted, "{name}");
+            assert_eq!(shown(&short(name, &mut taken)), expected, "{name}");
         }
     }
 

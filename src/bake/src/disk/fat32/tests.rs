@@ -88,7 +88,7 @@ fn a_bad_copy_is_told_from_what_the_checker_prints() {
 }
 
 #[test]
-fn i06_other_programs_find_it_whole_and_read_every_file() {
+fn other_programs_find_it_whole_and_read_every_file() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("esp");
     let large: Content =
@@ -117,8 +117,8 @@ fn i06_other_programs_find_it_whole_and_read_every_file() {
         assert_eq!(read("many/a file of a long name, number 199"), (true, vec![199]));
         assert_eq!(read("empty"), (true, Vec::new()));
         let (well, bytes) = read("base/6.12.57+deb13-cloud-amd64/linux");
-        let Content::Inline(wanted) = &large else { unreachable!() };
-        assert!(well && bytes == **wanted);
+        let Content::Inline(expected) = &large else { unreachable!() };
+        assert!(well && bytes == **expected);
         let (_, listing) = run("mdir", &["-i", shown, "-/", "::"]);
         let listing = String::from_utf8(listing).unwrap();
         assert!(listing.contains("Volume in drive : is ESP") && listing.contains("1234-ABCD"), "{listing}");

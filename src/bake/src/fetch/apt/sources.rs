@@ -215,27 +215,27 @@ mod tests {
             deb cdrom:[Debian]/ trixie main\n\
             deb http://flat.example/debian ./\n";
         let all: Vec<_> = parse_sources(sources).into_iter().chain(parse_list(list)).collect();
-        let wanted = Roots {
+        let expected = Roots {
             debian: vec!["http://mirror.example/debian".to_owned(), "/srv/debian".to_owned()],
             debian_security: vec![
                 "http://mirror.example/debian-security".to_owned(),
                 "http://other.example/debian-security".to_owned(),
             ],
         };
-        assert_eq!(roots(&all), wanted);
+        assert_eq!(roots(&all), expected);
     }
 
     #[test]
     fn a_list_of_mirrors_has_uris_in_the_order_of_their_priorities() {
         let text = "# a remark\nhttp://last.example/debian/\n\nhttp://second.example/debian\tpriority:2 type:deb\n\
             https://first.example/debian\tarch:amd64 arch:arm64 priority:1\nhttp://after.example/debian\tpriority:x\n";
-        let wanted = [
+        let expected = [
             "https://first.example/debian",
             "http://second.example/debian",
             "http://last.example/debian/",
             "http://after.example/debian",
         ];
-        assert_eq!(parse_mirrors(text), wanted);
+        assert_eq!(parse_mirrors(text), expected);
         let source = |uri: &str| parse_list(&format!("deb {uri} trixie main")).remove(0);
         for uri in ["mirror+file:/etc/apt/m.list", "mirror+file:///etc/apt/m.list"] {
             assert_eq!(source(uri).mirror_list(), Some("/etc/apt/m.list"), "{uri}");

@@ -1,6 +1,6 @@
 //! sysusers.d(5): the users and groups that packages want.
 //!
-//! Deliberately absent: specifiers (`%H` and the like, which ask the running machine) and the ranges of `r` lines;
+//! Not supported, on purpose: specifiers (`%H` and the like, which ask the running machine) and the ranges of `r` lines;
 //! ids that a line leaves open are fixed by the recipe, because numbers that depend on the order of installation
 //! are not reproducible.
 
@@ -188,7 +188,7 @@ mod tests {
             home: None,
             shell: None,
         };
-        let wanted = [
+        let expected = [
             Line::User(User {
                 locked: true,
                 gecos: "systemd Network Management".into(),
@@ -211,7 +211,7 @@ mod tests {
             Line::Member { user: "sshd".into(), group: "tty".into() },
             Line::User(User { id: Id::OwnerOf("/usr/bin/x".into()), ..user("_x") }),
         ];
-        assert_eq!(parse(text).unwrap(), wanted);
+        assert_eq!(parse(text).unwrap(), expected);
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn the_database_is_that_of_masters_sysusers_and_recipe() {
     user(&mut case, "zot", 905, &["pod", "kvm"]);
     user(&mut case, "agent", 901, &["pod"]);
     let tree = case.stage().unwrap();
-    for (file, wanted) in [
+    for (file, expected) in [
         (
             "passwd",
             "644 0:0 =root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n\
@@ -57,7 +57,11 @@ fn the_database_is_that_of_masters_sysusers_and_recipe() {
         ),
         ("subuid", "644 0:0 ="),
     ] {
-        assert_eq!(shown(&tree, &format!("/etc/{file}")), format!("{wanted} by vmbake (accounts)"), "{file}");
+        assert_eq!(
+            shown(&tree, &format!("/etc/{file}")),
+            format!("{expected} by vmbake (accounts)"),
+            "{file}"
+        );
     }
     assert_eq!(shown(&tree, "/etc/passwd-"), "nothing");
 }
@@ -110,10 +114,10 @@ fn one_id_or_name_for_two_is_refused() {
             "which must be one",
         ),
     ];
-    for (change, wanted) in cases {
+    for (change, expected) in cases {
         let mut case = Case::new();
         change(&mut case);
-        assert!(case.refusal().to_string().contains(wanted), "{}", case.refusal());
+        assert!(case.refusal().to_string().contains(expected), "{}", case.refusal());
     }
 }
 

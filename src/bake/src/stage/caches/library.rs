@@ -8,7 +8,7 @@
 //! `glibc-hwcaps` hold variants for better processors and get no links.
 //!
 //! Where `ldconfig` depends on the order in which a file system lists a directory (two names that differ in leading
-//! zeros only), the order here is that of the names. Deliberately absent: 32-bit libraries, since a lock has packages of
+//! zeros only), the order here is that of the names. Not supported, on purpose: 32-bit libraries, since a lock has packages of
 //! one architecture; `/var/cache/ldconfig/aux-cache`, which knows libraries by inode and change time, so that
 //! none of it can hold in an image.
 

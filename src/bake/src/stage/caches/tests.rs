@@ -43,15 +43,15 @@ fn an_image_without_the_tools_has_no_databases() {
 
 #[test]
 fn a_catalog_that_systemd_would_drop_is_refused() {
-    for (text, wanted) in [
+    for (text, expected) in [
         ("text\n".to_owned(), "line 1: text before the first `-- ID` line"),
         (format!("-- {ID}\n\n-- {ID}\ntext\n"), "line 3: the entry before has no text"),
         (format!("-- {ID}"), "line 1: the entry before has no text"),
         (format!("-- {ID} x\ntext\n"), "line 1: a language has 2 to 31 bytes, found 1"),
     ] {
         let refusal = case(&[&format!("/usr/lib/systemd/catalog/x.catalog={text}")]).refusal();
-        let wanted = format!("/usr/lib/systemd/catalog/x.catalog: stage: {wanted}");
-        assert_eq!((refusal.class, refusal.to_string()), (Class::Archive, wanted));
+        let expected = format!("/usr/lib/systemd/catalog/x.catalog: stage: {expected}");
+        assert_eq!((refusal.class, refusal.to_string()), (Class::Archive, expected));
     }
 }
 
@@ -72,14 +72,14 @@ fn broken_links_of_libraries_go_and_others_stay() {
     ])
     .stage()
     .unwrap();
-    for (path, wanted) in [
+    for (path, expected) in [
         ("/usr/lib/libgone.so.1", "nothing"),
         ("/usr/lib/libcircle.so.1", "nothing"),
         ("/usr/lib/libdevel.so", "777 0:0 >libdevel.so.1 by package `data`"),
         ("/usr/lib/gone.so.1", "777 0:0 >gone.so.1.0 by package `data`"),
         ("/usr/lib/deeper/libgone.so.1", "777 0:0 >libgone.so.1.0 by package `data`"),
     ] {
-        assert!(shown(&tree, path).ends_with(wanted.split_at(3).1), "{path}: {}", shown(&tree, path));
+        assert!(shown(&tree, path).ends_with(expected.split_at(3).1), "{path}: {}", shown(&tree, path));
     }
     assert!(
         shown(&tree, "/etc/ld.so.cache").contains("ldconfig (Debian GLIBC 1.0) stable release version 1.0")
@@ -90,7 +90,7 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig { cases: 64, ..Default::default() })]
 
     #[test]
-    fn g04_no_source_makes_a_panic(
+    fn no_source_makes_a_panic(
         hardware in "(([a-e]{0,3}[*:]?|  ?[A-C]{0,2}=?[a-c]{0,3}|#|[\\PC]{0,4})\n){0,40}",
         messages in "((-- 0{31}[0-3]( [a-c]{0,3})?|[A-C]: x||;|[\\PC]{0,4})\n){0,40}",
         libraries in "((include )?/?(etc|usr|lib|[*{\\[?]|\\PC)?[/a.*]{0,6} ?#?\n){0,10}",

@@ -10,7 +10,7 @@ fn two(a: &str, b: &str) -> Case {
 }
 
 #[test]
-fn g01_two_packages_with_one_path_are_refused_unless_one_replaces_the_other() {
+fn two_packages_with_one_path_are_refused_unless_one_replaces_the_other() {
     for (a, b, winner) in [
         ("", "", None),
         ("Replaces: b\n", "", Some("a")),
@@ -43,14 +43,14 @@ fn g01_two_packages_with_one_path_are_refused_unless_one_replaces_the_other() {
 }
 
 #[test]
-fn g01_a_winner_of_the_recipe_decides() {
-    for (winner, wanted) in
+fn a_winner_of_the_recipe_decides() {
+    for (winner, expected) in
         [("package:a", Some("=a")), ("package:b", Some("=b")), ("package:c", None), ("recipe", None)]
     {
         let mut case = two("", "");
         case.plan.winners.insert(path("/usr/bin/x"), winner.to_owned());
-        match (case.stage(), wanted) {
-            (Ok(tree), Some(wanted)) => assert!(shown(&tree, "/usr/bin/x").contains(wanted)),
+        match (case.stage(), expected) {
+            (Ok(tree), Some(expected)) => assert!(shown(&tree, "/usr/bin/x").contains(expected)),
             (Err(refusal), None) => assert!(refusal.to_string().contains("package `a` and from package `b`")),
             (other, _) => panic!("{winner}: {other:?}"),
         }
@@ -66,7 +66,7 @@ fn g01_a_winner_of_the_recipe_decides() {
 }
 
 #[test]
-fn g01_components_and_recipes_clash_like_packages() {
+fn components_and_recipes_clash_like_packages() {
     let mut case = Case::new();
     case.package("a", "", &["/usr/bin/x=a"]);
     case.component("tool", Unpacked::Members(members(&["/x=t"])), &[(".", "/bin/x")]);
@@ -80,7 +80,7 @@ fn g01_components_and_recipes_clash_like_packages() {
 }
 
 #[test]
-fn g03_spellings_of_one_path_and_links_against_directories_clash() {
+fn spellings_of_one_path_and_links_against_directories_clash() {
     let cases: [(&[&str], &[&str]); 4] = [
         (&["/bin/x=1"], &["/usr/bin/x=2"]),
         (&["/usr/lib/y/x=1"], &["/lib/y/x=2"]),
@@ -127,7 +127,7 @@ fn a_diversion_moves_the_file_of_the_other() {
 }
 
 #[test]
-fn g02_what_a_third_party_says_of_others_files_does_not_count() {
+fn what_a_third_party_says_of_others_files_does_not_count() {
     for (suites, counts) in [
         (["vendor", "trixie"], false),
         (["vendor", "other"], false),

@@ -17,12 +17,12 @@ fn a_stanza_has_dpkgs_order_and_spelling() {
     );
     let tree = case.stage().unwrap();
     let status = shown(&tree, "/var/lib/dpkg/status");
-    let wanted = "Package: libx\nStatus: install ok installed\nPriority: optional\nMaintainer: M <m@example.org>\n\
+    let expected = "Package: libx\nStatus: install ok installed\nPriority: optional\nMaintainer: M <m@example.org>\n\
         Architecture: amd64\nMulti-Arch: same\nSource: s (1)\nVersion: 1.0\nDepends: libc6 (>= 2.38), b | c\nConffiles:\n \
         /etc/libx 1cb251ec0d568de6a929b520c4aed8d1\n /etc/old newconffile remove-on-upgrade\n /etc/ghost newconffile\n\
         Description: x\nHomepage: https://example.org/\nX-Own: y\n\n";
-    assert!(status.contains(wanted), "{status}");
-    for (name, wanted) in [
+    assert!(status.contains(expected), "{status}");
+    for (name, expected) in [
         ("info/libx:amd64.list", "644 0:0 =/.\n/etc\n/etc/libx\n/etc/dir\n"),
         ("info/libx:amd64.md5sums", "644 0:0 =1cb251ec0d568de6a929b520c4aed8d1  etc/libx\n"),
         ("info/libx:amd64.prerm", "644 0:0 =#!/bin/sh\n"),
@@ -38,7 +38,7 @@ fn a_stanza_has_dpkgs_order_and_spelling() {
         ("info/libx:amd64.control", "nothing"),
     ] {
         let got = shown(&tree, &format!("/var/lib/dpkg/{name}"));
-        assert!(got.starts_with(wanted), "{name}: {got}");
+        assert!(got.starts_with(expected), "{name}: {got}");
     }
 }
 

@@ -91,8 +91,8 @@ mod tests {
             ("#hosts: files dns\n", resolve, &before, "#hosts: files dns\n"),
             ("hosts: files # dns\n", resolve, &before, "hosts: files # dns\n"),
         ];
-        for (line, service, place, wanted) in cases {
-            assert_eq!(with(line, "hosts", service, place), wanted);
+        for (line, service, place, expected) in cases {
+            assert_eq!(with(line, "hosts", service, place), expected);
         }
     }
 }

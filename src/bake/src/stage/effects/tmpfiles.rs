@@ -5,7 +5,7 @@
 //! `/tmp`, lines with `!` (at boot only) or `^` (from a credential), with a specifier of the machine (`%m`), and access
 //! lists, attributes and removals (`a A h t T r R x X`).
 //!
-//! Deliberately absent: `w`, `c`, `b`, `p`, `F` and copies, which no file of Debian's base has for what lasts: refused, so
+//! Not supported, on purpose: `w`, `c`, `b`, `p`, `F` and copies, which no file of Debian's base has for what lasts: refused, so
 //! that nothing is passed over in silence.
 
 use super::super::{image_path, refuse};

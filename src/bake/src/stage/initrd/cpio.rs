@@ -2,7 +2,7 @@
 //!
 //! Linux, Documentation/driver-api/early-userspace/buffer-format.rst: per entry a header of `070701` and thirteen numbers
 //! in eight hexadecimal digits, the name with NUL, padded to four bytes, the content, padded to four; the last one is
-//! `TRAILER!!!`. All belongs to root. Deliberately absent: hard links, extended attributes, checksums (`070702`).
+//! `TRAILER!!!`. All belongs to root. Not supported, on purpose: hard links, extended attributes, checksums (`070702`).
 
 use std::io::Write as _;
 

@@ -43,7 +43,7 @@ const TOP: Said<'_> = Said {
 fn indexes_say_what_modules_say() {
     let modules = [("kernel/z-common.ko", COMMON), ("kernel/middle.ko", MIDDLE), ("kernel/top.ko", TOP)];
     let case = kernel(&modules, &["modules.order=kernel/top.ko\nkernel/middle.ko\nkernel/z-common.ko\n"]);
-    for (name, wanted) in [
+    for (name, expected) in [
         (
             "modules.dep",
             "kernel/top.ko: kernel/middle.ko kernel/z-common.ko\nkernel/middle.ko: kernel/z-common.ko\nkernel/z-common.ko:\n",
@@ -61,7 +61,7 @@ fn indexes_say_what_modules_say() {
         ("modules.weakdep", "# Weak dependencies extracted from modules themselves.\nweakdep middle top\n"),
         ("modules.builtin.bin", ""),
     ] {
-        assert_eq!(index(&case, name), wanted, "{name}");
+        assert_eq!(index(&case, name), expected, "{name}");
     }
     let symbols = index(&case, "modules.symbols");
     assert!(
@@ -147,9 +147,9 @@ fn facts_are_taken_from_memory_and_kept_in_it() {
 
 #[test]
 fn aliases_are_looked_for_with_underscores_but_within_brackets() {
-    for (alias, wanted) in
+    for (alias, expected) in
         [("a-b", Some("a_b")), ("a[0-9]-b", Some("a[0-9]_b")), ("a]", None), ("a[", None), ("", Some(""))]
     {
-        assert_eq!(text::normal(alias).as_deref(), wanted, "{alias}");
+        assert_eq!(text::normal(alias).as_deref(), expected, "{alias}");
     }
 }

@@ -127,12 +127,12 @@ mod tests {
         let mut trie = Trie::default();
         trie.insert("abc", "x", 1);
         trie.insert("abd", "y", 2);
-        let mut wanted = vec![0xB0, 7, 0xF4, 0x57, 0, 2, 0, 1, 0x20, 0, 0, 12];
-        wanted.extend(b"aa\xa0\0\0\x12"); // the root: one child, with a prefix and children
-        wanted.extend(b"b\0cd\x40\0\0\x1e\x40\0\0\x28"); // `b`, then `c` or `d`
-        wanted.extend(b"\0\0\0\x01\0\0\0\x01x\0");
-        wanted.extend(b"\0\0\0\x01\0\0\0\x02y\0");
-        assert_eq!(trie.print().unwrap(), wanted);
+        let mut expected = vec![0xB0, 7, 0xF4, 0x57, 0, 2, 0, 1, 0x20, 0, 0, 12];
+        expected.extend(b"aa\xa0\0\0\x12"); // the root: one child, with a prefix and children
+        expected.extend(b"b\0cd\x40\0\0\x1e\x40\0\0\x28"); // `b`, then `c` or `d`
+        expected.extend(b"\0\0\0\x01\0\0\0\x01x\0");
+        expected.extend(b"\0\0\0\x01\0\0\0\x02y\0");
+        assert_eq!(trie.print().unwrap(), expected);
     }
 
     #[test]

@@ -33,7 +33,7 @@ const BACKUPS: [&str; 9] = [
 /// Whose packages Debian does not vouch for, and who brings each.
 type Strangers = BTreeMap<Name, Origin>;
 
-/// What an outcome comes to, over the tree that it started from.
+/// The result of an outcome, over the tree that it started from.
 pub(super) fn derived(plan: &Plan, tree: &Tree, later: &Later, outcome: &Outcome<'_>) -> Result<Derived> {
     let changes = outcome.files.changes();
     let strangers = privileges::bringers(plan);

@@ -26,6 +26,7 @@ pub(super) struct Laid<'a> {
     tree: &'a Tree,
     read: Read<'a>,
     names: HashMap<&'a str, Vec<&'a str>>,
+    entries: HashMap<&'a str, &'a Entry>,
     /// Why a file could not be read.
     refused: Mutex<Option<Refusal>>,
 }
@@ -34,16 +35,18 @@ impl<'a> Laid<'a> {
     /// The tree, not changed while this is there.
     pub(super) fn new(tree: &'a Tree, read: Read<'a>) -> Self {
         let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut entries = HashMap::new();
         for (path, entry) in tree.iter() {
             if is_hidden(path, entry) {
                 continue;
             }
+            entries.insert(path.as_str(), entry);
             let Some((parent, name)) = path.as_str().rsplit_once('/') else { continue };
             if !name.is_empty() {
                 names.entry(if parent.is_empty() { "/" } else { parent }).or_default().push(name);
             }
         }
-        Self { tree, read, names, refused: Mutex::new(None) }
+        Self { tree, read, names, entries, refused: Mutex::new(None) }
     }
 
     /// The first refusal of the store, which a script has seen as an error of its own.
@@ -53,11 +56,8 @@ impl<'a> Laid<'a> {
 
     /// The entry at a path; that of a hard link is the file's.
     fn entry(&self, path: &[u8]) -> Option<&'a Entry> {
-        let path: ImagePath = std::str::from_utf8(path).ok()?.parse().ok()?;
-        let mut entry = self.tree.get(&path)?;
-        if is_hidden(&path, entry) {
-            return None;
-        }
+        // the interpreter asks by whole paths without `.`, `..` and empty parts, as the tree has them
+        let mut entry = *self.entries.get(std::str::from_utf8(path).ok()?)?;
         // a chain is no longer than there are entries, unless it is a circle
         for _ in 0..self.tree.len() {
             match &entry.node {

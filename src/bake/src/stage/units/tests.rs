@@ -39,7 +39,7 @@ fn units_are_enabled_as_systemctl_does() {
         ("p.service", "UpheldBy=%p.target\n"),
     ];
     let lib = "/usr/lib/systemd/system";
-    for (enable, wanted) in [
+    for (enable, expected) in [
         (
             "a.service",
             vec![
@@ -69,7 +69,7 @@ fn units_are_enabled_as_systemctl_does() {
         let mut case = case(&units);
         let kind = case.plan.kind.clone();
         case.plan.enable.insert(enable.into(), kind);
-        assert_eq!(links(&case), wanted, "{enable}");
+        assert_eq!(links(&case), expected, "{enable}");
     }
 }
 
@@ -105,7 +105,7 @@ fn units_that_cannot_be_enabled_are_refused() {
         ("host.service", "WantedBy=%H.target\n"),
         ("out.service", "Alias=../../x\n"),
     ];
-    for (unit, wanted) in [
+    for (unit, expected) in [
         ("ghost.service", "unit `ghost.service` is not in the image"),
         ("plain.service", "has no [Install] section"),
         ("alias.service", "only another name"),
@@ -119,7 +119,7 @@ fn units_that_cannot_be_enabled_are_refused() {
         let kind = case.plan.kind.clone();
         case.plan.enable.insert(unit.into(), kind);
         let text = case.refusal().to_string();
-        assert!(text.contains(wanted), "{unit}: {text}");
+        assert!(text.contains(expected), "{unit}: {text}");
     }
     let mut case = case(&units);
     let kind = case.plan.kind.clone();

@@ -57,7 +57,7 @@ fn lines(tree: &Tree) -> Vec<String> {
 }
 
 #[test]
-fn g01_two_owners_of_one_path_are_refused_and_both_are_named() {
+fn two_owners_of_one_path_are_refused_and_both_are_named() {
     for second in [file("b", "2"), link("b", "y"), directory("b"), hard("b", "/x")] {
         let mut tree = tree(&["/f=1"]);
         let error = tree.insert(&at("/f"), second).unwrap_err();
@@ -67,7 +67,7 @@ fn g01_two_owners_of_one_path_are_refused_and_both_are_named() {
 }
 
 #[test]
-fn g03_bin_and_usr_bin_are_one_path() {
+fn bin_and_usr_bin_are_one_path() {
     for (first, second) in [("/bin/x", "/usr/bin/x"), ("/usr/lib/x", "/lib/x"), ("/lib64/x", "/usr/lib64/x")]
     {
         let mut tree = tree(&[&format!("{first}=1")]);
@@ -79,7 +79,7 @@ fn g03_bin_and_usr_bin_are_one_path() {
 }
 
 #[test]
-fn g03_a_directory_and_a_link_of_one_path_are_refused() {
+fn a_directory_and_a_link_of_one_path_are_refused() {
     for (first, second) in [(link("a", "e"), directory("b")), (directory("a"), link("b", "e"))] {
         let mut tree = Tree::new(by("root"), 0);
         tree.insert(&at("/d"), first).unwrap();
@@ -92,7 +92,7 @@ fn g03_a_directory_and_a_link_of_one_path_are_refused() {
 }
 
 #[test]
-fn g03_what_lies_below_a_link_or_nowhere_is_refused() {
+fn what_lies_below_a_link_or_nowhere_is_refused() {
     for case in [&["/l>etc", "/l/x=1"][..], &["/d/x=1"], &["/f=1", "/f/x=1"]] {
         assert!(matches!(tree(case).finish(), Err(TreeError::Parent { .. })), "{case:?}");
     }
@@ -118,8 +118,8 @@ fn the_lowest_name_of_a_file_is_the_file() {
         (&["/a=1", "/b~/a", "/c=2", "/d~/c"], &["/a=1", "/b~/a", "/c=2", "/d~/c"]),
         (&["/a=1"], &["/a=1"]),
     ];
-    for (given, wanted) in cases {
-        assert_eq!(lines(&tree(given).finish().unwrap()), wanted);
+    for (given, expected) in cases {
+        assert_eq!(lines(&tree(given).finish().unwrap()), expected);
     }
     for given in [&["/a~/b"][..], &["/a~/b", "/b~/a"], &["/a~/d", "/d"]] {
         let error = tree(given).finish().unwrap_err();
@@ -133,17 +133,17 @@ fn the_lowest_name_of_a_file_is_the_file() {
 #[test]
 fn a_name_that_goes_leaves_the_content_to_the_others() {
     let given = &["/a=1", "/b~/a", "/c~/a", "/d~/b"];
-    for (gone, wanted) in [
+    for (gone, expected) in [
         ("/a", &["/b=1", "/c~/b", "/d~/b"]),
         ("/b", &["/a=1", "/c~/a", "/d~/a"]),
         ("/d", &["/a=1", "/b~/a", "/c~/a"]),
     ] {
         let mut one = tree(given);
         assert!(one.remove(&at(gone)).is_some());
-        assert_eq!(lines(&one.finish().unwrap()), wanted, "without {gone}");
+        assert_eq!(lines(&one.finish().unwrap()), expected, "without {gone}");
         let mut one = tree(given);
         one.retain(|path, _| path.as_str() != gone);
-        assert_eq!(lines(&one.finish().unwrap()), wanted, "without {gone}");
+        assert_eq!(lines(&one.finish().unwrap()), expected, "without {gone}");
     }
 }
 

@@ -8,7 +8,7 @@ fn parse(words: &str) -> Option<Command> {
 
 #[test]
 fn a_link_s_name_is_a_command() {
-    for (words, wanted) in [
+    for (words, expected) in [
         ("/opt/podplane/bin/configure.sh", Command::Configure),
         ("configure", Command::Configure),
         ("/x/restart.sh", Command::Restart),
@@ -20,7 +20,7 @@ fn a_link_s_name_is_a_command() {
         ("configure schema mutable", Command::Schema { of: Some("mutable".to_owned()) }),
         ("configure --root /x status --help", Command::Help),
     ] {
-        assert_eq!(parse(words), Some(wanted), "{words}");
+        assert_eq!(parse(words), Some(expected), "{words}");
     }
 }
 

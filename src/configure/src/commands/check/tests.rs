@@ -64,13 +64,13 @@ fn faults_of_all_files_are_told_at_once_under_the_names_that_were_given() {
     let user = format!("{USER}INSTANCE_IPV6=fe80::1\n");
     let live = "KUBE_API_PORT=s3cr3t\nOIDC_ISSUER=https://a\nNOPE=1\nINSTANCE_ID=x\n";
     let told = folder.told(&user, Some(live), None, "knc");
-    for wanted in [
+    for expected in [
         "user:6: INSTANCE_IPV6: expected an IPv6 address that a node may have: not loopback, link-local, multicast, unspecified or IPv4's",
         "live:1: KUBE_API_PORT: expected a port from 1 to 65535",
         "live:3: NOPE: expected a known setting",
         "live:4: INSTANCE_ID: expected a setting that may change live",
     ] {
-        assert!(told.iter().any(|fault| fault == wanted), "{wanted}: {told:?}");
+        assert!(told.iter().any(|fault| fault == expected), "{expected}: {told:?}");
     }
     assert_eq!(told.len(), 4, "each once: {told:?}");
 }
@@ -80,12 +80,12 @@ fn what_a_node_would_wait_for_for_ever_or_pass_over_is_an_error_of_whoever_wrote
     let folder = Folder::new("waits");
     assert_eq!(folder.told(USER, None, None, "knc"), [""; 0], "the bucket may come with a delivery");
     let told = folder.told(USER, Some("KUBE_CLUSTER_DNSS=10.0.0.1\nREGISTRY_BUCKET=b\n"), None, "knc");
-    let wanted = [
+    let expected = [
         "live:1: KUBE_CLUSTER_DNSS: expected a known setting",
         "live: NETSY_BUCKET: expected a value, as this is a control plane",
         "live: REGISTRY_HOSTNAME: expected a value, as REGISTRY_BUCKET is",
     ];
-    assert_eq!(told, wanted);
+    assert_eq!(told, expected);
     let (user_data, live) =
         (folder.write("user", USER), folder.write("live", "KUBE_CLUSTER_DNSS=10.0.0.1\n"));
     let files = Files { user_data: &user_data, mutable: Some(&live), policy: None };
@@ -94,7 +94,7 @@ fn what_a_node_would_wait_for_for_ever_or_pass_over_is_an_error_of_whoever_wrote
 }
 
 #[test]
-fn l06_a_policy_is_asked_at_plan_time() {
+fn a_policy_is_asked_at_plan_time() {
     let folder = Folder::new("policy");
     let live = "OIDC_ISSUER=https://a\nKUBE_API_PORT=7443\n";
     let told = folder.told(USER, Some(live), Some("cluster-admin = \"user-data\"\n"), "knd");

@@ -12,7 +12,7 @@ fn merged(node: &Node, delivered: &str) -> (Result<(), String>, String) {
 }
 
 #[test]
-fn l06_a_delivery_of_what_the_policy_fixes_changes_nothing_and_is_told_by_key_and_line() {
+fn a_delivery_of_what_the_policy_fixes_changes_nothing_and_is_told_by_key_and_line() {
     let node = Node::new("merge-policy");
     node.configure();
     node.write(POLICY, "cluster-admin = \"user-data\"\n");
@@ -26,7 +26,7 @@ fn l06_a_delivery_of_what_the_policy_fixes_changes_nothing_and_is_told_by_key_an
 }
 
 #[test]
-fn l06_nothing_is_delivered_under_a_policy_that_is_in_doubt() {
+fn nothing_is_delivered_under_a_policy_that_is_in_doubt() {
     let node = Node::new("merge-doubt");
     node.configure();
     node.write(POLICY, "cluster-admin = \"never\"\n");
@@ -35,7 +35,7 @@ fn l06_nothing_is_delivered_under_a_policy_that_is_in_doubt() {
 }
 
 #[test]
-fn l06_damaged_user_data_opens_nothing() {
+fn damaged_user_data_opens_nothing() {
     let node = Node::new("merge-damaged");
     node.configure();
     node.write(POLICY, "cluster-admin = \"user-data\"\n");

@@ -27,14 +27,14 @@ fn configured(name: &str) -> Node {
 #[test]
 fn only_what_reads_a_changed_file_restarts() {
     let node = configured("restart-few");
-    for (text, wanted) in [
+    for (text, expected) in [
         ("KUBE_CLUSTER_DNS=10.96.0.10\n", [Service::Kubelet]),
         ("KUBE_SERVICE_ACCOUNT_ISSUER=https://i\n", [Service::KubeApiserver]),
         ("NETSY_KEY_PREFIX=p\n", [Service::Netsy]),
     ] {
         node.write(&format!("{RECV}/mutable.env"), text);
-        let wanted = BTreeSet::from(wanted);
-        assert_eq!(restarts(&node), (wanted.clone(), wanted), "{text}");
+        let expected = BTreeSet::from(expected);
+        assert_eq!(restarts(&node), (expected.clone(), expected), "{text}");
         // they have been restarted
         let root = node.root();
         let mut record = Record::read(&root).expect("a record");
@@ -47,7 +47,7 @@ fn only_what_reads_a_changed_file_restarts() {
 }
 
 #[test]
-fn l09_a_restart_that_was_written_down_and_not_made_is_made_with_the_next_delivery() {
+fn a_restart_that_was_written_down_and_not_made_is_made_with_the_next_delivery() {
     let node = configured("restart-lost");
     node.write(&format!("{RECV}/mutable.env"), "KUBE_CLUSTER_DNS=10.96.0.10\n");
     let kubelet = BTreeSet::from([Service::Kubelet]);
@@ -60,7 +60,7 @@ fn l09_a_restart_that_was_written_down_and_not_made_is_made_with_the_next_delive
 }
 
 #[test]
-fn l05_no_refused_delivery_makes_the_number_of_the_last_one_forgotten() {
+fn no_refused_delivery_makes_the_number_of_the_last_one_forgotten() {
     let node = configured("generation-kept");
     node.write(&format!("{RECV}/mutable.env"), "# generation: 5\nKUBE_LOG_LEVEL=4\n");
     restarts(&node);

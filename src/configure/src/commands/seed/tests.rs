@@ -43,9 +43,10 @@ fn a_volume_or_credentials_tell_a_new_node_who_it_is() {
             }
         }
         run(&node.root(), Some(CREDENTIALS)).unwrap();
-        for (path, wanted) in [(USER_DATA, GIVEN), (NONCE, TOKEN), ("/opt/nstance-agent/identity/ca.crt", CA)]
+        for (path, expected) in
+            [(USER_DATA, GIVEN), (NONCE, TOKEN), ("/opt/nstance-agent/identity/ca.crt", CA)]
         {
-            assert_eq!(text(&node, path).as_deref(), Some(wanted), "{from} {path}");
+            assert_eq!(text(&node, path).as_deref(), Some(expected), "{from} {path}");
             let mode = fs::metadata(node.0.join(&path[1..])).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o600, "{from} {path}");
         }
@@ -78,7 +79,7 @@ fn what_a_first_boot_has_used_is_never_changed() {
 }
 
 #[test]
-fn n01_a_node_without_a_seed_is_no_failure_and_gets_nothing() {
+fn a_node_without_a_seed_is_no_failure_and_gets_nothing() {
     let node = unseeded("none");
     run(&node.root(), None).unwrap();
     // cloud-init's own volume
@@ -88,7 +89,7 @@ fn n01_a_node_without_a_seed_is_no_failure_and_gets_nothing() {
 }
 
 #[test]
-fn n01_a_seed_with_a_fault_is_refused_whole_with_every_fault() {
+fn a_seed_with_a_fault_is_refused_whole_with_every_fault() {
     let node = unseeded("faults");
     for (name, content) in
         [("user-data.env", "CLUSTER_ID='open\n"), ("nonce.jwt", "s3cr3t\n"), ("ca.crt", "s3cr3t")]

@@ -317,8 +317,8 @@ mod tests {
     fn an_answer_meets_or_rules_out() {
         let answer = |code, output: &str| Answer { code, output: output.to_owned() };
         let check = |text: &str, answer: &Answer| {
-            let wanted: Expectation = text.parse().unwrap();
-            (wanted.is_met(answer), wanted.is_hopeless(answer))
+            let expected: Expectation = text.parse().unwrap();
+            (expected.is_met(answer), expected.is_hopeless(answer))
         };
         assert_eq!(check("unit a.service active", &answer(0, "active\n")), (true, false));
         assert_eq!(check("unit a.service active", &answer(3, "inactive\n")), (false, false));
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn how_far_a_boot_got_is_seen_on_the_console() {
-        for (console, wanted) in [
+        for (console, expected) in [
             ("", Reached::Nothing),
             ("\r\n", Reached::Nothing),
             ("BdsDxe: starting Boot0001", Reached::Firmware),
@@ -342,7 +342,7 @@ mod tests {
             ("[   11.0] systemd[1]: Detected virtualization", Reached::Systemd),
             ("Welcome to Debian\nlocalhost login: ", Reached::End),
         ] {
-            assert_eq!(Reached::of(console), wanted, "{console}");
+            assert_eq!(Reached::of(console), expected, "{console}");
         }
         // a unit may wait for a network: that is no stall
         assert!(is_early(Phase::Starting, "Linux version 6"));

@@ -42,14 +42,14 @@ pub(super) fn faults(file: &File) -> Vec<String> {
     let mut faults = Vec::new();
     for group in groups(count) {
         let copy = read(file, group * GROUP, 1024);
-        let mut wanted = first.clone();
+        let mut expected = first.clone();
         // not known to be clean, and in a group of its own; each is summed as it is
-        wanted[58..60].fill(0);
-        wanted[90..92].copy_from_slice(&u16::try_from(group).unwrap().to_le_bytes());
-        let sum = crc32c(!0, &wanted[..1020]);
-        wanted[1020..].copy_from_slice(&sum.to_le_bytes());
-        if copy != wanted {
-            let at = copy.iter().zip(&wanted).position(|(one, other)| one != other).unwrap();
+        expected[58..60].fill(0);
+        expected[90..92].copy_from_slice(&u16::try_from(group).unwrap().to_le_bytes());
+        let sum = crc32c(!0, &expected[..1020]);
+        expected[1020..].copy_from_slice(&sum.to_le_bytes());
+        if copy != expected {
+            let at = copy.iter().zip(&expected).position(|(one, other)| one != other).unwrap();
             faults.push(format!("superblock of group {group} differs at byte {at}"));
         }
         if read(file, group * GROUP + 4096, len) != descriptors {

@@ -22,7 +22,7 @@ fn with(name: &str, len: usize) -> Tree {
 #[test]
 fn entries_that_do_not_fit_are_named() {
     let meta = || Meta::root(0o644, EPOCH);
-    for (tree, wanted) in [
+    for (tree, expected) in [
         (one(meta(), Node::Symlink(String::new())), "1 to 4095 bytes, found 0"),
         (one(meta(), Node::Symlink("t".repeat(4096))), "1 to 4095 bytes, found 4096"),
         (one(meta(), Node::Character { major: 4096, minor: 0 }), "found 4096:0"),
@@ -36,7 +36,7 @@ fn entries_that_do_not_fit_are_named() {
         (one(meta(), marked((16 << 40) - 4095)), "less than 16 TiB"),
     ] {
         let said = refused(&tree, &options());
-        assert!(said.contains(wanted) && said.contains("`/x`"), "{said}");
+        assert!(said.contains(expected) && said.contains("`/x`"), "{said}");
     }
 }
 

@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn numbers_in_names_count_by_value() {
         use Ordering::{Equal, Greater, Less};
-        for (a, b, wanted) in [
+        for (a, b, expected) in [
             ("libx.so.9", "libx.so.10", Less),
             ("libx.so.1", "libx.so.01", Equal),
             ("libx.so.1", "libx.so", Greater),
@@ -173,8 +173,8 @@ mod tests {
             ("libx-1.so", "libx.so", Less),
             ("libx.so.4294967297", "libx.so.1", Equal),
         ] {
-            assert_eq!(compare(a, b), wanted, "{a} {b}");
-            assert_eq!(compare(b, a), wanted.reverse(), "{b} {a}");
+            assert_eq!(compare(a, b), expected, "{a} {b}");
+            assert_eq!(compare(b, a), expected.reverse(), "{b} {a}");
         }
     }
 }

@@ -53,7 +53,7 @@ fn a_unit_that_can_start_is_taken() {
 
 #[test]
 fn a_unit_that_cannot_start_is_refused_with_all_of_its_faults() {
-    for (service, wanted) in [
+    for (service, expected) in [
         ("ExecStart=/usr/bin/none\n", "ExecStart= `/usr/bin/none` is not in the image"),
         ("ExecStart=none\n", "ExecStart= `none` is not in the image"),
         ("ExecStartPre=+/usr/bin/none\nExecStart=/usr/bin/tool\n", "ExecStartPre= `/usr/bin/none` is not"),
@@ -69,7 +69,7 @@ fn a_unit_that_cannot_start_is_refused_with_all_of_its_faults() {
         let refusal = case(service).refusal();
         let text = refusal.to_string();
         assert!(text.contains("unit `a.service` cannot start: "), "{service}: {text}");
-        assert!(text.contains(wanted), "{service}: {text}");
+        assert!(text.contains(expected), "{service}: {text}");
         assert!(refusal.hint.is_some_and(|hint| hint.contains("[units] enable")));
     }
     let text = case("ExecStart=/usr/bin/none\nUser=ghost\n").refusal().to_string();
@@ -100,7 +100,7 @@ fn drop_ins_count_and_masked_units_do_not() {
 
 #[test]
 fn what_sockets_and_timers_start_counts() {
-    for (name, text, wanted) in [
+    for (name, text, expected) in [
         ("b.socket", "[Socket]\nListenStream=1\n", "starts `b.service`, which is not in the image"),
         ("b.socket", "[Socket]\nAccept=yes\n", "starts `b@.service`, which is not in the image"),
         ("b.socket", "[Socket]\nService=a.service\n", "unit `a.service` cannot start"),
@@ -116,6 +116,6 @@ fn what_sockets_and_timers_start_counts() {
         let kind = case.plan.kind.clone();
         case.plan.enable = [(name.to_owned(), kind)].into();
         let said = case.refusal().to_string();
-        assert!(said.contains(wanted), "{name}: {said}");
+        assert!(said.contains(expected), "{name}: {said}");
     }
 }

@@ -176,7 +176,7 @@ impl Machine<'_, '_, '_> {
         Ok(Value::Number(if known { 0.0 } else { -1.0 }))
     }
 
-    /// What a pipe comes to.
+    /// The result of a pipe.
     fn end(&mut self, pipe: &Pipe) -> Result<(), Failure> {
         let sorted;
         let data = match &pipe.command {

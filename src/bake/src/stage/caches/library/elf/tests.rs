@@ -43,7 +43,7 @@ fn a_library_that_cannot_be_read_is_an_error_and_not_absent() {
 }
 
 #[test]
-fn g04_what_is_cut_off_or_changed_is_no_library_and_no_panic() {
+fn what_is_cut_off_or_changed_is_no_library_and_no_panic() {
     let mut bytes = program();
     bytes.truncate(1 << 16);
     let inline = |bytes: &[u8]| Content::Inline(bytes.into());
