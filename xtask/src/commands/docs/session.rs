@@ -14,7 +14,9 @@ const COMMANDS: [&str; 5] = [
     "vmbake boot --expect 'unit nginx.service active'",
 ];
 /// Columns that are shown; a longer line is cut.
-const COLUMNS: usize = 104;
+const COLUMNS: usize = 110;
+/// Lines that are shown of what one command printed.
+const MOST: usize = 7;
 /// Pixels of a character and of a line.
 const CHARACTER: f64 = 7.8;
 const LINE: f64 = 18.0;
@@ -41,7 +43,11 @@ pub(super) fn record(program: &Path, store: &Path) -> Result<String> {
         }
         let output = run.read().with_context(|| command.to_owned())?;
         lines.push(Line { is_command: true, text: command.to_owned() });
-        lines.extend(output.lines().map(|text| Line { is_command: false, text: text.to_owned() }));
+        let printed = output.lines().map(|text| Line { is_command: false, text: text.to_owned() });
+        lines.extend(printed.take(MOST));
+        if output.lines().count() > MOST {
+            lines.push(Line { is_command: false, text: "   …".to_owned() });
+        }
     }
     Ok(draw(&lines))
 }
