@@ -1,43 +1,12 @@
 //! Base64 (RFC 4648 4) of certificates, as settings carry them.
 
+use base64ct::{Base64, Encoding as _};
+
 /// The bytes; blanks and line breaks are passed over, the padding must be right.
 #[must_use]
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut word, mut count, mut padding) = (0u32, 0u8, 0u8);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' if count >= 2 => {
-                padding += 1;
-                0
-            }
-            _ => return None,
-        };
-        // nothing but padding behind padding
-        if padding > 0 && byte != b'=' {
-            return None;
-        }
-        word = word << 6 | u32::from(digit);
-        count += 1;
-        if count == 4 {
-            let bytes = word.to_be_bytes();
-            out.extend_from_slice(bytes.get(1..4usize.saturating_sub(usize::from(padding)))?);
-            if padding > 0 {
-                count = 5;
-                continue;
-            }
-            (word, count) = (0, 0);
-        }
-        if count > 5 {
-            return None;
-        }
-    }
-    matches!(count, 0 | 5).then_some(out)
+    let text: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    Base64::decode_vec(&text).ok()
 }
 
 /// The PEM text within base64: at least one certificate, nothing that is no text.
@@ -57,20 +26,11 @@ pub fn certificates(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::decode;
+    use base64ct::{Base64, Encoding as _};
 
     /// What [`decode`] reads, for tests that write PEM.
     pub(crate) fn encoded(bytes: &[u8]) -> String {
-        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut out = String::new();
-        for chunk in bytes.chunks(3) {
-            let word =
-                (0..3).fold(0usize, |word, at| word << 8 | chunk.get(at).map_or(0, |b| usize::from(*b)));
-            for at in 0..4 {
-                let digit = char::from(DIGITS[word >> (18 - 6 * at) & 63]);
-                out.push(if at <= chunk.len() { digit } else { '=' });
-            }
-        }
-        out
+        Base64::encode_string(bytes)
     }
 
     #[test]
