@@ -31,8 +31,8 @@ pub struct Project {
 }
 
 impl Project {
-    /// The folder that was named, or the nearest one upwards that has recipes, or the one cargo runs us from. Where there is
-    /// none, the current directory: it has the built-in kinds alone.
+    /// The folder that was named, or the nearest one upwards that has recipes. Where there is none, the current directory: it has
+    /// the built-in kinds alone.
     pub fn find(named: Option<&Path>) -> anyhow::Result<Self> {
         let is_project = |path: &&Path| path.join("image-recipes").is_dir();
         if let Some(root) = named {
@@ -45,10 +45,7 @@ impl Project {
             };
         }
         let here = std::env::current_dir().context("the current directory")?;
-        let cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-        let found =
-            here.ancestors().find(is_project).or_else(|| cargo.as_deref()?.ancestors().find(is_project));
-        Ok(Self { root: found.unwrap_or(&here).to_owned() })
+        Ok(Self { root: here.ancestors().find(is_project).unwrap_or(&here).to_owned() })
     }
 
     /// The project that somebody changes: as [`find`](Self::find), but there must be one.

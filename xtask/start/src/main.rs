@@ -4,8 +4,10 @@
 //! or a C compiler is told so before anything else is compiled. (Without any linker rustc says so here, just as early.)
 //!
 //! ```text
-//! cargo xtask ARGS ─► start ARGS ─► targets there? else `rustup target add` ─► C compiler? ─► cargo run --package xtask -- ARGS
+//! cargo xtask ARGS ─► start ARGS ─► targets there? else `rustup target add` ─► C compiler? ─► cargo build --package xtask ─► xtask ARGS
 //! ```
+//! Neither the build nor xtask, which calls cargo again, gets the variables by which `cargo run` tells a program of its own package:
+//! build scripts (ring's is one) look at them, and cargo would compile what depends on those anew for each other value.
 #![allow(clippy::disallowed_methods, reason = "xshell would be a dependency")]
 #![allow(clippy::print_stderr, reason = "there is no console yet")]
 
@@ -33,12 +35,41 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let cargo = cargo();
-    let mut command = Command::new(&cargo);
-    command.arg("run").args(is_quiet(env::args_os().skip(1)).then_some("--quiet"));
-    command.args(["--release", "--package", "xtask", "--"]).args(env::args_os().skip(1));
+    let mut build = Command::new(&cargo);
+    build.arg("build").args(is_quiet(env::args_os().skip(1)).then_some("--quiet"));
+    build.args(["--release", "--package", "xtask"]);
+    match without_package(&mut build).status() {
+        Ok(status) if status.success() => {}
+        // cargo has said why
+        Ok(_) => return ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: cannot run `{}`: {error}", cargo.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    let Some(program) = xtask() else {
+        eprintln!("error: cannot tell where this program is, and so where xtask is");
+        return ExitCode::FAILURE;
+    };
+    let mut command = Command::new(&program);
+    command.args(env::args_os().skip(1));
     // it comes back only where it fails
-    eprintln!("error: cannot run `{}`: {}", cargo.display(), command.exec());
+    eprintln!("error: cannot run `{}`: {}", program.display(), without_package(&mut command).exec());
     ExitCode::FAILURE
+}
+
+/// xtask, which cargo puts beside this program.
+fn xtask() -> Option<PathBuf> {
+    Some(env::current_exe().ok()?.with_file_name("xtask"))
+}
+
+/// The command without what `cargo run` has told this program of its own package.
+fn without_package(command: &mut Command) -> &mut Command {
+    let is_told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_told)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Whether xtask is asked to be quiet: then cargo is, too.
@@ -105,8 +136,7 @@ fn libraries() -> Option<PathBuf> {
 
 /// Whether xtask was built here before: what its C code needs was there then.
 fn is_built() -> bool {
-    let folder = env::current_exe().ok();
-    folder.is_some_and(|start| start.with_file_name("xtask").is_file())
+    xtask().is_some_and(|xtask| xtask.is_file())
 }
 
 /// Compiles a line of C with the compiler that the C libraries of xtask will be compiled with.
