@@ -74,10 +74,12 @@ pub(crate) fn remove(text: &str, packages: &[Name]) -> Result<(String, Vec<Name>
     Ok((document.to_string(), removed))
 }
 
-/// `text` with a table `[components.NAME]` that installs `files`, each from where to where; unchanged where it has one.
+/// `text` with a table `[components.NAME]` that installs `files`, each from where to where, without `strip` leading parts of an
+/// archive's paths; unchanged where it has one.
 pub(crate) fn add_component(
     text: &str,
     name: &Name,
+    strip: u8,
     files: &[(String, String)],
 ) -> Result<(String, bool), EditError> {
     let mut document: DocumentMut = text.parse()?;
@@ -86,6 +88,9 @@ pub(crate) fn add_component(
         return Ok((text.to_owned(), false));
     }
     let mut table = Table::new();
+    if strip > 0 {
+        table.insert("strip-components", value(i64::from(strip)));
+    }
     if !files.is_empty() {
         let mut list = Array::new();
         for (from, to) in files {
@@ -288,17 +293,17 @@ mod tests {
         let files = [("bin/a", "/usr/local/bin/a"), ("bin/b", "/usr/local/bin/b")];
         let files = files.map(|(from, to)| (from.to_owned(), to.to_owned()));
         let before = "[recipe]\nextends = \"base\" # ours\n";
-        let (text, is_new) = add_component(before, &tool, &files).unwrap();
-        let expected = "\n[components.tool]\nfiles = [\n  { from = \"bin/a\", to = \"/usr/local/bin/a\", mode = \"0755\" },\n  \
+        let (text, is_new) = add_component(before, &tool, 1, &files).unwrap();
+        let expected = "\n[components.tool]\nstrip-components = 1\nfiles = [\n  { from = \"bin/a\", to = \"/usr/local/bin/a\", mode = \"0755\" },\n  \
                         { from = \"bin/b\", to = \"/usr/local/bin/b\", mode = \"0755\" },\n]\n";
         assert_eq!((text.as_str(), is_new), (&format!("{before}{expected}")[..], true));
         // what a person has made of it stays
-        assert_eq!(add_component(&text, &tool, &[]).unwrap(), (text.clone(), false));
+        assert_eq!(add_component(&text, &tool, 0, &[]).unwrap(), (text.clone(), false));
         assert_eq!(remove_component(&text, &tool).unwrap(), (before.to_owned(), true));
         assert_eq!(remove_component(before, &tool).unwrap(), (before.to_owned(), false));
         // a package is installed whole
-        assert!(add_component(before, &tool, &[]).unwrap().0.ends_with("\n[components.tool]\n"));
-        assert!(add_component("components = 1\n", &tool, &[]).is_err());
+        assert!(add_component(before, &tool, 0, &[]).unwrap().0.ends_with("\n[components.tool]\n"));
+        assert!(add_component("components = 1\n", &tool, 0, &[]).is_err());
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub(crate) struct Selection {
     /// What the image is for: base, knd, knc, or a folder of your own in image-recipes [default: the project's only kind]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// The machine that it is for; any host bakes for any
-    #[arg(long, value_name = "amd64|arm64", default_value_t = host())]
+    /// The architecture to bake for; any host bakes for either [default: this machine's]
+    #[arg(long, value_name = "amd64|arm64", default_value_t = host(), hide_default_value = true)]
     pub(crate) arch: Arch,
     /// Bake for just this cloud: its components come in addition
     #[arg(long, value_name = "local|aws|google|proxmox")]
@@ -37,10 +37,10 @@ pub(crate) struct Selection {
     /// The locked Debian packages [default: manifests/KIND.debian-13.ARCH.lock.toml]
     #[arg(long, value_name = "FILE")]
     pub(crate) lock: Option<PathBuf>,
-    /// A boot-time program that is already built, instead of building src/configure
+    /// The boot-time program [default: the one that comes with vmbake; in a clone, built from source]
     #[arg(long, value_name = "FILE")]
     pub(crate) configure: Option<PathBuf>,
-    /// The initrd's program, already built, instead of building src/init
+    /// The initrd's program [default: the one that comes with vmbake; in a clone, built from source]
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
     /// The folder with image-recipes and manifests [default: the nearest one upwards]

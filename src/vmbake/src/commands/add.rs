@@ -306,7 +306,7 @@ impl Own {
         let (found, size) = fetch::unpinned(&store, named, &options, &show)?;
         let digest = vouched(args, &source, &found, &store)?;
         let pin = source.pin(arch, digest.clone(), size)?;
-        let files = source.files(&store, &found, &args.to)?;
+        let installed = source.files(&store, &found, &args.to)?;
         let path = project.manifest_path(kind, arch);
         let mut manifest = match project.pinned(kind, arch)? {
             Some(manifest) => manifest,
@@ -315,8 +315,8 @@ impl Own {
         manifest.components.insert(source.name.clone(), Entry::Pinned(pin));
         bake::manifest::parse(&project::label(&path), bake::manifest::print(&manifest).as_bytes())?;
         manifests.insert(arch, manifest);
-        let (text, is_new) =
-            edit::add_component(text, &source.name, &files).map_err(|error| self.wrong(&error))?;
+        let (text, is_new) = edit::add_component(text, &source.name, installed.strip, &installed.files)
+            .map_err(|error| self.wrong(&error))?;
         if !is_new {
             show.note(&format!(
                 "[components.{}] of {} stays as it is",
@@ -328,7 +328,7 @@ impl Own {
             show.note("nothing vouches for it: compare the digest with the one that its publisher signs");
         }
         let Source { name, version, url, .. } = source;
-        let files = files.into_iter().map(|(_, to)| to).collect();
+        let files = installed.files.into_iter().map(|(_, to)| to).collect();
         Ok((Pinned { name, version, url, digest, size, files, manifest: path }, text))
     }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use timeline::Timeline;
 
-/// Start a machine from a disk image, wait for what has to be, and say where its time went
+/// Start a machine from a disk image, wait for what must become true, and say where its time went
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without expectations the console is yours until the machine powers off; Ctrl-A X cuts its power. With them it is shown as it \
@@ -69,7 +69,7 @@ pub struct Args {
     /// Put nothing into the machine: no shell for expectations and the timeline
     #[arg(long)]
     no_shell: bool,
-    /// What has to be; may be given several times
+    /// What must become true; may be given several times
     #[arg(long, value_name = "WHAT")]
     expect: Vec<Expectation>,
     /// How long all of it may take, in seconds

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Reads the files.json of the same bake beside the artifact; neither the store nor the machine of the bake is needed.")]
 pub struct Args {
-    /// The artifact: dist/NAME.tar.zst
+    /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …
     artifact: PathBuf,
     /// A path in the image
     path: ImagePath,

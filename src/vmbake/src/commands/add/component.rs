@@ -26,8 +26,14 @@ pub(super) struct Source {
     pub(super) form: Form,
 }
 
-/// A file of a component, as a recipe has it: what, and where to.
-pub(super) type Install = (String, String);
+/// What of a component a recipe installs.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Installed {
+    /// How many leading parts of its archive's paths do not count: the one folder that upstreams name after the version.
+    pub(super) strip: u8,
+    /// Each file: what, and where to.
+    pub(super) files: Vec<(String, String)>,
+}
 
 impl Source {
     /// What an address says; `name` and `version` are what a person has said.
@@ -86,23 +92,26 @@ impl Source {
 
     /// Which of its files a recipe installs, all to `to`: the program itself, or what is executable in an archive. Of a
     /// package none, as it is installed whole.
-    pub(super) fn files(&self, store: &Store, digest: &Digest, to: &str) -> bake::Result<Vec<Install>> {
+    pub(super) fn files(&self, store: &Store, digest: &Digest, to: &str) -> bake::Result<Installed> {
         match self.form {
-            Form::Deb => Ok(Vec::new()),
-            Form::Binary | Form::Qcow2 => Ok(vec![(".".to_owned(), format!("{to}{}", self.name))]),
+            Form::Deb => Ok(Installed::default()),
+            Form::Binary | Form::Qcow2 => {
+                Ok(Installed { strip: 0, files: vec![(".".to_owned(), format!("{to}{}", self.name))] })
+            }
             Form::TarGz => {
                 let members = unpack::tar_gz(store, &self.name, digest)?;
                 let is_program = |member: &&unpack::Member| {
                     matches!(member.node, Node::File(_)) && member.meta.mode & 0o111 != 0
                 };
-                let files: Vec<Install> = members
-                    .iter()
-                    .filter(is_program)
-                    .map(|member| {
-                        let path = member.path.relative();
-                        (path.to_owned(), format!("{to}{}", member.path.file_name()))
-                    })
-                    .collect();
+                let strip = u8::from(is_in_one_folder(&members));
+                let stripped = |path: &str| match path.split_once('/') {
+                    Some((_, rest)) if strip == 1 => rest.to_owned(),
+                    _ => path.to_owned(),
+                };
+                let install = |member: &unpack::Member| {
+                    (stripped(member.path.relative()), format!("{to}{}", member.path.file_name()))
+                };
+                let files: Vec<(String, String)> = members.iter().filter(is_program).map(install).collect();
                 if files.is_empty() {
                     let what = "no file of the archive is executable";
                     return Err(Refusal::new(Class::Usage, self.url.as_str(), Stage::Unpack, what).hint(format!(
@@ -110,10 +119,20 @@ impl Source {
                         self.name
                     )));
                 }
-                Ok(files)
+                Ok(Installed { strip, files })
             }
         }
     }
+}
+
+/// Whether all that an archive has is below one folder at its top.
+fn is_in_one_folder(members: &[unpack::Member]) -> bool {
+    let mut tops = members.iter().map(|member| member.path.relative()).filter(|path| !path.is_empty());
+    let top = |path: &str| path.split('/').next().unwrap_or_default().to_owned();
+    let Some(first) = tops.next().map(top) else { return false };
+    let is_folder =
+        |member: &unpack::Member| member.path.relative() != first || matches!(member.node, Node::Directory);
+    members.iter().all(is_folder) && tops.all(|path| top(path) == first)
 }
 
 /// The address of a component: as it is, or of a file of the project, which is named below its folder.
