@@ -70,6 +70,10 @@ fn reference() -> String {
     );
     let mut program = vmbake::cli::Cli::command().term_width(WIDTH);
     program.build();
+    let whole = program.clone().term_width(WIDTH).render_long_help().to_string();
+    let lines: Vec<&str> = whole.lines().map(str::trim_end).collect();
+    // writing to a string cannot fail
+    let _ = write!(text, "\n```text\n{}\n```\n", lines.join("\n").trim_end());
     let commands: Vec<_> =
         program.get_subcommands().filter(|one| one.get_name() != "help").cloned().collect();
     for command in commands {

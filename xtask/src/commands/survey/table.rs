@@ -54,13 +54,13 @@ pub(super) fn table(followed: &[One], compared: &[Compared], list: &str, date: &
     let good = followed.iter().filter(|one| one.is_good()).count();
     let whole = followed.iter().filter(|one| one.is_whole()).count();
     let mut text = format!(
-        "# Packages that are what Debian's own scripts leave\n\n\
+        "# Images compared with real Debian installations, package by package\n\n\
          {date}, the packages of `{list}`, over trixie as it was that day; no effects, no answers. `cargo xtask survey` makes this.\n\n\
          Each package is baked alone (with what it needs, systemd and a kernel), and over `base` in a set of `tests/survey/sets.txt`. \
          Each image is compared with a system that mmdebstrap has made of the same lock, in which all scripts ran: type, mode, owner, \
          attributes and content of every path, every account, every stanza of dpkg's database.\n\n\
-         - {} packages; of {good} all of their own scripts are followed to their end, of {whole} also those of all that they need. \
-         Each stop is a refusal with the way out; nothing is guessed and nothing left out.\n\
+         - {} packages: for {good}, every maintainer script of the package is interpreted to its end, for {whole} also those of all that it \
+         needs. The others are refused, with an explanation and the ways out; nothing is guessed.\n\
          - Alone, {} of {} that were compared are equal but for what is listed below; of {} sets {}.\n\n\
          | package | scripts | packages | followed | alone | in the set |\n|---|---|---|---|---|---|\n",
         followed.len(),
@@ -99,16 +99,16 @@ pub(super) fn table(followed: &[One], compared: &[Compared], list: &str, date: &
         }
         text.push('\n');
     }
-    let mut general: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut general: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let all = compared.iter().filter_map(|one| one.found.as_ref());
     for reason in all.flat_map(|found| &found.reasons).filter(|reason| !reason.special) {
-        *general.entry(&reason.why).or_default() += 1;
+        *general.entry((&reason.path, &reason.why)).or_default() += 1;
     }
-    text.push_str("With any package, in so many images:\n\n");
-    let mut general: Vec<(&str, usize)> = general.into_iter().collect();
-    general.sort_by_key(|(why, times)| (std::cmp::Reverse(*times), *why));
-    for (why, times) in general {
-        let _ = writeln!(text, "- {times}: {why}");
+    text.push_str("With any package, and in how many images:\n\n| images | path | why |\n|---|---|---|\n");
+    let mut general: Vec<_> = general.into_iter().collect();
+    general.sort_by_key(|(reason, times)| (std::cmp::Reverse(*times), *reason));
+    for ((path, why), times) in general {
+        let _ = writeln!(text, "| {times} | `{path}` | {} |", cell(why));
     }
     text
 }
@@ -136,7 +136,7 @@ mod tests {
             "| all | 2 | 2 | equal but for 2 |",
             "1. a pipe | of its own",
             "2. an own key",
-            "- 2: usual",
+            "| 2 | `/x` | usual |",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
