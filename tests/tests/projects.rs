@@ -181,25 +181,40 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
         refused(&url, &["--version", "1.2.4"], 2, "version, expected `1.2.4`")?;
         let other = format!("sha512:{}", "0".repeat(128));
         refused(&url, &["--digest", &other], 4, "nothing was changed")?;
+        refused(
+            &url.replace("http://", "http://user@"),
+            &[],
+            2,
+            "a user name or password has no place in it",
+        )?;
         refused("no-such-file", &[], 2, "neither an address nor a file")?;
         assert_eq!(folder.text("image-recipes/small/recipe.toml")?, recipe);
         assert_eq!(folder.files()?, ["image-recipes/small/recipe.toml"]);
 
         let digest = bake::digest::Digest::from(bake::digest::Sha256::of(&archive)).to_string();
-        let added =
-            folder.stored(["add", "--arch", "amd64", "--json", "--component", &url, "--digest", &digest])?;
+        let added = folder.stored([
+            "add",
+            "--arch",
+            "amd64",
+            "--json",
+            "--component",
+            &url,
+            "--digest",
+            &digest,
+            "--to",
+            "/opt/tool",
+        ])?;
         let added = answer("add", &added)?;
         let component = &added["component"];
         ensure!(component["version"] == "1.2.3" && component["digest"] == *digest, "{added}");
-        ensure!(component["files"] == serde_json::json!(["/usr/local/bin/tool"]), "{added}");
+        ensure!(component["files"] == serde_json::json!(["/opt/tool/tool"]), "{added}");
         let text = folder.text("image-recipes/small/recipe.toml")?;
         ensure!(text.starts_with(recipe) && text.contains("[components.tool]"), "{text}");
         let bake = folder.run(["bake", "--arch", "amd64", "--json"]).option("--store", folder.shared.store());
         bake.env("XDG_STATE_HOME", folder.path.with_extension("state")).done()?;
         let list: Value = serde_json::from_str(&folder.text("dist/small.debian-13.amd64.files.json")?)?;
-        let tool = list["paths"]
-            .as_array()
-            .and_then(|all| all.iter().find(|one| one["path"] == "/usr/local/bin/tool"));
+        let tool =
+            list["paths"].as_array().and_then(|all| all.iter().find(|one| one["path"] == "/opt/tool/tool"));
         ensure!(tool.is_some_and(|tool| tool["mode"] == "0755"), "{tool:?}");
         // again it changes nothing that a person may have written
         let again = folder.stored(["add", "--arch", "amd64", "--component", &url])?;

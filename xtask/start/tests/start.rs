@@ -26,7 +26,12 @@ impl Machine {
         fs::create_dir_all(machine.root.join("bin")).unwrap();
         // a build of its own: none where xtask is built already
         fs::copy(env!("CARGO_BIN_EXE_start"), machine.root.join("start")).unwrap();
-        machine.stub("toolchain/bin/cargo", "");
+        // what `cargo run` tells a program of its package is not for others
+        let alone = "test -z \"$CARGO_MANIFEST_DIR$CARGO_PKG_NAME\" || exit 9";
+        machine.stub("made/xtask", alone);
+        let (made, xtask) = (machine.root.join("made/xtask"), machine.root.join("xtask"));
+        machine
+            .stub("toolchain/bin/cargo", &format!("{alone}\n/bin/cp {} {}", made.display(), xtask.display()));
         machine
     }
 
@@ -61,6 +66,8 @@ impl Machine {
             .env("PATH", self.root.join("bin"))
             .env("CARGO", self.root.join("toolchain/bin/cargo"))
             .env("RUSTUP_TOOLCHAIN", "1.95.0")
+            .env("CARGO_MANIFEST_DIR", "/start")
+            .env("CARGO_PKG_NAME", "start")
             .output()
             .unwrap();
         let log = fs::read_to_string(self.root.join("log")).unwrap_or_default();
@@ -71,12 +78,16 @@ impl Machine {
 
 const CC: &str = "cc -fsyntax-only -x c -";
 const ADD: &str = "rustup target add --toolchain 1.95.0 x86_64-unknown-linux-musl aarch64-unknown-linux-musl";
-const RUN: &str = "cargo run --release --package xtask -- bake --kind base";
+const BUILD: &str = "cargo build --release --package xtask";
+const RUN: &str = "xtask bake --kind base";
 
 #[test]
 fn where_nothing_is_missing_xtask_is_run_and_nothing_said() {
     let machine = Machine::new("whole").with_targets().with("cc", "");
-    assert_eq!(machine.run(), (Some(0), String::new(), vec![CC.to_owned(), RUN.to_owned()]));
+    assert_eq!(
+        machine.run(),
+        (Some(0), String::new(), vec![CC.to_owned(), BUILD.to_owned(), RUN.to_owned()])
+    );
     // and a compiler is not looked for where xtask is there
     fs::write(machine.root.join("xtask"), "").unwrap();
     fs::remove_file(machine.root.join("bin/cc")).unwrap();
@@ -89,7 +100,10 @@ fn missing_targets_are_added_and_that_is_said() {
     let made = TARGETS.map(|target| machine.target(target).display().to_string()).join(" ");
     let machine = machine.with("rustup", &format!("/bin/mkdir -p {made}"));
     let (code, said, calls) = machine.run();
-    assert_eq!((code, calls), (Some(0), vec![ADD.to_owned(), CC.to_owned(), RUN.to_owned()]));
+    assert_eq!(
+        (code, calls),
+        (Some(0), vec![ADD.to_owned(), CC.to_owned(), BUILD.to_owned(), RUN.to_owned()])
+    );
     assert!(said.contains(&format!("running `{ADD}`")), "{said}");
 }
 

@@ -301,19 +301,23 @@ impl Own {
         let options = common.places.options(project, &project.sources()?, relock)?;
         let store = common.store.open()?;
         let named = (&source.name, source.version.as_str(), source.url.as_str());
-        // what is no address of a component is told before anything is fetched
-        source.pin(arch, Sha256([0; 32]).into(), 0)?;
-        let (found, size) = fetch::unpinned(&store, named, &options, &show)?;
-        let digest = vouched(args, &source, &found, &store)?;
-        let pin = source.pin(arch, digest.clone(), size)?;
-        let installed = source.files(&store, &found, &args.to)?;
         let path = project.manifest_path(kind, arch);
         let mut manifest = match project.pinned(kind, arch)? {
             Some(manifest) => manifest,
             None => Manifest::empty(kind.clone(), arch),
         };
-        manifest.components.insert(source.name.clone(), Entry::Pinned(pin));
-        bake::manifest::parse(&project::label(&path), bake::manifest::print(&manifest).as_bytes())?;
+        let mut set = |pin| {
+            manifest.components.insert(source.name.clone(), Entry::Pinned(pin));
+            bake::manifest::parse(&project::label(&path), bake::manifest::print(&manifest).as_bytes())
+        };
+        // what no manifest can have is told before anything is fetched
+        set(source.pin(arch, Sha256([0; 32]).into(), 1)?)?;
+        let (found, size) = fetch::unpinned(&store, named, &options, &show)?;
+        let digest = vouched(args, &source, &found, &store)?;
+        let pin = source.pin(arch, digest.clone(), size)?;
+        let to = format!("{}/", args.to.trim_end_matches('/'));
+        let installed = source.files(&store, &found, &to)?;
+        let manifest = set(pin)?;
         manifests.insert(arch, manifest);
         let (text, is_new) = edit::add_component(text, &source.name, installed.strip, &installed.files)
             .map_err(|error| self.wrong(&error))?;
