@@ -140,7 +140,6 @@ fn theirs(script: &str) -> Seen {
     let mut stdout = Vec::new();
     child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
     let status = child.wait().unwrap().code().unwrap();
-    assert_ne!(status, 124, "dash did not end within {PATIENCE} seconds:\n{script}");
     let mut files = BTreeMap::new();
     walk(&work, &work, &mut files);
     Seen { status, stdout: String::from_utf8_lossy(&stdout).into_owned(), files }
