@@ -23,3 +23,15 @@ fn main() -> ExitCode {
         Err(error) => console::failed(&error, json),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::BUILT_IN;
+    use vmbake::builtin::of_checkout;
+
+    #[test]
+    fn what_comes_with_the_program_is_what_the_repository_has() {
+        assert!(!BUILT_IN.files.is_empty());
+        assert_eq!(BUILT_IN.files, of_checkout().files);
+    }
+}
