@@ -51,8 +51,7 @@ impl Later {
 
     /// The numbers of users, or of groups, that accounts get when a script makes them: the plan's, and what is theirs already.
     pub(super) fn numbers(&self, plan: &Plan, of_users: bool) -> Numbers {
-        let own = if of_users { &self.users } else { &self.groups };
-        plan.ids.iter().chain(own).map(|(name, number)| (name.clone(), *number)).collect()
+        plan.ids.iter().chain(self.names(of_users)).map(|(name, number)| (name.clone(), *number)).collect()
     }
 
     fn names(&self, is_users: bool) -> &Numbers {
@@ -85,13 +84,12 @@ impl Later {
         let mut merged = String::new();
         for line in whole.lines() {
             let name = name(line);
-            let number = names.get(name);
-            match (left.remove(name), number) {
-                (Some(new), Some(_)) => merged += &members(path, new, line),
-                (Some(new), None) => merged += new,
-                (None, Some(_)) => merged += line,
+            match (left.remove(name), names.contains_key(name)) {
+                (Some(new), true) if !is_users => merged += &with_members(new, line),
+                (Some(new), _) => merged += new,
+                (None, true) => merged += line,
                 // a script has removed it
-                (None, None) => continue,
+                (None, false) => continue,
             }
             merged.push('\n');
         }
@@ -99,25 +97,21 @@ impl Later {
             merged += line;
             merged.push('\n');
         }
-        self.check(path, text)?;
+        if ["/etc/passwd", "/etc/group"].contains(&path) {
+            text.lines().try_for_each(|line| check_number(names, line))?;
+        }
         Ok(Some(merged))
     }
+}
 
-    fn check(&self, path: &str, text: &str) -> Result<()> {
-        let names = match path {
-            "/etc/passwd" => &self.users,
-            "/etc/group" => &self.groups,
-            _ => return Ok(()),
-        };
-        for line in text.lines() {
-            let found = line.split(':').nth(2).and_then(|number| number.parse::<u32>().ok());
-            if let (Some(expected), Some(found)) = (names.get(name(line)), found)
-                && *expected != found
-            {
-                return Err(other_number(name(line), *expected, found));
-            }
+/// Demands that the account of a line of passwd(5) or group(5) has the number that was laid out for it.
+fn check_number(names: &Numbers, line: &str) -> Result<()> {
+    let found = line.split(':').nth(2).and_then(|number| number.parse::<u32>().ok());
+    match (names.get(name(line)), found) {
+        (Some(expected), Some(found)) if *expected != found => {
+            Err(other_number(name(line), *expected, found))
         }
-        Ok(())
+        _ => Ok(()),
     }
 }
 
@@ -131,21 +125,20 @@ fn name(line: &str) -> &str {
     line.split(':').next().unwrap_or_default().trim_end()
 }
 
-/// The line `new` of a group with the members that `old` has besides.
-fn members(path: &str, new: &str, old: &str) -> String {
-    let field = |line: &str| line.split(':').nth(3).unwrap_or_default().to_owned();
-    if !["/etc/group", "/etc/gshadow"].contains(&path) {
-        return new.to_owned();
-    }
-    let (new_members, old_members) = (field(new), field(old));
-    let mut all: Vec<&str> = new_members.split(',').filter(|member| !member.is_empty()).collect();
-    for member in old_members.split(',').filter(|member| !member.is_empty()) {
+/// The line `new` of group(5) or gshadow(5) with the members that `old` has besides.
+fn with_members(new: &str, old: &str) -> String {
+    let members = |line: &str| -> Vec<String> {
+        let field = line.split(':').nth(3).unwrap_or_default();
+        field.split(',').filter(|member| !member.is_empty()).map(str::to_owned).collect()
+    };
+    let mut all = members(new);
+    for member in members(old) {
         if !all.contains(&member) {
             all.push(member);
         }
     }
-    let mut fields: Vec<&str> = new.split(':').collect();
     let joined = all.join(",");
+    let mut fields: Vec<&str> = new.split(':').collect();
     if let Some(last) = fields.get_mut(3) {
         *last = &joined;
     }
