@@ -22,14 +22,11 @@ pub(crate) const FUZZ: Extension = ("fuzz", "cargo-fuzz", "0.13.2");
 pub(crate) const MDBOOK: Extension = ("mdbook", "mdbook", "0.5.4");
 
 /// Sees to it that a program which cargo installs is there.
-pub(crate) fn program((name, krate, version): Extension) -> Result<()> {
-    let (shell, cargo) = (shell()?, cargo());
-    if is_there(name) {
+pub(crate) fn program(program: Extension) -> Result<()> {
+    if is_there(program.0) {
         return Ok(());
     }
-    cmd!(shell, "{cargo} install --locked --version {version} {krate}")
-        .run()
-        .with_context(|| format!("`{name}` is missing, and cannot be installed"))
+    install(program).with_context(|| format!("`{}` is missing, and cannot be installed", program.0))
 }
 
 /// The file that lists Debian packages which tests need.
@@ -66,11 +63,13 @@ pub(crate) fn extension(extension: Extension) -> Result<()> {
     if has_extension(extension)? {
         return Ok(());
     }
-    let (name, krate, version) = extension;
+    install(extension).with_context(|| format!("`cargo {}` is missing, and cannot be installed", extension.0))
+}
+
+/// Installs an extension of cargo, or another program of a crate.
+fn install((_, krate, version): Extension) -> Result<()> {
     let (shell, cargo) = (shell()?, cargo());
-    cmd!(shell, "{cargo} install --locked --version {version} {krate}")
-        .run()
-        .with_context(|| format!("`cargo {name}` is missing, and cannot be installed"))
+    Ok(cmd!(shell, "{cargo} install --locked --version {version} {krate}").run()?)
 }
 
 /// Something that tests need and this machine lacks.

@@ -117,18 +117,15 @@ impl Selection {
         if let Some(manifest) = project.pinned(kind, self.arch)? {
             return Ok(manifest);
         }
-        let recipe = project.recipe(kind)?;
-        if recipe.components.is_empty() {
+        if project.recipe(kind)?.components.is_empty() {
             // packages and files alone: there is nothing to pin
             return Ok(Manifest::empty(kind.clone(), self.arch));
         }
-        Err({
-            let path = project.manifest_path(kind, self.arch);
-            let what = "there is no manifest of this kind and architecture";
-            Refusal::new(Class::Usage, project::label(&path), Stage::Parse, what).hint(
-                "a kind that extends another has its pins; any other with components needs a manifest of its own: image-recipes/README.md",
-            )
-        })
+        let path = project.manifest_path(kind, self.arch);
+        let what = "there is no manifest of this kind and architecture";
+        Err(Refusal::new(Class::Usage, project::label(&path), Stage::Parse, what).hint(
+            "a kind that extends another has its pins; any other with components needs a manifest of its own: image-recipes/README.md",
+        ))
     }
 
     /// Its lock, where there is one.

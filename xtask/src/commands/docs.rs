@@ -70,26 +70,31 @@ fn reference() -> String {
     );
     let mut program = vmbake::cli::Cli::command().term_width(WIDTH);
     program.build();
-    let whole = program.clone().term_width(WIDTH).render_long_help().to_string();
-    let lines: Vec<&str> = whole.lines().map(str::trim_end).collect();
-    // writing to a string cannot fail
-    let _ = write!(text, "\n```text\n{}\n```\n", lines.join("\n").trim_end());
-    let commands: Vec<_> =
-        program.get_subcommands().filter(|one| one.get_name() != "help").cloned().collect();
-    for command in commands {
-        section(&mut text, &command, 2);
+    text.push_str(&block(&program));
+    for command in below(&program) {
+        section(&mut text, command, 2);
     }
     text
 }
 
-fn section(text: &mut String, command: &clap::Command, level: usize) {
-    let name = command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned();
+/// The commands below one, but for `help`.
+fn below(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|one| one.get_name() != "help")
+}
+
+/// What `--help` says of a command, as a block of a page.
+fn block(command: &clap::Command) -> String {
     let help = command.clone().term_width(WIDTH).render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    format!("\n```text\n{}\n```\n", lines.join("\n").trim_end())
+}
+
+fn section(text: &mut String, command: &clap::Command, level: usize) {
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
     // writing to a string cannot fail
-    let _ = write!(text, "\n{} {name}\n\n```text\n{}\n```\n", "#".repeat(level), lines.join("\n").trim_end());
-    for below in command.get_subcommands().filter(|one| one.get_name() != "help") {
-        section(text, below, level + 1);
+    let _ = write!(text, "\n{} {name}\n{}", "#".repeat(level), block(command));
+    for command in below(command) {
+        section(text, command, level + 1);
     }
 }
 

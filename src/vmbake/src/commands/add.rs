@@ -208,6 +208,9 @@ type Manifests = BTreeMap<Arch, Manifest>;
 /// The digest to pin: that of the publisher, where one was given and the file, which is `found` in the store, has it.
 fn vouched(args: &Args, source: &Source, found: &Digest, store: &Store) -> anyhow::Result<Digest> {
     let Some(expected) = &args.digest else { return Ok(found.clone()) };
+    if expected == found {
+        return Ok(found.clone());
+    }
     let mut file = store.verified(found)?;
     let (mut hasher, mut bytes) = (expected.hasher(), vec![0; 128 << 10]);
     loop {
@@ -302,10 +305,8 @@ impl Own {
         let store = common.store.open()?;
         let named = (&source.name, source.version.as_str(), source.url.as_str());
         let path = project.manifest_path(kind, arch);
-        let mut manifest = match project.pinned(kind, arch)? {
-            Some(manifest) => manifest,
-            None => Manifest::empty(kind.clone(), arch),
-        };
+        let pinned = project.pinned(kind, arch)?;
+        let mut manifest = pinned.unwrap_or_else(|| Manifest::empty(kind.clone(), arch));
         let mut set = |pin| {
             manifest.components.insert(source.name.clone(), Entry::Pinned(pin));
             bake::manifest::parse(&project::label(&path), bake::manifest::print(&manifest).as_bytes())

@@ -50,17 +50,9 @@ impl Source {
         let file = url.rsplit(['/', ':']).next().unwrap_or_default().replace("%2B", "+").replace("%7E", "~");
         let (stem, form) = form(&file);
         let found = if form == Form::Deb { of_deb(stem) } else { of_file(stem) };
-        let name = match (name, found.0) {
-            (Some(name), _) => name.clone(),
-            (None, Some(found)) => found.parse().map_err(|_| {
-                wrong("its file does not tell the component's name", "say it with `--name NAME`")
-            })?,
-            (None, None) => {
-                return Err(wrong(
-                    "its file does not tell the component's name",
-                    "say it with `--name NAME`",
-                ));
-            }
+        let told = || found.0.and_then(|found| found.parse().ok());
+        let Some(name) = name.cloned().or_else(told) else {
+            return Err(wrong("its file does not tell the component's name", "say it with `--name NAME`"));
         };
         let path =
             url.split_once("://").map_or(&url[..], |(_, rest)| rest.split_once('/').unwrap_or_default().1);
