@@ -1,11 +1,11 @@
 //! What somebody who can write to the store has put there, and bakes with the real program.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::outputs::whole;
 use tests::shared::{BASE, SMALL, Shared};
+use tree::digest::Sha256;
 
 /// What pieces of a bake are kept as, one by one in each of these.
 const KINDS: [&str; 6] = ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2"];

@@ -1,8 +1,6 @@
 //! The store against what other processes, other users and failing disks do to it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
 use bake::store::{Key, Options, Sharing, Store};
 use rustix::fs::{FileType, Mode};
 use std::fs::File;
@@ -12,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tests::keyed::{self, note_path};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Class;
 
 fn put(store: &Store, bytes: &[u8]) -> Digest {
     let mut incoming = store.incoming().unwrap();

@@ -5,8 +5,6 @@
     reason = "processes that are stopped and killed are not a command line to be read"
 )]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
 use bake::fetch::{Deadlines, Options, Place, Silent, fetch};
 use bake::plan::{Source, Want};
 use bake::store::{self, Store};
@@ -19,6 +17,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, SystemTime};
 use tests::keyed;
 use tests::server::{Reply, Server};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Class;
 
 const ACTOR: &str = env!("CARGO_BIN_EXE_store-actor");
 

@@ -4,15 +4,11 @@
 //! `VMBAKE_SWAPS` says how often it is changed: some hundreds of times in the gate, ten thousand on demand.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
 use bake::emit::{self, Format};
 use bake::fetch::{self, Silent};
 use bake::manifest::Form;
-use bake::name::{Arch, Name};
 use bake::plan::{Plan, Source, Want};
 use bake::store::Store;
-use bake::tree::{Entry, Node, Origin, Tree};
 use bake::unpack::{self, Unpacked};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
@@ -22,6 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tests::image::{EPOCH, noise};
 use tests::keyed;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, Name};
+use tree::refusal::Class;
+use tree::{Entry, Node, Origin, Tree};
 
 /// What is baked: four inputs, in a mirror that nobody disturbs.
 struct Inputs {
@@ -138,7 +138,7 @@ fn bake(
     root: &Path,
     output: &Path,
     between: &mut dyn FnMut(usize),
-) -> bake::Result<(BTreeMap<String, Sha256>, Vec<String>)> {
+) -> tree::refusal::Result<(BTreeMap<String, Sha256>, Vec<String>)> {
     let store = keyed::open(root)?;
     let options = fetch::Options {
         mirrors: vec![inputs.mirror.to_str().unwrap().parse().unwrap()],
@@ -184,7 +184,7 @@ fn tree(inputs: &Inputs, unpacked: &[Unpacked]) -> Tree {
             Unpacked::Members(members) => members,
         };
         // the archives' own `/bin` would be a link
-        let below = |path: &bake::name::ImagePath| format!("/opt/{}{path}", want.name).parse().unwrap();
+        let below = |path: &tree::name::ImagePath| format!("/opt/{}{path}", want.name).parse().unwrap();
         let origin = Origin::Package { name: Name::clone(&want.name) };
         for member in members.iter().filter(|member| member.path.as_str() != "/") {
             let path = below(&member.path);

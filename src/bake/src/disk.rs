@@ -33,7 +33,7 @@ pub use segments::Pieces;
 
 use crate::emit::{Format, Part};
 use crate::plan::Plan;
-use crate::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Refuses a disk that is larger than readers of `format` take, before anything is written.
 pub(crate) fn check(format: Format, disk: &Disk<'_>) -> Result<()> {

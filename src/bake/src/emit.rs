@@ -40,13 +40,13 @@ pub use part::Part;
 
 use crate::disk::{self, Disk};
 use crate::plan::Plan;
-use crate::refusal::{Refusal, Result};
 use crate::store::Store;
-use crate::tree::Tree;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use tree::Tree;
+use tree::refusal::{Refusal, Result};
 
 /// How to emit; nothing of it shows in the bytes of any output, but for where a drop-in says that it is published.
 #[derive(Debug, Clone, Copy)]
@@ -197,7 +197,7 @@ pub fn needs(tree: &Tree, plan: &Plan, formats: &[Format]) -> Result<Needs> {
 pub fn tar(tree: &Tree, store: &Store, out: &mut impl Write) -> Result<u64> {
     let layout = layout::layout(tree)?;
     frames::plain(&layout, store, |bytes| {
-        out.write_all(bytes).map_err(|error| Refusal::io("tar", crate::Stage::Emit, "write", &error))
+        out.write_all(bytes).map_err(|error| Refusal::io("tar", tree::refusal::Stage::Emit, "write", &error))
     })?;
     Ok(layout.len)
 }

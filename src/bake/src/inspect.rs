@@ -20,18 +20,18 @@ pub use disk::Disk;
 pub use verify::{Damage, Verified, verify};
 pub use why::{Owner, Why};
 
-use crate::digest::Sha256;
 use crate::emit::index::{self, Frame, IndexError};
 use crate::emit::{Files, Format, Line, Type, parse_files};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::{Origin, merged};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::{Origin, merged};
 
 /// The largest `files.json` that is read in bytes: some 200,000 paths.
 const MAX_FILES: u64 = 48 << 20;

@@ -13,19 +13,19 @@ mod tests;
 mod third_party;
 mod units;
 
-use crate::digest::{Digest, Sha256};
 use crate::effects::{self, Effects};
 use crate::lock::{Lock, LockedPackage, LockedSuite};
 use crate::manifest::{Image, Manifest, Pin};
-use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
 use crate::policy::Policy;
-use crate::privilege::Grant;
 use crate::recipe::{self, Recipe};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::{Published, Snapshots, Sources, is_debian};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use tree::privilege::Grant;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 pub use disk::{Disk, Holds, Partition, PartitionType};
 pub use remarks::Remark;

@@ -53,8 +53,6 @@ pub use sweep::{Checked, Swept};
 pub use transfer::{Begun, Holder, Transfer};
 pub use verified::{Changed, Verified};
 
-use crate::digest::{Digest, Sha256};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use folder::Folder;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -62,6 +60,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
+use tree::digest::{Digest, Sha256};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The largest note that is read, in bytes, without its tag.
 const NOTE_LIMIT: u64 = 64 << 20;

@@ -3,19 +3,19 @@
 use crate::Listing;
 use anyhow::{Context as _, Result};
 use bake::deb822;
-use bake::digest::{Digest, Sha256};
 use bake::lock::{LockedPackage, LockedSuite};
-use bake::name::{Arch, Role};
 use bake::plan::{Compression, Plan};
 use bake::stage::{Inputs, stage};
 use bake::store::Store;
-use bake::tree::{Content, Node, Stored, Tree};
 use bake::unpack;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, Role};
+use tree::{Content, Node, Stored, Tree};
 
 /// A staged tree with the store that its contents are in.
 pub(crate) struct Ours {
@@ -73,7 +73,14 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
     let read = |stored: &Stored| {
         let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
         store.open_blob(&Digest::Sha256(stored.blob))?.read_exact_at(&mut bytes, stored.offset).map_err(
-            |error| bake::Refusal::io(stored.blob.to_string(), bake::Stage::Stage, "read", &error),
+            |error| {
+                tree::refusal::Refusal::io(
+                    stored.blob.to_string(),
+                    tree::refusal::Stage::Stage,
+                    "read",
+                    &error,
+                )
+            },
         )?;
         Ok(bytes)
     };
@@ -146,14 +153,14 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
         debconf: BTreeMap::new(),
         disable: BTreeMap::new(),
         compression: Compression { level: 3 },
-        disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), bake::name::Arch::Amd64),
+        disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), tree::name::Arch::Amd64),
     })
 }
 
 impl Ours {
     /// Each path with what it is.
     pub(crate) fn listing(&self) -> Listing {
-        let line = |(path, entry): (&bake::name::ImagePath, &bake::tree::Entry)| {
+        let line = |(path, entry): (&tree::name::ImagePath, &tree::Entry)| {
             let meta = &entry.meta;
             let access = format!("{:04o} {}:{}", meta.mode, meta.uid, meta.gid);
             let what = match &entry.node {

@@ -1,17 +1,17 @@
 //! Disks: other programs find them whole and read in them what the tree says, in each format the same.
 
 use super::{Bench, listing};
-use bake::Class;
 use bake::emit::{Emitted, Format, Options, emit, needs};
 use bake::inspect::{self, Damage, verify};
-use bake::name::ImagePath;
 use bake::plan::Plan;
 use bake::recipe::DiskCompression;
-use bake::tree::{Content, Node};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
+use tree::name::ImagePath;
+use tree::refusal::Class;
+use tree::{Content, Node};
 use xshell::{Shell, cmd};
 
 const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");
@@ -25,7 +25,7 @@ fn write(
     formats: &[Format],
     jobs: usize,
     keep_frames: bool,
-) -> bake::Result<Emitted> {
+) -> tree::refusal::Result<Emitted> {
     write_as(
         bench,
         &bench.plan,
@@ -39,7 +39,12 @@ fn write(
     )
 }
 
-fn write_as(bench: &Bench, plan: &Plan, output: &str, options: Options<'_>) -> bake::Result<Emitted> {
+fn write_as(
+    bench: &Bench,
+    plan: &Plan,
+    output: &str,
+    options: Options<'_>,
+) -> tree::refusal::Result<Emitted> {
     emit(&bench.tree, plan, &bench.store, &bench.path(output), options, |progress| {
         assert!(progress.done <= progress.total);
     })
@@ -165,7 +170,7 @@ fn each_way_to_compress_qcow2_is_read_by_qemu() {
 #[test]
 fn jobs_kept_segments_and_other_formats_do_not_show() {
     let bench = Bench::new();
-    let disks = |output: &str| -> BTreeMap<String, bake::digest::Sha256> {
+    let disks = |output: &str| -> BTreeMap<String, tree::digest::Sha256> {
         let all = listing(&bench.path(output)).into_iter();
         // the list of files, and so that of sums, names the formats that were written
         all.filter(|(name, _)| !name.ends_with(".files.json") && name != "SHA256SUMS").collect()
@@ -442,7 +447,7 @@ fn disturbed(place: &Path, format: &str, inject: &str) -> (bool, String) {
     (run.status.success(), String::from_utf8(run.stderr).unwrap())
 }
 
-fn undisturbed(place: &Path, format: &str) -> BTreeMap<String, bake::digest::Sha256> {
+fn undisturbed(place: &Path, format: &str) -> BTreeMap<String, tree::digest::Sha256> {
     let shell = Shell::new().unwrap();
     let (store, output) = (place.join("store"), place.join("whole"));
     cmd!(shell, "{SAMPLE} small {store} {output} 2 no-keep {format}").quiet().run().unwrap();

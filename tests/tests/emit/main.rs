@@ -9,15 +9,15 @@ mod failures;
 mod readers;
 mod same_bytes;
 
-use bake::digest::Sha256;
 use bake::emit::{Emitted, Format, NOWHERE, Options, emit};
 use bake::plan::Plan;
 use bake::store::Store;
-use bake::tree::Tree;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use tree::Tree;
+use tree::digest::Sha256;
 
 const ARTIFACT: &str = "base.debian-13.amd64.tar.zst";
 const FILES: &str = "base.debian-13.amd64.files.json";
@@ -45,7 +45,7 @@ impl Bench {
         self.place.path().join(name)
     }
 
-    fn emit(&self, output: &str) -> bake::Result<Emitted> {
+    fn emit(&self, output: &str) -> tree::refusal::Result<Emitted> {
         emit(&self.tree, &self.plan, &self.store, &self.path(output), options(2, true), |_| {})
     }
 

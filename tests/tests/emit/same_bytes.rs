@@ -2,8 +2,8 @@
 
 use super::{ARTIFACT, Bench, SUMS, listing, options};
 use bake::emit::emit;
-use bake::tree::{Content, Node};
 use std::os::unix::fs::PermissionsExt as _;
+use tree::{Content, Node};
 use xshell::{Shell, cmd};
 
 const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");

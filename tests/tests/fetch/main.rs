@@ -3,8 +3,6 @@
 
 mod cases;
 
-use bake::Refusal;
-use bake::digest::{Digest, Sha256};
 use bake::fetch::{Deadlines, Options, Silent, fetch};
 use bake::plan::{Source, Want};
 use bake::store::Store;
@@ -13,6 +11,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tests::server::{Reply, Server};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Refusal;
 
 const NAME: &str = "thing";
 const SIZE: usize = 100_000;

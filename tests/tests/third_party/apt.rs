@@ -171,7 +171,7 @@ fn ours(world: &World, request: &Request) -> Result<Chosen> {
     let names = request.keys().map(|name| name.parse()).collect::<Result<Vec<_>, _>>()?;
     let from = request.iter().filter_map(|(name, from)| Some((name.parse().ok()?, (*from)?.to_owned())));
     let request = bake::lock::Request {
-        arch: bake::name::Arch::Amd64,
+        arch: tree::name::Arch::Amd64,
         install: names,
         from: from.collect(),
         files: Vec::new(),
@@ -194,7 +194,7 @@ fn ours(world: &World, request: &Request) -> Result<Chosen> {
             let packages = lock.packages.into_iter();
             Ok(Some(packages.map(|one| (one.name.to_string(), one.version)).collect()))
         }
-        Err(refusal) if refusal.class == bake::Class::Usage => Ok(None),
+        Err(refusal) if refusal.class == tree::refusal::Class::Usage => Ok(None),
         Err(refusal) => Err(refusal.into()),
     }
 }

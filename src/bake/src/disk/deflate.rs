@@ -47,8 +47,8 @@ pub(crate) fn bound(len: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Sha256;
     use std::io::Read as _;
+    use tree::digest::Sha256;
 
     fn sample() -> Vec<u8> {
         let mut state = 1_u32;

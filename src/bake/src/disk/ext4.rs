@@ -17,8 +17,6 @@
 
 use super::{Image, Segment};
 use crate::emit::layout::Chunk;
-use crate::refusal::Result;
-use crate::tree::{Node, Tree};
 use body::{Body, Content, body};
 use checksum::Seeds;
 use data::Data;
@@ -27,6 +25,8 @@ use inode::{Fields, Time};
 use inodes::{Inode, JOURNAL, inodes};
 use place::{Place, Placed, place, spread};
 use raw::Raw;
+use tree::refusal::Result;
+use tree::{Node, Tree};
 use unfit::Unfit;
 
 mod acl;

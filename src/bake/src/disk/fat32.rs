@@ -18,11 +18,11 @@ mod directory;
 use super::gpt::SECTOR;
 use super::{ALIGN, Image, Segment};
 use crate::emit::layout::{Chunk, Part, ranges};
-use crate::name::ImagePath;
-use crate::refusal::Refusal;
-use crate::tree::Content;
 use directory::{Directories, Stamp};
 use std::collections::BTreeMap;
+use tree::Content;
+use tree::name::ImagePath;
+use tree::refusal::Refusal;
 
 /// Microsoft's limit is 65525, and its advice to stay sixteen away from it, as drivers err by a few.
 const LEAST_CLUSTERS: u64 = 65525 + 16;

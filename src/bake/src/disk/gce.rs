@@ -12,8 +12,8 @@ use super::deflate::{self, Form, deflate};
 use super::segments::{self, Encoding, How, Pieces};
 use super::{Image, Segment};
 use crate::emit::Part;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use std::io::Write as _;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 const BLOCK: u64 = 512;
 /// Runs in the header, and in each block behind it.

@@ -201,7 +201,7 @@ mod tests {
     /// A disk of 16 MiB with the table at both ends.
     fn disk() -> Vec<u8> {
         let size = 16 << 20;
-        let table = gpt(Uuid::derived("disk", &crate::digest::Sha256([3; 32])), size, &entries());
+        let table = gpt(Uuid::derived("disk", &tree::digest::Sha256([3; 32])), size, &entries());
         let mut disk = vec![0; usize::try_from(size).unwrap()];
         disk[..table.first.len()].copy_from_slice(&table.first);
         let at = disk.len() - table.last.len();

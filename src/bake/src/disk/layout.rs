@@ -22,11 +22,11 @@ use super::gpt::{self, Entry, PARTITION_ALIGN, SECTOR};
 use super::uuid::Uuid;
 use super::{ALIGN, Ext4Options, Image, Segment, ext4, fat32};
 use crate::emit::layout::{Chunk, Part};
-use crate::name::{Arch, ImagePath};
 use crate::plan::{Holds, Partition, PartitionType, Plan};
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::Tree;
 pub(crate) use boot::Boot;
+use tree::Tree;
+use tree::name::{Arch, ImagePath};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Disks are whole numbers of this many bytes: Google takes no other, and the others round up to it.
 const UNIT: u64 = 1 << 30;
@@ -175,11 +175,11 @@ fn refuse(class: Class, what: String) -> Refusal {
 }
 
 /// The file at `path`, where it is one.
-fn file<'t>(tree: &'t Tree, path: &ImagePath) -> Option<(&'t ImagePath, &'t crate::tree::Content)> {
+fn file<'t>(tree: &'t Tree, path: &ImagePath) -> Option<(&'t ImagePath, &'t tree::Content)> {
     let (path, entry) = tree.get_key_value(path)?;
     match &entry.node {
-        crate::tree::Node::File(content) => Some((path, content)),
-        crate::tree::Node::Hardlink(target) => file(tree, target),
+        tree::Node::File(content) => Some((path, content)),
+        tree::Node::Hardlink(target) => file(tree, target),
         _ => None,
     }
 }

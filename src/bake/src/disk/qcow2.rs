@@ -18,9 +18,9 @@ use super::segments::{self, Encoding, How, Pieces};
 use super::{Image, Segment};
 use crate::emit::Part;
 use crate::recipe::DiskCompression;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use std::collections::BTreeMap;
 use std::io;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Bytes of a cluster.
 const CLUSTER: u64 = BLOCK as u64;

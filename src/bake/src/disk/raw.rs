@@ -4,10 +4,10 @@
 
 use super::Image;
 use super::segments::{self, How, Pieces};
-use crate::digest::Sha256;
 use crate::emit::Part;
-use crate::refusal::Result;
 use sha2::Digest as _;
+use tree::digest::Sha256;
+use tree::refusal::Result;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 

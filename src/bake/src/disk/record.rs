@@ -17,11 +17,11 @@
 use super::gpt::{Entry, read as read_table};
 use super::layout::Disk;
 use super::uuid::Uuid;
-use crate::digest::Sha256;
 use crate::emit::layout::Part;
-use crate::name::ImagePath;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
+use tree::digest::Sha256;
+use tree::name::ImagePath;
 
 /// The version of this form.
 const FORMAT: u32 = 1;
@@ -113,7 +113,7 @@ pub(crate) fn print(out: &mut impl Write, plan: &Sha256, disk: &Disk<'_>) -> io:
 
 /// Reads the file.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Record, serde_json::Error> {
-    let record: Record = crate::refusal::record(bytes)?;
+    let record: Record = tree::refusal::record(bytes)?;
     let wrong = |what: String| Err(serde::de::Error::custom(what));
     if record.head.format != FORMAT {
         return wrong(format!("format: expected {FORMAT}, found {}", record.head.format));

@@ -4,9 +4,9 @@ use super::{Image, Segment};
 use crate::emit::contents::Contents;
 use crate::emit::kept::Kept;
 use crate::emit::ordered;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::store::Store;
 use std::num::NonZeroUsize;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The largest encoded segment that is taken from the store, in bytes.
 const MOST_KEPT: u64 = 32 << 20;

@@ -1,8 +1,8 @@
 //! Identifiers of disks, partitions and file systems: RFC 9562, and the two ways in which they are written.
 
-use crate::digest::Sha256;
 use sha2::Digest as _;
 use std::fmt;
+use tree::digest::Sha256;
 
 /// An identifier, its bytes in the order of its digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::segments::{self, Encoding, How, Pieces};
 use super::uuid::Uuid;
 use super::{Image, Segment};
 use crate::emit::Part;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use std::io::Write as _;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 const SECTOR: usize = 512;
 /// Sectors of a grain.

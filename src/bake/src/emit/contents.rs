@@ -1,15 +1,15 @@
 //! The contents of files, read from the store and checked: not one byte leaves without its digest.
 
 use super::layout::{Chunk, Part, Range};
-use crate::digest::{Digest, Sha256};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::store::Store;
-use crate::tree::Content;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use tree::Content;
+use tree::digest::{Digest, Sha256};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// How many blobs are held open at once, of all threads together: far below the least limit of any system.
 const OPEN: usize = 16;

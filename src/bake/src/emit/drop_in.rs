@@ -13,16 +13,16 @@
 //! date and the beginning of the plan's digest, so that it is another one for each image.
 
 use super::{Part, Written};
-use crate::digest::Sha256;
 use crate::disk::Disk;
 use crate::manifest::{self, Entry, Form, Manifest, Pin, StockImage};
-use crate::name::{Name, NameError, Role};
 use crate::plan::Plan;
 use crate::recipe::DiskCompression;
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::Tree;
 use flate2::{Compression, GzBuilder};
 use std::io::{self, Write as _};
+use tree::Tree;
+use tree::digest::Sha256;
+use tree::name::{Name, NameError, Role};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Where images are published when nobody says where: a name that is never found.
 pub const NOWHERE: &str = "https://vmbake.invalid";

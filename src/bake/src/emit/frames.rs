@@ -13,9 +13,9 @@ use super::contents::Contents;
 use super::kept::Kept;
 use super::layout::{Chunk, Layout};
 use super::{index, ordered};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::store::Store;
 use std::num::NonZeroUsize;
+use tree::refusal::{Class, Refusal, Result, Stage};
 use zstd::zstd_safe::CParameter;
 
 /// The sort of the notes that lead from a chunk's key to its frame.

@@ -3,11 +3,11 @@
 //! A note, which the store authenticates, leads from a piece's key to a blob, which is hashed in memory: a note or a blob
 //! that does not check is set aside, and the piece is made again. That the store can keep no more stops no bake.
 
-use crate::digest::{Digest, Sha256};
-use crate::refusal::{Refusal, Result, Stage};
 use crate::store::Store;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::{Refusal, Result, Stage};
 
 /// Pieces of one sort.
 #[derive(Debug)]

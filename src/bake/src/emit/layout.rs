@@ -15,11 +15,11 @@
 //! file. Not supported, on purpose: any look at a file's bytes for a cut, and any number of cores.
 
 use super::pax::{self, Shape};
-use crate::digest::Sha256;
-use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::{Content, Node, PIECE, Tree};
 use sha2::Digest as _;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::{Content, Node, PIECE, Tree};
 
 /// No cut by a path's digest before a chunk has this many bytes.
 const LEAST: u64 = 2 << 20;

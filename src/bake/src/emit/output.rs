@@ -14,14 +14,14 @@
 
 use super::part::Part;
 use super::sums::{self, Sums};
-use crate::digest::Sha256;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tree::digest::Sha256;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The way out where a directory cannot be written to.
 pub(super) const WRITABLE: &str = "choose a directory that can be written to with --output";

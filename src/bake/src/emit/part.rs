@@ -6,8 +6,6 @@
 //! first is known last.
 
 use super::output::{Directory, Written};
-use crate::digest::Sha256;
-use crate::refusal::{Refusal, Result, Stage};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::Digest as _;
@@ -15,6 +13,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tree::digest::Sha256;
+use tree::refusal::{Refusal, Result, Stage};
 
 /// A file on its way: write, then [`Directory::publish`]. Dropped without it, nothing is left.
 #[derive(Debug)]

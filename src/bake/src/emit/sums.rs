@@ -3,9 +3,9 @@
 //! One line a file, `<64 hex>  <name>`, sorted by name. Lines of files of other bakes stay; a file that is of another
 //! form is no such list, and is refused before anything is made.
 
-use crate::digest::{DigestError, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use tree::digest::{DigestError, Sha256};
 
 /// Its name in an output directory.
 pub const NAME: &str = "SHA256SUMS";
@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<Sums, SumsError> {
         let (hex, name) = line.split_once("  ").ok_or(SumsError::Form(number))?;
         let plain = !name.is_empty()
             && !name.starts_with(['*', ' '])
-            && !name.contains(|c: char| c == '/' || crate::refusal::hides(c));
+            && !name.contains(|c: char| c == '/' || tree::refusal::hides(c));
         if !plain {
             return Err(SumsError::Form(number));
         }

@@ -3,15 +3,15 @@
 use super::contents::{Contents, Corrupt};
 use super::frames::{self, How};
 use super::layout::{self, Part as Piece};
-use crate::digest::Sha256;
-use crate::name::ImagePath;
-use crate::refusal::Class;
 use crate::store::{Key, Options, Store};
-use crate::tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::Class;
+use tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 
 struct Bench {
     tree: Tree,

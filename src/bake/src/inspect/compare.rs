@@ -2,9 +2,9 @@
 
 use super::Damage;
 use super::disk::{DiskError, Runs, is_zero};
-use crate::digest::Sha256;
 use crate::disk::record::{Extent, Record};
 use sha2::Digest as _;
+use tree::digest::Sha256;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 

@@ -10,11 +10,11 @@ mod vmdk;
 use super::plain;
 use crate::disk::record::Partition;
 use crate::emit::Format;
-use crate::refusal::Result;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use tree::refusal::Result;
 
 /// No larger disk is read: 16 TiB.
 const MOST: u64 = 16 << 40;

@@ -5,15 +5,15 @@
 //! each extent is hashed, and what is in none must be zero. This is done also where the digest of the whole is right, so that the record, too, is known to be true.
 
 use super::{beside, decoder, plain, record, shown};
-use crate::digest::Sha256;
 use crate::disk::record::{Record, parse as parse_disk};
 use crate::emit::pax::{BLOCK, padding};
 use crate::emit::{Files, Format, Line, sums};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use sha2::Digest as _;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// An artifact that is what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

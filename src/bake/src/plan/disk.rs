@@ -3,9 +3,9 @@
 //! A layout is this list and nothing else: a partition of hashes for dm-verity, or a second root to update into, is one
 //! more line here, with what it holds, and not another way through the code.
 
-use crate::name::Arch;
 use crate::recipe::{self, DiskCompression};
 use serde::Serialize;
+use tree::name::Arch;
 
 /// The disk of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

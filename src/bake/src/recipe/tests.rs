@@ -92,7 +92,7 @@ fn a_recipe_says_where_packages_are_from_and_a_later_one_may_say_otherwise() {
     // what asks for nothing new asks for the same as ever
     let plain = combine(&[folder("base", BASE)]).unwrap().request(Arch::Amd64);
     let expected = "arch amd64\ninstall containerd\ninstall linux-image-cloud-amd64\ninstall systemd\n";
-    assert_eq!(plain.digest(), crate::digest::Sha256::of(expected.as_bytes()));
+    assert_eq!(plain.digest(), tree::digest::Sha256::of(expected.as_bytes()));
     let without = worker.replacen("without = [\"containerd\"]", "without = [\"containerd\", \"agent\"]", 1);
     let recipe = combine(&[folder("base", &base), folder("knd", &without)]).unwrap();
     assert!(!recipe.taken.contains_key(&"agent".parse().unwrap()));
@@ -156,7 +156,7 @@ fn what_a_recipe_must_not_say_is_refused_at_its_place() {
     for (text, wanted) in cases {
         let refusal = parse("x/recipe.toml", text).unwrap_err();
         assert!(refusal.to_string().contains(wanted), "{text}: {refusal}");
-        assert_eq!(refusal.class, crate::Class::Usage);
+        assert_eq!(refusal.class, tree::refusal::Class::Usage);
     }
 }
 

@@ -1,13 +1,13 @@
 //! A small image of made-up packages, for the tests of each part: `Case` says what differs from it.
 
 use super::*;
-use crate::digest::Sha256;
 use crate::lock::LockedPackage;
-use crate::name::{Arch, Role};
 use crate::plan::{Compression, Plan, PlannedComponent, PlannedFile};
 use crate::recipe::{self, Access, Body};
 use crate::unpack::{ControlFile, Member};
 use std::collections::BTreeSet;
+use tree::digest::Sha256;
+use tree::name::{Arch, Role};
 
 /// The epoch of all tests: 1970-01-11.
 pub(super) const EPOCH: i64 = 864_000;

@@ -2,12 +2,12 @@
 
 use super::folder::Folder;
 use super::{Sharing, io};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use std::fs::File;
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Opens a plain file with one name for reading; `None` where there is nothing.
 ///

@@ -5,10 +5,10 @@
 //! told apart from the first.
 
 use super::{Store, access, io};
-use crate::digest::{Digest, Sha256};
-use crate::name::Name;
-use crate::refusal::Result;
 use serde::{Deserialize, Serialize};
+use tree::digest::{Digest, Sha256};
+use tree::name::Name;
+use tree::refusal::Result;
 
 /// The kind of its notes.
 pub(super) const KIND: &str = "identity-1";

@@ -2,13 +2,13 @@
 
 use super::lock::{self, How};
 use super::{Store, access, io, open};
-use crate::digest::Sha256;
-use crate::refusal::Result;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tree::digest::Sha256;
+use tree::refusal::Result;
 
 /// Bytes are hashed and written in pieces of this size.
 const PIECE: usize = 256 << 10;

@@ -9,9 +9,9 @@
 //! right, or does not check. Numbers are little-endian. The id is public and a part of a path, so that users of one
 //! store who have keys of their own do not take each other's entries for forged ones.
 
-use crate::digest::Sha256;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use std::fmt;
+use tree::digest::Sha256;
 
 const ENTRY: &[u8] = b"vmbake store entry 1";
 const ID: &[u8] = b"vmbake store key 1";

@@ -5,13 +5,13 @@ use super::folder::Folder;
 use super::incoming::Temporary;
 use super::lock::{self, How};
 use super::{Options, Store, io};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Mutex;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 const LAYOUT: &str = "vmbake store 1\n";
 const LOCK: &str = "in-use.lock";

@@ -2,13 +2,13 @@
 
 use super::lock::{self, How};
 use super::{Store, hash, io, open};
-use crate::digest::{Digest, Sha256};
-use crate::refusal::Result;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Result;
 
 /// What a clean-up has removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]

@@ -5,12 +5,12 @@
 
 use super::lock::{self, How};
 use super::{Store, access, file_stem, hash, io, open};
-use crate::digest::Digest;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{ErrorKind, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use tree::digest::Digest;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The answer to who transfers a blob.
 #[derive(Debug)]

@@ -8,11 +8,11 @@
 //! in this process, from its own memory, or an error.
 
 use super::{Store, io};
-use crate::digest::{Digest, Sha256};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt as _;
+use tree::digest::{Digest, Sha256};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// How much is compared at once.
 const STEP: usize = 256 << 10;

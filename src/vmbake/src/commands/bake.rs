@@ -9,18 +9,18 @@ use crate::project::Project;
 use crate::relock;
 use crate::selection::{Inputs, Selection};
 use anyhow::Context as _;
-use bake::digest::Sha256;
 use bake::emit::{self, Corrupt, Emitted, Format};
 use bake::fetch::{self, Fetched};
 use bake::lock::Lock;
 use bake::plan::{Plan, Remark};
-use bake::privilege::Privilege;
-use bake::refusal::shown;
 use bake::sources::MaxAge;
 use bake::store::Store;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
+use tree::digest::Sha256;
+use tree::privilege::Privilege;
+use tree::refusal::shown;
 
 /// Bake an image: fetch what is pinned, lay it out, write the artifacts
 #[derive(Debug, clap::Args)]
@@ -210,7 +210,7 @@ fn made(
         })?;
         Ok(Laid { paths: tree.len(), privileges: tree.privileges().to_vec(), emitted })
     };
-    let first: bake::Result<_> = attempt();
+    let first: tree::refusal::Result<_> = attempt();
     let laid = match first {
         Err(refusal) if refusal.cause.downcast_ref::<Corrupt>().is_some() => {
             show.step(&format!("{refusal}; unpacking again what is damaged"));

@@ -9,7 +9,7 @@ use super::inodes::{Inode, LOST_FOUND};
 use super::place::Need;
 use super::unfit::Unfit;
 use super::{BLOCK, Options};
-use crate::tree::Node;
+use tree::Node;
 
 /// `fsck` wants room in `/lost+found` before it needs it.
 const LOST_FOUND_BLOCKS: usize = 4;

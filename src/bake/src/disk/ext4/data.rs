@@ -9,8 +9,8 @@ use super::bytes::index;
 use super::inodes::Inode;
 use super::unfit::Unfit;
 use crate::emit::layout::{Chunk, Cut, ranges};
-use crate::refusal::Result;
-use crate::tree::{Node, PIECE};
+use tree::refusal::Result;
+use tree::{Node, PIECE};
 
 /// Logical blocks are numbered with 32 bits.
 const MOST: u64 = (u32::MAX as u64) * BLOCK as u64;

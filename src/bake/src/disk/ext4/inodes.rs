@@ -5,10 +5,10 @@
 
 use super::Options;
 use super::unfit::Unfit;
-use crate::name::ImagePath;
-use crate::tree::{Meta, Node, Tree};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use tree::name::ImagePath;
+use tree::{Meta, Node, Tree};
 
 /// The root directory.
 pub(super) const ROOT: u32 = 2;

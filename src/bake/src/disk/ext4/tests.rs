@@ -1,16 +1,16 @@
 //! The real tools as judges: `e2fsck` finds nothing to mend, and `debugfs` reads back what the tree says.
 
 use super::{Options, ext4};
-use crate::digest::Sha256;
 use crate::disk::{ALIGN, Image};
 use crate::emit::layout::{Part, Range};
-use crate::name::ImagePath;
-use crate::tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 
 mod copies;
 mod entries;

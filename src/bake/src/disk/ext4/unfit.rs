@@ -1,6 +1,6 @@
 //! What ext4 cannot hold.
 
-use crate::refusal::{Class, Refusal, Stage};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Why a tree cannot become an ext4 file system.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,10 +5,10 @@
 
 use super::{Uuid, file, refuse};
 use crate::disk::fat32::{Files, Source};
-use crate::name::{Arch, ImagePath};
 use crate::plan::{Holds, Plan};
-use crate::refusal::{Class, Refusal, Result};
-use crate::tree::Tree;
+use tree::Tree;
+use tree::name::{Arch, ImagePath};
+use tree::refusal::{Class, Refusal, Result};
 
 /// How a disk is started without firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]

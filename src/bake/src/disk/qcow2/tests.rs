@@ -1,12 +1,12 @@
 //! What is written, read by the letter of `docs/interop/qcow2.txt`.
 
 use super::*;
-use crate::digest::Sha256;
 use crate::emit::layout::{Chunk, Part as Piece};
 use crate::emit::output::Directory;
 use crate::store::Store;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
+use tree::digest::Sha256;
 
 fn segment(offset: u64, bytes: Vec<u8>) -> Segment<'static> {
     Segment { offset, chunk: Chunk { len: bytes.len() as u64, parts: vec![Piece::Raw(bytes)] } }

@@ -3,10 +3,10 @@
 use super::{EPOCH, Volume, file, options, tree};
 use crate::disk::ext4::Options;
 use crate::disk::ext4::checksum::crc32c;
-use crate::tree::Meta;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::process::Command;
+use tree::Meta;
 
 const GROUP: u64 = 32_768 * 4096;
 

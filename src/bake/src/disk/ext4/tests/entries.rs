@@ -1,7 +1,7 @@
 //! Every type of entry, with every sort of owner, mode, time and attribute.
 
 use super::{EPOCH, Volume, file, options, path, reads_back, tree};
-use crate::tree::{Meta, Node, Tree};
+use tree::{Meta, Node, Tree};
 
 fn plain(at: &str, node: Node) -> (String, Meta, Node) {
     (at.to_owned(), Meta::root(0o644, EPOCH), node)

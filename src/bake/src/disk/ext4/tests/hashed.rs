@@ -4,8 +4,8 @@ use super::{EPOCH, Volume, file, options, reads_back, tree};
 use crate::disk::ext4::directory::{Place, directory};
 use crate::disk::ext4::hash::half_md4;
 use crate::disk::ext4::inodes::Child;
-use crate::tree::Meta;
 use std::collections::BTreeMap;
+use tree::Meta;
 
 /// Entries of 260 bytes: fifteen fill a leaf.
 const LEN: usize = 252;

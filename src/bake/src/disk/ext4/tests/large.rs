@@ -2,8 +2,8 @@
 
 use super::{EPOCH, Volume, file, marked, options, reads_back, tree};
 use crate::disk::ext4::Options;
-use crate::tree::{Meta, Node, PIECE, Tree};
 use std::os::unix::fs::FileExt as _;
+use tree::{Meta, Node, PIECE, Tree};
 
 fn meta() -> Meta {
     Meta::root(0o644, EPOCH)

@@ -2,8 +2,8 @@
 
 use super::{EPOCH, file, marked, options, path, tree};
 use crate::disk::ext4::{Options, ext4};
-use crate::refusal::Class;
-use crate::tree::{Meta, Node, Tree};
+use tree::refusal::Class;
+use tree::{Meta, Node, Tree};
 
 fn refused(tree: &Tree, options: &Options) -> String {
     let refusal = ext4(tree, options).unwrap_err();

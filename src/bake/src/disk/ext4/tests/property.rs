@@ -2,9 +2,9 @@
 
 use super::{Volume, file, options, origin, path, reads_back};
 use crate::disk::ext4::Options;
-use crate::name::ImagePath;
-use crate::tree::{Entry, Meta, Node, Tree};
 use proptest::prelude::*;
+use tree::name::ImagePath;
+use tree::{Entry, Meta, Node, Tree};
 
 fn node() -> impl Strategy<Value = Node> {
     prop_oneof![

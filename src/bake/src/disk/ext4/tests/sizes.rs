@@ -2,8 +2,8 @@
 
 use super::{EPOCH, Volume, file, marked, options, reads_back, tree};
 use crate::disk::ext4::{Options, ext4};
-use crate::tree::{Meta, Tree};
 use std::process::Command;
+use tree::{Meta, Tree};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;

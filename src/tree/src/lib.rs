@@ -14,6 +14,12 @@
 //! - two owners of one path are an error, unless both bring a directory: then the first says mode and owner.
 //!
 //! Not supported, on purpose: a file on the host's disk as content (what goes in is in the store, or small).
+//!
+//! Beside it are the words that it is made of, which all the crates above share: names and paths that are checked
+//! ([`name`]), digests ([`digest`]), and the one shape in which every stage says no ([`refusal`]). Nothing here reads or
+//! writes a file.
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
 
 use crate::digest::Sha256;
 use crate::name::{ImagePath, Kind, Name};
@@ -23,6 +29,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod build;
+pub mod digest;
+pub mod name;
+pub mod near;
+pub mod privilege;
+pub mod refusal;
+pub mod scripts;
 
 pub use build::place;
 
@@ -312,7 +324,7 @@ impl Tree {
     }
 
     /// Says what it grants.
-    pub(crate) fn set_privileges(&mut self, privileges: Vec<Privilege>) {
+    pub fn set_privileges(&mut self, privileges: Vec<Privilege>) {
         self.privileges = privileges;
     }
 
@@ -323,7 +335,7 @@ impl Tree {
     }
 
     /// Says what became of them.
-    pub(crate) fn set_scripts(&mut self, scripts: Vec<Scripted>) {
+    pub fn set_scripts(&mut self, scripts: Vec<Scripted>) {
         self.scripts = scripts;
     }
 

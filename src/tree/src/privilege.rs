@@ -4,7 +4,7 @@
 //! that a manifest pins, and Debian does not vouch for, has only those that the recipe allows by their text:
 //! `privileges = ["set-uid /usr/bin/x"]`.
 
-use crate::tree::Origin;
+use crate::Origin;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

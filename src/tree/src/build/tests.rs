@@ -1,5 +1,5 @@
 use super::*;
-use crate::tree::Content;
+use crate::Content;
 
 fn at(path: &str) -> ImagePath {
     path.parse().unwrap()

@@ -156,7 +156,7 @@ impl fmt::Display for Refusal {
 impl Error for Refusal {}
 
 /// What is wrong with a text that is no TOML, or not of the expected shape, in one line: `line 3 column 2: …`.
-pub(crate) fn toml(text: &str, error: &toml::de::Error) -> String {
+pub fn toml(text: &str, error: &toml::de::Error) -> String {
     let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
     let what = error.message().replace("duplicate key", "key given twice").replace('\n', " ");
     format!("line {line} column {column}: {what}")
@@ -199,9 +199,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 
 /// Reads a record, which is JSON without a character that [`hides`]: each text of a record could stand in a line of its own,
 /// and would be taken for one where it is printed.
-pub(crate) fn record<T: serde::de::DeserializeOwned>(
-    bytes: &[u8],
-) -> std::result::Result<T, serde_json::Error> {
+pub fn record<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> std::result::Result<T, serde_json::Error> {
     if hides_in_json(bytes) {
         return Err(serde::de::Error::custom("a character that is not seen, which no record has"));
     }
