@@ -1,7 +1,7 @@
 //! Stores with a key: those that keep what is derived.
 
-use bake::store::{Key, Options, Store};
 use std::path::{Path, PathBuf};
+use store::{Key, Options, Store};
 use tree::digest::Sha256;
 
 const SECRET: [u8; 32] = [7; 32];

@@ -9,10 +9,10 @@ use bake::fetch::{self, Archives, Options, Place, Proxy, Silent, apt};
 use bake::lock::Lock;
 use bake::plan::package_wants;
 use bake::sources::{Sources, Suite};
-use bake::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use store::Store;
 use tree::digest::Sha256;
 
 /// Files of Debian's archives by their paths below the archives' common parent: `debian/dists/…`,

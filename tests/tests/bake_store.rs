@@ -148,7 +148,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     let before = verify()?;
     ensure!(before["set_aside"] == serde_json::json!([]), "{before}");
     ensure!(before["notes"].as_u64() > Some(0) && before["notes"] == before["foreign"], "{before}");
-    let ours = bake::store::Key::new([0x5a; 32]);
+    let ours = store::Key::new([0x5a; 32]);
     let note = files(&store.join("notes/unpacked-2").join(ours.id()))?.remove(0);
     fs::write(&note, forged(&fs::read(&note)?, |bytes| bytes.push(0)))?;
     let after = verify()?;

@@ -11,7 +11,7 @@ use tests::shared::Shared;
 
 /// A run of `boot` under KVM with a QEMU that is none: `how` says what goes wrong there.
 fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
-    let (programs, store) = (room.join("bin"), bake::store::Store::open(&room.join("store"))?);
+    let (programs, store) = (room.join("bin"), store::Store::open(&room.join("store"))?);
     fs::create_dir(&programs)?;
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fake-qemu"), programs.join("qemu-system-x86_64"))?;
     let (tree, _) = tests::image::small(&store)?;

@@ -7,7 +7,6 @@
 
 use bake::fetch::{Deadlines, Options, Place, Silent, fetch};
 use bake::plan::{Source, Want};
-use bake::store::{self, Store};
 use rustix::process::{Pid, Signal};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -15,6 +14,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, SystemTime};
+use store::Store;
 use tests::keyed;
 use tests::server::{Reply, Server};
 use tree::digest::{Digest, Sha256};

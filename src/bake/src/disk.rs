@@ -31,8 +31,9 @@ pub(crate) use layout::{Disk, layout};
 pub(crate) use segments::How;
 pub use segments::Pieces;
 
-use crate::emit::{Format, Part};
+use crate::emit::Format;
 use crate::plan::Plan;
+use store::part::Part;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Refuses a disk that is larger than readers of `format` take, before anything is written.

@@ -11,40 +11,33 @@
 //! One pass, streaming: memory does not grow with the image. The bytes of each output are a function of tree, plan and
 //! the version of this program; which others are written with it, the number of threads, the state of the store, the
 //! user, the clock and the place do not show. Every byte of a file is compared with its digest on its way; a content
-//! that does not check is refused with [`Corrupt`] as the cause, so that the caller can derive the blob anew and try
+//! that does not check is refused with [`Corrupt`](store::contents::Corrupt) as the cause, so that the caller can derive the blob anew and try
 //! again.
 
-pub(crate) mod contents;
 mod drop_in;
 mod files;
 mod format;
 mod frames;
 pub mod index;
-pub(crate) mod kept;
-pub(crate) mod layout;
-pub(crate) mod ordered;
-pub mod output;
-mod part;
+mod layout;
 pub mod pax;
 mod records;
-pub mod sums;
 
 pub use crate::disk::Pieces;
-pub use contents::Corrupt;
 pub use drop_in::{NOWHERE, OS_IMAGE, VMCONFIG};
 pub use files::{Component, FORMAT, Files, Head, Line, Type, parse as parse_files};
 pub use format::{Format, FormatError};
 pub use frames::Frames;
-pub use output::Written;
-pub use part::Part;
 
 use crate::disk::{self, Disk};
 use crate::plan::Plan;
-use crate::store::Store;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use store::Store;
+use store::output::{Directory, Written};
+use store::part::Part;
 use tree::Tree;
 use tree::refusal::{Refusal, Result};
 
@@ -94,7 +87,7 @@ pub struct Needs {
 /// Writes the artifacts of `tree` and their records into the directory `output`.
 ///
 /// # Errors
-/// `Verification` with the cause [`Corrupt`] for a content that is not what the tree says; `Archive` for an entry
+/// `Verification` with the cause [`Corrupt`](store::contents::Corrupt) for a content that is not what the tree says; `Archive` for an entry
 /// that no tar or file system can hold; `Usage` for a disk of a tree that has not what boots it; `Io` for an output
 /// that cannot be written. In each case nothing new stands at a final name.
 pub fn emit(
@@ -112,7 +105,7 @@ pub fn emit(
     if let Some(disk) = &disk {
         formats.iter().try_for_each(|format| disk::check(*format, disk))?;
     }
-    let directory = output::Directory::open(output)?;
+    let directory = Directory::open(output)?;
     let artifacts: Vec<String> = formats.iter().map(|format| format!("{name}.{}", format.suffix())).collect();
     // all names are taken before there is any work
     let mut parts = artifacts.iter().map(|artifact| directory.begin(artifact)).collect::<Result<Vec<_>>>()?;
@@ -169,7 +162,7 @@ pub fn emit(
 /// # Errors
 /// As those of [`emit`] for an output that cannot be written.
 pub fn check_output(output: &Path) -> Result<()> {
-    output::Directory::open(output)?.begin(PROBE).map(drop)
+    Directory::open(output)?.begin(PROBE).map(drop)
 }
 
 /// The name of a file that is begun and never written.
@@ -220,17 +213,11 @@ fn tar_zst(
     let mut seen = 0;
     frames::write(layout, store, how, |bytes, stands_for| {
         seen += stands_for;
-        artifact.expected = expected(artifact.size() + bytes.len() as u64, seen, layout.len);
+        artifact.expected = store::part::expected(artifact.size() + bytes.len() as u64, seen, layout.len);
         artifact.write_all(bytes).map_err(|error| artifact.refusal("write", &error))?;
         done(stands_for);
         Ok(())
     })
-}
-
-/// How long an output will be, from what the first part of it came to.
-pub(crate) fn expected(written: u64, done: u64, total: u64) -> u64 {
-    let all = u128::from(written) * u128::from(total) / u128::from(done.max(1));
-    u64::try_from(all).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

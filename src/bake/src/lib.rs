@@ -11,7 +11,6 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
 
 pub mod archive;
-pub mod beneath;
 pub mod deb822;
 pub mod debian;
 pub(crate) mod disk;
@@ -29,6 +28,5 @@ pub mod recipe;
 pub mod seed;
 pub mod sources;
 pub mod stage;
-pub mod store;
 pub mod time;
 pub mod unpack;

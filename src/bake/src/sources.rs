@@ -6,11 +6,11 @@
 //! The archives `debian` and `debian-security` are Debian's own. Any other is a third party's: it vouches for the packages
 //! that a recipe takes from it by name, and for what these need and Debian does not have.
 
-use crate::beneath;
 use crate::debian::certificate::{Certificate, CertificateError};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use store::beneath;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// How many bytes a `sources.toml` may have.

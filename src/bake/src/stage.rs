@@ -35,9 +35,9 @@ mod scripts;
 mod units;
 
 use crate::plan::Plan;
-use crate::store::Store;
 use crate::unpack::{Package, Unpacked};
 use std::collections::BTreeMap;
+use store::Store;
 use tree::digest::Sha256;
 use tree::name::{ImagePath, Name};
 use tree::refusal::{Class, Refusal, Result, Stage};

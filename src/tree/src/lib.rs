@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod build;
+pub mod chunk;
 pub mod digest;
 pub mod name;
 pub mod near;

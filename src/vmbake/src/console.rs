@@ -113,7 +113,7 @@ pub fn note(text: impl Display) {
 }
 
 /// Says at the end of a command, however it ends, what was found wrong in the store.
-pub struct Rejected<'s>(pub &'s bake::store::Store);
+pub struct Rejected<'s>(pub &'s store::Store);
 
 impl Drop for Rejected<'_> {
     fn drop(&mut self) {

@@ -1,11 +1,11 @@
 //! Debian packages that are files of the project: `[packages] files`.
 
 use crate::project::Project;
-use bake::beneath;
 use bake::debian::resolve::LocalPackage;
-use bake::store::Store;
 use bake::unpack;
 use std::io::Write as _;
+use store::Store;
+use store::beneath;
 use tree::name::Name;
 use tree::refusal::{Class, Refusal, Stage};
 

@@ -4,10 +4,10 @@ use crate::project::Project;
 use crate::{console, store_key};
 use bake::fetch::{self, Place, Proxy, apt};
 use bake::sources::{Sources, is_debian};
-use bake::store::{self, Sharing, Store};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use store::{Sharing, Store};
 
 /// Which store.
 #[derive(Debug, Clone, clap::Args)]

@@ -8,7 +8,6 @@
 
 use crate::builtin;
 use anyhow::Context as _;
-use bake::beneath::{self, Found};
 use bake::effects::Effects;
 use bake::lock::Lock;
 use bake::manifest::Manifest;
@@ -17,6 +16,7 @@ use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
 use bake::sources::{Sources, is_debian};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+use store::beneath::{self, Found};
 use tree::name::{Arch, ImagePath, Kind, Provider};
 use tree::refusal::{Class, Refusal, Stage};
 

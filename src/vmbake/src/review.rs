@@ -5,7 +5,6 @@
 
 use crate::console;
 use crate::project::{Project, label};
-use bake::beneath;
 use bake::effects::{Unreviewed, key, line, unified};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -14,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use store::beneath;
 use tree::digest::Sha256;
 use tree::name::Name;
 use tree::refusal::{Class, Refusal, Result, Stage};

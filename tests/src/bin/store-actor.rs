@@ -5,10 +5,10 @@
 use anyhow::{Context as _, Result, bail};
 use bake::fetch::{Options, Silent, fetch};
 use bake::plan::{Source, Want};
-use bake::store::Begun;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use store::Begun;
 use tree::digest::Sha256;
 
 fn main() -> ExitCode {

@@ -1,9 +1,9 @@
 //! What is not what its digest says is found: in the store while emitting, and in an artifact afterwards.
 
 use super::{ARTIFACT, Bench, FILES, RECORD, SUMS, listing, options};
-use bake::emit::Corrupt;
 use bake::inspect::{self, Damage, verify};
 use std::path::Path;
+use store::contents::Corrupt;
 use tree::refusal::Class;
 
 /// Changes one bit of a file in place.

@@ -11,10 +11,10 @@ mod same_bytes;
 
 use bake::emit::{Emitted, Format, NOWHERE, Options, emit};
 use bake::plan::Plan;
-use bake::store::Store;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use store::Store;
 use tempfile::TempDir;
 use tree::Tree;
 use tree::digest::Sha256;

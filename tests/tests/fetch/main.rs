@@ -5,11 +5,11 @@ mod cases;
 
 use bake::fetch::{Deadlines, Options, Silent, fetch};
 use bake::plan::{Source, Want};
-use bake::store::Store;
 use cases::{Case, Fetched, Refused, cases, hops};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use store::Store;
 use tests::server::{Reply, Server};
 use tree::digest::{Digest, Sha256};
 use tree::refusal::Refusal;

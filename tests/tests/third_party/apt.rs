@@ -178,7 +178,7 @@ fn ours(world: &World, request: &Request) -> Result<Chosen> {
         recommends_of: Vec::new(),
         avoid: Vec::new(),
     };
-    let store = bake::store::Store::open(&world.path("../store"))?;
+    let store = store::Store::open(&world.path("../store"))?;
     let options = bake::fetch::Options {
         debian: vec![world.path("../debian").to_str().context("a path")?.parse()?],
         archives: [("vendor".to_owned(), vec![world.path("../vendor").to_str().context("a path")?.parse()?])]

@@ -16,7 +16,6 @@
 //! block sizes other than 4 KiB. Source of the format: the kernel's `Documentation/filesystems/ext4`.
 
 use super::{Image, Segment};
-use crate::emit::layout::Chunk;
 use body::{Body, Content, body};
 use checksum::Seeds;
 use data::Data;
@@ -25,6 +24,7 @@ use inode::{Fields, Time};
 use inodes::{Inode, JOURNAL, inodes};
 use place::{Place, Placed, place, spread};
 use raw::Raw;
+use tree::chunk::Chunk;
 use tree::refusal::Result;
 use tree::{Node, Tree};
 use unfit::Unfit;

@@ -17,10 +17,10 @@ mod directory;
 
 use super::gpt::SECTOR;
 use super::{ALIGN, Image, Segment};
-use crate::emit::layout::{Chunk, Part, ranges};
 use directory::{Directories, Stamp};
 use std::collections::BTreeMap;
 use tree::Content;
+use tree::chunk::{Chunk, Part, ranges};
 use tree::name::ImagePath;
 use tree::refusal::Refusal;
 
@@ -192,7 +192,7 @@ fn contents(offset: u64, source: Source<'_>) -> Result<Vec<Segment<'_>>, FatErro
         Source::Bytes(bytes) => Ok(vec![raw(offset, bytes)]),
         Source::File(path, content) => {
             let ranges = ranges(path, content).map_err(|refusal| FatError::Content(Box::new(refusal)))?;
-            let segment = |range: crate::emit::layout::Range<'_>| offset + range.offset;
+            let segment = |range: tree::chunk::Range<'_>| offset + range.offset;
             Ok(ranges
                 .into_iter()
                 .map(|range| Segment {

@@ -11,8 +11,8 @@
 use super::deflate::{self, Form, deflate};
 use super::segments::{self, Encoding, How, Pieces};
 use super::{Image, Segment};
-use crate::emit::Part;
 use std::io::Write as _;
+use store::part::Part;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
 const BLOCK: u64 = 512;
@@ -43,7 +43,7 @@ pub(crate) fn write(
     let mut seen = 0;
     let pieces = segments::encoded(image, how, &encoding, |segment, encoded| {
         seen += segment.chunk.len;
-        part.expected = crate::emit::expected(part.size() + encoded.len() as u64, seen, total);
+        part.expected = store::part::expected(part.size() + encoded.len() as u64, seen, total);
         put(part, stream.joined(&encoded, whole(segment))?)?;
         done(segment.chunk.len);
         Ok(())

@@ -1,6 +1,6 @@
 //! A block image as a value.
 
-use crate::emit::layout::Chunk;
+use tree::chunk::Chunk;
 
 /// Segments begin at multiples of this many bytes, and no two share such a block: the cluster of qcow2, the grain of
 /// VMDK, so that a segment's encoded form depends on what is in it and not on where it is.

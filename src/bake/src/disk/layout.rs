@@ -21,10 +21,10 @@ use super::bios;
 use super::gpt::{self, Entry, PARTITION_ALIGN, SECTOR};
 use super::uuid::Uuid;
 use super::{ALIGN, Ext4Options, Image, Segment, ext4, fat32};
-use crate::emit::layout::{Chunk, Part};
 use crate::plan::{Holds, Partition, PartitionType, Plan};
 pub(crate) use boot::Boot;
 use tree::Tree;
+use tree::chunk::{Chunk, Part};
 use tree::name::{Arch, ImagePath};
 use tree::refusal::{Class, Refusal, Result, Stage};
 

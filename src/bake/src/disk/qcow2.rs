@@ -16,10 +16,10 @@ use super::blocks::{self, BLOCK, Block};
 use super::deflate::{self, Form, deflate};
 use super::segments::{self, Encoding, How, Pieces};
 use super::{Image, Segment};
-use crate::emit::Part;
 use crate::recipe::DiskCompression;
 use std::collections::BTreeMap;
 use std::io;
+use store::part::Part;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Bytes of a cluster.
@@ -63,7 +63,7 @@ pub(crate) fn write(
     let mut seen = 0;
     let pieces = segments::encoded(image, how, &encoding, |segment, encoded| {
         seen += segment.chunk.len;
-        file.part.expected = crate::emit::expected(file.end, seen, total);
+        file.part.expected = store::part::expected(file.end, seen, total);
         file.segment(segment, &encoded)?;
         done(segment.chunk.len);
         Ok(())

@@ -4,8 +4,8 @@
 
 use super::Image;
 use super::segments::{self, How, Pieces};
-use crate::emit::Part;
 use sha2::Digest as _;
+use store::part::Part;
 use tree::digest::Sha256;
 use tree::refusal::Result;
 

@@ -17,9 +17,9 @@
 use super::gpt::{Entry, read as read_table};
 use super::layout::Disk;
 use super::uuid::Uuid;
-use crate::emit::layout::Part;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
+use tree::chunk::Part;
 use tree::digest::Sha256;
 use tree::name::ImagePath;
 

@@ -1,11 +1,11 @@
 //! The segments of an image on their way to a writer: read and checked, or taken from an earlier bake.
 
 use super::{Image, Segment};
-use crate::emit::contents::Contents;
-use crate::emit::kept::Kept;
-use crate::emit::ordered;
-use crate::store::Store;
 use std::num::NonZeroUsize;
+use store::Store;
+use store::contents::Contents;
+use store::kept::Kept;
+use store::ordered;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The largest encoded segment that is taken from the store, in bytes.

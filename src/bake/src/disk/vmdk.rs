@@ -12,8 +12,8 @@ use super::deflate::{self, Form, deflate};
 use super::segments::{self, Encoding, How, Pieces};
 use super::uuid::Uuid;
 use super::{Image, Segment};
-use crate::emit::Part;
 use std::io::Write as _;
+use store::part::Part;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
 const SECTOR: usize = 512;
@@ -51,7 +51,7 @@ pub(crate) fn write(
     let mut seen = 0;
     let pieces = segments::encoded(image, how, &encoding, |segment, encoded| {
         seen += segment.chunk.len;
-        file.part.expected = crate::emit::expected(file.part.size() + encoded.len() as u64, seen, total);
+        file.part.expected = store::part::expected(file.part.size() + encoded.len() as u64, seen, total);
         file.segment(segment, &encoded)?;
         done(segment.chunk.len);
         Ok(())

@@ -12,13 +12,14 @@
 //! Mirrors have both files below `vmconfig/artifacts/<dependency>/<version>/` or `<dependency>/<version>/`; the version is the
 //! date and the beginning of the plan's digest, so that it is another one for each image.
 
-use super::{Part, Written};
 use crate::disk::Disk;
 use crate::manifest::{self, Entry, Form, Manifest, Pin, StockImage};
 use crate::plan::Plan;
 use crate::recipe::DiskCompression;
 use flate2::{Compression, GzBuilder};
 use std::io::{self, Write as _};
+use store::output::Written;
+use store::part::Part;
 use tree::Tree;
 use tree::digest::Sha256;
 use tree::name::{Name, NameError, Role};

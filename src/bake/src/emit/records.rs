@@ -1,11 +1,12 @@
 //! What stands beside artifacts: the record of what went in, the list of files, the record of the disk.
 
-use super::{Line, Part, files};
+use super::{Line, files};
 use crate::disk::{self, Disk};
 use crate::manifest::{Boot, BootFile, Manifest};
 use crate::plan::{Plan, Remark, resolved};
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
+use store::part::Part;
 use tree::digest::Sha256;
 use tree::name::ImagePath;
 use tree::privilege::Privilege;

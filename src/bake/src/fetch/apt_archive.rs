@@ -12,10 +12,10 @@ use super::web::{Ask, Web};
 use super::{Options, local};
 use crate::debian::resolve::Archive;
 use crate::sources::Suite;
-use crate::store::Store;
 use std::io::Write as _;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use store::Store;
 use tree::digest::{Digest, Sha256};
 use tree::refusal::{Class, Refusal, Result, Stage};
 

@@ -7,10 +7,11 @@
 use super::{beside, decoder, plain, record, shown};
 use crate::disk::record::{Record, parse as parse_disk};
 use crate::emit::pax::{BLOCK, padding};
-use crate::emit::{Files, Format, Line, sums};
+use crate::emit::{Files, Format, Line};
 use sha2::Digest as _;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use store::sums;
 use tree::digest::Sha256;
 use tree::name::ImagePath;
 use tree::refusal::{Class, Refusal, Result, Stage};

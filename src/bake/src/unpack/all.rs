@@ -5,10 +5,10 @@
 
 use super::{Member, Package, binary, package, tar_gz};
 use crate::manifest::Form;
-use crate::store::Store;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use store::Store;
 use tree::digest::Digest;
 use tree::name::{Arch, Name};
 use tree::refusal::{Class, Refusal, Result, Stage};

@@ -2,9 +2,9 @@
 
 use super::Member;
 use crate::archive::tar::{self, Policy, Shape, TarError};
-use crate::store::{Incoming, Store};
 use sha2::Digest as _;
 use std::io::{self, Read, Write as _};
+use store::{Incoming, Store};
 use tree::digest::Sha256;
 use tree::refusal::{Refusal, Result};
 use tree::{Content, Node, PIECE, Stored};

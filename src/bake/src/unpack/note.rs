@@ -13,7 +13,7 @@
 
 use super::members::Blob;
 use super::{ControlFile, Member, Package};
-use crate::store::Store;
+use store::Store;
 use tree::digest::{Digest, Sha256};
 use tree::refusal::Result;
 use tree::{Content, Meta, Node, Stored};

@@ -1,8 +1,8 @@
 use super::*;
-use crate::store::{Key, Options};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
+use store::{Key, Options};
 
 struct Fixture {
     store: Store,

@@ -3,8 +3,8 @@
 use crate::console::{self, size};
 use crate::places::StoreArgs;
 use anyhow::Context as _;
-use bake::store::Swept;
 use std::time::{Duration, SystemTime};
+use store::Swept;
 use tree::digest::Digest;
 
 /// Check or clear the store

@@ -8,7 +8,7 @@ use super::BLOCK;
 use super::bytes::index;
 use super::inodes::Inode;
 use super::unfit::Unfit;
-use crate::emit::layout::{Chunk, Cut, ranges};
+use tree::chunk::{Chunk, Cut, ranges};
 use tree::refusal::Result;
 use tree::{Node, PIECE};
 

@@ -12,7 +12,7 @@ use super::geometry::{Geometry, UNIT};
 use super::unfit::Unfit;
 use super::{BLOCK, Options};
 use crate::disk::ALIGN;
-use crate::emit::layout::Chunk;
+use tree::chunk::Chunk;
 
 /// Blocks of an aligned unit.
 const ALIGNED: u64 = ALIGN / BLOCK as u64;

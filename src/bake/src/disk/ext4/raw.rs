@@ -3,7 +3,7 @@
 use super::BLOCK;
 use super::bytes::index;
 use crate::disk::{ALIGN, Segment};
-use crate::emit::layout::{Chunk, Part};
+use tree::chunk::{Chunk, Part};
 
 const ALIGNED: u64 = ALIGN / BLOCK as u64;
 /// Segments are cut at multiples of so many blocks (1 MiB), so that a change in one leaves the others as they are.

@@ -2,12 +2,12 @@
 
 use super::{Options, ext4};
 use crate::disk::{ALIGN, Image};
-use crate::emit::layout::{Part, Range};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use tree::chunk::{Part, Range};
 use tree::digest::Sha256;
 use tree::name::ImagePath;
 use tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};

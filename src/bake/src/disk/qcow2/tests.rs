@@ -1,11 +1,11 @@
 //! What is written, read by the letter of `docs/interop/qcow2.txt`.
 
 use super::*;
-use crate::emit::layout::{Chunk, Part as Piece};
-use crate::emit::output::Directory;
-use crate::store::Store;
 use std::io::Read as _;
 use std::num::NonZeroUsize;
+use store::Store;
+use store::output::Directory;
+use tree::chunk::{Chunk, Part as Piece};
 use tree::digest::Sha256;
 
 fn segment(offset: u64, bytes: Vec<u8>) -> Segment<'static> {

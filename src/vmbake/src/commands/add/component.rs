@@ -7,9 +7,9 @@
 
 use crate::project::label;
 use bake::manifest::{Form, Pin, agree};
-use bake::store::Store;
 use bake::unpack;
 use std::path::Path;
+use store::Store;
 use tree::Node;
 use tree::digest::Digest;
 use tree::name::{Arch, Name};

@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Does `work` for each number below `count` on `jobs` threads, and hands the results to `take` in order.
-pub(crate) fn ordered<T: Send, E: Send>(
+pub fn ordered<T: Send, E: Send>(
     count: usize,
     jobs: NonZeroUsize,
     work: impl Fn(usize) -> Result<T, E> + Sync,

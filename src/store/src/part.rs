@@ -30,7 +30,7 @@ pub struct Part<'d> {
     /// The digest of a file whose pieces were placed.
     digest: Option<Sha256>,
     /// How many bytes it is thought to have in the end, for the message of a full disk.
-    pub(crate) expected: u64,
+    pub expected: u64,
 }
 
 /// Whether a name is one that `Part::begin` gives.
@@ -41,6 +41,13 @@ pub(super) fn is_part(name: &str) -> bool {
         .and_then(|rest| rest.rsplit_once('.'))
         .and_then(|(_, tail)| tail.split_once('-'))
         .is_some_and(|(pid, nth)| number(pid) && number(nth))
+}
+
+/// How long an output will be, from what the first part of it came to.
+#[must_use]
+pub fn expected(written: u64, done: u64, total: u64) -> u64 {
+    let all = u128::from(written) * u128::from(total) / u128::from(done.max(1));
+    u64::try_from(all).unwrap_or(u64::MAX)
 }
 
 impl<'d> Part<'d> {
@@ -99,7 +106,7 @@ impl<'d> Part<'d> {
     }
 
     /// Writes `bytes` at `offset`; for any thread.
-    pub(crate) fn place(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub fn place(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.file.write_all_at(bytes, offset).map_err(|error| self.refusal("write", &error))?;
         self.placed.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -107,14 +114,14 @@ impl<'d> Part<'d> {
 
     /// Says what the placed pieces came to: the length of the file with the holes between and behind them, and the
     /// digest of all of it.
-    pub(crate) fn set(&mut self, size: u64, sha256: Sha256) -> Result<()> {
+    pub fn set(&mut self, size: u64, sha256: Sha256) -> Result<()> {
         self.file.set_len(size).map_err(|error| self.refusal("set the length", &error))?;
         (self.size, self.digest) = (size, Some(sha256));
         Ok(())
     }
 
     /// Hashes what was placed by reading it back.
-    pub(crate) fn read_back(&mut self) -> Result<()> {
+    pub fn read_back(&mut self) -> Result<()> {
         let mut hasher = sha2::Sha256::new();
         let mut buffer = vec![0; 1 << 20];
         let mut size = 0;
@@ -132,7 +139,8 @@ impl<'d> Part<'d> {
     }
 
     /// What it is, once all of it is written.
-    pub(super) fn written(&self) -> Written {
+    #[must_use]
+    pub fn written(&self) -> Written {
         let sha256 = self.digest.unwrap_or_else(|| Sha256(self.hasher.clone().finalize().into()));
         Written { name: self.name.clone(), sha256, size: self.size }
     }
@@ -177,5 +185,15 @@ impl Drop for Part<'_> {
             // the next bake sweeps what cannot be removed now
             let _ = rustix::fs::unlinkat(&self.directory.handle, temporary, AtFlags::empty());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_a_full_disk_would_have_needed_grows_with_what_is_written() {
+        assert_eq!(super::expected(0, 0, 100), 0);
+        assert_eq!(super::expected(50, 100, 1000), 500);
+        assert_eq!(super::expected(u64::MAX, 1, u64::MAX), u64::MAX);
     }
 }

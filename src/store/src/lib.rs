@@ -32,16 +32,30 @@
 //! - `mtime` of a blob or a note is its last use; nothing else depends on it.
 //!
 //! Not supported, on purpose: an index (the names are the index), reference counts (age decides), compression.
+//!
+//! Beside it is the other place that files are written in, the directory of outputs ([`output`], [`part`]), and what
+//! writers of outputs take from the store: contents that are checked ([`contents`]) and pieces of earlier bakes ([`kept`]).
 
-#![expect(clippy::disallowed_methods, reason = "the store is one of the two places that write files")]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
+#![cfg_attr(
+    not(test),
+    expect(clippy::disallowed_methods, reason = "the one crate of the library that writes files")
+)]
 
 mod access;
+pub mod beneath;
+pub mod contents;
 mod folder;
 mod identity;
 mod incoming;
+pub mod kept;
 mod key;
 mod lock;
 mod open;
+pub mod ordered;
+pub mod output;
+pub mod part;
+pub mod sums;
 mod sweep;
 mod transfer;
 mod verified;
@@ -272,7 +286,7 @@ impl Store {
     }
 
     /// Sets aside what is not what its name says, and remembers that.
-    pub(crate) fn reject(&self, path: &Path) {
+    pub fn reject(&self, path: &Path) {
         let name = self.below(path);
         if self.writable {
             // where even that fails it is not used all the same

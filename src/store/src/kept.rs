@@ -3,7 +3,7 @@
 //! A note, which the store authenticates, leads from a piece's key to a blob, which is hashed in memory: a note or a blob
 //! that does not check is set aside, and the piece is made again. That the store can keep no more stops no bake.
 
-use crate::store::Store;
+use crate::Store;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tree::digest::{Digest, Sha256};
@@ -11,7 +11,7 @@ use tree::refusal::{Refusal, Result, Stage};
 
 /// Pieces of one sort.
 #[derive(Debug)]
-pub(crate) struct Kept<'s> {
+pub struct Kept<'s> {
     store: &'s Store,
     /// The sort of the notes.
     sort: &'static str,
@@ -23,12 +23,14 @@ pub(crate) struct Kept<'s> {
 
 impl<'s> Kept<'s> {
     /// The pieces of the sort `sort`; with `used` being false none is found and none kept.
-    pub(crate) fn open(store: &'s Store, sort: &'static str, most: u64, used: bool) -> Self {
+    #[must_use]
+    pub fn open(store: &'s Store, sort: &'static str, most: u64, used: bool) -> Self {
         Self { store, sort, most, taking: used, keeping: AtomicBool::new(used && store.keeps_notes()) }
     }
 
     /// The piece that was kept under `key`; none where there is none that is right.
-    pub(crate) fn take(&self, key: &Sha256) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn take(&self, key: &Sha256) -> Option<Vec<u8>> {
         let note = if self.taking { self.store.note(self.sort, key)? } else { return None };
         let (name, len) = note.split_first_chunk::<32>()?;
         let name = Sha256(*name);
@@ -40,7 +42,7 @@ impl<'s> Kept<'s> {
     }
 
     /// Keeps a piece; after the first that cannot be kept no more are tried.
-    pub(crate) fn keep(&self, key: &Sha256, piece: &[u8]) {
+    pub fn keep(&self, key: &Sha256, piece: &[u8]) {
         if self.keeping.load(Ordering::Relaxed) && self.put(key, piece).is_err() {
             self.keeping.store(false, Ordering::Relaxed);
         }

@@ -1,12 +1,12 @@
 //! The contents of files, read from the store and checked: not one byte leaves without its digest.
 
-use super::layout::{Chunk, Part, Range};
-use crate::store::Store;
+use crate::Store;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use tree::Content;
+use tree::chunk::{Chunk, Part, Range};
 use tree::digest::{Digest, Sha256};
 use tree::name::ImagePath;
 use tree::refusal::{Class, Refusal, Result, Stage};
@@ -31,19 +31,21 @@ pub struct Corrupt {
 
 /// Reads contents; shared by all threads.
 #[derive(Debug)]
-pub(crate) struct Contents<'s> {
+pub struct Contents<'s> {
     store: &'s Store,
     /// The last used one is at the end.
     open: Mutex<Vec<(Sha256, Arc<File>)>>,
 }
 
 impl<'s> Contents<'s> {
-    pub(crate) fn of(store: &'s Store) -> Self {
+    /// The contents that `store` has.
+    #[must_use]
+    pub fn of(store: &'s Store) -> Self {
         Self { store, open: Mutex::default() }
     }
 
     /// Fills `out` with the bytes of `chunk`.
-    pub(crate) fn read(&self, chunk: &Chunk<'_>, out: &mut Vec<u8>) -> Result<()> {
+    pub fn read(&self, chunk: &Chunk<'_>, out: &mut Vec<u8>) -> Result<()> {
         out.clear();
         out.reserve(usize::try_from(chunk.len).unwrap_or(0));
         for part in &chunk.parts {
