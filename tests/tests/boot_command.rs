@@ -15,7 +15,7 @@ fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
     fs::create_dir(&programs)?;
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fake-qemu"), programs.join("qemu-system-x86_64"))?;
     let (tree, _) = tests::image::small(&store)?;
-    let formats = [bake::emit::Format::Raw];
+    let formats = [disk::Format::Raw];
     let options = bake::emit::Options {
         formats: &formats,
         jobs: NonZeroUsize::MIN,

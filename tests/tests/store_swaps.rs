@@ -4,11 +4,12 @@
 //! `VMBAKE_SWAPS` says how often it is changed: some hundreds of times in the gate, ten thousand on demand.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::emit::{self, Format};
+use bake::emit;
 use bake::fetch::{self, Silent};
 use bake::manifest::Form;
 use bake::plan::{Plan, Source, Want};
 use bake::unpack::{self, Unpacked};
+use disk::Format;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::num::NonZeroUsize;

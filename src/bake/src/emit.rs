@@ -16,21 +16,18 @@
 
 mod drop_in;
 mod files;
-mod format;
 mod frames;
 pub mod index;
 mod layout;
 pub mod pax;
 mod records;
 
-pub use crate::disk::Pieces;
 pub use drop_in::{NOWHERE, OS_IMAGE, VMCONFIG};
 pub use files::{Component, FORMAT, Files, Head, Line, Type, parse as parse_files};
-pub use format::{Format, FormatError};
 pub use frames::Frames;
 
-use crate::disk::{self, Disk};
 use crate::plan::Plan;
+use disk::{Codec, Disk, Format, Pieces};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -103,7 +100,7 @@ pub fn emit(
     let formats: Vec<Format> = Format::ALL.into_iter().filter(|one| options.formats.contains(one)).collect();
     let disk = disk_of(tree, plan, &formats)?;
     if let Some(disk) = &disk {
-        formats.iter().try_for_each(|format| disk::check(*format, disk))?;
+        formats.iter().filter_map(|format| format.codec()).try_for_each(|codec| codec.check(disk))?;
     }
     let directory = Directory::open(output)?;
     let artifacts: Vec<String> = formats.iter().map(|format| format!("{name}.{}", format.suffix())).collect();
@@ -116,7 +113,7 @@ pub fn emit(
     records.push(list);
     if let Some(disk) = &disk {
         let mut record = directory.begin(&format!("{name}.disk.json"))?;
-        records::disk(&mut record, plan, disk)?;
+        records::disk(&mut record, disk)?;
         records.push(record);
     }
 
@@ -134,10 +131,10 @@ pub fn emit(
             at.done += bytes;
             progress(at);
         };
-        match &disk {
-            Some(disk) if format.is_disk() => {
+        match (&disk, format.codec()) {
+            (Some(disk), Some(codec)) => {
                 let how = disk::How { store, jobs: options.jobs, keep: options.keep_frames };
-                let pieces = disk::write(*format, disk, plan, how, part, &mut done)?;
+                let pieces = codec.write(disk, how, part, &mut done)?;
                 emitted.disks.insert(*format, pieces);
             }
             _ => emitted.frames = Some(tar_zst(&layout, plan, store, options, part, &mut done)?),
@@ -174,14 +171,12 @@ pub fn needs(tree: &Tree, plan: &Plan, formats: &[Format]) -> Result<Needs> {
     let disk = disk_of(tree, plan, formats)?;
     for format in formats {
         let bytes = match &disk {
-            Some(disk) if format.is_disk() => {
-                disk.image.segments.iter().map(|segment| segment.chunk.len).sum()
-            }
+            Some(disk) if format.is_disk() => disk.bytes(),
             _ => layout::layout(tree)?.len,
         };
         needs.outputs += bytes;
         // the raw ones have nothing that would be worth keeping
-        needs.store += if matches!(format, Format::Raw | Format::Vhd) { 0 } else { bytes };
+        needs.store += if format.codec().is_none_or(Codec::keeps) { bytes } else { 0 };
     }
     Ok(needs)
 }
@@ -197,7 +192,7 @@ pub fn tar(tree: &Tree, store: &Store, out: &mut impl Write) -> Result<u64> {
 
 fn disk_of<'t>(tree: &'t Tree, plan: &Plan, formats: &[Format]) -> Result<Option<Disk<'t>>> {
     let wanted = formats.iter().any(|format| format.is_disk());
-    if wanted { disk::layout(plan, tree).map(Some) } else { Ok(None) }
+    if wanted { disk::layout(plan.disk_spec(), tree).map(Some) } else { Ok(None) }
 }
 
 fn tar_zst(

@@ -13,7 +13,6 @@
 pub mod archive;
 pub mod deb822;
 pub mod debian;
-pub(crate) mod disk;
 pub mod effects;
 pub mod emit;
 pub mod fetch;

@@ -27,7 +27,7 @@ use tree::name::{Arch, ImagePath, Kind, Name, Provider, Role};
 use tree::privilege::Grant;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
-pub use disk::{Disk, Holds, Partition, PartitionType};
+pub use self::disk::Disk;
 pub use remarks::Remark;
 pub use resolved::resolved;
 pub use third_party::remarks as third_party_remarks;
@@ -400,6 +400,24 @@ impl Plan {
         Sha256::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
+    /// What its disk is laid out by.
+    #[must_use]
+    pub fn disk_spec(&self) -> ::disk::Spec {
+        let Disk { partitions, size, cmdline, compression } = &self.disk;
+        ::disk::Spec {
+            seed: self.digest(),
+            name: self.name(),
+            kind: self.kind.clone(),
+            arch: self.arch,
+            epoch: self.epoch,
+            partitions: partitions.clone(),
+            size: *size,
+            cmdline: cmdline.clone(),
+            compression: *compression,
+            level: self.compression.level,
+        }
+    }
+
     /// What must be in the store: packages, then components, each by name.
     #[must_use]
     pub fn wants(&self) -> Vec<Want> {
@@ -480,7 +498,7 @@ fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
 fn disk(recipe: &Recipe, manifest: &Manifest) -> Disk {
     let mut disk = Disk::of(&recipe.disk, manifest.arch);
     if manifest.boot.is_some() && recipe.disk.compression.is_none() {
-        disk.compression = recipe::DiskCompression::Zlib;
+        disk.compression = ::disk::Compression::Zlib;
     }
     disk
 }

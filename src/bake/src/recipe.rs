@@ -11,7 +11,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Compression as DiskCompression, Disk, Word};
+pub use self::disk::{Disk, Word};
 pub use layers::{Folder, RootfsFile, combine};
 pub(crate) use raw::access;
 pub use raw::{Raw, parse};

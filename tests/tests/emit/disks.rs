@@ -1,10 +1,10 @@
 //! Disks: other programs find them whole and read in them what the tree says, in each format the same.
 
 use super::{Bench, listing};
-use bake::emit::{Emitted, Format, Options, emit, needs};
+use bake::emit::{Emitted, Options, emit, needs};
 use bake::inspect::{self, Damage, verify};
 use bake::plan::Plan;
-use bake::recipe::DiskCompression;
+use disk::Format;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
@@ -150,7 +150,7 @@ fn each_way_to_compress_qcow2_is_read_by_qemu() {
     write(&bench, "out", &[Format::Raw], 2, false).unwrap();
     let (shell, raw) = (Shell::new().unwrap(), artifact(&bench, "out", Format::Raw));
     let mut sizes = Vec::new();
-    for compression in [DiskCompression::Zstd, DiskCompression::Zlib, DiskCompression::None] {
+    for compression in [disk::Compression::Zstd, disk::Compression::Zlib, disk::Compression::None] {
         let mut plan = bench.plan.clone();
         plan.disk.compression = compression;
         // another plan has other identifiers, so it is compared with a raw one of its own
@@ -260,7 +260,7 @@ fn a_changed_bit_is_found_with_its_partition_and_entry() {
         assert!(entries > 0 || matches!(format, Format::Raw | Format::Vhd), "{format}");
         if matches!(format, Format::Raw | Format::Vhd) {
             let text = std::fs::read_to_string(bench.path("out").join(format!("{NAME}.disk.json"))).unwrap();
-            let record: inspect::DiskRecord = serde_json::from_str(&text).unwrap();
+            let record: disk::record::Record = serde_json::from_str(&text).unwrap();
             let found = record
                 .extents
                 .iter()

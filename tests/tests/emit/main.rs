@@ -9,8 +9,9 @@ mod failures;
 mod readers;
 mod same_bytes;
 
-use bake::emit::{Emitted, Format, NOWHERE, Options, emit};
+use bake::emit::{Emitted, NOWHERE, Options, emit};
 use bake::plan::Plan;
+use disk::Format;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -12,10 +12,9 @@
 //! Mirrors have both files below `vmconfig/artifacts/<dependency>/<version>/` or `<dependency>/<version>/`; the version is the
 //! date and the beginning of the plan's digest, so that it is another one for each image.
 
-use crate::disk::Disk;
 use crate::manifest::{self, Entry, Form, Manifest, Pin, StockImage};
 use crate::plan::Plan;
-use crate::recipe::DiskCompression;
+use disk::Disk;
 use flate2::{Compression, GzBuilder};
 use std::io::{self, Write as _};
 use store::output::Written;
@@ -123,7 +122,7 @@ impl DropIn {
             size: image.size,
         };
         // a reader that knows no zstd finds no kernel there, and is better told of none: firmware starts the disk then
-        let is_read = plan.disk.compression != DiskCompression::Zstd;
+        let is_read = plan.disk.compression != disk::Compression::Zstd;
         Ok(Manifest {
             version: version.clone(),
             kind: plan.kind.clone(),

@@ -1,9 +1,9 @@
 //! What stands beside artifacts: the record of what went in, the list of files, the record of the disk.
 
 use super::{Line, files};
-use crate::disk::{self, Disk};
 use crate::manifest::{Boot, BootFile, Manifest};
 use crate::plan::{Plan, Remark, resolved};
+use disk::Disk;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
 use store::part::Part;
@@ -78,8 +78,8 @@ pub(super) fn files(
 }
 
 /// Writes what stands where on the disk.
-pub(super) fn disk(part: &mut Part<'_>, plan: &Plan, disk: &Disk<'_>) -> Result<()> {
-    written(part, |out| disk::record::print(out, &plan.digest(), disk))
+pub(super) fn disk(part: &mut Part<'_>, disk: &Disk<'_>) -> Result<()> {
+    written(part, |out| disk::record::print(out, disk))
 }
 
 fn written(

@@ -200,7 +200,7 @@ fn a_pin_whose_url_is_of_another_version_is_refused_with_the_version_floor_in_mi
 
 #[test]
 fn qcow2_is_for_readers_without_zstd_where_the_manifest_says_how_to_start_without_firmware() {
-    use recipe::DiskCompression::{Zlib, Zstd};
+    use ::disk::Compression::{Zlib, Zstd};
     let mut with_boot = manifest("base", "");
     let file = |path: &str| manifest::BootFile {
         partition: 1,
@@ -333,7 +333,7 @@ fn a_disk_has_a_partition_for_firmware_and_last_the_root_that_grows() {
     let text = "[recipe]\n[disk]\nreserve = \"1 GiB\"\ncmdline = [\"quiet\"]\n";
     let disk = made(text, "", None).unwrap().disk;
     let about: Vec<_> = disk.partitions.iter().map(|one| (one.name.as_str(), one.holds, one.grows)).collect();
-    assert_eq!(about, [("esp", Holds::Boot, false), ("root", Holds::Tree, true)]);
+    assert_eq!(about, [("esp", ::disk::Holds::Boot, false), ("root", ::disk::Holds::Tree, true)]);
     assert_eq!((disk.partitions[0].least, disk.partitions[1].reserve), (64 << 20, 1 << 30));
     assert_eq!(disk.cmdline, "rw console=tty0 console=ttyS0,115200 quiet");
     let arm = Disk::of(&recipe::Disk::default(), Arch::Arm64);

@@ -129,7 +129,7 @@ fn a_later_recipe_replaces_what_disks_are_and_adds_to_the_command_line() {
     let disk = combine(&[folder("base", &base), folder("knd", &worker)]).unwrap().disk;
     assert_eq!((disk.reserve, disk.size, disk.esp), (1 << 30, Some(8 << 30), 96 << 20));
     assert_eq!(disk.cmdline.iter().map(Word::as_str).collect::<Vec<_>>(), ["quiet", "a=b"]);
-    assert_eq!(disk.compression, Some(DiskCompression::Zlib));
+    assert_eq!(disk.compression, Some(::disk::Compression::Zlib));
     assert_eq!(combine(&[folder("base", BASE)]).unwrap().disk, Disk::default());
 }
 

@@ -3,7 +3,8 @@
 use crate::console::{self, size};
 use crate::places::StoreArgs;
 use bake::emit::{Line, Type};
-use bake::inspect::{self, Artifact, Disk, Share};
+use bake::inspect::{self, Artifact, Share};
+use disk::read::Disk;
 use serde::Serialize;
 use std::path::PathBuf;
 use tree::digest::Digest;
