@@ -3,7 +3,7 @@
 use bake::effects::{self, Effects, Known};
 use bake::lock::{LockedPackage, LockedSuite};
 use bake::manifest::{Form, Pin};
-use bake::plan::{Compression, Plan, PlannedComponent};
+use bake::plan::{Compression, Draft, Plan, PlannedComponent};
 use bake::recipe;
 use bake::unpack::Package;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ pub fn plan() -> anyhow::Result<Plan> {
             privileges: BTreeSet::new(),
         },
     };
-    Ok(Plan {
+    Ok(Draft {
         snapshots: bake::sources::Snapshots::default(),
         format: 1,
         kind: "base".parse()?,
@@ -106,7 +106,8 @@ pub fn plan() -> anyhow::Result<Plan> {
         disable: BTreeMap::new(),
         compression: Compression { level: 3 },
         disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), Arch::Amd64),
-    })
+    }
+    .seal())
 }
 
 fn package(name: &str, because: &[&str]) -> anyhow::Result<LockedPackage> {

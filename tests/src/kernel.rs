@@ -14,7 +14,7 @@ use crate::{image, standin, trixie, workspace};
 use anyhow::{Context as _, Result, ensure};
 use bake::deb822;
 use bake::lock::LockedPackage;
-use bake::plan::{Plan, PlannedInit};
+use bake::plan::{Draft, PlannedInit};
 use bake::stage::{Inputs, stage};
 use bake::unpack;
 use std::collections::BTreeMap;
@@ -179,8 +179,9 @@ pub fn staged(store: &Store, debs: &[PathBuf], arch: Arch, init: &[u8]) -> Resul
         bytes: init.into(),
     };
     let effects = image::without_effects(&packages);
-    let plan =
-        Plan { arch, packages: locked, components: Vec::new(), init: Some(init), effects, ..image::plan()? };
+    let sample = image::plan()?.into_draft();
+    let draft = Draft { arch, packages: locked, components: Vec::new(), init: Some(init), effects, ..sample };
+    let plan = draft.seal();
     let read = |stored: &Stored| read(store, stored);
     Ok(stage(
         &plan,

@@ -153,9 +153,9 @@ fn bake(
     let unpacked = unpack::all(&store, &to_unpack(inputs), jobs, &|_| {})?;
     between(2);
     let tree = tree(inputs, &unpacked);
-    let options =
-        emit::Options { formats: &[Format::TarZst], jobs, keep_frames: true, published: emit::NOWHERE };
-    let emitted = emit::emit(&tree, &inputs.plan, &store, output, options, |_| {})?;
+    let options = emit::Options { jobs, keep_frames: true, published: emit::NOWHERE };
+    let prepared = emit::prepare(&tree, &inputs.plan, &[Format::TarZst])?;
+    let emitted = prepared.write(&store, output, options, |_| {})?;
     let made = emitted.files.iter().map(|file| {
         let read = Sha256::of(&std::fs::read(output.join(&file.name)).unwrap());
         assert_eq!(read, file.sha256, "{}", file.name);

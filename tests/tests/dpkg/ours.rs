@@ -4,7 +4,7 @@ use crate::Listing;
 use anyhow::{Context as _, Result};
 use bake::deb822;
 use bake::lock::{LockedPackage, LockedSuite};
-use bake::plan::{Compression, Plan};
+use bake::plan::{Compression, Draft};
 use bake::stage::{Inputs, stage};
 use bake::unpack;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,9 +67,10 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
         known.push(Deb { path: path.clone(), name, control });
     }
     locked.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut plan = plan(locked, arch(&known)?)?;
+    let mut draft = plan(locked, arch(&known)?)?;
     // dpkg unpacks here and runs no postinst
-    plan.effects = tests::image::without_effects(&packages);
+    draft.effects = tests::image::without_effects(&packages);
+    let plan = draft.seal();
     let read = |stored: &Stored| {
         let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
         store.open_blob(&Digest::Sha256(stored.blob))?.read_exact_at(&mut bytes, stored.offset).map_err(
@@ -101,12 +102,12 @@ fn arch(debs: &[Deb]) -> Result<Arch> {
     }
 }
 
-fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
+fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Draft> {
     let recipe = fs::read_to_string(tests::workspace::root().join("image-recipes/base/recipe.toml"))?;
     let recipe: toml::Table = recipe.parse()?;
     let ids = recipe["ids"].as_table().context("[ids]")?;
     let ids = ids.iter().filter_map(|(name, id)| Some((name.clone(), u32::try_from(id.as_integer()?).ok()?)));
-    Ok(Plan {
+    Ok(Draft {
         snapshots: bake::sources::Snapshots::default(),
         format: 1,
         kind: "base".parse()?,

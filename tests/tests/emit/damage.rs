@@ -18,14 +18,8 @@ fn a_changed_blob_is_set_aside_and_named() {
     let bench = Bench::new();
     // frames that were made before are right without the blob: here none is kept
     let emit = || {
-        bake::emit::emit(
-            &bench.tree,
-            &bench.plan,
-            &bench.store,
-            &bench.path("out"),
-            options(2, false),
-            |_| {},
-        )
+        let prepared = bake::emit::prepare(&bench.tree, &bench.plan, &[disk::Format::TarZst])?;
+        prepared.write(&bench.store, &bench.path("out"), options(2, false), |_| {})
     };
     let path = bench.blob_path();
     let size = usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap();

@@ -1,7 +1,7 @@
 //! Disks: other programs find them whole and read in them what the tree says, in each format the same.
 
 use super::{Bench, listing};
-use bake::emit::{Emitted, Options, emit, needs};
+use bake::emit::{Emitted, Options, prepare};
 use bake::inspect::{self, Damage, verify};
 use bake::plan::Plan;
 use disk::Format;
@@ -30,12 +30,8 @@ fn write(
         bench,
         &bench.plan,
         output,
-        Options {
-            formats,
-            jobs: NonZeroUsize::new(jobs).unwrap(),
-            keep_frames,
-            published: bake::emit::NOWHERE,
-        },
+        formats,
+        Options { jobs: NonZeroUsize::new(jobs).unwrap(), keep_frames, published: bake::emit::NOWHERE },
     )
 }
 
@@ -43,9 +39,10 @@ fn write_as(
     bench: &Bench,
     plan: &Plan,
     output: &str,
+    formats: &[Format],
     options: Options<'_>,
 ) -> tree::refusal::Result<Emitted> {
-    emit(&bench.tree, plan, &bench.store, &bench.path(output), options, |progress| {
+    prepare(&bench.tree, plan, formats)?.write(&bench.store, &bench.path(output), options, |progress| {
         assert!(progress.done <= progress.total);
     })
 }
@@ -151,13 +148,13 @@ fn each_way_to_compress_qcow2_is_read_by_qemu() {
     let (shell, raw) = (Shell::new().unwrap(), artifact(&bench, "out", Format::Raw));
     let mut sizes = Vec::new();
     for compression in [disk::Compression::Zstd, disk::Compression::Zlib, disk::Compression::None] {
-        let mut plan = bench.plan.clone();
-        plan.disk.compression = compression;
+        let mut draft = bench.plan.clone().into_draft();
+        draft.disk.compression = compression;
         // another plan has other identifiers, so it is compared with a raw one of its own
         let formats = [Format::Raw, Format::Qcow2];
         let jobs = NonZeroUsize::MIN;
-        let options = Options { formats: &formats, jobs, keep_frames: false, published: bake::emit::NOWHERE };
-        write_as(&bench, &plan, "out", options).unwrap();
+        let options = Options { jobs, keep_frames: false, published: bake::emit::NOWHERE };
+        write_as(&bench, &draft.seal(), "out", &formats, options).unwrap();
         let qcow2 = artifact(&bench, "out", Format::Qcow2);
         cmd!(shell, "qemu-img check -q {qcow2}").quiet().run().unwrap();
         cmd!(shell, "qemu-img compare -q -f raw -F qcow2 {raw} {qcow2}").quiet().run().unwrap();
@@ -373,7 +370,7 @@ fn a_directory_at_a_disks_name_is_refused_before_any_work() {
 #[test]
 fn no_more_is_written_than_was_stated_and_holes_are_never_written() {
     let bench = Bench::new();
-    let stated = needs(&bench.tree, &bench.plan, &DISKS).unwrap();
+    let stated = prepare(&bench.tree, &bench.plan, &DISKS).unwrap().needs();
     let before = used(&bench.path("store"));
     write(&bench, "out", &DISKS, 2, true).unwrap();
     let artifacts: u64 = DISKS.map(|format| blocks(&artifact(&bench, "out", format))).iter().sum();
@@ -382,7 +379,7 @@ fn no_more_is_written_than_was_stated_and_holes_are_never_written() {
     // a blob and its note are whole blocks
     assert!(kept <= stated.store + (1 << 20), "{kept} {stated:?}");
     let raw = std::fs::metadata(artifact(&bench, "out", Format::Raw)).unwrap();
-    let one = needs(&bench.tree, &bench.plan, &[Format::Raw]).unwrap();
+    let one = prepare(&bench.tree, &bench.plan, &[Format::Raw]).unwrap().needs();
     assert!(raw.len() == 1 << 30 && raw.blocks() * 512 <= one.outputs + (1 << 20), "{raw:?} {one:?}");
     let unpacked: u64 = bench
         .tree
@@ -503,20 +500,16 @@ fn a_bake_killed_while_it_writes_a_disk_is_made_good_by_the_next() {
 #[test]
 fn a_disk_that_is_too_large_for_vhd_is_refused_before_anything_is_written() {
     let bench = Bench::new();
-    let mut plan = bench.plan.clone();
-    plan.disk.size = Some(2041 << 30);
-    let options = |formats| Options {
-        formats,
-        jobs: NonZeroUsize::MIN,
-        keep_frames: false,
-        published: bake::emit::NOWHERE,
-    };
-    let error = write_as(&bench, &plan, "out", options(&[Format::Qcow2, Format::Vhd])).unwrap_err();
+    let mut draft = bench.plan.clone().into_draft();
+    draft.disk.size = Some(2041 << 30);
+    let plan = draft.seal();
+    let options = Options { jobs: NonZeroUsize::MIN, keep_frames: false, published: bake::emit::NOWHERE };
+    let error = write_as(&bench, &plan, "out", &[Format::Qcow2, Format::Vhd], options).unwrap_err();
     assert_eq!((error.class, &*error.artifact), (Class::Usage, "vhd"), "{error}");
     assert!(error.to_string().contains("expected at most 2040 GiB, found 2041 GiB"), "{error}");
     assert!(listing(&bench.path("out")).is_empty());
     // a format that says larger sizes takes it
-    write_as(&bench, &plan, "out", options(&[Format::Qcow2])).unwrap();
+    write_as(&bench, &plan, "out", &[Format::Qcow2], options).unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod failures;
 mod readers;
 mod same_bytes;
 
-use bake::emit::{Emitted, NOWHERE, Options, emit};
+use bake::emit::{Emitted, NOWHERE, Options, prepare};
 use bake::plan::Plan;
 use disk::Format;
 use std::collections::BTreeMap;
@@ -47,7 +47,12 @@ impl Bench {
     }
 
     fn emit(&self, output: &str) -> tree::refusal::Result<Emitted> {
-        emit(&self.tree, &self.plan, &self.store, &self.path(output), options(2, true), |_| {})
+        prepare(&self.tree, &self.plan, &[Format::TarZst])?.write(
+            &self.store,
+            &self.path(output),
+            options(2, true),
+            |_| {},
+        )
     }
 
     fn blob_path(&self) -> PathBuf {
@@ -57,7 +62,7 @@ impl Bench {
 
 fn options(jobs: usize, keep_frames: bool) -> Options<'static> {
     let jobs = NonZeroUsize::new(jobs).unwrap();
-    Options { formats: &[Format::TarZst], jobs, keep_frames, published: NOWHERE }
+    Options { jobs, keep_frames, published: NOWHERE }
 }
 
 /// All that is in a directory, hidden files too, by name with its digest.

@@ -13,7 +13,7 @@
 //! date and the beginning of the plan's digest, so that it is another one for each image.
 
 use crate::manifest::{self, Entry, Form, Manifest, Pin, StockImage};
-use crate::plan::Plan;
+use crate::plan::{Draft, Plan};
 use disk::Disk;
 use flate2::{Compression, GzBuilder};
 use std::io::{self, Write as _};
@@ -45,7 +45,7 @@ impl DropIn {
     /// That of `plan`; none for what is no node of a cluster.
     pub(super) fn of(plan: &Plan) -> Option<Self> {
         plan.configure.as_ref().filter(|_| plan.role != Role::None)?;
-        let (Plan { kind, os, arch, .. }, name) = (plan, plan.name());
+        let (Draft { kind, os, arch, .. }, name) = (&**plan, plan.name());
         let date = jiff::Timestamp::from_second(plan.epoch).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let digest = plan.digest().hex();
         let only = plan.provider.map_or_else(String::new, |provider| format!(".{provider}"));

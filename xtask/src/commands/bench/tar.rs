@@ -136,14 +136,16 @@ fn ours_configured(inputs: &Inputs, store: &std::path::Path, ignored: bool) -> R
     let project = Project::find(None)?;
     let recipe = project.recipe(&inputs::KIND.parse()?)?;
     let effects = project.effects()?;
-    let mut plan = bake::plan::packages_only(&recipe, &inputs.lock, &effects, &project.sources()?)?;
+    let plan = bake::plan::packages_only(&recipe, &inputs.lock, &effects, &project.sources()?)?;
+    let mut draft = plan.into_draft();
     if ignored {
         let has_scripts = |package: &&LockedPackage| {
             bake::effects::SCRIPTS.iter().any(|script| package.scripts.contains_key(*script))
         };
         let names = inputs.lock.packages.iter().filter(has_scripts).map(|package| package.name.clone());
-        plan.accept = names.map(|name| (name, "not measured".to_owned())).collect();
+        draft.accept = names.map(|name| (name, "not measured".to_owned())).collect();
     }
+    let plan = draft.seal();
     let unpack = |package: &LockedPackage| -> Result<_> {
         Ok((package.name.clone(), unpack::package(&store, &package.name, &package.sha256.into())?))
     };
