@@ -4,11 +4,11 @@
 //! A guest outlives its machine: what is on its disk after a power cut is there at the next start.
 
 use anyhow::{Context as _, Result, bail};
-use bake::name::Arch;
 use machine::{Accel, Answer, Disk, Firmware, Format, Image, Machine, Running, Start, Terminal, within};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tree::name::Arch;
 
 /// How long anything may take. Machines are translated, and share two cores with other tests.
 const LIMIT: u64 = 420;

@@ -1,10 +1,10 @@
 //! The output folder of a bake as a value: names and digests, and whether `SHA256SUMS` tells the truth.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use tree::digest::Sha256;
 
 /// Name → digest of every file of an output folder, with names that begin with a dot: a leftover is a difference.
 pub type Outputs = BTreeMap<String, String>;
@@ -46,7 +46,7 @@ pub fn whole(folder: &Path, image: &str) -> Result<Outputs> {
 }
 
 fn sha256(path: &Path) -> Result<String> {
-    let mut hasher = bake::digest::Hasher::sha256();
+    let mut hasher = tree::digest::Hasher::sha256();
     let mut file = fs::File::open(path)?;
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -18,13 +18,13 @@ use crate::run::Run;
 use crate::standin::{self, Arch, Layout};
 use crate::workspace;
 use anyhow::{Context as _, Result, bail, ensure};
-use bake::digest::Digest;
 use bake::lock::Lock;
 use bake::manifest::Entry;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tree::digest::Digest;
 use xshell::{Shell, cmd};
 
 /// What is shared by the tests of this run.

@@ -176,7 +176,7 @@ mod tests {
             let file = dir.path().join("vmconfig/artifacts").join(name).join(version);
             let bytes = fs::read(file.join(url.rsplit('/').next().unwrap())).unwrap();
             assert_eq!(entry["size"], bytes.len(), "{name}");
-            let digest = entry["digest"].as_str().unwrap().parse::<bake::digest::Digest>().unwrap();
+            let digest = entry["digest"].as_str().unwrap().parse::<tree::digest::Digest>().unwrap();
             let mut hasher = digest.hasher();
             hasher.update(&bytes);
             assert_eq!(hasher.finish(), digest, "{name}");

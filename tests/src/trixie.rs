@@ -14,11 +14,11 @@
 use crate::workspace;
 use anyhow::{Context as _, Result, ensure};
 use bake::fetch::{Place, Proxy, apt};
-use bake::name::Arch;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 /// Packages whose dependencies are taken too: what runs.

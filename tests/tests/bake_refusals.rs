@@ -1,7 +1,6 @@
 //! Bakes that must not be: what they say, and that they leave nothing behind.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::name::Kind;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use tests::run::{Ended, Run};
 use tests::shared::{BASE, Image, SMALL, Shared, blob};
 use tests::standin::Arch;
 use tests::workspace;
+use tree::name::Kind;
 use xshell::{Shell, cmd};
 
 const KND: Image = Image { kind: "knd", arch: Arch::Amd64 };

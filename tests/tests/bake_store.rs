@@ -1,11 +1,11 @@
 //! What somebody who can write to the store has put there, and bakes with the real program.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::outputs::whole;
 use tests::shared::{BASE, SMALL, Shared};
+use tree::digest::Sha256;
 
 /// What pieces of a bake are kept as, one by one in each of these.
 const KINDS: [&str; 6] = ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2"];
@@ -148,7 +148,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     let before = verify()?;
     ensure!(before["set_aside"] == serde_json::json!([]), "{before}");
     ensure!(before["notes"].as_u64() > Some(0) && before["notes"] == before["foreign"], "{before}");
-    let ours = bake::store::Key::new([0x5a; 32]);
+    let ours = store::Key::new([0x5a; 32]);
     let note = files(&store.join("notes/unpacked-2").join(ours.id()))?.remove(0);
     fs::write(&note, forged(&fs::read(&note)?, |bytes| bytes.push(0)))?;
     let after = verify()?;

@@ -11,25 +11,15 @@ use tests::shared::Shared;
 
 /// A run of `boot` under KVM with a QEMU that is none: `how` says what goes wrong there.
 fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
-    let (programs, store) = (room.join("bin"), bake::store::Store::open(&room.join("store"))?);
+    let (programs, store) = (room.join("bin"), store::Store::open(&room.join("store"))?);
     fs::create_dir(&programs)?;
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fake-qemu"), programs.join("qemu-system-x86_64"))?;
     let (tree, _) = tests::image::small(&store)?;
-    let formats = [bake::emit::Format::Raw];
-    let options = bake::emit::Options {
-        formats: &formats,
-        jobs: NonZeroUsize::MIN,
-        keep_frames: false,
-        published: bake::emit::NOWHERE,
-    };
-    tests::image::with_hint(bake::emit::emit(
-        &tree,
-        &tests::image::plan()?,
-        &store,
-        &room.join("out"),
-        options,
-        |_| {},
-    ))?;
+    let options =
+        bake::emit::Options { jobs: NonZeroUsize::MIN, keep_frames: false, published: bake::emit::NOWHERE };
+    let plan = tests::image::plan()?;
+    let prepared = tests::image::with_hint(bake::emit::prepare(&tree, &plan, &[disk::Format::Raw]))?;
+    tests::image::with_hint(prepared.write(&store, &room.join("out"), options, |_| {}))?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))?;
     let disk: PathBuf = room.join("out/base.debian-13.amd64.raw");

@@ -269,7 +269,7 @@ fn a_component_of_a_projects_own_comes_from_a_file_of_it_and_is_told_by_plan() -
     manifest["vmconfig"]["kind"] = "mine".into();
     manifest["vmconfig"]["dependencies"] = json!({"tool": {
         "version": "1.0", "url": "file:parts/tool-1.0.tar.gz", "type": "tar.gz",
-        "digest": bake::digest::Sha256::of(&bytes).to_string(), "size": bytes.len(),
+        "digest": tree::digest::Sha256::of(&bytes).to_string(), "size": bytes.len(),
     }});
     fs::write(project.join("manifests/mine.debian-13.amd64.json"), manifest.to_string())?;
     let lock = fs::read_to_string(shared.lock(BASE)?)?.replacen("kind = \"base\"", "kind = \"mine\"", 1);
@@ -343,7 +343,7 @@ fn a_version_that_many_manifests_share_is_raised_in_one_place() -> Result<()> {
         let content = format!("runc for {arch}");
         if let Some(runc) = before["vmconfig"]["dependencies"].get_mut("runc") {
             let url = format!("https://github.com/opencontainers/runc/releases/download/v9.8.7/runc.{arch}");
-            let digest = bake::digest::Sha256::of(content.as_bytes()).to_string();
+            let digest = tree::digest::Sha256::of(content.as_bytes()).to_string();
             *runc = json!({"version": "9.8.7", "url": url, "type": "binary", "digest": digest, "size": content.len()});
             changed += 1;
         }

@@ -1,17 +1,17 @@
 //! Fetch over several places, connections that must not be trusted, and what the store has already.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::Class;
 use bake::debian::resolve::Archive as _;
-use bake::digest::{Digest, Sha256};
 use bake::fetch::{Archives, Deadlines, Event, Options, Place, Progress, Proxy, Silent, apt, fetch};
 use bake::plan::{Source, Want};
 use bake::sources::{Snapshots, Suite, Where};
-use bake::store::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use store::Store;
 use tests::identity::identity;
 use tests::server::{Reply, Server, Step, head};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Class;
 
 const DEB: &str = "pool/main/t/thing/thing_1_all.deb";
 

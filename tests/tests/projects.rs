@@ -191,7 +191,7 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
         assert_eq!(folder.text("image-recipes/small/recipe.toml")?, recipe);
         assert_eq!(folder.files()?, ["image-recipes/small/recipe.toml"]);
 
-        let digest = bake::digest::Digest::from(bake::digest::Sha256::of(&archive)).to_string();
+        let digest = tree::digest::Digest::from(tree::digest::Sha256::of(&archive)).to_string();
         let added = folder.stored([
             "add",
             "--arch",

@@ -1,15 +1,15 @@
 //! Maintainer scripts of real .debs: interpreted, reviewed, accepted, and what says so.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use bake::effects::{SCRIPTS, key, line, normal};
-use bake::name::Name;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tests::run::Run;
 use tests::shared::{BASE, Shared};
+use tree::digest::Sha256;
+use tree::name::Name;
 use xshell::{Shell, cmd};
 
 /// Adds an account, a service, a file with an answer of debconf, and joins a group of somebody else's.

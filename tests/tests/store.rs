@@ -1,9 +1,6 @@
 //! The store against what other processes, other users and failing disks do to it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
-use bake::store::{Key, Options, Sharing, Store};
 use rustix::fs::{FileType, Mode};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -11,7 +8,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use store::{Key, Options, Sharing, Store};
 use tests::keyed::{self, note_path};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Class;
 
 fn put(store: &Store, bytes: &[u8]) -> Digest {
     let mut incoming = store.incoming().unwrap();

@@ -5,11 +5,8 @@
     reason = "processes that are stopped and killed are not a command line to be read"
 )]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
 use bake::fetch::{Deadlines, Options, Place, Silent, fetch};
 use bake::plan::{Source, Want};
-use bake::store::{self, Store};
 use rustix::process::{Pid, Signal};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -17,8 +14,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, SystemTime};
+use store::Store;
 use tests::keyed;
 use tests::server::{Reply, Server};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Class;
 
 const ACTOR: &str = env!("CARGO_BIN_EXE_store-actor");
 

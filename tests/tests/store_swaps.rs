@@ -4,24 +4,25 @@
 //! `VMBAKE_SWAPS` says how often it is changed: some hundreds of times in the gate, ten thousand on demand.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
-use bake::emit::{self, Format};
+use bake::emit;
 use bake::fetch::{self, Silent};
 use bake::manifest::Form;
-use bake::name::{Arch, Name};
 use bake::plan::{Plan, Source, Want};
-use bake::store::Store;
-use bake::tree::{Entry, Node, Origin, Tree};
 use bake::unpack::{self, Unpacked};
+use disk::Format;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use store::Store;
 use tests::image::{EPOCH, noise};
 use tests::keyed;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, Name};
+use tree::refusal::Class;
+use tree::{Entry, Node, Origin, Tree};
 
 /// What is baked: four inputs, in a mirror that nobody disturbs.
 struct Inputs {
@@ -138,7 +139,7 @@ fn bake(
     root: &Path,
     output: &Path,
     between: &mut dyn FnMut(usize),
-) -> bake::Result<(BTreeMap<String, Sha256>, Vec<String>)> {
+) -> tree::refusal::Result<(BTreeMap<String, Sha256>, Vec<String>)> {
     let store = keyed::open(root)?;
     let options = fetch::Options {
         mirrors: vec![inputs.mirror.to_str().unwrap().parse().unwrap()],
@@ -152,9 +153,9 @@ fn bake(
     let unpacked = unpack::all(&store, &to_unpack(inputs), jobs, &|_| {})?;
     between(2);
     let tree = tree(inputs, &unpacked);
-    let options =
-        emit::Options { formats: &[Format::TarZst], jobs, keep_frames: true, published: emit::NOWHERE };
-    let emitted = emit::emit(&tree, &inputs.plan, &store, output, options, |_| {})?;
+    let options = emit::Options { jobs, keep_frames: true, published: emit::NOWHERE };
+    let prepared = emit::prepare(&tree, &inputs.plan, &[Format::TarZst])?;
+    let emitted = prepared.write(&store, output, options, |_| {})?;
     let made = emitted.files.iter().map(|file| {
         let read = Sha256::of(&std::fs::read(output.join(&file.name)).unwrap());
         assert_eq!(read, file.sha256, "{}", file.name);
@@ -184,7 +185,7 @@ fn tree(inputs: &Inputs, unpacked: &[Unpacked]) -> Tree {
             Unpacked::Members(members) => members,
         };
         // the archives' own `/bin` would be a link
-        let below = |path: &bake::name::ImagePath| format!("/opt/{}{path}", want.name).parse().unwrap();
+        let below = |path: &tree::name::ImagePath| format!("/opt/{}{path}", want.name).parse().unwrap();
         let origin = Origin::Package { name: Name::clone(&want.name) };
         for member in members.iter().filter(|member| member.path.as_str() != "/") {
             let path = below(&member.path);

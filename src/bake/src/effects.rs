@@ -19,12 +19,12 @@ pub use difference::unified;
 pub(crate) use review::release;
 pub use review::{Text, Unreviewed, line, normal, unreviewed};
 
-use crate::digest::Sha256;
-use crate::name::{ImagePath, Name};
 use crate::recipe::Access;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
+use tree::name::{ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// A file of effects larger than this is refused unread; the committed one has 60 thousand bytes.
 const MOST_BYTES: usize = 4 << 20;

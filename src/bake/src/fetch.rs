@@ -36,12 +36,9 @@ pub use progress::{Event, Progress, Silent};
 pub use proxy::{Proxies, Proxy};
 pub use unpinned::unpinned;
 
-use crate::digest::Digest;
 use crate::manifest::place::scheme;
 use crate::plan::{Source, Want};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::Snapshots;
-use crate::store::{Identity, Store, Verified};
 use hosts::Hosts;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -50,7 +47,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use store::{Identity, Store, Verified};
 use transfer::One;
+use tree::digest::Digest;
+use tree::refusal::{Class, Refusal, Result, Stage};
 use web::Web;
 
 /// How to fetch.

@@ -7,11 +7,11 @@ use crate::archive::decompress::{self, Form, Limits};
 use crate::archive::tar::{self, Policy, Shape};
 use crate::archive::{ar, deb, elf};
 use crate::fetch::{Proxies, Proxy, apt};
-use crate::name::{Arch, ImagePath};
-use crate::tree::merged;
 use crate::{deb822, debian, lock, manifest, recipe, stage};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
+use tree::merged;
+use tree::name::{Arch, ImagePath};
 
 /// The structure of a `.deb`: its parts lie within the file, one after the other.
 pub fn ar(bytes: &[u8]) {

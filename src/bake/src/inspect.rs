@@ -9,29 +9,28 @@
 //! Not supported, on purpose: printing, and readers of tars, disk images and file systems in general.
 
 mod compare;
-mod disk;
 mod inputs;
 mod scan;
 mod verify;
 mod why;
 
-pub use crate::disk::record::{Extent, Head as DiskHead, Partition, Record as DiskRecord};
-pub use disk::Disk;
 pub use verify::{Damage, Verified, verify};
 pub use why::{Owner, Why};
 
-use crate::digest::Sha256;
 use crate::emit::index::{self, Frame, IndexError};
-use crate::emit::{Files, Format, Line, Type, parse_files};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::{Origin, merged};
+use crate::emit::{Files, Line, Type, parse_files};
+use disk::read::{Disk, DiskError};
+use disk::{Codec, Format};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::{Origin, merged};
 
 /// The largest `files.json` that is read in bytes: some 200,000 paths.
 const MAX_FILES: u64 = 48 << 20;
@@ -76,11 +75,10 @@ pub fn open(path: &Path) -> Result<Artifact> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let format = Format::of_name(&name).map_or(Format::TarZst, |(_, format)| format);
     let mut file = plain(path)?;
-    if format.is_disk() {
-        let refuse =
-            |error: disk::DiskError| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error);
-        let mut runs = disk::open(path, format)?.map_err(refuse)?;
-        let about = disk::about(&mut *runs).map_err(refuse)?;
+    if let Some(codec) = format.codec() {
+        let refuse = |error: DiskError| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error);
+        let mut runs = codec.open(plain(path)?).map_err(refuse)?;
+        let about = disk::read::about(&mut *runs).map_err(refuse)?;
         let record = record(&beside(path, "files.json"))?;
         let disk = Some(about);
         return Ok(Artifact { disk, record, ..empty(path, file, format) });
@@ -188,10 +186,10 @@ impl Artifact {
             hasher.update(bytes);
             out.write_all(bytes).map_err(|error| Refusal::io("output", Stage::Inspect, "write", &error))
         };
-        match &self.frames {
-            _ if self.disk.is_some() => self.read_disk(&line.path, size, &mut take)?,
-            Some(frames) => self.read_frames(frames, at, size, &mut take)?,
-            None => self.read_on(at, size, &mut take)?,
+        match (self.format.codec(), &self.frames) {
+            (Some(codec), _) => self.read_disk(codec, &line.path, size, &mut take)?,
+            (None, Some(frames)) => self.read_frames(frames, at, size, &mut take)?,
+            (None, None) => self.read_on(at, size, &mut take)?,
         }
         if Sha256(hasher.finalize().into()) == wanted {
             return Ok(());
@@ -234,13 +232,14 @@ impl Artifact {
     /// From a disk: the extents that its record has of the file, in the order of the file.
     fn read_disk(
         &self,
+        codec: &Codec,
         path: &ImagePath,
         size: u64,
         take: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let wrong = |error: disk::DiskError| self.refuse(Class::Verification, error);
+        let wrong = |error: DiskError| self.refuse(Class::Verification, error);
         let record = verify::disk_record(&beside(&self.path, "disk.json"))?;
-        let mut runs = disk::open(&self.path, self.format)?.map_err(wrong)?;
+        let mut runs = codec.open(plain(&self.path)?).map_err(wrong)?;
         let mut bytes = Vec::new();
         let mut run = 0..0;
         let mut have = 0;

@@ -9,9 +9,9 @@ mod text;
 pub use scripts::{Scripts, scripts_of};
 pub use text::{LockError, MAX, MAX_PACKAGES, parse, print};
 
-use crate::digest::Sha256;
-use crate::name::{Arch, Kind, Name};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
+use tree::name::{Arch, Kind, Name};
 
 /// A resolved set of Debian packages.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,10 +12,10 @@ mod agree;
 pub mod place;
 mod raw;
 
-use crate::digest::Digest;
-use crate::name::{Arch, Kind, Name, Provider};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use std::collections::BTreeMap;
+use tree::digest::Digest;
+use tree::name::{Arch, Kind, Name, Provider};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 pub use agree::{Disagreement, agree, without_epoch};
 pub use raw::{Boot, BootFile, StockImage};
@@ -165,7 +165,7 @@ pub fn parse(artifact: &str, text: &[u8]) -> Result<Manifest> {
     let file: raw::File = serde_json::from_slice(text).map_err(|error| {
         // serde's words for a repeated key differ by where it stands; ours do not
         let what = error.to_string().replace("duplicate field", "key given twice:");
-        let hint = crate::near::hint(&what);
+        let hint = tree::near::hint(&what);
         let refusal = Refusal::new(Class::Usage, artifact, Stage::Parse, what);
         if let Some(hint) = hint { refusal.hint(hint) } else { refusal }
     })?;

@@ -1,7 +1,7 @@
 //! The plan: everything decided, nothing done.
 //!
 //! It has no host, clock, user or environment in it: the same manifest, lock, recipe and `configure` give the same
-//! plan, its digest names the image, and `bake` executes just this value.
+//! plan, its digest names the image, and `bake` executes just this value. While it is decided it is a [`Draft`].
 
 mod apt_sources;
 mod components;
@@ -13,21 +13,21 @@ mod tests;
 mod third_party;
 mod units;
 
-use crate::digest::{Digest, Sha256};
 use crate::effects::{self, Effects};
 use crate::lock::{Lock, LockedPackage, LockedSuite};
 use crate::manifest::{Image, Manifest, Pin};
-use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
 use crate::policy::Policy;
-use crate::privilege::Grant;
 use crate::recipe::{self, Recipe};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::{Published, Snapshots, Sources, is_debian};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use tree::privilege::Grant;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
-pub use disk::{Disk, Holds, Partition, PartitionType};
+pub use self::disk::Disk;
 pub use remarks::Remark;
 pub use resolved::resolved;
 pub use third_party::remarks as third_party_remarks;
@@ -39,9 +39,9 @@ const LEVEL: i32 = 3;
 /// The zstd level of an initrd: most of it is compressed already, and the rest takes milliseconds at this one.
 const INITRD_LEVEL: i32 = 12;
 
-/// What a bake will do.
+/// What a bake will do, as long as it may be changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Plan {
+pub struct Draft {
     /// The version of this shape, and of how it is executed: a change of bytes is a change of this number.
     pub format: u32,
     /// Which kind.
@@ -122,6 +122,14 @@ pub struct Plan {
     pub compression: Compression,
     /// How the disk is laid out.
     pub disk: Disk,
+}
+
+/// What a bake will do: a draft that is sealed. What is in it can be read and not changed, so that its digest is that of
+/// what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    draft: Draft,
+    digest: Sha256,
 }
 
 /// What an image is called where that is not just what it is.
@@ -304,7 +312,7 @@ pub fn plan(
         |(name, reason): (&Name, &String)| Remark::Accepted { name: name.clone(), reason: reason.clone() };
     remarks.extend(recipe.accept.iter().map(accepted));
     let units = units::of(recipe, &components);
-    Ok(Plan {
+    Ok(Draft {
         format: FORMAT,
         kind: recipe.kind.clone(),
         lineage: recipe.lineage.clone(),
@@ -342,7 +350,8 @@ pub fn plan(
         debconf: recipe.debconf.clone(),
         compression: Compression { level: LEVEL },
         disk: disk(recipe, manifest),
-    })
+    }
+    .seal())
 }
 
 /// A plan of just the Debian packages of `lock`, for what their maintainer scripts do in an image of `recipe`: without components,
@@ -376,12 +385,42 @@ pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, sources: &
     plan(&recipe, &manifest, lock, &Policy::default(), &choices)
 }
 
+impl Draft {
+    /// The plan that this is: nothing more is decided.
+    #[must_use]
+    pub fn seal(self) -> Plan {
+        // a plan has no map with keys that are no text and no number that is no JSON: this cannot fail
+        let digest = Sha256::of(&serde_json::to_vec(&self).unwrap_or_default());
+        Plan { draft: self, digest }
+    }
+}
+
+impl std::ops::Deref for Plan {
+    type Target = Draft;
+
+    fn deref(&self) -> &Draft {
+        &self.draft
+    }
+}
+
+impl Serialize for Plan {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.draft.serialize(serializer)
+    }
+}
+
 impl Plan {
+    /// What it says, to be changed and sealed anew.
+    #[must_use]
+    pub fn into_draft(self) -> Draft {
+        self.draft
+    }
+
     /// The name of the image: `knc.debian-13.amd64`, with the cloud after it where it is for just one, or the name that it
     /// was given; and the tag after that.
     #[must_use]
     pub fn name(&self) -> String {
-        let Self { kind, os, arch, label, .. } = self;
+        let Draft { kind, os, arch, label, .. } = &self.draft;
         let mut name = match (&label.name, self.provider) {
             (Some(name), _) => name.to_string(),
             (None, None) => format!("{kind}.{os}.{arch}"),
@@ -396,8 +435,25 @@ impl Plan {
     /// The digest of all that is decided; it names the image.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
-        // a plan has no map with keys that are no text and no number that is no JSON: this cannot fail
-        Sha256::of(&serde_json::to_vec(self).unwrap_or_default())
+        self.digest
+    }
+
+    /// What its disk is laid out by.
+    #[must_use]
+    pub fn disk_spec(&self) -> ::disk::Spec {
+        let Disk { partitions, size, cmdline, compression } = &self.disk;
+        ::disk::Spec {
+            seed: self.digest(),
+            name: self.name(),
+            kind: self.kind.clone(),
+            arch: self.arch,
+            epoch: self.epoch,
+            partitions: partitions.clone(),
+            size: *size,
+            cmdline: cmdline.clone(),
+            compression: *compression,
+            level: self.compression.level,
+        }
     }
 
     /// What must be in the store: packages, then components, each by name.
@@ -480,7 +536,7 @@ fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
 fn disk(recipe: &Recipe, manifest: &Manifest) -> Disk {
     let mut disk = Disk::of(&recipe.disk, manifest.arch);
     if manifest.boot.is_some() && recipe.disk.compression.is_none() {
-        disk.compression = recipe::DiskCompression::Zlib;
+        disk.compression = ::disk::Compression::Zlib;
     }
     disk
 }

@@ -11,16 +11,16 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Compression as DiskCompression, Disk, Word};
+pub use self::disk::{Disk, Word};
 pub use layers::{Folder, RootfsFile, combine};
 pub(crate) use raw::access;
 pub use raw::{Raw, parse};
 
-use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
-use crate::privilege::Grant;
 use crate::sources::LOCAL;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tree::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use tree::privilege::Grant;
 
 /// A whole recipe, with all that it inherits.
 #[derive(Debug, Clone, PartialEq, Eq)]

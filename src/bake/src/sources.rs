@@ -6,12 +6,12 @@
 //! The archives `debian` and `debian-security` are Debian's own. Any other is a third party's: it vouches for the packages
 //! that a recipe takes from it by name, and for what these need and Debian does not have.
 
-use crate::beneath;
 use crate::debian::certificate::{Certificate, CertificateError};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use store::beneath;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// How many bytes a `sources.toml` may have.
 pub const MAX: usize = 256 << 10;
@@ -311,7 +311,7 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
         return Err(SourcesError::Large(text.len()));
     }
     let raw: Raw =
-        toml::from_str(text).map_err(|error| SourcesError::Form(crate::refusal::toml(text, &error)))?;
+        toml::from_str(text).map_err(|error| SourcesError::Form(tree::refusal::toml(text, &error)))?;
     let mut sources = Sources {
         archives: BTreeMap::new(),
         suites: Vec::new(),
@@ -432,7 +432,7 @@ pub fn is_mirror(url: &str) -> bool {
 fn is_root(url: &str, schemes: &[&str]) -> bool {
     let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
     rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) && !rest.contains(crate::refusal::hides)
+        !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) && !rest.contains(tree::refusal::hides)
     })
 }
 

@@ -34,15 +34,15 @@ mod privileges;
 mod scripts;
 mod units;
 
-use crate::digest::Sha256;
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::scripts::Scripted;
-use crate::store::Store;
-use crate::tree::{ALIASES, Content, Entry, Meta, Node, Origin, Stored, Tree, TreeError};
 use crate::unpack::{Package, Unpacked};
 use std::collections::BTreeMap;
+use store::Store;
+use tree::digest::Sha256;
+use tree::name::{ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::scripts::Scripted;
+use tree::{ALIASES, Content, Entry, Meta, Node, Origin, Stored, Tree, TreeError};
 
 /// What is laid out: each package and component of the plan, unpacked.
 pub struct Inputs<'a> {

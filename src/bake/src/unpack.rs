@@ -23,14 +23,14 @@ use crate::archive::deb::{self, DebError};
 use crate::archive::decompress::{self, Form, Limits};
 use crate::archive::tar::{Policy, TarError};
 use crate::archive::{elf, is_content_fault};
-use crate::digest::Digest;
-use crate::name::{Arch, ImagePath, Name};
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::store::{Changed, Store, Verified};
-use crate::tree::{Content, Meta, Node, Stored};
 use members::{Blob, Ranges};
 use std::io::{self, BufReader, Read as _};
 use std::sync::Arc;
+use store::{Changed, Store, Verified};
+use tree::digest::Digest;
+use tree::name::{Arch, ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::{Content, Meta, Node, Stored};
 
 /// An unpacked Debian package.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

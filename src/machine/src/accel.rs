@@ -6,11 +6,11 @@
 
 use crate::argv;
 use anyhow::{Context as _, Result};
-use bake::name::Arch;
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 /// How many trials in a row have to succeed.

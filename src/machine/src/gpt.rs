@@ -3,7 +3,7 @@
 //! The bytes come from whoever made the image: every number is checked, and sizes are bounded. Only the primary table on
 //! sectors of 512 bytes is read.
 
-use bake::name::Arch;
+use tree::name::Arch;
 
 const SECTOR: u64 = 512;
 /// More partitions than this are none of ours.

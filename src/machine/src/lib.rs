@@ -35,9 +35,9 @@ pub use image::{Format, Image};
 pub use running::{Event, FAILED, Running, Terminal, within};
 pub use shell::Answer;
 
-use bake::name::Arch;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tree::name::Arch;
 
 /// A machine that could be started.
 #[derive(Debug, Clone)]

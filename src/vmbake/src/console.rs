@@ -5,8 +5,6 @@
 
 use crate::cli;
 use anyhow::{Context as _, bail};
-use bake::Class;
-use bake::refusal::{hides, shown};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -14,6 +12,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tree::refusal::Class;
+use tree::refusal::{hides, shown};
 
 /// Whether standard output has its one JSON document.
 static IS_JSON_OUT: AtomicBool = AtomicBool::new(false);
@@ -113,7 +113,7 @@ pub fn note(text: impl Display) {
 }
 
 /// Says at the end of a command, however it ends, what was found wrong in the store.
-pub struct Rejected<'s>(pub &'s bake::store::Store);
+pub struct Rejected<'s>(pub &'s store::Store);
 
 impl Drop for Rejected<'_> {
     fn drop(&mut self) {
@@ -140,7 +140,7 @@ struct Failed<'a> {
     /// The file, component or package that it is about.
     artifact: Option<&'a str>,
     /// Which stage refused.
-    stage: Option<bake::Stage>,
+    stage: Option<tree::refusal::Stage>,
     /// The whole line, as standard error has it behind `error: `.
     message: String,
     hint: Option<Cow<'a, str>>,
@@ -149,7 +149,7 @@ struct Failed<'a> {
 /// Says why a command failed, and gives its exit code: that of the refusal's class, else 1. With `json` standard output
 /// gets it as well, unless the result stands there already and says it.
 pub fn failed(error: &anyhow::Error, json: bool) -> ExitCode {
-    let refusal = error.chain().find_map(|cause| cause.downcast_ref::<bake::Refusal>());
+    let refusal = error.chain().find_map(|cause| cause.downcast_ref::<tree::refusal::Refusal>());
     let failed = match refusal {
         Some(refusal) => Failed {
             class: Some(refusal.class),
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(seen("a\tb\n\u{1b}[2J\u{9b}2J\u{202e}\n"), "a\tb\n\\u{1b}[2J\\u{9b}2J\\u{202e}\n");
         let text = serde_json::to_string_pretty(&["\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}é\n"]).unwrap();
         let seen = seen_json(&text);
-        assert!(!seen.chars().any(|c| c != '\n' && bake::refusal::hides(c)), "{seen}");
+        assert!(!seen.chars().any(|c| c != '\n' && tree::refusal::hides(c)), "{seen}");
         assert_eq!(
             serde_json::from_str::<Vec<String>>(&seen).unwrap(),
             ["\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}é\n"]

@@ -7,8 +7,8 @@
 //! A comment at the end of a line belongs to what stands before it on that line, one on a line of its own to what stands
 //! below it.
 
-use bake::name::Name;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
+use tree::name::Name;
 
 /// A recipe that cannot be changed.
 #[derive(Debug, thiserror::Error)]

@@ -3,26 +3,26 @@
 use crate::progress::{self, Show};
 use crate::project::Project;
 use crate::review;
-use bake::digest::{Digest, Sha256};
 use bake::effects::{Effects, Unreviewed, unreviewed};
-use bake::emit::Corrupt;
 use bake::fetch::{self, Fetched};
 use bake::lock::{self, Lock};
 use bake::manifest::{Form, Pin};
-use bake::name::{Arch, ImagePath, Name};
 use bake::plan::{Plan, Want, component_want, package_wants};
-use bake::scripts::Scripted;
 use bake::stage::{self, Inputs};
-use bake::store::Store;
-use bake::tree::{Content, Node, Stored, Tree};
 use bake::unpack::{self, Unpacked};
-use bake::{Class, Refusal, Result, Stage};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use store::Store;
+use store::contents::Corrupt;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::scripts::Scripted;
+use tree::{Content, Node, Stored, Tree};
 
 /// Small files only are read into memory while staging: 16 MiB is far above any of them.
 const MOST_READ: usize = 16 << 20;

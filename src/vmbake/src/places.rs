@@ -4,10 +4,10 @@ use crate::project::Project;
 use crate::{console, store_key};
 use bake::fetch::{self, Place, Proxy, apt};
 use bake::sources::{Sources, is_debian};
-use bake::store::{self, Sharing, Store};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use store::{Sharing, Store};
 
 /// Which store.
 #[derive(Debug, Clone, clap::Args)]
@@ -64,16 +64,16 @@ impl StoreArgs {
     }
 
     /// Opens it, with the key, which is made where there is none.
-    pub fn open(&self) -> bake::Result<Store> {
+    pub fn open(&self) -> tree::refusal::Result<Store> {
         self.open_with(true)
     }
 
     /// Opens it with the key if there is one, else without.
-    pub fn open_with_known_key(&self) -> bake::Result<Store> {
+    pub fn open_with_known_key(&self) -> tree::refusal::Result<Store> {
         self.open_with(false)
     }
 
-    fn open_with(&self, make: bool) -> bake::Result<Store> {
+    fn open_with(&self, make: bool) -> tree::refusal::Result<Store> {
         let path = self.path();
         let set =
             |name| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());

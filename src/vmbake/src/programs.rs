@@ -7,9 +7,9 @@ use crate::builtin;
 use crate::progress::{self, Show};
 use crate::project::Project;
 use anyhow::Context as _;
-use bake::name::Arch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 /// How they are compiled and linked, a flag a line, before what is of this machine: rust-lld and the start files of the

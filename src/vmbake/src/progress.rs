@@ -4,13 +4,13 @@ mod bars;
 
 use crate::console::{self, size};
 use bake::fetch::{Event, Progress};
-use bake::refusal::shown;
 use bars::{Bars, Work};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tree::refusal::shown;
 
 /// How often a line says how far work is, where there is no terminal.
 const LINE: Duration = Duration::from_secs(10);

@@ -10,18 +10,18 @@ use bake::effects::Effects;
 use bake::fetch::{self, Archives};
 use bake::lock::{Lock, LockedPackage, Request};
 use bake::manifest::{Entry, Form, Manifest, Pin};
-use bake::name::{Arch, Kind, Name};
 use bake::plan::{package_wants, third_party_remarks};
 use bake::recipe::Recipe;
-use bake::refusal::shown;
-use bake::scripts::Scripted;
 use bake::sources::{MaxAge, Sources, Suite};
-use bake::store::Store;
 use bake::unpack::Package;
-use bake::{Class, Refusal, Stage};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use store::Store;
+use tree::name::{Arch, Kind, Name};
+use tree::refusal::shown;
+use tree::refusal::{Class, Refusal, Stage};
+use tree::scripts::Scripted;
 
 /// What to resolve.
 pub struct Task<'a> {
@@ -59,7 +59,7 @@ pub fn previous(
     arch: Arch,
     named: Option<&Path>,
     show: &Show,
-) -> bake::Result<Vec<Lock>> {
+) -> tree::refusal::Result<Vec<Lock>> {
     let committed = project.lock_path(kind, arch);
     let named = named.filter(|named| **named != committed && named.exists());
     let protects = |path: &Path, refusal: Refusal| {
@@ -100,9 +100,10 @@ pub fn resolve(
     options: &fetch::Options,
     threads: usize,
     show: &Show,
-) -> bake::Result<Resolved> {
+) -> tree::refusal::Result<Resolved> {
     let debs = pipeline::debs(task.components, task.arch, store, options, threads, show)?;
-    let given = debs.iter().map(|(name, package)| given(name, package)).collect::<bake::Result<Vec<_>>>()?;
+    let given =
+        debs.iter().map(|(name, package)| given(name, package)).collect::<tree::refusal::Result<Vec<_>>>()?;
     let request = recipe.request(task.arch);
     let files = local::read(project, store, &request.files)?;
     let lock =
@@ -127,7 +128,7 @@ pub fn resolve(
 }
 
 /// What is known of maintainer scripts: the project's, and over it the recipe's.
-pub fn known_effects(project: &Project, recipe: &Recipe) -> bake::Result<Effects> {
+pub fn known_effects(project: &Project, recipe: &Recipe) -> tree::refusal::Result<Effects> {
     let mut effects = project.effects()?;
     effects.extend(recipe.effects.clone());
     Ok(effects)
@@ -142,7 +143,7 @@ pub fn scripts(
     store: &Store,
     threads: usize,
     show: &Show,
-) -> bake::Result<Vec<Scripted>> {
+) -> tree::refusal::Result<Vec<Scripted>> {
     let has_scripts = |package: &LockedPackage| {
         bake::effects::SCRIPTS.iter().any(|script| package.scripts.contains_key(*script))
     };
@@ -155,7 +156,7 @@ pub fn scripts(
 }
 
 /// What the resolver has to know of a component.
-fn given(name: &Name, package: &Package) -> bake::Result<Given> {
+fn given(name: &Name, package: &Package) -> tree::refusal::Result<Given> {
     let control = package.control.iter().find(|file| file.name == "control");
     let text = control.and_then(|file| String::from_utf8(file.bytes.to_vec()).ok()).ok_or_else(|| {
         Refusal::new(Class::Archive, name.as_str(), Stage::Resolve, "its control file is not UTF-8")
@@ -182,7 +183,7 @@ pub fn packages(
     store: &Store,
     options: &fetch::Options,
     show: &Show,
-) -> bake::Result<Lock> {
+) -> tree::refusal::Result<Lock> {
     let mut sources = project.sources()?;
     for age in task.max_age {
         if !sources.accept_age(age) {
@@ -253,19 +254,19 @@ pub fn tell_third_parties(lock: &Lock, sources: &Sources, show: &Show) {
 }
 
 /// Writes a lock that a bake has made for itself beside its artifact, and says where.
-pub fn write_beside(output: &Path, name: &str, lock: &Lock) -> bake::Result<PathBuf> {
+pub fn write_beside(output: &Path, name: &str, lock: &Lock) -> tree::refusal::Result<PathBuf> {
     let path = output.join(format!("{name}.lock.toml"));
     write(&path, lock)?;
     Ok(path)
 }
 
 /// Writes a lock, whole or not at all.
-pub fn write(path: &Path, lock: &Lock) -> bake::Result<()> {
+pub fn write(path: &Path, lock: &Lock) -> tree::refusal::Result<()> {
     write_text(path, &bake::lock::print(lock))
 }
 
 /// Writes a text of the project, whole or not at all.
-pub fn write_text(path: &Path, text: &str) -> bake::Result<()> {
+pub fn write_text(path: &Path, text: &str) -> tree::refusal::Result<()> {
     let failed =
         |error: std::io::Error| Refusal::io(path.display().to_string(), Stage::Resolve, "write", &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

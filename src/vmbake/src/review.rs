@@ -5,11 +5,7 @@
 
 use crate::console;
 use crate::project::{Project, label};
-use bake::beneath;
-use bake::digest::Sha256;
 use bake::effects::{Unreviewed, key, line, unified};
-use bake::name::Name;
-use bake::{Class, Refusal, Result, Stage};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +13,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use store::beneath;
+use tree::digest::Sha256;
+use tree::name::Name;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// How many digits of a digest are in the name of a text.
 const DIGITS: usize = 12;

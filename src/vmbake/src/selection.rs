@@ -5,13 +5,13 @@ use crate::progress::Show;
 use crate::project::{self, Project};
 use bake::lock::{Lock, Request};
 use bake::manifest::Manifest;
-use bake::name::{Arch, Kind, Name, Provider};
 use bake::plan::{Choices, Label, Plan};
 use bake::recipe::Recipe;
-use bake::{Class, Refusal, Stage};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tree::name::{Arch, Kind, Name, Provider};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Which image.
 #[derive(Debug, Clone, clap::Args)]
@@ -110,7 +110,7 @@ impl Selection {
     }
 
     /// Its manifest, which must be there.
-    fn read_manifest(&self, project: &Project, kind: &Kind) -> bake::Result<Manifest> {
+    fn read_manifest(&self, project: &Project, kind: &Kind) -> tree::refusal::Result<Manifest> {
         if let Some(path) = &self.manifest {
             return project.manifest(path);
         }
@@ -129,7 +129,7 @@ impl Selection {
     }
 
     /// Its lock, where there is one.
-    pub(crate) fn read_lock(&self, inputs: &Inputs) -> bake::Result<Option<Lock>> {
+    pub(crate) fn read_lock(&self, inputs: &Inputs) -> tree::refusal::Result<Option<Lock>> {
         let Inputs { project, kind, .. } = inputs;
         match &self.lock {
             Some(path) if path.exists() => project.lock(path).map(Some),
@@ -152,7 +152,7 @@ impl Selection {
     }
 
     /// Its lock, which must be there and answer what the recipe asks.
-    pub(crate) fn lock(&self, inputs: &Inputs) -> bake::Result<Lock> {
+    pub(crate) fn lock(&self, inputs: &Inputs) -> tree::refusal::Result<Lock> {
         let Inputs { project, kind, .. } = inputs;
         let path = self.lock.clone().unwrap_or_else(|| project.lock_path(kind, self.arch));
         let refuse = |what: String| {
@@ -188,7 +188,7 @@ impl Selection {
 }
 
 /// The value of SOURCE_DATE_EPOCH: seconds since 1970, up to the year 2106.
-fn epoch(text: &OsStr) -> bake::Result<i64> {
+fn epoch(text: &OsStr) -> tree::refusal::Result<i64> {
     let seconds = text.to_str().and_then(|text| text.parse::<u32>().ok());
     seconds.map(i64::from).ok_or_else(|| {
         let what = format!("expected seconds since 1970, at most {}, found `{}`", u32::MAX, text.display());

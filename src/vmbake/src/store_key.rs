@@ -1,11 +1,11 @@
 //! The file of the store's key: 64 hexadecimal digits in a file that only its owner can read, outside of the store.
 
-use bake::store::Key;
-use bake::{Class, Refusal, Result, Stage};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use store::Key;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The key in a file that was named, which must be there.
 pub(crate) fn named(path: &Path, store: &Path) -> Result<Key> {

@@ -4,11 +4,11 @@ use crate::Listing;
 use crate::dpkg::ours::Deb;
 use anyhow::{Context as _, Result, ensure};
 use bake::debian::relation;
-use bake::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
 use xshell::{Shell, cmd};
 
 /// A tree on disk.

@@ -1,12 +1,12 @@
 //! Outputs appear whole or not at all, whatever fails and whenever it is killed.
 
 use super::{ARTIFACT, Bench, FILES, RECORD, SUMS, listing};
-use bake::Class;
-use bake::digest::Sha256;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::Duration;
+use tree::digest::Sha256;
+use tree::refusal::Class;
 use xshell::{Shell, cmd};
 
 const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");

@@ -1,15 +1,15 @@
 //! GNU tar, zstd and Python's tarfile read what the tree says, and so do our own readers.
 
 use super::{ARTIFACT, Bench, FILES};
-use bake::digest::Sha256;
 use bake::emit::pax::{Shape, header};
 use bake::emit::{Line, Type};
 use bake::inspect;
-use bake::name::ImagePath;
-use bake::tree::Meta;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
+use tree::Meta;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
 use xshell::{Shell, cmd};
 
 fn lines(bench: &Bench) -> Vec<Line> {

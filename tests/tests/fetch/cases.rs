@@ -1,9 +1,9 @@
 //! What a server does, and what must come of it.
 
 use super::{PATH, SIZE, body};
-use bake::Class;
 use std::time::Duration;
 use tests::server::{Reply, Step, head};
+use tree::refusal::Class;
 
 /// What a case must come to.
 pub(crate) enum Outcome {

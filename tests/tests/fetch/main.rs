@@ -3,16 +3,16 @@
 
 mod cases;
 
-use bake::Refusal;
-use bake::digest::{Digest, Sha256};
 use bake::fetch::{Deadlines, Options, Silent, fetch};
 use bake::plan::{Source, Want};
-use bake::store::Store;
 use cases::{Case, Fetched, Refused, cases, hops};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use store::Store;
 use tests::server::{Reply, Server};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Refusal;
 
 const NAME: &str = "thing";
 const SIZE: usize = 100_000;

@@ -4,10 +4,10 @@
 mod depmod;
 
 use anyhow::{Context as _, Result, ensure};
-use bake::name::Arch;
 use std::collections::BTreeMap;
 use std::fs;
 use tests::kernel::Kernel;
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 const INDEXES: [&str; 11] = [
@@ -150,9 +150,7 @@ fn facts_that_were_kept_give_the_same_indexes() -> Result<()> {
     let again = kernel.stage_again()?;
     let path = format!("/usr/lib/modules/{}/modules.symbols.bin", kernel.version);
     let entry = again.get(&path.parse()?).context("an index")?;
-    let bake::tree::Node::File(bake::tree::Content::Inline(bytes)) = &entry.node else {
-        anyhow::bail!("{entry:?}")
-    };
+    let tree::Node::File(tree::Content::Inline(bytes)) = &entry.node else { anyhow::bail!("{entry:?}") };
     ensure!(fs::read(before)? == bytes[..]);
     Ok(())
 }

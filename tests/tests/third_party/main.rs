@@ -422,7 +422,7 @@ fn a_file_of_the_project_is_a_package_whose_digest_the_lock_has() -> Result<()> 
     ensure!(packages(&lock) == expected, "{:?}", packages(&lock));
     ensure!(
         lock.packages[0].file == "debs/agent.deb"
-            && lock.packages[0].sha256 == bake::digest::Sha256::of(&own.bytes)
+            && lock.packages[0].sha256 == tree::digest::Sha256::of(&own.bytes)
     );
     let planned = world.run("plan")?.done()?.stdout;
     let remark = "agent 7: from debs/agent.deb of the project; only its digest vouches for it";

@@ -1,8 +1,8 @@
 //! `program`: one of the programs that run inside an image, as it is there.
 
 use anyhow::{Context as _, Result};
-use bake::name::Arch;
 use std::path::{Path, PathBuf};
+use tree::name::Arch;
 use vmbake::console;
 use vmbake::programs::{self, Program};
 use vmbake::progress::ShowArgs;

@@ -17,12 +17,12 @@ mod sets;
 mod table;
 
 use anyhow::{Context as _, bail, ensure};
-use bake::name::Arch;
 use bake::sources::MaxAge;
 use compare::Task;
 use compared::{Compared, Comparisons};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tree::name::Arch;
 use vmbake::console;
 use vmbake::places::{PlaceArgs, StoreArgs};
 use vmbake::progress::{Show, ShowArgs};

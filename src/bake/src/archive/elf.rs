@@ -2,10 +2,10 @@
 //!
 //! Only the ELF header, the program headers and the dynamic section are read; a program's size does not matter.
 
-use crate::name::Arch;
 use object::elf;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, ReadCache, ReadCacheOps};
+use tree::name::Arch;
 
 /// Why a file is not the program that was promised.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

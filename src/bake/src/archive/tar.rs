@@ -18,13 +18,13 @@ mod pax;
 #[cfg(test)]
 mod tests;
 
-use crate::name::ImagePath;
-use crate::tree::Meta;
 use header::BLOCK;
 use input::Input;
 use meaning::Extension;
 use names::{Names, Seen};
 use std::io::{self, Read};
+use tree::Meta;
+use tree::name::ImagePath;
 
 /// What an archive of some class may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

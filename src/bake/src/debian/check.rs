@@ -5,8 +5,8 @@
 use super::index::Offer;
 use super::relation::{Relation, groups};
 use super::version::Version;
-use crate::name::Arch;
 use std::collections::BTreeMap;
+use tree::name::Arch;
 
 /// Packages of which [`check`] has found that they are whole: there is no other way to make one, and a lock is made
 /// of nothing else.

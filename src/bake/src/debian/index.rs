@@ -6,8 +6,8 @@
 
 use super::version::{Version, VersionError};
 use crate::deb822::{self, Deb822Error, Paragraph};
-use crate::digest::Sha256;
-use crate::name::Arch;
+use tree::digest::Sha256;
+use tree::name::Arch;
 
 /// How many packages an index may have.
 pub const MAX: usize = 400_000;
@@ -124,7 +124,7 @@ fn offer<'a>(
         field,
     };
     let check = |name, fits: bool| if fits { Ok(field(name)) } else { Err(wrong(name)) };
-    let name = check("Package", field("Package").parse::<crate::name::Name>().is_ok())?;
+    let name = check("Package", field("Package").parse::<tree::name::Name>().is_ok())?;
     let file = field("Filename");
     let file = match layout {
         Layout::Pool => check("Filename", is_pool_path(file))?,

@@ -10,12 +10,12 @@
 use super::certificate::{Certificate, Standing, hex};
 use super::inrelease::{Cleartext, Detached};
 use super::policy;
-use crate::refusal::shown;
 use jiff::Timestamp;
 use pgp::armor::Dearmor;
 use pgp::packet::{Packet, PacketParser, Signature, SignatureType};
 use std::collections::BTreeSet;
 use std::io::{BufReader, Read as _};
+use tree::refusal::shown;
 
 /// How many signatures a message may have.
 pub const MAX_SIGNATURES: usize = 16;

@@ -4,10 +4,10 @@
 //! is of this suite, of today, or without a second meaning.
 
 use crate::deb822::{self, Deb822Error};
-use crate::digest::Sha256;
 use crate::sources::{Suite, Where};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
 
 /// How many files a Release may list; that of trixie lists about 1,100.
 pub const MAX_FILES: usize = 50_000;

@@ -9,10 +9,7 @@ use super::check::Whole;
 use super::index::{self, Layout, Offer};
 use super::solve::{SolveError, Wanted, solve};
 use super::universe::{Preferences, Universe, UniverseError};
-use crate::digest::Sha256;
 use crate::lock::{Lock, LockedPackage, LockedSuite, Request};
-use crate::name::{Kind, Name};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::{LOCAL, Sources, Suite};
 use elsewhere::{elsewhere, passed_over};
 use indexes::{Index, Reader, layout};
@@ -20,6 +17,9 @@ use jiff::Timestamp;
 use signed::{Verified, verify};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use tree::digest::Sha256;
+use tree::name::{Kind, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Where the files of suites come from: the network, or a directory. It verifies nothing and is believed nothing.
 pub trait Archive: Sync {

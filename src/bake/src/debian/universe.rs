@@ -9,10 +9,10 @@
 use super::index::Offer;
 use super::relation::{self, Relation, RelationError};
 use super::version::Version;
-use crate::name::Arch;
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::Arch;
 
 /// The candidates of a resolution. An offer is named by its place in the order of names.
 #[derive(Debug)]

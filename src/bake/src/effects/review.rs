@@ -7,11 +7,11 @@
 //!   security update. `RELEASE` stands for it, so that all releases have one text.
 
 use super::{Effects, SCRIPTS, of};
-use crate::digest::Sha256;
-use crate::name::Name;
 use crate::unpack::ControlFile;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use tree::digest::Sha256;
+use tree::name::Name;
 
 /// The line that debhelper begins a section with.
 const ADDED: &str = "# Automatically added by dh";

@@ -9,13 +9,15 @@
 //!
 //! Memory: for each job one chunk and its frame (at most 8 MiB each) and the encoder; one more frame waits.
 
-use super::contents::Contents;
-use super::kept::Kept;
-use super::layout::{Chunk, Layout};
-use super::{index, ordered};
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::store::Store;
+use super::index;
+use super::layout::Layout;
 use std::num::NonZeroUsize;
+use store::Store;
+use store::contents::Contents;
+use store::kept::Kept;
+use store::ordered;
+use tree::chunk::Chunk;
+use tree::refusal::{Class, Refusal, Result, Stage};
 use zstd::zstd_safe::CParameter;
 
 /// The sort of the notes that lead from a chunk's key to its frame.

@@ -11,13 +11,13 @@ use super::tries::{Tries, pause};
 use super::web::{Ask, Web};
 use super::{Options, local};
 use crate::debian::resolve::Archive;
-use crate::digest::{Digest, Sha256};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::Suite;
-use crate::store::Store;
 use std::io::Write as _;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The largest InRelease that is read, in bytes; today's have 140 to 200 KB.
 const INRELEASE_LIMIT: u64 = 4 << 20;

@@ -1,8 +1,8 @@
 //! What can be wrong with one try at one place.
 
-use crate::digest::Digest;
-use crate::refusal::{Class, Refusal};
 use std::time::Duration;
+use tree::digest::Digest;
+use tree::refusal::{Class, Refusal};
 
 /// Why a try has failed.
 #[derive(Debug, thiserror::Error)]

@@ -4,10 +4,10 @@ use super::Options;
 use super::local::Local;
 use crate::manifest::place;
 use crate::plan::{Source, Want};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use reqwest::Url;
 use std::path::PathBuf;
 use std::str::FromStr;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// A mirror or an archive's root that the user names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,7 +197,7 @@ fn is_part(part: &str) -> bool {
         && part != "."
         && part != ".."
         && !part.contains(['/', '\\', '\0'])
-        && !part.contains(crate::refusal::hides)
+        && !part.contains(tree::refusal::hides)
 }
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
     use crate::sources::Snapshots;
 
     fn want(version: &str, source: Source) -> Want {
-        let digest = crate::digest::Sha256::of(b"x").into();
+        let digest = tree::digest::Sha256::of(b"x").into();
         Want { name: "runc".parse().unwrap(), version: version.to_owned(), digest, size: 1, source }
     }
 

@@ -4,13 +4,13 @@ use super::fault::Fault;
 use super::hosts::Hosts;
 use super::places::{Location, Of};
 use super::*;
-use crate::digest::Sha256;
-use crate::store::{Begun, Key};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+use store::{Begun, Key};
+use tree::digest::Sha256;
 
 /// A store, and a folder of files.
 struct Bench {
@@ -48,7 +48,7 @@ impl Events {
 impl Bench {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        let options = crate::store::Options { key: Some(Key::new([7; 32])), ..Default::default() };
+        let options = store::Options { key: Some(Key::new([7; 32])), ..Default::default() };
         let store = Store::open_with(&place.path().join("store"), &options).unwrap();
         Self { store, place, events: Events::default() }
     }

@@ -9,13 +9,13 @@ use super::tries::{Tries, pause};
 use super::web::{Ask, Web};
 use super::{Options, is_present, local};
 use crate::plan::{Source, Want};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::is_debian;
-use crate::store::{Begun, Store, Transfer};
 use std::fmt::Display;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use store::{Begun, Store, Transfer};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Pause between two looks at what another process does.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);

@@ -9,14 +9,14 @@ use super::transfer::refused;
 use super::tries::{Tries, pause};
 use super::web::{Ask, Web};
 use super::{Options, local};
-use crate::digest::{Digest, Sha256};
-use crate::name::Name;
 use crate::plan::{Source, Want};
-use crate::refusal::Result;
-use crate::store::Store;
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::name::Name;
+use tree::refusal::Result;
 
 /// The largest file, in bytes: that of a pin.
 const MOST: u64 = 8 << 30;

@@ -1,10 +1,10 @@
 //! A disk compared with its record, byte by byte: each extent by its digest, and what is in none must be zero.
 
 use super::Damage;
-use super::disk::{DiskError, Runs, is_zero};
-use crate::digest::Sha256;
-use crate::disk::record::{Extent, Record};
+use disk::read::{DiskError, Runs, is_zero};
+use disk::record::{Extent, Record};
 use sha2::Digest as _;
+use tree::digest::Sha256;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -116,7 +116,7 @@ impl Walk<'_> {
 
 /// The partition that has byte `at`, for a message.
 fn partition(record: &Record, at: u64) -> String {
-    let holds = |partition: &&crate::disk::record::Partition| {
+    let holds = |partition: &&disk::record::Partition| {
         at.checked_sub(partition.offset).is_some_and(|inside| inside < partition.size)
     };
     let found = record.partitions.iter().find(holds);
@@ -127,7 +127,7 @@ fn partition(record: &Record, at: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::record::{Head, Partition};
+    use disk::record::{Head, Partition};
 
     struct Given(Vec<(u64, Vec<u8>)>, u64);
 

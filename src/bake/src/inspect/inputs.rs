@@ -5,13 +5,13 @@
 use crate::archive::deb::{self, DebError};
 use crate::archive::decompress::{self, Limits};
 use crate::archive::tar::{self, Entry, Policy, Shape, TarError};
-use crate::digest::Sha256;
 use crate::emit::{Line, Type};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
+use tree::digest::Sha256;
 
 /// The most bytes that are decompressed for a list.
 const MAX_UNPACKED: u64 = 8 << 30;

@@ -5,15 +5,17 @@
 //! each extent is hashed, and what is in none must be zero. This is done also where the digest of the whole is right, so that the record, too, is known to be true.
 
 use super::{beside, decoder, plain, record, shown};
-use crate::digest::Sha256;
-use crate::disk::record::{Record, parse as parse_disk};
 use crate::emit::pax::{BLOCK, padding};
-use crate::emit::{Files, Format, Line, sums};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::emit::{Files, Line};
+use disk::record::{Record, parse as parse_disk};
+use disk::{Codec, Format};
 use sha2::Digest as _;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use store::sums;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// An artifact that is what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -81,8 +83,8 @@ pub fn verify(path: &Path) -> Result<Verified> {
         Refusal::new(Class::Io, shown(path), Stage::Inspect, "no `files.json` is beside it")
     })?;
     let expected = expected(&listed, path)?;
-    let (found, compared) = if format.is_disk() {
-        (digest(path)?, disk(path, format, &files)?)
+    let (found, compared) = if let Some(codec) = format.codec() {
+        (digest(path)?, disk(path, codec, &files)?)
     } else {
         let mut whole = Hashed { inner: plain(path)?, hasher: sha2::Sha256::new() };
         let compared = compare(&mut whole, &files);
@@ -104,7 +106,7 @@ pub fn verify(path: &Path) -> Result<Verified> {
 }
 
 /// Compares a disk with its record, and that with the list of files; its size.
-fn disk(path: &Path, format: Format, files: &Files) -> Result<Result<u64, Damage>> {
+fn disk(path: &Path, codec: &Codec, files: &Files) -> Result<Result<u64, Damage>> {
     let record = disk_record(&beside(path, "disk.json"))?;
     let damaged = |entry, what: &str| Ok(Err(Damage { entry, what: what.to_owned() }));
     if record.head.plan != files.head.plan {
@@ -118,7 +120,7 @@ fn disk(path: &Path, format: Format, files: &Files) -> Result<Result<u64, Damage
             return damaged(Some(path.clone()), "its records differ");
         }
     }
-    let mut runs = match super::disk::open(path, format)? {
+    let mut runs = match codec.open(plain(path)?) {
         Ok(runs) => runs,
         Err(error) => return damaged(None, &error.to_string()),
     };

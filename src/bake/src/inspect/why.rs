@@ -1,13 +1,13 @@
 //! Why a path is in an image: who put it there, from which exact input, and who asked for that.
 
 use super::Artifact;
-use crate::digest::Digest;
 use crate::emit::{Files, Line};
 use crate::lock::LockedPackage;
-use crate::name::{ImagePath, Name};
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::Origin;
 use std::collections::{BTreeMap, VecDeque};
+use tree::Origin;
+use tree::digest::Digest;
+use tree::name::{ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -123,7 +123,7 @@ fn chain(packages: &BTreeMap<&Name, &LockedPackage>, name: &Name) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Sha256;
+    use tree::digest::Sha256;
 
     fn package(name: &str, because: &[&str]) -> LockedPackage {
         LockedPackage {

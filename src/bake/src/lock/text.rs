@@ -3,11 +3,11 @@
 use super::{Lock, LockedPackage, LockedSuite};
 use crate::debian::index::{is_deb_path, is_pool_path};
 use crate::debian::version::Version;
-use crate::digest::Sha256;
-use crate::name::{Arch, Kind};
 use crate::sources::{LOCAL, is_debian, is_mirror};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use tree::digest::Sha256;
+use tree::name::{Arch, Kind};
 
 /// How many bytes a lock may have; those of the shipped kinds have about 200 thousand.
 pub const MAX: usize = 2 << 20;
@@ -71,7 +71,7 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
         return Err(LockError::Large(text.len()));
     }
     let raw: Raw =
-        toml::from_str(text).map_err(|error| LockError::Form(crate::refusal::toml(text, &error)))?;
+        toml::from_str(text).map_err(|error| LockError::Form(tree::refusal::toml(text, &error)))?;
     if raw.format != FORMAT {
         return Err(LockError::Format(raw.format));
     }

@@ -11,7 +11,7 @@
 //! - A Debian package is called `NAME_VERSION_ARCH.deb`, the version without its epoch.
 
 use super::{Form, Pin};
-use crate::name::{Arch, Name};
+use tree::name::{Arch, Name};
 
 /// What upstreams call machines, by Debian's name; those of no image are known to be others.
 const MACHINES: [(&str, &[&str]); 8] = [
@@ -176,7 +176,7 @@ fn is_of(version: &str, found: &str, series: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Sha256;
+    use tree::digest::Sha256;
 
     fn check(name: &str, version: &str, form: Form, url: &str) -> Result<(), String> {
         let pin = Pin {

@@ -1,12 +1,12 @@
 //! The shape of a manifest's text, with the checks that make it a `Manifest`.
 
 use super::{Entry, Form, Image, Manifest, Pin, place};
-use crate::digest::Digest;
-use crate::name::{Arch, Kind, Name, Provider};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize as De, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use tree::digest::Digest;
+use tree::name::{Arch, Kind, Name, Provider};
 
 /// More entries than this are refused: the largest real manifest has 16.
 const MOST_ENTRIES: usize = 1024;

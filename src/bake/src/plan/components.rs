@@ -4,11 +4,11 @@ use super::{PlannedComponent, Remark, refuse};
 use crate::debian::version::Version;
 use crate::lock::{Lock, LockedPackage};
 use crate::manifest::{Entry, Form, Manifest, Pin, agree, place, without_epoch};
-use crate::name::{Name, Provider};
 use crate::policy::Policy;
 use crate::recipe::{Component, Recipe};
-use crate::refusal::Result;
 use std::cmp::Ordering;
+use tree::name::{Name, Provider};
+use tree::refusal::Result;
 
 /// The components of `recipe` for `provider`, by name, each with its pin, and what was decided about them beyond that.
 ///

@@ -1,10 +1,10 @@
 //! What was decided about the inputs of an image beyond taking them as they are pinned. Each remark is printed by `plan`
 //! and `bake` and stands in the record of the image.
 
-use crate::name::Name;
 use crate::policy::Overridden;
 use serde::Serialize;
 use std::fmt;
+use tree::name::Name;
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

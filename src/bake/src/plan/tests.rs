@@ -200,7 +200,7 @@ fn a_pin_whose_url_is_of_another_version_is_refused_with_the_version_floor_in_mi
 
 #[test]
 fn qcow2_is_for_readers_without_zstd_where_the_manifest_says_how_to_start_without_firmware() {
-    use recipe::DiskCompression::{Zlib, Zstd};
+    use ::disk::Compression::{Zlib, Zstd};
     let mut with_boot = manifest("base", "");
     let file = |path: &str| manifest::BootFile {
         partition: 1,
@@ -331,9 +331,9 @@ fn what_was_resolved_is_a_manifest_that_reads_back() {
 #[test]
 fn a_disk_has_a_partition_for_firmware_and_last_the_root_that_grows() {
     let text = "[recipe]\n[disk]\nreserve = \"1 GiB\"\ncmdline = [\"quiet\"]\n";
-    let disk = made(text, "", None).unwrap().disk;
+    let disk = made(text, "", None).unwrap().into_draft().disk;
     let about: Vec<_> = disk.partitions.iter().map(|one| (one.name.as_str(), one.holds, one.grows)).collect();
-    assert_eq!(about, [("esp", Holds::Boot, false), ("root", Holds::Tree, true)]);
+    assert_eq!(about, [("esp", ::disk::Holds::Boot, false), ("root", ::disk::Holds::Tree, true)]);
     assert_eq!((disk.partitions[0].least, disk.partitions[1].reserve), (64 << 20, 1 << 30));
     assert_eq!(disk.cmdline, "rw console=tty0 console=ttyS0,115200 quiet");
     let arm = Disk::of(&recipe::Disk::default(), Arch::Arm64);
@@ -416,7 +416,7 @@ fn an_image_is_told_of_the_archives_that_its_recipe_names_and_of_no_other() {
         plan(&recipe(&text), &manifest("base", &runc()), &lock(), &Policy::default(), &choices)
     };
     assert!(made("").unwrap().files.is_empty());
-    let files = made("sources = [\"vendor\", \"trixie-backports\"]").unwrap().files;
+    let files = made("sources = [\"vendor\", \"trixie-backports\"]").unwrap().into_draft().files;
     let texts: BTreeMap<&str, &str> = files
         .iter()
         .map(|file| match &file.body {

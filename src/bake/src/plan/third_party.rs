@@ -2,13 +2,13 @@
 
 use super::{Remark, refuse};
 use crate::lock::{Lock, LockedPackage};
-use crate::name::Name;
-use crate::privilege::Grant;
 use crate::recipe::{Recipe, Taken};
-use crate::refusal::Result;
 use crate::sources::LOCAL;
 use serde::ser::SerializeMap as _;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::Name;
+use tree::privilege::Grant;
+use tree::refusal::Result;
 
 /// What is said about each package of `lock` that is not Debian's.
 pub fn remarks(lock: &Lock) -> impl Iterator<Item = Remark> {

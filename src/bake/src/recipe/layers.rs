@@ -4,9 +4,9 @@ use super::raw::{self, Account, Raw};
 use super::{
     Access, Asked, Body, Component, Configure, Directory, File, Group, Install, Link, Recipe, Taken, User,
 };
-use crate::name::{Arch, ImagePath, Kind, Name, NameError, Provider, Role};
-use crate::refusal::{Class, Refusal, Result, Stage, hides};
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::{Arch, ImagePath, Kind, Name, NameError, Provider, Role};
+use tree::refusal::{Class, Refusal, Result, Stage, hides};
 
 /// A recipe's folder, read: `recipe.toml` and what is below its `rootfs` folders.
 #[derive(Debug, Clone)]

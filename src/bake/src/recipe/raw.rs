@@ -2,12 +2,12 @@
 
 use super::Access;
 use crate::effects::Effects;
-use crate::name::{ImagePath, Kind, Name, Provider, Role};
-use crate::privilege::Grant;
-use crate::refusal::{Class, Refusal, Result, Stage, hides};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use tree::name::{ImagePath, Kind, Name, Provider, Role};
+use tree::privilege::Grant;
+use tree::refusal::{Class, Refusal, Result, Stage, hides};
 
 /// A recipe larger than this is refused unread.
 const MOST_BYTES: usize = 1 << 20;
@@ -363,7 +363,7 @@ impl<'de> Deserialize<'de> for LocalFile {
             Ok(Self(text))
         } else {
             let what = "expected the path of a .deb below the project's folder, such as `debs/agent.deb`";
-            Err(D::Error::custom(format!("{what}, found `{}`", crate::refusal::shown(&text))))
+            Err(D::Error::custom(format!("{what}, found `{}`", tree::refusal::shown(&text))))
         }
     }
 }

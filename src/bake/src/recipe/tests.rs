@@ -92,7 +92,7 @@ fn a_recipe_says_where_packages_are_from_and_a_later_one_may_say_otherwise() {
     // what asks for nothing new asks for the same as ever
     let plain = combine(&[folder("base", BASE)]).unwrap().request(Arch::Amd64);
     let expected = "arch amd64\ninstall containerd\ninstall linux-image-cloud-amd64\ninstall systemd\n";
-    assert_eq!(plain.digest(), crate::digest::Sha256::of(expected.as_bytes()));
+    assert_eq!(plain.digest(), tree::digest::Sha256::of(expected.as_bytes()));
     let without = worker.replacen("without = [\"containerd\"]", "without = [\"containerd\", \"agent\"]", 1);
     let recipe = combine(&[folder("base", &base), folder("knd", &without)]).unwrap();
     assert!(!recipe.taken.contains_key(&"agent".parse().unwrap()));
@@ -129,7 +129,7 @@ fn a_later_recipe_replaces_what_disks_are_and_adds_to_the_command_line() {
     let disk = combine(&[folder("base", &base), folder("knd", &worker)]).unwrap().disk;
     assert_eq!((disk.reserve, disk.size, disk.esp), (1 << 30, Some(8 << 30), 96 << 20));
     assert_eq!(disk.cmdline.iter().map(Word::as_str).collect::<Vec<_>>(), ["quiet", "a=b"]);
-    assert_eq!(disk.compression, Some(DiskCompression::Zlib));
+    assert_eq!(disk.compression, Some(::disk::Compression::Zlib));
     assert_eq!(combine(&[folder("base", BASE)]).unwrap().disk, Disk::default());
 }
 
@@ -156,7 +156,7 @@ fn what_a_recipe_must_not_say_is_refused_at_its_place() {
     for (text, wanted) in cases {
         let refusal = parse("x/recipe.toml", text).unwrap_err();
         assert!(refusal.to_string().contains(wanted), "{text}: {refusal}");
-        assert_eq!(refusal.class, crate::Class::Usage);
+        assert_eq!(refusal.class, tree::refusal::Class::Usage);
     }
 }
 

@@ -13,16 +13,16 @@ mod sysusers;
 
 use super::claim::{Claim, loses};
 use super::{Made, bytes_of, image_path, refuse};
-use crate::name::ImagePath;
 use crate::plan::{Plan, PlannedFile};
-use crate::privilege::{Grant, Privilege, Sort};
 use crate::recipe::Body;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Node, Origin, Stored, merged};
 pub(super) use database::Accounts;
 use database::{Group, Password, User};
 use std::collections::{BTreeMap, BTreeSet};
 use sysusers::{Id, Line};
+use tree::name::ImagePath;
+use tree::privilege::{Grant, Privilege, Sort};
+use tree::refusal::{Class, Result};
+use tree::{Content, Node, Origin, Stored, merged};
 
 /// Where sysusers.d files are, the strongest first: a file of one name replaces those of the later directories.
 const DIRECTORIES: [&str; 3] = ["/etc/sysusers.d", "/usr/local/lib/sysusers.d", "/usr/lib/sysusers.d"];

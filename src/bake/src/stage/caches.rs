@@ -23,8 +23,8 @@ mod update_done;
 
 use super::{Made, Read, put, refuse};
 use crate::plan::Plan;
-use crate::refusal::{Class, Result};
-use crate::tree::Tree;
+use tree::Tree;
+use tree::refusal::{Class, Result};
 
 /// Makes all of them in `tree`.
 pub(super) fn make(plan: &Plan, tree: &mut Tree, read: Read<'_>) -> Result<()> {

@@ -12,14 +12,14 @@
 
 use super::control::Deb;
 use super::refuse;
-use crate::Class;
 use crate::lock::LockedPackage;
-use crate::name::ImagePath;
 use crate::plan::Plan;
-use crate::refusal::Result;
 use crate::sources::is_debian;
-use crate::tree::{Entry, Node, Origin, Tree, TreeError, merged, place};
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::ImagePath;
+use tree::refusal::Class;
+use tree::refusal::Result;
+use tree::{Entry, Node, Origin, Tree, TreeError, merged, place};
 
 /// One owner's wish for one path.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub(super) struct Replaced {
 
 impl Claim {
     /// A claim of `origin`.
-    pub(super) fn new(path: ImagePath, meta: crate::tree::Meta, node: Node, origin: Origin) -> Self {
+    pub(super) fn new(path: ImagePath, meta: tree::Meta, node: Node, origin: Origin) -> Self {
         Self { path, entry: Entry { meta, node, origins: [origin.clone()].into() }, origin }
     }
 }
@@ -313,11 +313,11 @@ pub(super) fn about(origin: &Origin) -> String {
     }
 }
 
-fn refused(error: TreeError, origin: &Origin) -> crate::Refusal {
+fn refused(error: TreeError, origin: &Origin) -> tree::refusal::Refusal {
     refuse(Class::Archive, about(origin), error)
 }
 
-fn clash(path: &ImagePath, first: &Claim, second: &Claim) -> crate::Refusal {
+fn clash(path: &ImagePath, first: &Claim, second: &Claim) -> tree::refusal::Refusal {
     let error = TreeError::Clash {
         path: path.clone(),
         first: first.origin.to_string(),

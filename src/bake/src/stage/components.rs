@@ -4,13 +4,13 @@ use super::accounts::Accounts;
 use super::claim::Claim;
 use super::exclude::pattern;
 use super::{Inputs, refuse};
-use crate::name::ImagePath;
 use crate::plan::{Plan, PlannedComponent};
 use crate::recipe::Install;
-use crate::refusal::{Class, Result};
-use crate::tree::{Meta, Node, Origin};
 use crate::unpack::{Member, Unpacked};
 use globset::{GlobBuilder, GlobSetBuilder};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Meta, Node, Origin};
 
 /// The claims of components that are no .debs, in the order of their names.
 pub(super) fn claims(plan: &Plan, inputs: &Inputs<'_>, accounts: &Accounts) -> Result<Vec<Claim>> {

@@ -3,8 +3,8 @@
 use crate::deb822;
 use crate::debian::relation::{self, Relation};
 use crate::debian::version::Version;
-use crate::tree::Origin;
 use crate::unpack::Package;
+use tree::Origin;
 
 /// A package that goes into the image, from the lock or as a component.
 pub(super) struct Deb<'a> {

@@ -20,11 +20,11 @@ mod triggers;
 
 use super::control::{ControlError, Deb};
 use super::{Made, refuse};
-use crate::name::ImagePath;
 use crate::plan::Plan;
-use crate::refusal::{Class, Result};
-use crate::tree::Stored;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::Stored;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
 
 /// Reads a range of a blob.
 type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
@@ -80,6 +80,6 @@ pub(super) fn database(
 #[cfg(test)]
 mod tests;
 
-fn refused(deb: &Deb<'_>, error: ControlError) -> crate::Refusal {
+fn refused(deb: &Deb<'_>, error: ControlError) -> tree::refusal::Refusal {
     refuse(Class::Archive, deb.name, error)
 }

@@ -3,11 +3,11 @@
 //! What a recipe or a package has at one of these paths stays as it is.
 
 use super::refuse;
-use crate::name::ImagePath;
 use crate::plan::Plan;
 use crate::recipe::User;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Entry, Meta, Node, Origin, Tree};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Content, Entry, Meta, Node, Origin, Tree};
 
 /// Puts homes, keys and sudo's files into the tree.
 pub(super) fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
@@ -70,7 +70,7 @@ fn sudo(plan: &Plan, tree: &Tree, name: &str, user: &User) -> Result<Option<Made
 mod tests {
     use super::super::tests::{Case, path};
     use crate::recipe::User;
-    use crate::tree::{Content, Node};
+    use tree::{Content, Node};
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC7dZ3nT1xq0yVb9m0cS4xk2gHf8sJ6wQe5uRr1tYp0L me";
 

@@ -15,12 +15,12 @@ mod table;
 
 use super::modules::{Modules, is_alias_of};
 use super::{Made, bytes_of, image_path, refuse};
-use crate::name::ImagePath;
 use crate::plan::{Plan, PlannedInit};
-use crate::refusal::{Class, Refusal, Result};
-use crate::tree::{Node, Stored, Tree};
 use cpio::{Archive, Kind};
 use std::collections::BTreeSet;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result};
+use tree::{Node, Stored, Tree};
 
 /// What reaches the disks of QEMU, Google, AWS, Xen, Azure and VMware, and the usual root file system. A kernel may have
 /// some built in, and none of others: Debian's cloud kernel has ext4, NVMe and virtio-pci itself.
@@ -69,7 +69,7 @@ pub(super) fn files(
 /// The kernels in `/boot`, oldest first.
 fn versions(tree: &Tree) -> Result<Vec<String>> {
     let boot = image_path("/boot")?;
-    let file = |(path, entry): (&ImagePath, &crate::tree::Entry)| {
+    let file = |(path, entry): (&ImagePath, &tree::Entry)| {
         let version = path.as_str().strip_prefix("/boot/vmlinuz-")?;
         matches!(entry.node, Node::File(_) | Node::Hardlink(_)).then(|| version.to_owned())
     };

@@ -7,9 +7,9 @@
 
 use super::Made;
 use crate::manifest;
-use crate::name::Role;
 use crate::plan::{Plan, resolved};
-use crate::refusal::Result;
+use tree::name::Role;
+use tree::refusal::Result;
 
 /// The manifest, for nodes of a cluster; nothing for others.
 pub(super) fn manifest(plan: &Plan) -> Result<Vec<Made>> {

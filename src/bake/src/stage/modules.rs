@@ -21,15 +21,15 @@ pub(super) mod fixture;
 
 use super::{Made, Memory, bytes_of, image_path, refuse};
 use crate::archive::decompress::{self, Form, Limits};
-use crate::digest::Sha256;
-use crate::name::ImagePath;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Node, Stored, Tree};
 use facts::Facts;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use text::names;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Content, Node, Stored, Tree};
 
 /// Where modules are.
 const DIRECTORY: &str = "/usr/lib/modules";

@@ -3,13 +3,13 @@
 use super::accounts::Accounts;
 use super::claim::Claim;
 use super::refuse;
-use crate::digest::Sha256;
-use crate::name::{ImagePath, Kind};
 use crate::plan::Plan;
 use crate::recipe::{Access, Body};
-use crate::refusal::{Class, Result, hides};
-use crate::tree::{Content, Meta, Node, Origin};
 use std::sync::Arc;
+use tree::digest::Sha256;
+use tree::name::{ImagePath, Kind};
+use tree::refusal::{Class, Result, hides};
+use tree::{Content, Meta, Node, Origin};
 
 /// The claims of the recipes.
 pub(super) fn claims(plan: &Plan, accounts: &Accounts) -> Result<Vec<Claim>> {

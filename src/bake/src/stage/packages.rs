@@ -5,12 +5,12 @@ use super::control::{ControlError, Deb, admits, relations};
 use super::{Inputs, is_third_party, refuse};
 use crate::debian::relation::Relation;
 use crate::manifest::{Pin, without_epoch};
-use crate::name::Name;
 use crate::plan::Plan;
-use crate::refusal::{Class, Result};
-use crate::tree::Origin;
 use crate::unpack::Unpacked;
 use std::collections::BTreeMap;
+use tree::Origin;
+use tree::name::Name;
+use tree::refusal::{Class, Result};
 
 /// Reads the control files of all packages: those of the lock in the order of their names, then the components.
 pub(super) fn debs<'a>(plan: &Plan, inputs: &'a Inputs<'_>) -> Result<Vec<Deb<'a>>> {
@@ -137,10 +137,10 @@ fn satisfied(
         })
 }
 
-fn absent(name: &Name) -> crate::Refusal {
+fn absent(name: &Name) -> tree::refusal::Refusal {
     refuse(Class::Io, name.as_str(), "it is in the plan, and was not unpacked")
 }
 
-fn refused(name: &Name, error: ControlError) -> crate::Refusal {
+fn refused(name: &Name, error: ControlError) -> tree::refusal::Refusal {
     refuse(Class::Archive, name.as_str(), error)
 }

@@ -1,4 +1,4 @@
-//! What an image grants, and whether who brings it may: see [`crate::privilege`].
+//! What an image grants, and whether who brings it may: see [`tree::privilege`].
 //!
 //! ```text
 //! tree: modes, attributes, devices, places, lines of tmpfiles.d ─┐
@@ -21,14 +21,14 @@ use super::effects::step_of;
 use super::{bytes_of, refuse};
 use crate::effects::Effect;
 use crate::manifest::Form;
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
-use crate::privilege::{Grant, Privilege, Sort};
-use crate::refusal::{Class, Result};
 use crate::sources::LOCAL;
-use crate::tree::{Entry, Node, Origin, Stored, Tree, merged};
 use std::collections::{BTreeMap, BTreeSet};
 use strangers::Strangers;
+use tree::name::{ImagePath, Name};
+use tree::privilege::{Grant, Privilege, Sort};
+use tree::refusal::{Class, Result};
+use tree::{Entry, Node, Origin, Stored, Tree, merged};
 
 /// All that is granted, sorted by owner. `accounts` is what sysusers.d files and recipes ask for, `replaced` what others have
 /// in the place of packages.

@@ -22,16 +22,16 @@ use super::accounts::Accounts;
 use super::control::Deb;
 use super::{Memory, refuse};
 use crate::effects::{SCRIPTS, release, unreviewed};
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
-use crate::privilege::{Grant, Privilege, Sort};
-use crate::refusal::{Class, Refusal, Result};
-use crate::scripts::{Done, Scripted, Trust};
-use crate::tree::{Meta, Node, Origin, Stored, Tree, merged};
 use debian::failure::{Failure, Limits, STACK};
 use laid::Laid;
 use later::Later;
 use std::collections::BTreeMap;
+use tree::name::{ImagePath, Name};
+use tree::privilege::{Grant, Privilege, Sort};
+use tree::refusal::{Class, Refusal, Result};
+use tree::scripts::{Done, Scripted, Trust};
+use tree::{Meta, Node, Origin, Stored, Tree, merged};
 
 /// Reads a range of a blob, from any thread.
 type Read<'a> = &'a (dyn Fn(&Stored) -> Result<Vec<u8>> + Sync);
@@ -228,7 +228,7 @@ fn run(
         thread.map(std::thread::ScopedJoinHandle::join)
     });
     let ran = ran.map_err(|error| {
-        Refusal::io("maintainer scripts", crate::refusal::Stage::Stage, "start a thread", &error)
+        Refusal::io("maintainer scripts", tree::refusal::Stage::Stage, "start a thread", &error)
     })?;
     // what could not be read is why a script went wrong
     if let Some(refusal) = laid.refusal() {

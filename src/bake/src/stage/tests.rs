@@ -1,13 +1,13 @@
 //! A small image of made-up packages, for the tests of each part: `Case` says what differs from it.
 
 use super::*;
-use crate::digest::Sha256;
 use crate::lock::LockedPackage;
-use crate::name::{Arch, Role};
-use crate::plan::{Compression, Plan, PlannedComponent, PlannedFile};
+use crate::plan::{Compression, Draft, PlannedComponent, PlannedFile};
 use crate::recipe::{self, Access, Body};
 use crate::unpack::{ControlFile, Member};
 use std::collections::BTreeSet;
+use tree::digest::Sha256;
+use tree::name::{Arch, Role};
 
 /// The epoch of all tests: 1970-01-11.
 pub(super) const EPOCH: i64 = 864_000;
@@ -18,7 +18,7 @@ const GROUP: &str = "root:*:0:\ntty:*:5:\nshadow:*:42:\nnogroup:*:65534:\n";
 
 /// A plan and its inputs, with `base-passwd` in them.
 pub(super) struct Case {
-    pub(super) plan: Plan,
+    pub(super) plan: Draft,
     pub(super) packages: BTreeMap<Name, Package>,
     pub(super) components: BTreeMap<Name, Unpacked>,
 }
@@ -69,7 +69,7 @@ pub(super) fn members(lines: &[&str]) -> Vec<Member> {
 
 impl Case {
     pub(super) fn new() -> Self {
-        let plan = Plan {
+        let plan = Draft {
             snapshots: crate::sources::Snapshots::default(),
             format: 1,
             kind: "base".parse().unwrap(),
@@ -238,7 +238,10 @@ impl Case {
     /// With contents that are in a store.
     pub(super) fn stage_reading(&self, read: &(dyn Fn(&Stored) -> Result<Vec<u8>> + Sync)) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());
-        stage(&self.plan, &Inputs { packages, components, read, memory: &(), told: &|_, _| {} })
+        stage(
+            &self.plan.clone().seal(),
+            &Inputs { packages, components, read, memory: &(), told: &|_, _| {} },
+        )
     }
 
     /// Lets all that a package has in `/usr/bin` be run.
@@ -254,7 +257,10 @@ impl Case {
     pub(super) fn stage_keeping(&self, memory: &dyn Memory) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());
         let read = |_: &Stored| unreachable!("all contents are inline");
-        stage(&self.plan, &Inputs { packages, components, read: &read, memory, told: &|_, _| {} })
+        stage(
+            &self.plan.clone().seal(),
+            &Inputs { packages, components, read: &read, memory, told: &|_, _| {} },
+        )
     }
 
     /// Changes what a component is unpacked to.
@@ -268,7 +274,11 @@ impl Case {
         let read = |_: &Stored| unreachable!("all contents are inline");
         let (packages, components) = (self.packages.clone(), self.components.clone());
         let tell = |done, of| told.borrow_mut().push((done, of));
-        stage(&self.plan, &Inputs { packages, components, read: &read, memory: &(), told: &tell }).unwrap();
+        stage(
+            &self.plan.clone().seal(),
+            &Inputs { packages, components, read: &read, memory: &(), told: &tell },
+        )
+        .unwrap();
         told.into_inner()
     }
 

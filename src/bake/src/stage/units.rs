@@ -11,12 +11,12 @@ mod install;
 pub(super) mod start;
 
 use super::{Made, bytes_of, image_path, refuse};
-use crate::name::ImagePath;
 use crate::plan::Plan;
-use crate::refusal::{Class, Refusal, Result};
-use crate::tree::{Content, Entry, Node, Origin, Stored, Tree, merged};
 use install::Install;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result};
+use tree::{Content, Entry, Node, Origin, Stored, Tree, merged};
 
 /// Where units are, the strongest first.
 const DIRECTORIES: [&str; 3] =

@@ -13,10 +13,10 @@
 
 use super::members::Blob;
 use super::{ControlFile, Member, Package};
-use crate::digest::{Digest, Sha256};
-use crate::refusal::Result;
-use crate::store::Store;
-use crate::tree::{Content, Meta, Node, Stored};
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Result;
+use tree::{Content, Meta, Node, Stored};
 
 const KIND: &str = "unpacked-2";
 

@@ -1,8 +1,8 @@
 use super::*;
-use crate::store::{Key, Options};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
+use store::{Key, Options};
 
 struct Fixture {
     store: Store,
@@ -42,7 +42,7 @@ impl Fixture {
         let mut window = window::Window::new(self.store.open_blob(&stored.blob.into()).unwrap(), stored);
         let mut bytes = Vec::new();
         window.read_to_end(&mut bytes).unwrap();
-        assert_eq!(crate::digest::Sha256::of(&bytes), stored.digest);
+        assert_eq!(tree::digest::Sha256::of(&bytes), stored.digest);
         bytes
     }
 }

@@ -13,18 +13,18 @@ use crate::edit::{self, EditError};
 use crate::project::{self, Project};
 use crate::relock;
 use crate::selection::host;
-use bake::digest::{Digest, Sha256};
 use bake::fetch;
 use bake::manifest::{Entry, Manifest};
-use bake::name::{Arch, Kind, Name};
 use bake::recipe::Recipe;
-use bake::store::Store;
-use bake::{Class, Refusal, Stage};
 use component::{PROGRAMS, Source};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::PathBuf;
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, Kind, Name};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Add Debian packages, or a program from an address, to a recipe, and lock them
 #[derive(Debug, clap::Args)]
@@ -254,7 +254,7 @@ impl Own {
         Ok(Self { project, kind, path })
     }
 
-    fn text(&self) -> bake::Result<String> {
+    fn text(&self) -> tree::refusal::Result<String> {
         self.project.text(&self.path)
     }
 

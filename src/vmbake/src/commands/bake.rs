@@ -9,18 +9,20 @@ use crate::project::Project;
 use crate::relock;
 use crate::selection::{Inputs, Selection};
 use anyhow::Context as _;
-use bake::digest::Sha256;
-use bake::emit::{self, Corrupt, Emitted, Format};
+use bake::emit::{self, Emitted};
 use bake::fetch::{self, Fetched};
 use bake::lock::Lock;
 use bake::plan::{Plan, Remark};
-use bake::privilege::Privilege;
-use bake::refusal::shown;
 use bake::sources::MaxAge;
-use bake::store::Store;
+use disk::Format;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
+use store::Store;
+use store::contents::Corrupt;
+use tree::digest::Sha256;
+use tree::privilege::Privilege;
+use tree::refusal::shown;
 
 /// Bake an image: fetch what is pinned, lay it out, write the artifacts
 #[derive(Debug, clap::Args)]
@@ -120,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let files = files
         .map(|file| Made { path: args.output.join(file.name), size: file.size, sha256: file.sha256 })
         .collect();
-    let (name, digest, remarks) = (plan.name(), plan.digest(), plan.remarks);
+    let (name, digest, remarks) = (plan.name(), plan.digest(), plan.remarks.clone());
     let (set_aside, seconds) = (store.rejected(), show.seconds());
     let report = Report { name, plan: digest, paths, remarks, privileges, lock, files, set_aside, seconds };
     if args.show.json {
@@ -191,7 +193,8 @@ fn made(
     let threads = args.places.threads();
     let attempt = || {
         let tree = pipeline::tree(plan, project, store, fetched, threads, show)?;
-        let needs = emit::needs(&tree, plan, &args.formats)?;
+        let prepared = emit::prepare(&tree, plan, &args.formats)?;
+        let needs = prepared.needs();
         let kept = if store.keeps_notes() { needs.store } else { 0 };
         let what = format!(
             "writing at most {} to `{}`, and {} to the store for the next bake",
@@ -199,18 +202,13 @@ fn made(
             args.output.display(),
             size(kept)
         );
-        let options = emit::Options {
-            formats: &args.formats,
-            jobs: jobs(threads),
-            keep_frames: true,
-            published: &args.published_at,
-        };
+        let options = emit::Options { jobs: jobs(threads), keep_frames: true, published: &args.published_at };
         let emitted = show.labelled("writing", &what, Duration::ZERO, |meter| {
-            emit::emit(&tree, plan, store, output, options, |at| meter.at_bytes(at.done, at.total))
+            prepared.write(store, output, options, |at| meter.at_bytes(at.done, at.total))
         })?;
         Ok(Laid { paths: tree.len(), privileges: tree.privileges().to_vec(), emitted })
     };
-    let first: bake::Result<_> = attempt();
+    let first: tree::refusal::Result<_> = attempt();
     let laid = match first {
         Err(refusal) if refusal.cause.downcast_ref::<Corrupt>().is_some() => {
             show.step(&format!("{refusal}; unpacking again what is damaged"));

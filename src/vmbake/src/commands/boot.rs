@@ -7,8 +7,6 @@ pub mod timeline;
 
 use crate::console;
 use anyhow::{Context as _, Result, bail, ensure};
-use bake::name::Arch;
-use bake::{Class, Refusal, Stage};
 use expect::Expectation;
 use machine::{Accel, Firmware, Format, Forward, Image, Machine, Running, Start, Terminal};
 use std::collections::BTreeMap;
@@ -17,6 +15,8 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use timeline::Timeline;
+use tree::name::Arch;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Start a machine from a disk image, wait for what must become true, and say where its time went
 #[derive(Debug, clap::Args)]

@@ -3,11 +3,11 @@
 use crate::console;
 use crate::project::{Project, label};
 use anyhow::Context as _;
-use bake::name::Kind;
-use bake::{Class, Refusal, Stage};
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use tree::name::Kind;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Make a project here: a recipe of your own, and what a repository of it needs
 #[derive(Debug, clap::Args)]
@@ -126,7 +126,7 @@ fn named_after(folder: &Path) -> Kind {
     kind.unwrap_or_else(|| unreachable!("`image` is a kind's name"))
 }
 
-fn write(path: &Path, text: &str) -> bake::Result<()> {
+fn write(path: &Path, text: &str) -> tree::refusal::Result<()> {
     let failed = |error: std::io::Error| Refusal::io(label(path), Stage::Emit, "write", &error);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -136,7 +136,7 @@ fn write(path: &Path, text: &str) -> bake::Result<()> {
 }
 
 /// Adds what is missing to a `.gitignore`; whether something was.
-fn ignore(path: &Path) -> bake::Result<bool> {
+fn ignore(path: &Path) -> tree::refusal::Result<bool> {
     let failed = |error: std::io::Error| Refusal::io(label(path), Stage::Emit, "write", &error);
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

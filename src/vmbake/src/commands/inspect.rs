@@ -2,12 +2,13 @@
 
 use crate::console::{self, size};
 use crate::places::StoreArgs;
-use bake::digest::Digest;
 use bake::emit::{Line, Type};
-use bake::inspect::{self, Artifact, Disk, Share};
-use bake::name::ImagePath;
+use bake::inspect::{self, Artifact, Share};
+use disk::read::Disk;
 use serde::Serialize;
 use std::path::PathBuf;
+use tree::digest::Digest;
+use tree::name::ImagePath;
 
 /// List what is in an artifact, or one path of it
 #[derive(Debug, clap::Args)]
@@ -75,7 +76,7 @@ fn whole(args: &Args, artifact: &Artifact) -> anyhow::Result<()> {
     if let Some(disk) = report.disk {
         console::line("");
         for (partition, number) in disk.partitions.iter().zip(1..) {
-            let name = bake::refusal::shown(&partition.name);
+            let name = tree::refusal::shown(&partition.name);
             let bytes = size(partition.size);
             console::line(format!("{bytes:>10}  partition {number}, `{name}`, PARTUUID {}", partition.id));
         }
@@ -124,6 +125,6 @@ fn print(line: &Line) {
         Type::Fifo => 'p',
     };
     let bytes = line.size.map_or_else(String::new, |bytes| bytes.to_string());
-    let path = bake::refusal::shown(line.path.as_str()).into_owned();
+    let path = tree::refusal::shown(line.path.as_str()).into_owned();
     console::line(format!("{letter} {} {:>5} {:>5} {bytes:>10} {path}{what}", line.mode, line.uid, line.gid));
 }

@@ -8,16 +8,16 @@ use crate::relock;
 use crate::selection::{differences, host};
 use bake::lock::{Lock, LockedPackage};
 use bake::manifest::Manifest;
-use bake::name::{Arch, Kind, Name};
 use bake::recipe::Recipe;
-use bake::refusal::shown;
-use bake::scripts::{Scripted, Trust};
 use bake::sources::MaxAge;
-use bake::store::Store;
-use bake::{Class, Refusal, Stage};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use store::Store;
+use tree::name::{Arch, Kind, Name};
+use tree::refusal::shown;
+use tree::refusal::{Class, Refusal, Stage};
+use tree::scripts::{Scripted, Trust};
 
 /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
 #[derive(Debug, clap::Args)]
@@ -151,7 +151,7 @@ pub(super) fn with_locks(project: &Project, kind: &Kind) -> Vec<Arch> {
     Arch::ALL.into_iter().filter(|arch| *arch == host || project.lock_path(kind, *arch).exists()).collect()
 }
 
-fn ensure_usage(holds: bool, what: &'static str) -> bake::Result<()> {
+fn ensure_usage(holds: bool, what: &'static str) -> tree::refusal::Result<()> {
     if holds { Ok(()) } else { Err(Refusal::new(Class::Usage, "lock", Stage::Parse, what)) }
 }
 
@@ -252,7 +252,7 @@ pub(super) fn resolve(task: Task<'_>, common: &Common) -> anyhow::Result<(Lock, 
 }
 
 /// The lock of the nearest kind that a recipe extends and that has one.
-fn inherited(project: &Project, recipe: &Recipe, arch: Arch) -> bake::Result<Option<Lock>> {
+fn inherited(project: &Project, recipe: &Recipe, arch: Arch) -> tree::refusal::Result<Option<Lock>> {
     for kind in recipe.lineage.iter().rev().skip(1) {
         if let Some(lock) = project.locked(kind, arch)? {
             return Ok(Some(lock));
@@ -283,7 +283,7 @@ fn before(
     store: &Store,
     threads: usize,
     show: &Show,
-) -> bake::Result<Option<Vec<Scripted>>> {
+) -> tree::refusal::Result<Option<Vec<Scripted>>> {
     for package in &previous.packages {
         if !store.has(&package.sha256.into(), package.size)? {
             return Ok(None);

@@ -5,14 +5,14 @@ use crate::places::{PlaceArgs, StoreArgs};
 use crate::progress::ShowArgs;
 use crate::project::{Project, label};
 use crate::relock;
-use bake::digest::Digest;
 use bake::fetch;
 use bake::manifest::{Entry, Manifest, Pin, agree, without_epoch};
-use bake::name::{Arch, Name};
-use bake::{Class, Refusal, Stage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tree::digest::Digest;
+use tree::name::{Arch, Name};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Pin another version of a component in every manifest that has it: version, url, digest and size
 #[derive(Debug, clap::Args)]
@@ -127,7 +127,7 @@ fn manifests(project: &Project, name: &Name) -> anyhow::Result<Vec<(PathBuf, Man
     }
     if found.is_empty() {
         let refusal = Refusal::new(Class::Usage, name.as_str(), Stage::Parse, "no manifest pins it");
-        let meant = bake::near::nearest(name.as_str(), known.iter().map(Name::as_str));
+        let meant = tree::near::nearest(name.as_str(), known.iter().map(Name::as_str));
         return Err(match meant {
             Some(meant) if meant != name.as_str() => refusal.hint(format!("did you mean `{meant}`?")),
             _ => refusal.hint("a new component is an entry of `dependencies`, with its url, digest and size"),

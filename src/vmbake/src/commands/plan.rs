@@ -7,12 +7,12 @@ use crate::privileges;
 use crate::progress::{Show, ShowArgs};
 use crate::selection::{Inputs, Selection};
 use bake::plan::{Plan, Source, Want};
-use bake::privilege::Privilege;
-use bake::refusal::shown;
-use bake::scripts::Scripted;
-use bake::store::Store;
-use bake::tree::Tree;
 use serde::Serialize;
+use store::Store;
+use tree::Tree;
+use tree::privilege::Privilege;
+use tree::refusal::shown;
+use tree::scripts::Scripted;
 
 /// Show what a bake will do, its digest, what is already in the store, and what the image grants; no image is made
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Report<'a> {
     name: String,
-    digest: bake::digest::Sha256,
+    digest: tree::digest::Sha256,
     /// Bytes of all inputs.
     input_bytes: u64,
     /// Bytes of those that are not in the store yet.
@@ -89,7 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// What is not in the store; a store that is not there yet has nothing.
-fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Want>> {
+fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> tree::refusal::Result<Vec<&'a Want>> {
     let path = store.path();
     if !path.exists() {
         return Ok(wants.iter().collect());
@@ -159,7 +159,7 @@ fn scripts(report: &Report<'_>, all: bool) {
 
 fn summary(report: &Report<'_>) {
     let plan = report.plan;
-    let lineage: Vec<&str> = plan.lineage.iter().map(bake::name::Kind::as_str).collect();
+    let lineage: Vec<&str> = plan.lineage.iter().map(tree::name::Kind::as_str).collect();
     console::line(format!("image       {}", report.name));
     console::line(format!("plan        {}", report.digest));
     console::line(format!("kind        {} ({})", plan.kind, lineage.join(" > ")));

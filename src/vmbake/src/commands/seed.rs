@@ -3,14 +3,14 @@
 use crate::console;
 use crate::project::label;
 use anyhow::{Context as _, Result};
-use bake::digest::Sha256;
-use bake::{Class, Refusal, Stage};
 use configure::commands::check;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Make the volume that tells an instance who it is at first boot
 #[derive(Debug, clap::Args)]
@@ -121,7 +121,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Refuses arguments that say nothing to an instance, or one thing in two places.
-fn ask(args: &Args) -> bake::Result<()> {
+fn ask(args: &Args) -> tree::refusal::Result<()> {
     let refuse = |what: &'static str, hint: &'static str| {
         Err(Refusal::new(Class::Usage, "seed", Stage::Parse, what).hint(hint))
     };
@@ -157,7 +157,7 @@ const CLOUD_INIT: [&str; 10] = [
 ];
 
 /// Refuses user-data that cloud-init would not understand: it says so only in a log, on a machine that nobody gets into.
-fn must_be_for_cloud_init(path: &Path, bytes: &[u8]) -> bake::Result<()> {
+fn must_be_for_cloud_init(path: &Path, bytes: &[u8]) -> tree::refusal::Result<()> {
     let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
     if is_gzip || CLOUD_INIT.iter().any(|head| bytes.starts_with(head.as_bytes())) {
         return Ok(());

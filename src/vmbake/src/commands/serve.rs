@@ -16,7 +16,6 @@ mod routes;
 use crate::console;
 use answer::{Answer, Body};
 use anyhow::Context as _;
-use bake::{Class, Refusal, Stage};
 use request::Request;
 use routes::Found;
 use std::fs::File;
@@ -26,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Connections at once; more are closed.
 const MOST: usize = 256;

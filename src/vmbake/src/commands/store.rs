@@ -3,9 +3,9 @@
 use crate::console::{self, size};
 use crate::places::StoreArgs;
 use anyhow::Context as _;
-use bake::digest::Digest;
-use bake::store::Swept;
 use std::time::{Duration, SystemTime};
+use store::Swept;
+use tree::digest::Digest;
 
 /// Check or clear the store
 #[derive(Debug, clap::Args)]

@@ -2,8 +2,8 @@
 
 use crate::console;
 use bake::inspect::{self, Owner};
-use bake::name::ImagePath;
 use std::path::PathBuf;
+use tree::name::ImagePath;
 
 /// Say which pin, package or recipe file put a path into an artifact
 #[derive(Debug, clap::Args)]

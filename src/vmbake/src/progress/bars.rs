@@ -3,11 +3,11 @@
 use super::Far;
 use crate::console::size;
 use bake::fetch::Event;
-use bake::refusal::shown;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
+use tree::refusal::shown;
 
 /// All transfers together: how many are done, and how long the rest takes.
 const TOTAL: &str = "{prefix} {wide_bar} {sizes} {eta:>4}";

@@ -2,10 +2,10 @@
 
 use crate::tools;
 use anyhow::{Context as _, Result};
-use bake::name::Arch;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use tree::name::Arch;
 use vmbake::progress::{self, Show};
 use xshell::cmd;
 

@@ -5,15 +5,15 @@ use bake::debian::index::{self, Offer};
 use bake::debian::resolve::{self, Archive as Files, Limits, Task};
 use bake::debian::solve::{Wanted, solve};
 use bake::debian::universe::Universe;
-use bake::digest::Sha256;
 use bake::fetch::{self, Archives};
 use bake::lock::{LockedPackage, LockedSuite, Request};
-use bake::name::{Arch, Kind};
 use bake::sources::{Sources, Suite};
-use bake::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
+use store::Store;
+use tree::digest::Sha256;
+use tree::name::{Arch, Kind};
 use vmbake::progress::Show;
 
 /// The indexes of all suites, verified.
@@ -30,15 +30,21 @@ struct Kept<'a> {
 }
 
 impl Files for Kept<'_> {
-    fn inrelease(&self, suite: &Suite) -> bake::Result<Vec<u8>> {
+    fn inrelease(&self, suite: &Suite) -> tree::refusal::Result<Vec<u8>> {
         self.files.inrelease(suite)
     }
 
-    fn detached(&self, suite: &Suite) -> bake::Result<(Vec<u8>, Vec<u8>)> {
+    fn detached(&self, suite: &Suite) -> tree::refusal::Result<(Vec<u8>, Vec<u8>)> {
         self.files.detached(suite)
     }
 
-    fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> bake::Result<Vec<u8>> {
+    fn index(
+        &self,
+        suite: &Suite,
+        paths: &[String],
+        digest: Sha256,
+        size: u64,
+    ) -> tree::refusal::Result<Vec<u8>> {
         let bytes = self.files.index(suite, paths, digest, size)?;
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         indexes.insert(suite.name.clone(), bytes.clone());

@@ -5,11 +5,9 @@ use anyhow::{Context as _, anyhow};
 use bake::archive::deb;
 use bake::archive::decompress::Limits as Unpacked;
 use bake::archive::tar::{self, Policy, Shape};
-use bake::digest::{Digest, Sha256};
 use bake::fetch;
 use bake::lock::LockedPackage;
 use bake::plan::package_wants;
-use bake::store::Store;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::Store;
+use tree::digest::{Digest, Sha256};
 use vmbake::pipeline;
 use vmbake::progress::Show;
 
@@ -248,7 +248,7 @@ fn is_kept(path: &str, size: u64) -> bool {
 fn merged(path: &str) -> String {
     let first = path.trim_start_matches('/').split_once('/').map(|(first, _)| first);
     match first {
-        Some(first) if bake::tree::ALIASES.contains(&first) => format!("/usr{path}"),
+        Some(first) if tree::ALIASES.contains(&first) => format!("/usr{path}"),
         _ => path.to_owned(),
     }
 }

@@ -3,9 +3,9 @@
 use super::header::Header;
 use super::pax::{self, Pax};
 use super::{Entry, Policy, Shape, TarError, owners};
-use crate::name::ImagePath;
-use crate::tree::Meta;
 use std::collections::BTreeMap;
+use tree::Meta;
+use tree::name::ImagePath;
 
 /// The longest extension: paths have at most 4095 bytes, so there is room for a hundred attributes.
 pub(super) const MAX_EXTENSION: usize = 64 << 10;
@@ -156,14 +156,14 @@ fn path(name: &[u8], is_directory: bool, depth: usize) -> Result<ImagePath, TarE
     if text.split('/').count() > depth {
         return Err(wrong(format!("it has more than {depth} parts")));
     }
-    format!("/{text}").parse().map_err(|error: crate::name::NameError| wrong(error.to_string()))
+    format!("/{text}").parse().map_err(|error: tree::name::NameError| wrong(error.to_string()))
 }
 
 /// The target of a symbolic link: any text, since nothing is ever written through it.
 fn target(path: &ImagePath, link: &[u8]) -> Result<String, TarError> {
     let forbidden = |what: &str| TarError::Forbidden { path: path.clone(), what: what.to_owned() };
     let text = std::str::from_utf8(link).map_err(|_| forbidden("a link target that is not UTF-8"))?;
-    if text.is_empty() || text.len() > 4095 || text.contains(crate::refusal::hides) {
+    if text.is_empty() || text.len() > 4095 || text.contains(tree::refusal::hides) {
         return Err(forbidden("a link target that is empty, too long, or has characters that are not seen"));
     }
     Ok(text.to_owned())

@@ -9,9 +9,9 @@
 //! With `merged`, `/bin/x` is `/usr/bin/x`: the one case of an entry below what may be a link of the same archive.
 
 use super::TarError;
-use crate::name::ImagePath;
-use crate::tree::{Meta, merged};
 use std::collections::HashMap;
+use tree::name::ImagePath;
+use tree::{Meta, merged};
 
 /// All names of one archive.
 #[derive(Debug)]

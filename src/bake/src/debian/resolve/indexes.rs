@@ -4,11 +4,11 @@ use super::super::index::Layout;
 use super::super::release::{Listed, Release, ReleaseError};
 use super::{Archive, Limits, refuse};
 use crate::archive::decompress::{self, DecompressError};
-use crate::digest::Sha256;
-use crate::name::Arch;
-use crate::refusal::{Class, Refusal, Result};
 use crate::sources::{Suite, Where};
 use std::io::Read as _;
+use tree::digest::Sha256;
+use tree::name::Arch;
+use tree::refusal::{Class, Refusal, Result};
 
 /// A Packages file.
 pub(super) struct Index {

@@ -1,9 +1,9 @@
 use super::*;
 use crate::debian::openpgp::fixture::{Binding, Key, day, message};
-use crate::name::Arch;
 use crate::sources::Where;
 use std::io::Read as _;
 use std::sync::Mutex;
+use tree::name::Arch;
 
 /// An archive of one suite in memory, and what it was asked for.
 struct Mock {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::debian::index::Offer;
 use crate::debian::{check, index};
-use crate::name::Arch;
+use tree::name::Arch;
 
 /// A Packages file of `name [version]: field value; …` lines.
 fn packages(lines: &str) -> String {

@@ -1,10 +1,10 @@
 //! The database itself: passwd(5), group(5), shadow(5), gshadow(5).
 
 use super::super::refuse;
-use crate::privilege::Privilege;
-use crate::refusal::{Class, Result, hides};
-use crate::tree::Origin;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::Origin;
+use tree::privilege::Privilege;
+use tree::refusal::{Class, Result, hides};
 
 /// All users and groups, in the order of their files. No two have one name, and no two users or groups one id.
 #[derive(Debug, Default)]
@@ -211,12 +211,12 @@ fn members(group: &Group) -> String {
     group.members.iter().map(String::as_str).collect::<Vec<_>>().join(",")
 }
 
-fn unknown(sort: &str, name: &str, what: &str) -> crate::Refusal {
+fn unknown(sort: &str, name: &str, what: &str) -> tree::refusal::Refusal {
     refuse(Class::Usage, name, format!("{what} needs the {sort} `{name}`, which nobody brings"))
         .hint("add it to [users] or [groups] of the recipe")
 }
 
-fn twice(sort: &str, known: (&str, u32), wanted: (&str, u32), from: &str) -> crate::Refusal {
+fn twice(sort: &str, known: (&str, u32), wanted: (&str, u32), from: &str) -> tree::refusal::Refusal {
     let cause = if known.0 == wanted.0 {
         format!("{sort} `{}` given twice, with the ids {} and {}", known.0, known.1, wanted.1)
     } else {

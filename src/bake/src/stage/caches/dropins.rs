@@ -5,11 +5,11 @@
 //! counts as a file matters for the numbers of those after it: so does systemd 257.
 
 use super::follow::follow;
-use crate::name::ImagePath;
-use crate::refusal::{Class, Result};
 use crate::stage::{Read, bytes_of, refuse};
-use crate::tree::{Content, Node, Tree};
 use std::collections::BTreeMap;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Content, Node, Tree};
 
 /// More than ten times what Debian has in one file.
 const MOST_BYTES: u64 = 64 << 20;

@@ -17,13 +17,13 @@ mod elf;
 mod format;
 
 use super::follow::follow;
-use crate::name::{Arch, ImagePath};
-use crate::refusal::{Class, Result};
 use crate::stage::{Read, refuse};
-use crate::tree::{Node, Tree};
 use elf::Shared;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::{Arch, ImagePath};
+use tree::refusal::{Class, Result};
+use tree::{Node, Tree};
 
 /// More libraries than any system has; keeps offsets within 32 bits.
 const MOST: usize = 1 << 17;

@@ -1,5 +1,5 @@
 use super::super::tests::{Case, shown};
-use crate::refusal::Class;
+use tree::refusal::Class;
 
 const ID: &str = "fc2e22bc6ee647b6b90729ab34a250b1";
 

@@ -5,9 +5,9 @@
 //! no entry of the tree is later than; the line in it is for file systems without fractions of a second.
 
 use crate::plan::Plan;
-use crate::refusal::Result;
 use crate::stage::{Made, image_path};
-use crate::tree::Tree;
+use tree::Tree;
+use tree::refusal::Result;
 
 /// The stamps that nobody else brings.
 pub(super) fn stamps(plan: &Plan, tree: &Tree) -> Result<Vec<Made>> {

@@ -3,11 +3,11 @@
 use super::super::control::Deb;
 use super::super::{Made, bytes_of, refuse};
 use super::{Read, refused};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Node, merged};
 use md5::{Digest as _, Md5};
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Content, Node, merged};
 
 /// The files of `deb`; `lost` are the paths that other packages took over, merged.
 pub(super) fn files(deb: &Deb<'_>, lost: &BTreeSet<ImagePath>, read: Read<'_>) -> Result<Vec<Made>> {

@@ -2,12 +2,12 @@
 
 use super::super::accounts::Accounts;
 use super::super::{bytes_of, exclude, image_path, refuse};
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::recipe::Access;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Entry, Meta, Node, Origin, Stored, Tree, merged};
 use globset::GlobSet;
+use tree::name::{ImagePath, Name};
+use tree::refusal::{Class, Result};
+use tree::{Content, Entry, Meta, Node, Origin, Stored, Tree, merged};
 
 /// Files that handlers read are of people's size; Debian's largest is `ca-certificates`' of 8 KiB.
 const MOST_READ: u64 = 4 << 20;
@@ -157,7 +157,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn absent(path: &ImagePath) -> crate::Refusal {
+fn absent(path: &ImagePath) -> tree::refusal::Refusal {
     refuse(Class::Archive, path.as_str(), "an effect of a package needs it, and it is no file of the image")
         .hint("is it left out by [files] exclude, or does the package no longer bring it?")
 }

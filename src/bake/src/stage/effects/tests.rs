@@ -1,6 +1,6 @@
 use super::super::tests::{Case, shown};
 use crate::effects::{Effects, parse};
-use crate::tree::Tree;
+use tree::Tree;
 
 /// A case with a package `pkg` of these members, and these effects of it.
 fn case(lines: &[&str], effects: &str) -> Case {

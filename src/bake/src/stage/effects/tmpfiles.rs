@@ -10,10 +10,10 @@
 
 use super::super::{image_path, refuse};
 use super::draft::Draft;
-use crate::name::ImagePath;
 use crate::recipe::Access;
-use crate::refusal::{Class, Result};
-use crate::tree::Node;
+use tree::Node;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
 
 const STEP: &str = "tmpfiles";
 /// Where the files are, the strongest first.

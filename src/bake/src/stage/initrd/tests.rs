@@ -1,9 +1,9 @@
-use crate::digest::Sha256;
 use crate::plan::PlannedInit;
 use crate::stage::modules::fixture::{Said, module};
 use crate::stage::tests::{Case, path, shown};
-use crate::tree::{Content, Node};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
+use tree::{Content, Node};
 
 const FOLDER: &str = "/usr/lib/modules/1.0/kernel";
 

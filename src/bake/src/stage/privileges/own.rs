@@ -4,10 +4,10 @@
 //! there is one, `useradd` runs `/usr/sbin/sss_cache`, perl takes `strict.pm` from `/usr/share/perl5` first, a slice or a device
 //! is asked for by its name. So what a package that only a manifest vouches for has in silence is listed instead, and all else is told.
 
-use crate::name::{ImagePath, Name};
-use crate::tree::{Origin, Tree};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use tree::name::{ImagePath, Name};
+use tree::{Origin, Tree};
 
 /// Below these a directory that is called after the package, and that nobody else has, is its own.
 const TOPS: [&str; 16] = [

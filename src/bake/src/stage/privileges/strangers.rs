@@ -12,11 +12,11 @@
 use super::own::Own;
 use super::places::{self, PLACES, SYSTEMD};
 use super::{bytes_of, is_at, tmpfiles};
-use crate::name::{ImagePath, Name};
-use crate::privilege::Sort;
-use crate::refusal::Result;
-use crate::tree::{Entry, Node, Origin, Stored, Tree};
 use std::collections::BTreeSet;
+use tree::name::{ImagePath, Name};
+use tree::privilege::Sort;
+use tree::refusal::Result;
+use tree::{Entry, Node, Origin, Stored, Tree};
 
 /// Places that nobody's but a stranger's files are asked about: packages and recipes have what is theirs there.
 const PLACES_OF_OTHERS: &[(Sort, &[&str])] = &[

@@ -1,10 +1,10 @@
 use super::super::tests::{Case, path};
 use super::*;
-use crate::digest::Digest;
 use crate::manifest::Form;
-use crate::store::Store;
 use crate::unpack::{self, Unpacked};
 use std::io::Write as _;
+use store::Store;
+use tree::digest::Digest;
 
 /// What a package brings: a path (a directory ends in `/`), its mode, its text, or for a link its target.
 type Data<'a> = (&'a str, u32, &'a str);

@@ -1,9 +1,9 @@
 //! Lines of tmpfiles.d(5) that do more than make and clean what their owner has below `/run`, `/tmp` and `/var`.
 
 use super::is_at;
-use crate::name::{ImagePath, Name};
-use crate::tree::{Node, Origin, Tree};
 use std::collections::BTreeSet;
+use tree::name::{ImagePath, Name};
+use tree::{Node, Origin, Tree};
 
 /// Where the files are.
 const DIRECTORIES: [&str; 3] = ["/etc/tmpfiles.d/", "/usr/lib/tmpfiles.d/", "/usr/local/lib/tmpfiles.d/"];
@@ -166,7 +166,7 @@ fn is_elsewhere(tree: &Tree, owner: &Origin, path: &str) -> bool {
     if literal.contains("..") || !USUAL.iter().any(|top| is_below(literal, top)) || is_at_or_below(literal) {
         return true;
     }
-    let others = |entry: &crate::tree::Entry| !entry.origins.is_empty() && !entry.is_of(owner);
+    let others = |entry: &tree::Entry| !entry.origins.is_empty() && !entry.is_of(owner);
     tree.get(&path).is_some_and(others)
 }
 

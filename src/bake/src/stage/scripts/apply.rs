@@ -2,17 +2,17 @@
 
 use super::later::Later;
 use super::{Derived, Put, Read, capabilities};
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
-use crate::privilege::{Grant, Privilege, Sort};
-use crate::refusal::{Class, Result};
-use crate::scripts::Done;
 use crate::stage::accounts::PRIVILEGED;
 use crate::stage::{exclude, privileges, refuse};
-use crate::tree::{Content, Entry, Meta, Node, Origin, Tree, merged};
 use debian::files::{Change, Kind, What};
 use debian::run::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::{ImagePath, Name};
+use tree::privilege::{Grant, Privilege, Sort};
+use tree::refusal::{Class, Result};
+use tree::scripts::Done;
+use tree::{Content, Entry, Meta, Node, Origin, Tree, merged};
 
 /// Where another file system is when the machine runs: what is there in an image is never seen.
 const VOLATILE: [&str; 5] = ["/dev/", "/proc/", "/run/", "/sys/", "/tmp/"];

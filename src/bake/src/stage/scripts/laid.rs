@@ -1,13 +1,13 @@
 //! A tree as scripts see it: `debian::files::Base`.
 
 use super::Read;
-use crate::name::ImagePath;
-use crate::refusal::Refusal;
 use crate::stage::bytes_of;
-use crate::tree::{Content, Entry, Node, Origin, Tree};
 use debian::files::{Base, Bytes, Kind, Meta};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use tree::name::ImagePath;
+use tree::refusal::Refusal;
+use tree::{Content, Entry, Node, Origin, Tree};
 
 /// Which units an image starts is the recipe's to say, by `[units]`; its presets are for machines that boot, and are not there
 /// when packages are installed.
@@ -95,7 +95,7 @@ impl Base for Laid<'_> {
             // `entry` has followed it
             Node::Hardlink(_) => return None,
         };
-        let crate::tree::Meta { mode, uid, gid, mtime, .. } = entry.meta;
+        let tree::Meta { mode, uid, gid, mtime, .. } = entry.meta;
         Some(Meta { kind, mode: u32::from(mode), uid, gid, size, mtime })
     }
 

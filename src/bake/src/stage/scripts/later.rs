@@ -8,11 +8,11 @@
 
 use super::{Read, Trust, Trusts, apply};
 use crate::plan::Plan;
-use crate::refusal::{Class, Refusal, Result};
 use crate::stage::accounts::Accounts;
 use crate::stage::{image_path, refuse};
-use crate::tree::{Content, Entry, Node, Origin, Tree};
 use std::collections::{BTreeMap, HashMap};
+use tree::refusal::{Class, Refusal, Result};
+use tree::{Content, Entry, Node, Origin, Tree};
 
 /// Names and numbers.
 type Numbers = BTreeMap<String, u32>;

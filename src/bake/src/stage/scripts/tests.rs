@@ -1,9 +1,9 @@
 //! What scripts do to a tree: as cases, with the small image of all stages.
 
 use super::super::tests::{Case, shown};
-use crate::refusal::Class;
-use crate::scripts::Trust;
-use crate::tree::Tree;
+use tree::Tree;
+use tree::refusal::Class;
+use tree::scripts::Trust;
 
 fn script(text: &str) -> String {
     format!("#!/bin/sh\nset -e\n{text}\n")
@@ -233,10 +233,10 @@ fn a_component_needs_the_recipes_word_for_what_its_script_changes() {
 
 #[test]
 fn what_was_found_out_is_kept_for_the_same_inputs_and_no_others() {
-    use crate::digest::Sha256;
     use crate::stage::Memory;
     use std::cell::RefCell;
     use std::collections::BTreeMap;
+    use tree::digest::Sha256;
     #[derive(Default)]
     struct Kept {
         notes: RefCell<BTreeMap<(&'static str, String), Vec<u8>>>,

@@ -12,11 +12,11 @@
 use super::super::accounts::Accounts;
 use super::super::caches::follow::follow;
 use super::{Found, Read, drop_ins, find, install, text};
-use crate::name::ImagePath;
 use crate::plan::Plan;
-use crate::refusal::Result;
-use crate::tree::{Content, Node, Tree};
 use std::collections::BTreeSet;
+use tree::name::ImagePath;
+use tree::refusal::Result;
+use tree::{Content, Node, Tree};
 
 /// Where systemd looks for a program without a path.
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];

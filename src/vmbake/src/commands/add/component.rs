@@ -6,13 +6,14 @@
 //! ```
 
 use crate::project::label;
-use bake::digest::Digest;
 use bake::manifest::{Form, Pin, agree};
-use bake::name::{Arch, Name};
-use bake::store::Store;
-use bake::tree::Node;
-use bake::{Class, Refusal, Stage, unpack};
+use bake::unpack;
 use std::path::Path;
+use store::Store;
+use tree::Node;
+use tree::digest::Digest;
+use tree::name::{Arch, Name};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Where programs are put that nobody says a place for.
 pub(super) const PROGRAMS: &str = "/usr/local/bin/";
@@ -42,7 +43,7 @@ impl Source {
         text: &str,
         name: Option<&Name>,
         version: Option<&str>,
-    ) -> bake::Result<Self> {
+    ) -> tree::refusal::Result<Self> {
         let url = address(project, text)?;
         let wrong = |what: &str, hint: &str| {
             Refusal::new(Class::Usage, text, Stage::Parse, what).hint(hint.to_owned())
@@ -65,7 +66,7 @@ impl Source {
     }
 
     /// The pin of what was fetched. Refuses an address that is of another name, version or machine.
-    pub(super) fn pin(&self, arch: Arch, digest: Digest, size: u64) -> bake::Result<Pin> {
+    pub(super) fn pin(&self, arch: Arch, digest: Digest, size: u64) -> tree::refusal::Result<Pin> {
         let pin = Pin {
             version: self.version.clone(),
             url: self.url.clone(),
@@ -84,7 +85,7 @@ impl Source {
 
     /// Which of its files a recipe installs, all to `to`: the program itself, or what is executable in an archive. Of a
     /// package none, as it is installed whole.
-    pub(super) fn files(&self, store: &Store, digest: &Digest, to: &str) -> bake::Result<Installed> {
+    pub(super) fn files(&self, store: &Store, digest: &Digest, to: &str) -> tree::refusal::Result<Installed> {
         match self.form {
             Form::Deb => Ok(Installed::default()),
             Form::Binary | Form::Qcow2 => {
@@ -128,7 +129,7 @@ fn is_in_one_folder(members: &[unpack::Member]) -> bool {
 }
 
 /// The address of a component: as it is, or of a file of the project, which is named below its folder.
-fn address(project: &Path, text: &str) -> bake::Result<String> {
+fn address(project: &Path, text: &str) -> tree::refusal::Result<String> {
     if text.split_once(':').is_some_and(|(scheme, _)| ["https", "http", "file"].contains(&scheme)) {
         return Ok(text.to_owned());
     }

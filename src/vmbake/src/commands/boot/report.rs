@@ -3,10 +3,10 @@
 use super::expect::{Met, Reached, Watched};
 use super::timeline::Timeline;
 use crate::console;
-use bake::{Class, Refusal, Stage};
 use machine::{Accel, Machine, Start};
 use serde::Serialize;
 use std::path::Path;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// What became of a boot.
 #[derive(Debug, Serialize)]
@@ -232,7 +232,7 @@ mod tests {
             let ended = Ended { watched, timeline: None, needs_times, seconds: 9.0, console };
             let kernel = machine::Kernel { kernel: "kernel".into(), initrd: None, cmdline: String::new() };
             let machine = Machine {
-                arch: bake::name::Arch::Amd64,
+                arch: tree::name::Arch::Amd64,
                 accel: Accel::Tcg,
                 memory: 128,
                 cpus: 1,

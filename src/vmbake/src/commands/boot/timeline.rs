@@ -5,12 +5,12 @@
 //! moment at which it runs the initrd's program.
 
 use anyhow::{Context as _, Result};
-use bake::{Class, Refusal, Stage};
 use machine::Running;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Units that took less than this are left out of tables and drawings, unless they are milestones.
 const SHORTEST: f64 = 0.05;
