@@ -167,7 +167,7 @@ fn a_manifest_is_read_as_upstream_publishes_it_and_its_debs_are_taken_from_the_l
 #[test]
 fn an_override_of_the_policy_is_told_by_plan_by_bake_and_by_the_record() -> Result<()> {
     let shared = Shared::get()?;
-    let line = "containerd 2.3.1: let through by an override in manifests/policy.toml (";
+    let line = "containerd 2.3.1: allowed by an override in manifests/policy.toml (";
     let ended = shared.about("plan", KND)?.done()?;
     ensure!(ended.stdout.contains(line) && ended.stdout.contains("CVE-2026-53488"), "{ended}");
     let scratch = shared.scratch()?;

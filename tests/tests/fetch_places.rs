@@ -98,7 +98,7 @@ fn a_page_has_its_hint_also_where_its_size_fits() {
     let (_place, store) = store();
     let refusal = fetch(&store, &[want(&body(0))], &options(&[&server.url()]), &Silent).unwrap_err();
     assert_eq!(refusal.class, Class::Verification);
-    assert!(refusal.hint.unwrap().contains("login page"));
+    assert!(refusal.hint.unwrap().contains("captive portal"));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_directory_is_a_place_also_offline_and_only_its_plain_files_are_taken() {
     std::fs::remove_file(&path).unwrap();
     let fifo = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).unwrap();
-    refused("not a plain file");
+    refused("not a regular file");
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, body(0)).unwrap();
     fetch(&store, &[want(&body(0))], &options, &Silent).unwrap();

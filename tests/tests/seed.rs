@@ -132,7 +132,7 @@ fn a_private_key_never_gets_into_a_seed() -> Result<()> {
         ensure!(said.code != Some(0) && said.stderr.contains("private key"), "{said}");
         ensure!(!said.stderr.contains("s3cr3t") && !scratch.path().join("seed.iso").exists(), "{said}");
     }
-    // what is no key at all is told, and nobody could log in by it
+    // what is not a key at all is reported, and nobody could log in by it
     fs::write(scratch.path().join("given.env"), "CLUSTER_ID=c\n")?;
     fs::write(scratch.path().join("key"), "https://example.com/me.keys\n")?;
     let said = seed(&shared, scratch.path(), &["--ssh-key", &path("key")])?.stderr;

@@ -188,7 +188,7 @@ impl Fetched {
                 Class::Io,
                 digest.to_string(),
                 Stage::Store,
-                "it was not among the wants of the plan",
+                "the plan did not request it",
             ));
         }
         store.verified(digest)

@@ -45,7 +45,7 @@ pub struct Artifact {
     path: PathBuf,
     file: File,
     format: Format,
-    /// Set for what is no artifact but an input of one.
+    /// Set for what is not an artifact but an input of one.
     input: Option<inputs::Input>,
     frames: Option<Vec<Frame>>,
     /// What its partition table says, where it is a disk.
@@ -62,7 +62,7 @@ pub struct Artifact {
 pub struct Share {
     /// The owner: none where it is unknown, a recipe as a whole whatever its file.
     pub owner: String,
-    /// How many paths that are no directories.
+    /// How many paths that are not directories.
     pub files: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
@@ -144,7 +144,7 @@ impl Artifact {
                 Stage::Inspect,
                 format!("it has no `{path}`"),
             )
-            .hint("`vmbake inspect` without a path lists what it has")),
+            .hint("run `vmbake inspect` without a path to list its contents")),
         }
     }
 
@@ -172,7 +172,7 @@ impl Artifact {
     /// error is not to be used. Only the frames that hold it are read.
     ///
     /// # Errors
-    /// `Usage` for what is no file; `Verification` where the bytes are not those of the record.
+    /// `Usage` for what is not a file; `Verification` where the bytes are not those of the record.
     pub fn read(&self, path: &ImagePath, out: &mut impl Write) -> Result<()> {
         let mut line = self.find(path)?;
         if let (Type::Hardlink, Some(target)) = (line.r#type, &line.target) {
@@ -181,7 +181,7 @@ impl Artifact {
         }
         let (Type::File, Some(size), Some(at), Some(wanted)) = (line.r#type, line.size, line.at, line.sha256)
         else {
-            return Err(self.refuse(Class::Usage, format!("`{path}` is no regular file")));
+            return Err(self.refuse(Class::Usage, format!("`{path}` is not a regular file")));
         };
         let mut hasher = sha2::Sha256::new();
         let mut take = |bytes: &[u8]| {
@@ -197,7 +197,7 @@ impl Artifact {
             return Ok(());
         }
         let damage =
-            Damage { entry: Some(line.path.clone()), what: "its content is not that of the record".into() };
+            Damage { entry: Some(line.path.clone()), what: "its content differs from the record".into() };
         Err(self.refuse(Class::Verification, damage))
     }
 
@@ -325,7 +325,7 @@ fn record(path: &Path) -> Result<Option<Files>> {
     }
     let files = parse_files(&bytes).map_err(|error| refuse(error.to_string()))?;
     if !files.paths.is_sorted_by(|a, b| a.path < b.path) {
-        return Err(refuse("its paths are not in their order, or one is there twice".into()));
+        return Err(refuse("its paths are not sorted, or one is listed twice".into()));
     }
     Ok(Some(files))
 }
@@ -339,7 +339,7 @@ fn plain(path: &Path) -> Result<File> {
     if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Ok(file);
     }
-    Err(Refusal::new(Class::Io, shown(path), Stage::Inspect, "not a plain file"))
+    Err(Refusal::new(Class::Io, shown(path), Stage::Inspect, "not a regular file"))
 }
 
 fn decoder<R: Read>(packed: R) -> std::io::Result<zstd::Decoder<'static, BufReader<R>>> {

@@ -159,12 +159,12 @@ impl Pin {
 /// Reads a manifest; `artifact` names it in messages. Errors are `Class::Usage` with line and column.
 pub fn parse(artifact: &str, text: &[u8]) -> Result<Manifest> {
     if text.len() > MOST_BYTES {
-        let what = format!("size, expected at most {MOST_BYTES} bytes, found {}", text.len());
+        let what = format!("expected at most {MOST_BYTES} bytes, found {}", text.len());
         return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
     }
     let file: raw::File = serde_json::from_slice(text).map_err(|error| {
         // serde's words for a repeated key differ by where it stands; ours do not
-        let what = error.to_string().replace("duplicate field", "key given twice:");
+        let what = error.to_string().replace("duplicate field", "duplicate key");
         let hint = crate::near::hint(&what);
         let refusal = Refusal::new(Class::Usage, artifact, Stage::Parse, what);
         if let Some(hint) = hint { refusal.hint(hint) } else { refusal }

@@ -396,7 +396,7 @@ impl Plan {
     /// The digest of all that is decided; it names the image.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
-        // a plan has no map with keys that are no text and no number that is no JSON: this cannot fail
+        // a plan has no map with keys that are no text and no number that is not JSON: this cannot fail
         Sha256::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
@@ -463,13 +463,13 @@ fn refuse(artifact: &str, what: impl Into<Box<dyn std::error::Error + Send + Syn
 fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
     for (what, got) in [("manifest", &manifest.kind), ("lock", &lock.kind)] {
         if *got != recipe.kind {
-            return Err(refuse(what, format!("kind, expected `{}`, found `{got}`", recipe.kind)));
+            return Err(refuse(what, format!("expected kind `{}`, found `{got}`", recipe.kind)));
         }
     }
     if manifest.arch != lock.arch {
         return Err(refuse(
             "manifest",
-            format!("architecture, expected `{}`, found `{}`", lock.arch, manifest.arch),
+            format!("expected architecture `{}`, found `{}`", lock.arch, manifest.arch),
         ));
     }
     Ok(())
@@ -499,7 +499,9 @@ fn effects(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Effects {
 fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigure>> {
     match (&recipe.configure, &choices.configure) {
         (None, _) => Ok(None),
-        (Some(_), None) => Err(refuse("configure", "the recipe places it, and it was not built".to_owned())),
+        (Some(_), None) => {
+            Err(refuse("configure", "the recipe installs it, but it was not built".to_owned()))
+        }
         (Some(install), Some(bytes)) => Ok(Some(PlannedConfigure {
             install: install.clone(),
             digest: Sha256::of(bytes),
@@ -513,7 +515,7 @@ fn init(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedInit>> {
     match (&recipe.initrd, &choices.init) {
         (None, _) => Ok(None),
         (Some(_), None) => {
-            Err(refuse("init", "the recipe has an initrd, and its program was not built".to_owned()))
+            Err(refuse("init", "the recipe has an initrd, but its program was not built".to_owned()))
         }
         (Some(initrd), Some(bytes)) => Ok(Some(PlannedInit {
             modules: initrd.modules.iter().cloned().collect(),

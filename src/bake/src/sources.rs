@@ -82,7 +82,8 @@ impl std::str::FromStr for MaxAge {
             None => (None, text),
         };
         let days = days.parse().ok().filter(|days| *days > 0);
-        let days = days.ok_or("expected days, such as `200`, or an archive's, such as `vendor=200`")?;
+        let days =
+            days.ok_or("expected a number of days such as `200`, or `ARCHIVE=DAYS` such as `vendor=200`")?;
         Ok(Self { of, days })
     }
 }
@@ -236,16 +237,16 @@ struct Raw {
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesError {
     /// More than `MAX`.
-    #[error("{0} bytes, expected at most {MAX}")]
+    #[error("expected at most {MAX} bytes, found {0}")]
     Large(usize),
     /// Not TOML, or not of this shape: `line 3 column 2: …`.
     #[error("{0}")]
     Form(String),
     /// The same name twice.
-    #[error("{0} `{1}` given twice")]
+    #[error("duplicate {0} `{1}`")]
     Twice(&'static str, String),
     /// A name that nothing has.
-    #[error("suite `{suite}` names {sort} `{name}`, which is not there")]
+    #[error("suite `{suite}` names {sort} `{name}`, which is not defined")]
     Missing {
         /// Whose line it is.
         suite: String,
@@ -264,7 +265,7 @@ pub enum SourcesError {
         /// What it is.
         got: String,
     },
-    /// A file that is no certificate.
+    /// A file that is not a certificate.
     #[error("`{file}`: {error}")]
     Certificate {
         /// The file.
@@ -273,7 +274,7 @@ pub enum SourcesError {
         error: CertificateError,
     },
     /// A file that holds another certificate.
-    #[error("`{file}` holds the certificate {got}, expected {expected}")]
+    #[error("expected certificate {expected} in `{file}`, found {got}")]
     Fingerprint {
         /// The file.
         file: String,
@@ -622,7 +623,7 @@ mod tests {
         let cases: [(&str, &str, &str); 11] = [
             ("name = \"debian-security\"", "name = \"debian\"", "archive `debian` given twice"),
             ("name = \"trixie-updates\"", "name = \"trixie\"", "suite `trixie` given twice"),
-            ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not there"),
+            ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not defined"),
             ("keys = [\"5E04", "keys = [\"6E04", "names key `6E04A1E3223A19A20706E20F9904613D4CCE68C6`"),
             (
                 "snapshot = \"https://",
@@ -637,7 +638,7 @@ mod tests {
             ("max-age-days = 150", "max-age-days = 0", "expected max-age-days of 1 to 400"),
             ("snapshot = \"https://snapshot.debian.org/archive/debian\"", "", "expected a snapshot"),
             ("trust/debian-archive-trixie-stable.asc", "/etc/passwd", "expected a file below trust/"),
-            ("trixie-automatic.asc", "trixie-stable.asc", "holds the certificate 41587F7D"),
+            ("trixie-automatic.asc", "trixie-stable.asc", "found 41587F7D"),
             ("codename =", "code-name =", "unknown field `code-name`"),
         ];
         for (from, to, expected) in cases {

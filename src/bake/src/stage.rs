@@ -222,7 +222,7 @@ fn put(tree: &mut Tree, plan: &Plan, step: &str, all: Vec<Made>) -> Result<()> {
         }
         tree.make_parents(&path, &origin, plan.epoch);
         tree.insert(&path, Entry { meta, node, origins: [origin.clone()].into() }).map_err(|error| {
-            let hint = "the bake makes this path itself; take it out of the recipe or leave it out with [files] exclude";
+            let hint = "the bake makes this path itself; remove it from the recipe, or exclude it with [files] exclude";
             refuse(Class::Archive, step, error).hint(hint)
         })?;
     }
@@ -246,9 +246,9 @@ fn check_aliases(tree: &Tree, through: &BTreeMap<&'static str, ImagePath>) -> Re
     for (alias, path) in through {
         let link = image_path(&format!("/{alias}"))?;
         if !tree.get(&link).is_some_and(|entry| matches!(entry.node, Node::Symlink(_))) {
-            let cause = TreeError::Alias { path: link, origin: format!("whoever brings `{path}`") };
+            let cause = TreeError::Alias { path: link, origin: format!("the owner of `{path}`") };
             return Err(refuse(Class::Archive, path.as_str(), cause)
-                .hint("the package `base-files` brings these links; the lock lacks it"));
+                .hint("package `base-files` provides these links, but is not in the lock"));
         }
     }
     Ok(())

@@ -67,7 +67,7 @@ impl Image {
         let path = fs::canonicalize(path).with_context(|| format!("`{}`", path.display()))?;
         let Some(format) = Format::of(&path) else {
             bail!(
-                "`{}` is no disk image by its name, which must end in .raw, .img, .qcow2, .vhd or .vmdk",
+                "`{}` is not a disk image by its name, which must end in .raw, .img, .qcow2, .vhd or .vmdk",
                 path.display()
             );
         };

@@ -54,7 +54,7 @@ pub struct Machine {
     pub start: Start,
     /// Its disks, the one that it starts from first.
     pub disks: Vec<Disk>,
-    /// Its network: `None` is no network card at all.
+    /// Its network: `None` is not a network card at all.
     pub network: Option<Vec<Forward>>,
     /// systemd credentials by name.
     pub credentials: BTreeMap<String, Vec<u8>>,

@@ -94,7 +94,7 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Standard output for bytes of the result, as they are. Here a failed write is a failure: half a file is no file.
+/// Standard output for bytes of the result, as they are. Here a failed write is a failure: half a file is not a file.
 pub struct Stdout;
 
 impl std::io::Write for Stdout {

@@ -13,7 +13,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 /// A recipe that cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EditError {
-    /// It is no TOML.
+    /// It is not TOML.
     #[error("{0}")]
     Form(#[from] toml_edit::TomlError),
     /// A key that holds something else than a recipe has there.
@@ -128,7 +128,7 @@ fn components_of(document: &mut DocumentMut) -> Result<&mut Table, EditError> {
     item.as_table_mut().ok_or(EditError::Kind("components", "tables `[components.NAME]`"))
 }
 
-/// A key of `[packages]` that is no package's name.
+/// A key of `[packages]` that is not a package's name.
 fn is_key(name: &str) -> bool {
     const OTHERS: [&str; 7] =
         ["recommends-of", "avoid", "without", "sources", "files", "files-amd64", "files-arm64"];

@@ -186,7 +186,8 @@ pub fn packages(
     let mut sources = project.sources()?;
     for age in task.max_age {
         if !sources.accept_age(age) {
-            let what = format!("`{}` is no archive of a third party", age.of.as_deref().unwrap_or_default());
+            let what =
+                format!("`{}` is not an archive of a third party", age.of.as_deref().unwrap_or_default());
             return Err(Refusal::new(Class::Usage, "--max-age", Stage::Resolve, what)
                 .hint("`--max-age DAYS` is for Debian's main suite, `--max-age ARCHIVE=DAYS` for one of manifests/sources.toml"));
         }

@@ -18,7 +18,7 @@ pub(super) enum Difference {
     Loud,
     /// A path is not as recorded: what of it.
     Path { path: String, what: String },
-    /// An environment file has another value of a key; none is no line.
+    /// An environment file has another value of a key; none is not a line.
     Env { path: String, key: String, expected: Option<String>, got: Option<String> },
     /// A path changed that was not recorded to change.
     Extra { path: String, how: &'static str },

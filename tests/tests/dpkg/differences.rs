@@ -62,7 +62,7 @@ const DIFFERENCES: &[Difference] = &[
     Difference {
         path: "/dev/null",
         who: Who::Dpkg,
-        why: "scripts write to it, and it is no device in a chroot without mounts",
+        why: "scripts write to it, and it is not a device in a chroot without mounts",
     },
     Difference {
         path: "/usr/lib/modules/*/.fresh-install",

@@ -73,7 +73,7 @@ fn partition(raw: &Path, number: usize) -> PathBuf {
 
 fn content(bench: &Bench, path: &str) -> Vec<u8> {
     let node = &bench.tree.get(&path.parse().unwrap()).unwrap().node;
-    assert!(matches!(node, Node::File(_)), "{path} is no file");
+    assert!(matches!(node, Node::File(_)), "{path} is not a file");
     let Node::File(content) = node else { return Vec::new() };
     match content {
         Content::Inline(bytes) => bytes.to_vec(),

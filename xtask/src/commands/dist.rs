@@ -93,7 +93,7 @@ struct Made {
 /// The time of the files: SOURCE_DATE_EPOCH, else that of the last commit; seconds since 1970.
 fn epoch() -> Result<u64> {
     if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
-        return text.to_str().and_then(|text| text.parse().ok()).context("SOURCE_DATE_EPOCH is no number");
+        return text.to_str().and_then(|text| text.parse().ok()).context("SOURCE_DATE_EPOCH is not a number");
     }
     let shell = tools::shell()?;
     let text = cmd!(shell, "git log -1 --format=%ct").quiet().read()?;

@@ -111,7 +111,10 @@ fn listed() -> Result<()> {
         }
     }
     for link in summary.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        ensure!(pages.iter().any(|page| page == link), "docs/SUMMARY.md lists `{link}`, which is not there");
+        ensure!(
+            pages.iter().any(|page| page == link),
+            "docs/SUMMARY.md lists `{link}`, which does not exist"
+        );
     }
     Ok(())
 }

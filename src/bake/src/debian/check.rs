@@ -98,7 +98,7 @@ impl Answer<'_> {
 }
 
 fn read<'a>(offer: &Offer<'_>, text: &'a str) -> Result<Vec<Vec<Relation<'a>>>, CheckError> {
-    groups(text).map_err(|error| fault(offer, format!("has a relation that cannot be read: {error}")))
+    groups(text).map_err(|error| fault(offer, format!("has an invalid relation: {error}")))
 }
 
 fn fault(offer: &Offer<'_>, what: String) -> CheckError {

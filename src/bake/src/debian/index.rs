@@ -56,7 +56,7 @@ pub enum IndexError {
     #[error(transparent)]
     Form(#[from] Deb822Error),
     /// A field that is not there, or not of its form.
-    #[error("line {line}: package `{name}` has no good `{field}`")]
+    #[error("line {line}: package `{name}` has a missing or invalid `{field}`")]
     Field {
         /// Where its paragraph begins.
         line: usize,
@@ -220,7 +220,7 @@ mod tests {
     fn a_package_whose_fields_are_in_doubt_refuses_the_index() {
         let cases = [
             ("Package: a", "Package: ../a", "`Package`"),
-            ("Version: 1:2-3", "Version: one two", "`one two` is no Debian version"),
+            ("Version: 1:2-3", "Version: one two", "`one two` is not a valid Debian version"),
             ("Architecture: amd64", "Architecture: arm64", "`Architecture`"),
             ("Size: 12", "Size: +12", "`Size`"),
             ("Size: 12", "Size: 99999999999999999999", "`Size`"),
@@ -228,7 +228,7 @@ mod tests {
             ("pool/main", "pool/../..", "`Filename`"),
             ("pool/main", "http://x", "`Filename`"),
             ("_amd64.deb", "_amd64.deb?x", "`Filename`"),
-            ("Size: 12", "Size: 12\nSize: 13", "field `Size` given twice"),
+            ("Size: 12", "Size: 12\nSize: 13", "duplicate field `Size`"),
         ];
         for (from, to, wanted) in cases {
             let error = parse(&ONE.replace(from, to), 0, Arch::Amd64).unwrap_err().to_string();

@@ -35,7 +35,7 @@ pub enum Operator {
     After,
 }
 
-/// Text that is no relation.
+/// Text that is not a relation.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RelationError {
     /// Not of the form.

@@ -145,10 +145,10 @@ pub fn resolve(task: &Task<'_>, sources: &Sources, archive: &dyn Archive, limits
         let own = index::parse_as(text, suite, arch, Layout::Anywhere)
             .map_err(|error| wrong(format!("its control file: {error}")))?;
         let [one] = own.as_slice() else {
-            return Err(wrong("its control file is of another package".to_owned()));
+            return Err(wrong("its control file is for another package".to_owned()));
         };
         if name.is_some_and(|name| name != one.name) {
-            return Err(wrong("its control file is of another package".to_owned()));
+            return Err(wrong("its control file is for another package".to_owned()));
         }
         if !replaced.insert(one.name) {
             return Err(wrong(format!("its package `{}` is also another file's, or a component", one.name)));
@@ -276,7 +276,7 @@ fn choose(
     let chosen = solve(&universe, &wanted).map_err(failed)?;
     let set: Vec<&Offer<'_>> = chosen.iter().map(|&at| &universe.offers()[at]).collect();
     let whole = check::check(&set, request.arch).map_err(|error| {
-        refuse(Class::Usage, artifact(task), format!("the resolved set is not whole: {error}"))
+        refuse(Class::Usage, artifact(task), format!("the resolved set is not consistent: {error}"))
     })?;
     for &at in &chosen {
         let relations = universe.relations(at).map_err(|error| failed(error.into()))?;
@@ -331,7 +331,7 @@ fn solver_refusal(task: &Task<'_>, error: SolveError, ways: &[String]) -> Refusa
     let hint = match &error {
         _ if !ways.is_empty() => Some(ways.join("; ")),
         SolveError::Unknown { close, .. } if !close.is_empty() => {
-            Some(format!("close names: {}", close.join(", ")))
+            Some(format!("similar names: {}", close.join(", ")))
         }
         SolveError::Root { name, .. } => Some(format!(
             "a recipe that inherits `{name}` leaves it out by `without = [\"{name}\"]` in [packages]"

@@ -70,7 +70,7 @@ pub enum SolveError {
     #[error(transparent)]
     Universe(#[from] UniverseError),
     /// A name that no suite has.
-    #[error("no suite has a package `{name}`, which the recipe asks for")]
+    #[error("no suite has package `{name}`, which the recipe requires")]
     Unknown {
         /// The name.
         name: String,
@@ -78,7 +78,7 @@ pub enum SolveError {
         close: Vec<String>,
     },
     /// A package that is asked for and cannot be.
-    #[error("package `{name}` is asked for, but {reason}")]
+    #[error("package `{name}` is required by the recipe, but {reason}")]
     Root {
         /// Its name.
         name: String,
@@ -211,7 +211,7 @@ impl<'s, 'a> Solver<'s, 'a> {
     fn obstacle(&self, state: &State<'s, 'a>, at: usize) -> Result<Option<String>, SolveError> {
         let name = |at: usize| self.universe.offers()[at].name;
         if self.wanted.avoid.contains(name(at)) {
-            return Ok(Some(format!("`{}` is to be avoided", name(at))));
+            return Ok(Some(format!("`{}` is on the list of packages to avoid", name(at))));
         }
         for (owner, relation) in &state.against {
             if *owner != at && self.universe.satisfies(at, relation) {
@@ -245,7 +245,7 @@ impl<'s, 'a> Solver<'s, 'a> {
                     reasons.extend(self.obstacle(state, at).unwrap_or_else(|error| Some(error.to_string())));
                 } else {
                     let name = self.universe.offers()[at].name;
-                    reasons.push(format!("`{name}` is only where packages are taken from by name"));
+                    reasons.push(format!("`{name}` is only in suites whose packages are taken by name"));
                 }
             }
             if targets.is_empty() {

@@ -78,7 +78,7 @@ pub enum UniverseError {
         error: RelationError,
     },
     /// One suite offers one version in two forms.
-    #[error("package `{package}` {version} is there twice in one suite")]
+    #[error("package `{package}` {version} is listed twice in one suite")]
     Twice {
         /// Its name.
         package: String,

@@ -87,7 +87,7 @@ pub fn unreviewed(effects: &Effects, name: &Name, control: &[ControlFile]) -> Ve
 pub fn normal(name: &Name, script: &[u8]) -> Text {
     let mut bytes = match std::str::from_utf8(script) {
         Ok(text) => without_versions(text).into_bytes(),
-        // what is no text has no such comments
+        // what is not text has no such comments
         Err(_) => script.to_vec(),
     };
     if name.as_str().starts_with("linux-image-") {

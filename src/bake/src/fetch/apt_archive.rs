@@ -45,7 +45,7 @@ impl Archive for Archives<'_> {
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
         let name = Digest::from(digest);
         if size > INDEX_LIMIT {
-            let cause = format!("the index is too large, expected at most {INDEX_LIMIT} bytes, found {size}");
+            let cause = format!("the index is too large: expected at most {INDEX_LIMIT} bytes, found {size}");
             return Err(Refusal::new(Class::Verification, &suite.name, Stage::Fetch, cause));
         }
         if self.store.has(&name, size)?
@@ -86,7 +86,7 @@ impl<'a> Archives<'a> {
             places.retain(|place| matches!(place, Location::File(_)));
         }
         if places.is_empty() {
-            let why = if self.options.offline { "this run is offline" } else { "no archive is named" };
+            let why = if self.options.offline { "this run is offline" } else { "no archive is configured" };
             return Err(Refusal::new(
                 Class::Network,
                 artifact,

@@ -20,7 +20,7 @@ pub enum Place {
 
 /// Text that is no place.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a place is an http or https URL or a directory, found `{0}`")]
+#[error("expected an http or https URL or a directory, found `{0}`")]
 pub struct PlaceError(String);
 
 /// One file at one place.
@@ -74,7 +74,7 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
         Source::Debian { archive, file, date } => {
             let parts: Vec<&str> = file.split('/').collect();
             if !parts.iter().all(|part| is_part(part)) {
-                return Err(refuse(format!("`{file}` is no path below an archive")));
+                return Err(refuse(format!("`{file}` is not a path within an archive")));
             }
             found.extend(roots(options, archive).iter().filter_map(|root| root.file(&parts, Of::Debian)));
             let snapshot = options.snapshots.url(archive, *date, file).and_then(|url| Url::parse(&url).ok());
@@ -97,9 +97,11 @@ fn upstream(url: &str, options: &Options) -> std::result::Result<Location, Strin
         };
         return Ok(Location::File(local));
     }
-    let url = Url::parse(url).map_err(|error| format!("the URL of the pin is wrong: {error}"))?;
+    let url = Url::parse(url).map_err(|error| format!("the pinned URL is invalid: {error}"))?;
     if !matches!(url.scheme(), "https" | "http") || !url.username().is_empty() || url.password().is_some() {
-        return Err("the URL of a pin must be https, http or file, without user and password".to_owned());
+        return Err(
+            "expected a pinned URL with scheme https, http or file, and without credentials".to_owned()
+        );
     }
     Ok(Location::Url { url, of: Of::Upstream })
 }

@@ -204,19 +204,19 @@ fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 #[test]
 fn what_is_fetched_is_in_the_store_and_not_fetched_again() {
     let bench = Bench::new();
-    let (a, b) = (want("a", b"first"), want("b", b"second one"));
+    let (a, b) = (want("a", b"first"), want("b", b"more than one"));
     let wants = [a.clone(), b.clone(), a.clone()];
     bench.put("mirror", &a, b"first");
-    bench.put("mirror", &b, b"second one");
+    bench.put("mirror", &b, b"more than one");
     let fetched = bench.fetch(&wants, &bench.options(&["mirror"])).unwrap();
     assert_eq!((fetched.transferred(), fetched.bytes()), (15, 15));
     assert_eq!(bench.events.take()[..2], ["cached 0 0", "begin 2 15"]);
     let mut bytes = Vec::new();
     fetched.open(&bench.store, &b.digest).unwrap().read_to_end(&mut bytes).unwrap();
-    assert_eq!(bytes, b"second one");
+    assert_eq!(bytes, b"more than one");
     let other: Digest = Sha256::of(b"other").into();
     assert!(fetched.contains(&a.digest) && !fetched.contains(&other));
-    assert!(fetched.open(&bench.store, &other).unwrap_err().to_string().contains("not among the wants"));
+    assert!(fetched.open(&bench.store, &other).unwrap_err().to_string().contains("did not request it"));
     // without any place
     let again = bench.fetch(&wants, &Options { offline: true, ..bench.options(&[]) }).unwrap();
     assert_eq!((again.transferred(), again.bytes()), (0, 15));
@@ -251,7 +251,7 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
     assert_eq!(refusal.class, Class::Verification, "wrong bytes say more than a place that is not there");
     let said = refusal.to_string();
     for expected in
-        ["no place has it", "/one/a/1/file", "size, expected 5, found 6", "https://127.0.0.1:1/a/file"]
+        ["no mirror has it", "/one/a/1/file", "size, expected 5, found 6", "https://127.0.0.1:1/a/file"]
     {
         assert!(said.contains(expected), "{expected}: {said}");
     }
@@ -268,7 +268,7 @@ fn what_is_no_plain_file_blocks_nothing() {
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
     let refusal = bench.fetch(&[a], &bench.options(&["one"])).unwrap_err();
     assert_eq!(refusal.class, Class::Io);
-    assert!(refusal.to_string().contains("not a plain file"), "{refusal}");
+    assert!(refusal.to_string().contains("not a regular file"), "{refusal}");
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn an_answer_that_is_in_doubt_is_refused_before_or_while_it_is_read() {
         ("size, expected 5, found more", Box::new(endless), Class::Verification),
         ("digest, expected", Box::new(wide("", b"wrong")), Class::Verification),
         ("content encoding", Box::new(wide("Content-Encoding: gzip\r\n", b"right")), Class::Verification),
-        ("not there (HTTP status 410)", Box::new(|| reply("410 Gone", "", b"")), Class::Network),
+        ("not found (HTTP status 410)", Box::new(|| reply("410 Gone", "", b"")), Class::Network),
         ("HTTP status 403", Box::new(|| reply("403 Forbidden", "", b"")), Class::Network),
         ("a part (206)", Box::new(|| reply("206 Partial Content", "", b"right")), Class::Network),
         (
@@ -350,7 +350,7 @@ fn an_answer_that_is_in_doubt_is_refused_before_or_while_it_is_read() {
             Box::new(|| reply("302 Found", "Location: /a/1/file\r\n", b"")),
             Class::Network,
         ),
-        ("broken answer", Box::new(|| b"SSH-2.0-OpenSSH\r\n".to_vec()), Class::Network),
+        ("invalid response", Box::new(|| b"SSH-2.0-OpenSSH\r\n".to_vec()), Class::Network),
     ];
     for (expected, answer, class) in cases {
         let bench = Bench::new();
@@ -397,7 +397,7 @@ fn a_login_page_of_the_network_is_told_as_one() {
         let server = Server::start(move |_, _| reply("200 OK", headers, body));
         let a = want("a", &vec![b'x'; body.len()]);
         let refusal = bench.fetch(&[a], &bench.options(&[&server.url])).unwrap_err();
-        assert!(refusal.hint.as_deref().unwrap_or_default().contains("login page"), "{refusal}");
+        assert!(refusal.hint.as_deref().unwrap_or_default().contains("captive portal"), "{refusal}");
     }
 }
 
@@ -415,12 +415,12 @@ fn a_package_that_no_place_has_any_more_is_gone_and_one_that_is_wrong_is_not() {
     let archive = bench.place.path().join("debian");
     let options = Options {
         debian: vec![Place::Directory(archive.clone())],
-        relock_hint: "lock again".into(),
+        relock_hint: "run `vmbake lock`".into(),
         ..bench.options(&[])
     };
     let refusal = bench.fetch(&[package(b"right")], &options).unwrap_err();
     assert!(is_gone(&refusal), "{refusal}");
-    assert_eq!(refusal.hint.as_deref(), Some("lock again"));
+    assert_eq!(refusal.hint.as_deref(), Some("run `vmbake lock`"));
     std::fs::create_dir_all(archive.join("pool/main/a")).unwrap();
     std::fs::write(archive.join("pool/main/a/a_1_amd64.deb"), b"wrong").unwrap();
     let refusal = bench.fetch(&[package(b"right")], &options).unwrap_err();

@@ -49,8 +49,8 @@ pub(super) fn transfer(one: &One<'_>) -> Result<Option<Failures>> {
             )
         } else {
             (
-                "no place is named that could have it",
-                "name a place of Debian's archive with --debian-mirror; those of others are in manifests/sources.toml",
+                "no mirror is configured that could have it",
+                "pass `--debian-mirror URL`; mirrors of other archives are set in manifests/sources.toml",
             )
         };
         let cause = format!("it is not in the store, and {why}");
@@ -253,7 +253,7 @@ fn once(
         // what was there from earlier may be the wrong half
         Ok(Err(_)) if at > 0 => {
             one.progress.event(Event::Restart { id: one.id });
-            Err(Fault::Resume("together they have another digest".to_owned()))
+            Err(Fault::Resume("the assembled file has another digest".to_owned()))
         }
         Ok(Err(got)) => {
             one.progress.event(Event::Restart { id: one.id });
@@ -334,9 +334,9 @@ pub(super) fn refused<P: Display>(artifact: &str, failures: &[(P, Fault)]) -> Re
     let hint = failures.iter().find_map(|(_, fault)| fault.hint());
     let each: Vec<String> = failures.iter().map(|(place, fault)| format!("{fault} (`{place}`)")).collect();
     let cause = match each.len() {
-        0 => "ended, since another transfer has failed".to_owned(),
+        0 => "canceled, as another transfer failed".to_owned(),
         1 => each.concat(),
-        _ => format!("no place has it: {}", each.join("; ")),
+        _ => format!("no mirror has it: {}", each.join("; ")),
     };
     let refusal = Refusal::new(class.unwrap_or(Class::Network), artifact, Stage::Fetch, cause);
     if let Some(hint) = hint { refusal.hint(hint) } else { refusal }

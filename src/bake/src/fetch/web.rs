@@ -84,7 +84,7 @@ impl<'a> Web<'a> {
     ) -> Result<(), Fault> {
         match self.made.get() {
             Some(Ok(made)) => made.runtime.block_on(body(answer, ask, &self.options.deadlines, sink)),
-            _ => Err(Fault::Broken("there was no request".to_owned())),
+            _ => Err(Fault::Broken("no request was made".to_owned())),
         }
     }
 }
@@ -161,7 +161,7 @@ async fn follow(made: &Made, options: &Options, ask: &Ask<'_>) -> Result<Answer,
         }
         url = next_hop(&url, response.headers())?;
     }
-    Err(Fault::Redirect(format!("more than {HOPS} of them")))
+    Err(Fault::Redirect(format!("more than {HOPS} redirects")))
 }
 
 fn is_redirect(status: StatusCode) -> bool {
@@ -171,8 +171,8 @@ fn is_redirect(status: StatusCode) -> bool {
 /// Where a redirect leads, when it may lead there. User and password stay with the host and port that they are for.
 fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Fault> {
     let place = header_text(headers, &header::LOCATION)
-        .ok_or_else(|| Fault::Redirect("without a place".to_owned()))?;
-    let mut to = from.join(place).map_err(|error| Fault::Redirect(format!("to what is no URL: {error}")))?;
+        .ok_or_else(|| Fault::Redirect("no Location header".to_owned()))?;
+    let mut to = from.join(place).map_err(|error| Fault::Redirect(format!("not to a valid URL: {error}")))?;
     match (from.scheme(), to.scheme()) {
         ("https", "https") | ("http", "http" | "https") => {}
         ("https", "http") => return Err(Fault::Redirect(format!("from https to http, `{}`", shown(&to)))),
@@ -204,7 +204,9 @@ fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
     let etag = header_text(headers, &header::ETAG).filter(|etag| etag.starts_with('"')).map(str::to_owned);
     let at = match response.status().as_u16() {
         200 => 0,
-        206 if ask.at == 0 => return Err(Fault::Ambiguous("a part (206), although the whole was asked for")),
+        206 if ask.at == 0 => {
+            return Err(Fault::Ambiguous("partial content (206), although all of it was requested"));
+        }
         206 => {
             let range = header_text(headers, &header::CONTENT_RANGE).unwrap_or_default();
             check_range(range, ask)?;
@@ -213,7 +215,7 @@ fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
             }
             ask.at
         }
-        416 if ask.at > 0 => return Err(Fault::Resume(format!("it has nothing from byte {}", ask.at))),
+        416 if ask.at > 0 => return Err(Fault::Resume(format!("it has no data from byte {}", ask.at))),
         status @ (404 | 410) => return Err(Fault::Missing(status)),
         status => return Err(Fault::Status { status, after: retry_after(headers) }),
     };
@@ -388,7 +390,7 @@ mod tests {
             ("https://a.example/", "http://a.example/", "from https to http"),
             ("http://a.example/", "file:///etc/passwd", "to `file`"),
             ("https://a.example/", "ftp://a.example/", "to `ftp`"),
-            ("https://a.example/", "https://[", "to what is no URL"),
+            ("https://a.example/", "https://[", "not to a valid URL"),
         ] {
             assert!(hop(from, to).unwrap_err().contains(said), "{from} {to}");
         }

@@ -154,7 +154,7 @@ fn a_deb_of_the_manifest_is_taken_from_the_lock_at_its_version_or_a_newer_one() 
     }
     for version in ["5.2.37-3", "1:0.1-1", "5.2.37-2+b1", "x"] {
         let refusal = made("[recipe]\n", &deb(version), None).unwrap_err();
-        let said = format!("version in the lock, expected `{version}` or later, found `5.2.37-2`");
+        let said = format!("expected version `{version}` or later in the lock, found `5.2.37-2`");
         assert!(refusal.to_string().contains(&said), "{refusal}");
         assert!(refusal.hint.is_some());
     }
@@ -182,7 +182,10 @@ fn an_epoch_that_upstream_leaves_out_does_not_count() {
 fn manifest_and_recipe_must_name_the_same_components() {
     assert!(made(RUNC, "", None).unwrap_err().to_string().contains("the manifest does not have it"));
     assert!(
-        made("[recipe]\n", &runc(), None).unwrap_err().to_string().contains("no recipe says where it goes")
+        made("[recipe]\n", &runc(), None)
+            .unwrap_err()
+            .to_string()
+            .contains("no recipe says where to install it")
     );
     let wrong = RUNC.replace("\".\"", "\"bin/runc\"");
     assert!(made(&wrong, &runc(), None).unwrap_err().to_string().contains("a binary is one file"));
@@ -192,10 +195,10 @@ fn manifest_and_recipe_must_name_the_same_components() {
 fn a_pin_whose_url_is_of_another_version_is_refused_with_the_version_floor_in_mind() {
     let elsewhere = runc().replace("/v1.3.3/", "/v1.1.0/");
     let refusal = made(RUNC, &elsewhere, None).unwrap_err();
-    assert_eq!(refusal.to_string(), "runc: plan: version, expected `1.3.3`, found `1.1.0` in the url");
+    assert_eq!(refusal.to_string(), "runc: plan: expected version `1.3.3`, found `1.1.0` in the URL");
     assert!(refusal.hint.is_some());
     let arm = runc().replace("runc.amd64", "runc.arm64");
-    assert!(made(RUNC, &arm, None).unwrap_err().to_string().contains("architecture, expected `amd64`"));
+    assert!(made(RUNC, &arm, None).unwrap_err().to_string().contains("expected architecture `amd64`"));
 }
 
 #[test]
@@ -265,7 +268,7 @@ fn a_projects_own_component_may_come_by_http_or_from_a_file_and_that_is_said() {
 #[test]
 fn kinds_and_architectures_must_agree() {
     let wrong = plan(&recipe("[recipe]\n"), &manifest("knd", ""), &lock(), &Policy::default(), &choices());
-    assert!(wrong.unwrap_err().to_string().contains("kind, expected `base`, found `knd`"));
+    assert!(wrong.unwrap_err().to_string().contains("expected kind `base`, found `knd`"));
 }
 
 #[test]
@@ -281,7 +284,7 @@ fn the_policy_is_asked_of_every_component() {
     let said: Vec<String> = plan.remarks.iter().map(ToString::to_string).collect();
     let sets_aside = "below policy floor, expected 1.4 or later, found 1.3.3: CVE";
     let line = format!(
-        "runc 1.3.3: let through by an override in manifests/policy.toml (why; approved by who), which sets aside: {sets_aside}"
+        "runc 1.3.3: allowed by an override in manifests/policy.toml (why; approved by who), which sets aside: {sets_aside}"
     );
     assert_eq!(said, [line]);
 }

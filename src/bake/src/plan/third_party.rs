@@ -48,7 +48,7 @@ pub(super) fn allowed(recipe: &Recipe, lock: &Lock) -> Result<BTreeMap<Name, BTr
             continue;
         }
         if !package.is_third_party(&lock.suites) {
-            let what = "`privileges` is for a package that is not Debian's: Debian vouches for its own";
+            let what = "`privileges` is only for a package that is not Debian's: Debian vouches for its own";
             return Err(refuse(name.as_str(), format!("recipe of `{kind}`: {what}")));
         }
         allowed.insert(name.clone(), privileges.clone());

@@ -50,7 +50,7 @@ impl Folder {
 /// Lays `folders`, the root first and each extending the one before, over each other.
 pub fn combine(folders: &[Folder]) -> Result<Recipe> {
     let Some(last) = folders.last() else {
-        return Err(Refusal::new(Class::Usage, "recipes", Stage::Parse, "a lineage of no recipe"));
+        return Err(Refusal::new(Class::Usage, "recipes", Stage::Parse, "expected at least one recipe"));
     };
     let mut recipe = empty(last.kind.clone());
     for folder in folders {
@@ -114,7 +114,7 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         let raw::User { uid, gecos, home, shell, groups, ssh_authorized_keys, sudo } = user.clone();
         if gecos.contains([':', ',']) || gecos.contains(hides) {
             return Err(folder.refuse(format!(
-                "users.{}: gecos must not hold `:`, `,`, control characters, or any that is not seen",
+                "users.{}: gecos must not contain `:`, `,`, control or invisible characters",
                 name.0
             )));
         }
@@ -144,7 +144,7 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         };
         if person && !user.logs_in() {
             let cause =
-                format!("users.{}: a key or sudo is of no use to a user with `{}`", name.0, user.shell);
+                format!("users.{}: a key or sudo has no effect for a user with `{}`", name.0, user.shell);
             return Err(folder.refuse(cause));
         }
         recipe.users.insert(name.0.clone(), user);
@@ -197,7 +197,7 @@ fn lay_units(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     }
     for unit in &raw.disable {
         if raw.enable.iter().any(|enabled| enabled.0 == unit.0) {
-            return Err(folder.refuse(format!("unit `{}` is enabled and disabled", unit.0)));
+            return Err(folder.refuse(format!("unit `{}` is both enabled and disabled", unit.0)));
         }
         recipe.enable.remove(&unit.0);
         recipe.disable.insert(unit.0.clone(), kind.clone());
@@ -223,7 +223,7 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         for name in names {
             let asked = Asked { kind: kind.clone(), arch };
             if recipe.packages.insert(name.clone(), asked).is_some() {
-                return Err(folder.refuse(format!("packages.install: `{name}` is asked for twice")));
+                return Err(folder.refuse(format!("packages.install: duplicate `{name}`")));
             }
         }
     }
@@ -233,7 +233,7 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         for path in paths {
             let asked = Asked { kind: kind.clone(), arch };
             if recipe.local.insert(path.0.clone(), asked).is_some() {
-                return Err(folder.refuse(format!("packages.files: `{}` is asked for twice", path.0)));
+                return Err(folder.refuse(format!("packages.files: duplicate `{}`", path.0)));
             }
         }
     }
@@ -305,7 +305,7 @@ fn check_file(folder: &Folder, file: &RootfsFile) -> Result<()> {
     };
     if is_backup {
         return refuse(
-            "a file that an editor or a file manager left",
+            "a file left by an editor or file manager",
             format!("rm image-recipes/{}/{}", folder.kind, file.source),
         );
     }
@@ -330,7 +330,9 @@ fn check_ids(recipe: &Recipe, last: &Folder) -> Result<()> {
         for (id, name) in ids.into_iter().chain(recipe.ids.iter().map(|(name, id)| (*id, name))) {
             match seen.insert(id, name) {
                 Some(other) if other != name => {
-                    return Err(last.refuse(format!("{sort} id {id} is given to `{other}` and to `{name}`")));
+                    return Err(
+                        last.refuse(format!("{sort} ID {id} is assigned to both `{other}` and `{name}`"))
+                    );
                 }
                 _ => {}
             }

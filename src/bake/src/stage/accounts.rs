@@ -47,8 +47,8 @@ pub(super) fn read(
             _ => None,
         });
         let content = content.ok_or_else(|| {
-            refuse(Class::Archive, plan.kind.as_str(), format!("nobody brings `{path}`"))
-                .hint("the package `base-passwd` is Essential; the lock lacks it")
+            refuse(Class::Archive, plan.kind.as_str(), format!("nothing provides `{path}`"))
+                .hint("package `base-passwd` is Essential, but is not in the lock")
         })?;
         accounts.master(file, &text(path, content, read)?)?;
     }
@@ -293,7 +293,7 @@ fn recipe(accounts: &mut Accounts, plan: &Plan) -> Result<()> {
             Some(group) if group.gid == user.uid => {}
             Some(group) => {
                 let cause = format!(
-                    "user `{name}` has the id {} and its group {}, which must be one",
+                    "user `{name}` has ID {}, but its group has {}; expected the same ID",
                     user.uid, group.gid
                 );
                 return Err(refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", user.kind), cause));
@@ -358,8 +358,8 @@ impl Open {
         let taken = |id: u32| accounts.has_id(id) || self.fixed.contains(&id);
         // the range that Debian gives to system accounts
         debian::system::number_by_name(name.as_bytes(), 100, 999, &taken).ok_or_else(|| {
-            refuse(Class::Usage, path, format!("no number from 100 to 999 is free for `{name}`"))
-                .hint(format!("give it one in [ids] of the recipe: {name} = 1100"))
+            refuse(Class::Usage, path, format!("no ID from 100 to 999 is free for `{name}`"))
+                .hint(format!("assign one in [ids] of the recipe: {name} = 1100"))
         })
     }
 }
@@ -371,7 +371,7 @@ fn text(path: &str, content: &Content, read: &dyn Fn(&Stored) -> Result<Vec<u8>>
         return Err(refuse(
             Class::Archive,
             path,
-            format!("size, expected at most {MAX}, found {}", content.len()),
+            format!("expected at most {MAX} bytes, found {}", content.len()),
         ));
     }
     String::from_utf8(bytes_of(content, read)?).map_err(|_| refuse(Class::Archive, path, "it is not UTF-8"))

@@ -72,7 +72,7 @@ fn messages(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {
     let mut catalog = catalog::Catalog::default();
     for file in dropins::files(tree, &directories, ".catalog") {
         catalog.import(&file, &file.bytes(read)?).map_err(|error| {
-            let hint = "have its owner mend it, or leave it out with [files] exclude";
+            let hint = "report it to its owner, or exclude it with [files] exclude";
             refuse(Class::Archive, file.path.as_str(), error).hint(hint)
         })?;
     }

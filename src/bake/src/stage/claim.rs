@@ -210,7 +210,7 @@ impl<'a> Judge<'a> {
     fn decide(&self, path: &ImagePath, claims: Vec<Claim>) -> Result<Verdict> {
         let mut claims = claims.into_iter();
         let Some(first) = claims.next() else {
-            return Err(refuse(Class::Archive, path.as_str(), "a path that nobody claims"));
+            return Err(refuse(Class::Archive, path.as_str(), "a path without an owner"));
         };
         let mut verdict =
             Verdict { winner: first, losers: Vec::new(), diverted: Vec::new(), diverter: String::new() };

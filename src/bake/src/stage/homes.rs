@@ -57,7 +57,7 @@ fn sudo(plan: &Plan, tree: &Tree, name: &str, user: &User) -> Result<Option<Made
         return Ok(None);
     }
     if tree.get(&super::image_path("/usr/bin/sudo")?).is_none() {
-        let cause = format!("user `{name}` may use sudo, and the image has no `/usr/bin/sudo`");
+        let cause = format!("user `{name}` may use sudo, but the image has no `/usr/bin/sudo`");
         return Err(refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", user.kind), cause)
             .hint("add `sudo` to [packages] install"));
     }

@@ -135,8 +135,8 @@ fn pack(
     archive.add("modules/table", Kind::File, 0o644, text.as_bytes());
     let plain = archive.finish();
     if plain.len() > MAX {
-        let cause = format!("the initrd, expected at most {MAX} bytes, found {}", plain.len());
-        return Err(refuse(Class::Usage, path, cause).hint("take modules out of [initrd] of the recipe"));
+        let cause = format!("the initrd is too large: expected at most {MAX} bytes, found {}", plain.len());
+        return Err(refuse(Class::Usage, path, cause).hint("remove modules from [initrd] of the recipe"));
     }
     compress(&plain, init.level).map_err(|error| refuse(Class::Io, path, error))
 }
@@ -157,9 +157,9 @@ fn wanted(plan: &Plan, init: &PlannedInit, kernel: &Modules) -> Result<Vec<usize
 }
 
 fn missing(plan: &Plan, name: &str, version: &str) -> Refusal {
-    let cause = format!("[initrd] names module `{name}`, and kernel `{version}` has none of this name");
+    let cause = format!("[initrd] names module `{name}`, but kernel `{version}` has no such module");
     refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", plan.kind), cause)
-        .hint("is it spelt as in /usr/lib/modules? another kernel's package may have it: Debian's cloud kernel has few")
+        .hint("check the spelling against /usr/lib/modules; another kernel package may have it, as Debian's cloud kernel has few")
 }
 
 /// `wanted` and all that they need, each behind what it needs: also what they ask for by `softdep … pre:`.

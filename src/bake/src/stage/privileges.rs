@@ -163,10 +163,13 @@ pub(super) fn check(plan: &Plan, privileges: &[Privilege]) -> Result<()> {
             .map(|one| one.grant.to_string())
             .collect();
         if !refused.is_empty() {
-            let cause = format!("its package grants what the recipe does not allow: {}", refused.join("; "));
+            let cause = format!(
+                "its package grants privileges that the recipe does not allow: {}",
+                refused.join("; ")
+            );
             let lines: Vec<String> = refused.iter().map(|line| format!("{line:?}")).collect();
             return Err(refuse(Class::Archive, name.as_str(), cause).hint(format!(
-                "look at what each is for; the recipe allows it in {table}privileges = [{}]",
+                "review what each is for; to allow it, put in the recipe {table}privileges = [{}]",
                 lines.join(", ")
             )));
         }

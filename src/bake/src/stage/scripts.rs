@@ -92,7 +92,8 @@ pub(super) fn trusts(plan: &Plan, debs: &[Deb<'_>]) -> Result<Trusts> {
         trusts.insert(name, trust);
     }
     if let Some(name) = plan.accept.keys().find(|name| !trusts.contains_key(*name)) {
-        let cause = format!("accept: no package `{name}` with maintainer scripts is in the image");
+        let cause =
+            format!("[accept] names `{name}`, but the image has no such package with maintainer scripts");
         return Err(refuse(Class::Usage, plan.kind.as_str(), cause).hint("remove it from [accept]"));
     }
     Ok(trusts)

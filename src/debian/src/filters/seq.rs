@@ -15,7 +15,7 @@ pub(super) fn seq(input: &mut Input<'_>) -> Done {
     let args = input.args;
     let mut run = Run::new("seq", input);
     let (mut equal, mut separator, mut at) = (false, b"\n".to_vec(), 0);
-    // a negative number is no option
+    // a negative number is not an option
     while let Some(arg) = args.get(at) {
         match arg.as_slice() {
             b"-w" | b"--equal-width" => equal = true,

@@ -54,7 +54,7 @@ struct Report {
     packages: usize,
     packed_bytes: u64,
     unpacked_bytes: u64,
-    /// Bytes of the raw disk that are no hole.
+    /// Bytes of the raw disk that are not a hole.
     data_bytes: u64,
     level: i32,
     clusters: String,

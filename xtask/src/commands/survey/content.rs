@@ -196,7 +196,7 @@ impl<'a> Contents<'a> {
 
     /// The content of a file of a package.
     pub(super) fn content(&self, deb: &Deb, node: &Node) -> anyhow::Result<Vec<u8>> {
-        let Sort::File { size, at } = node.sort else { return Err(anyhow!("{} is no file", node.path)) };
+        let Sort::File { size, at } = node.sort else { return Err(anyhow!("{} is not a file", node.path)) };
         if let Some(at) = at {
             let end = at + usize::try_from(size)?;
             return deb.bytes.get(at..end).map(<[u8]>::to_vec).context("a list that ends early");

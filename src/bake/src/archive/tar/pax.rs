@@ -31,7 +31,7 @@ pub(super) fn parse(mut rest: &[u8]) -> Result<Pax, String> {
         let (key, value, after) = record(rest).ok_or("extended header with a bad record")?;
         rest = after;
         if !seen.insert(key) {
-            return Err(format!("extended header says `{key}` twice"));
+            return Err(format!("extended header with a duplicate `{key}`"));
         }
         take(&mut pax, key, value)?;
     }

@@ -84,7 +84,10 @@ fn what_is_avoided_is_not_chosen() {
     let error = chosen("a: Depends b\nb", &expected).unwrap_err();
     assert_eq!(error, "package `a` needs `b`, but `b` is to be avoided");
     let expected = Wanted { avoid: ["a"].into(), ..roots("a") };
-    assert_eq!(chosen("a", &expected).unwrap_err(), "package `a` is asked for, but `a` is to be avoided");
+    assert_eq!(
+        chosen("a", &expected).unwrap_err(),
+        "package `a` is required by the recipe, but `a` is on the list of packages to avoid"
+    );
 }
 
 #[test]
@@ -96,15 +99,15 @@ fn what_cannot_be_names_the_culprit() {
             "a: Depends b, c\nb\nc: Conflicts b",
             "package `a` needs `c`, but `c` conflicts with `b`, which `b` is",
         ),
-        ("b", "no suite has a package `a`, which the recipe asks for"),
+        ("b", "no suite has package `a`, which the recipe requires"),
         ("a: Depends b (> 1)", "`Depends` of package `a`: expected `name (>= version)`, found `b (> 1)`"),
-        ("a\na: Depends a", "package `a` 1 is there twice in one suite"),
+        ("a\na: Depends a", "package `a` 1 is listed twice in one suite"),
     ];
     for (lines, expected) in cases {
         assert_eq!(chosen(lines, &roots("a")).unwrap_err(), expected, "{lines}");
     }
     let error = chosen("a: Conflicts v\nb: Provides v", &roots("a b")).unwrap_err();
-    assert_eq!(error, "package `b` is asked for, but `a` conflicts with `v`, which `b` is");
+    assert_eq!(error, "package `b` is required by the recipe, but `a` conflicts with `v`, which `b` is");
 }
 
 #[test]

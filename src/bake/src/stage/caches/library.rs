@@ -182,7 +182,7 @@ impl<'a> Search<'a> {
         Ok(Some((soname, Holder { file: name.to_owned(), is_link, level: shared.level })))
     }
 
-    /// Makes `soname` lead to `file`, unless it does or is no link.
+    /// Makes `soname` lead to `file`, unless it does or is not a link.
     fn link(&mut self, directory: &ImagePath, soname: &str, file: &str) {
         let (Ok(at), Ok(to)) = (directory.join(soname), directory.join(file)) else { return };
         let real = |path| follow(self.tree, path).map(|(real, _)| real);

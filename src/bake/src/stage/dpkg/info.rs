@@ -25,13 +25,13 @@ pub(super) fn files(deb: &Deb<'_>, lost: &BTreeSet<ImagePath>, read: Read<'_>) -
         let simple = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         // a name that dpkg would take apart in another way, or that is ours to write
         if file.name.is_empty() || !file.name.bytes().all(simple) || file.name == "list" {
-            let cause = format!("`{}` is no name of a control file", file.name);
+            let cause = format!("`{}`is not a valid control file name", file.name);
             return Err(refuse(Class::Archive, deb.name, cause));
         }
         // it is root's there, and nobody is asked whether it may be a set-uid program
         if file.mode & 0o7002 != 0 {
             let cause = format!(
-                "its control file `{}` has mode {:04o}: expected no special bits, and none for everybody to write",
+                "its control file `{}` has mode {:04o}: expected no special bits, and no write permission for others",
                 file.name, file.mode
             );
             return Err(refuse(Class::Archive, deb.name, cause));

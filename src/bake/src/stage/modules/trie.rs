@@ -24,7 +24,7 @@ pub(super) struct Trie {
 
 /// An index larger than its own pointers reach.
 #[derive(Debug, thiserror::Error)]
-#[error("the index of the modules grows over 256 MiB")]
+#[error("the module index exceeds 256 MiB")]
 pub(super) struct TooLarge;
 
 impl Trie {

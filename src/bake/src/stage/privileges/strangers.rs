@@ -187,7 +187,7 @@ impl<'t> Strangers<'t> {
         sort.into_iter().chain(writable).collect()
     }
 
-    /// What something that is no directory grants by its name.
+    /// What something that is not a directory grants by its name.
     fn sort(&self, path: &ImagePath, entry: &Entry) -> Option<Sort> {
         // what deb-systemd-helper(1p) remembers of what it has enabled: nobody else reads it
         let is_script = |origin: &Origin| matches!(origin, Origin::Script { .. });

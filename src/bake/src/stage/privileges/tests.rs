@@ -209,7 +209,10 @@ fn what_a_package_of_a_manifest_grants_is_refused_until_its_recipe_allows_just_t
         let refusal = stage(&case, &store).expect_err(grants[0]);
         assert_eq!(
             refusal.to_string(),
-            format!("tool: stage: its package grants what the recipe does not allow: {}", grants.join("; "))
+            format!(
+                "tool: stage: its package grants privileges that the recipe does not allow: {}",
+                grants.join("; ")
+            )
         );
         assert_eq!(refusal.class, Class::Archive);
         let lines: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
@@ -597,7 +600,10 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
         let refusal = stage(&case, &store).expect_err(grants[0]);
         assert_eq!(
             refusal.to_string(),
-            format!("tool: stage: its package grants what the recipe does not allow: {}", grants.join("; "))
+            format!(
+                "tool: stage: its package grants privileges that the recipe does not allow: {}",
+                grants.join("; ")
+            )
         );
         case.plan.components[0].install.privileges =
             grants.iter().map(|grant| grant.parse::<Grant>().unwrap()).collect();
@@ -647,7 +653,7 @@ fn no_control_file_becomes_a_program_of_roots_that_anybody_starts_or_may_change(
         assert_eq!(
             stage(&case, &store).expect_err(shown).to_string(),
             format!(
-                "tool: stage: its control file `shell` has mode {shown}: expected no special bits, and none for everybody to write"
+                "tool: stage: its control file `shell` has mode {shown}: expected no special bits, and no write permission for others"
             )
         );
     }

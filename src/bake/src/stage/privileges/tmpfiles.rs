@@ -147,7 +147,7 @@ impl<'t> Strange<'t> {
     }
 }
 
-/// The words of each line that is no comment.
+/// The words of each line that is not a comment.
 fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     words.filter(|words| words.first().is_some_and(|kind| !kind.starts_with('#')))

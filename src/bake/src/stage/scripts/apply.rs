@@ -194,7 +194,7 @@ fn converted(
                     // a file with several names is one file: a change of one is a change of all
                     Node::Hardlink(target) if from == *path => {
                         return Err(wrong(format!(
-                            "a script changes it, and it is another name of `{target}`"
+                            "a script changes it, but it is a hard link to `{target}`"
                         )));
                     }
                     Node::Hardlink(target) => Node::Hardlink(target.clone()),
@@ -205,7 +205,7 @@ fn converted(
     };
     if let Some(text) = &node.capabilities {
         let attribute = capabilities::attribute(text)
-            .ok_or_else(|| wrong(format!("capabilities `{text}` are not understood")))?;
+            .ok_or_else(|| wrong(format!("unsupported capabilities `{text}`")))?;
         xattrs.insert("security.capability".to_owned(), attribute);
     }
     Ok((Meta { mode, uid, gid, mtime, xattrs }, new))

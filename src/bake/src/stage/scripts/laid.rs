@@ -105,9 +105,9 @@ impl Base for Laid<'_> {
     }
 
     fn read(&self, path: &[u8]) -> Result<Bytes, String> {
-        let content = self.content(path).ok_or_else(|| "it is no regular file".to_owned())?;
+        let content = self.content(path).ok_or_else(|| "it is not a regular file".to_owned())?;
         if content.len() > MOST_READ {
-            return Err(format!("size, expected at most {MOST_READ}, found {}", content.len()));
+            return Err(format!("expected at most {MOST_READ} bytes, found {}", content.len()));
         }
         bytes_of(content, self.read).map_err(|refusal| {
             let text = refusal.to_string();

@@ -116,8 +116,9 @@ fn check_number(names: &Numbers, line: &str) -> Result<()> {
 }
 
 fn other_number(name: &str, expected: u32, found: u32) -> Refusal {
-    let cause = format!("a maintainer script gives it the number {found}, its sysusers.d file {expected}");
-    refuse(Class::Archive, name, cause).hint(format!("give it one in [ids] of the recipe: {name} = {found}"))
+    let cause =
+        format!("expected ID {expected}, as in its sysusers.d file, but a maintainer script assigns {found}");
+    refuse(Class::Archive, name, cause).hint(format!("assign one in [ids] of the recipe: {name} = {found}"))
 }
 
 /// The name of the account that a line is of.

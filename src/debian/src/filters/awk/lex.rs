@@ -12,7 +12,7 @@ pub(super) enum Token {
     Number(f64),
     Text(Vec<u8>),
     Pattern(Vec<u8>),
-    /// A name that is no word of the language.
+    /// A name that is not a word of the language.
     Name(Vec<u8>),
     /// A name with a parenthesis right behind it: the call of a function.
     Call(Vec<u8>),

@@ -77,7 +77,7 @@ pub(crate) fn digest(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Does `work` for each piece of a sparse file that is no hole: its place and its bytes. How many bytes there are.
+/// Does `work` for each piece of a sparse file that is not a hole: its place and its bytes. How many bytes there are.
 fn over(from: &File, work: impl Fn(u64, Vec<u8>) -> Result<()> + Sync) -> Result<u64> {
     let pieces = pieces(from)?;
     pieces.par_iter().with_max_len(1).try_for_each(|piece| {
