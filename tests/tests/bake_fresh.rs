@@ -257,7 +257,7 @@ fn the_commands_of_the_readme_work_whatever_apt_and_rustup_are_prepared_for() ->
     let relock = ["xtask", "bake", "--kind", "base", "--relock=always", "--max-age"];
     if days > 1 {
         let refused = machine.cargo(&relock).args(["1"]).end()?;
-        let hint = format!("hint: if Debian has made no newer one since, `--max-age {days}` accepts it");
+        let hint = format!("hint: if Debian has published none since, pass `--max-age {days}` to accept it");
         ensure!(refused.code == Some(4) && refused.stderr.contains(&hint), "{refused}");
     }
     machine.cargo(&relock).args([days.to_string()]).done()?;

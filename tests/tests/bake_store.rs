@@ -124,7 +124,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     let bake = || shared.bake(SMALL, &store, &output);
     bake()?.done()?;
     let absent = bake()?.option("--store-key", &key).refused(6)?;
-    ensure!(absent.stderr.contains("there is no such file"), "{absent}");
+    ensure!(absent.stderr.contains("no such file"), "{absent}");
     fs::write(&key, format!("{}\n", "5a".repeat(32)))?;
     let open = bake()?.option("--store-key", &key).refused(6)?;
     ensure!(open.stderr.contains("others can read"), "{open}");
@@ -137,7 +137,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     ensure!(!ended.stderr.contains(" pieces, 0 of them from the store"), "{ended}");
     // no place for a key
     let ended = bake()?.env("XDG_STATE_HOME", "").env("HOME", "").done()?;
-    ensure!(ended.stderr.contains("there is no place for the store's key"), "{ended}");
+    ensure!(ended.stderr.contains("no place for the store's key is configured"), "{ended}");
     ensure!(ended.stderr.contains(" pieces, 0 of them from the store") && keys(&store)? == 2, "{ended}");
     ensure!(whole(&output, &SMALL.name())? == expected);
 

@@ -117,7 +117,7 @@ fn what_cannot_be_added_or_removed_leaves_recipe_and_lock_as_they_are() -> Resul
     in_an_empty_folder(|folder| {
         // no project yet
         let said = folder.run(["add", "jq"]).refused(2)?;
-        ensure!(said.stderr.contains("`vmbake init` makes a project here"), "{said}");
+        ensure!(said.stderr.contains("run `vmbake init` to create a project"), "{said}");
         folder.run(["init", "--kind", "web", "--extends", "base"]).done()?;
         let before = folder.text("image-recipes/web/recipe.toml")?;
         let add = folder.run(["add", "no-such-package-anywhere"]).option("--store", folder.shared.store());
@@ -128,7 +128,7 @@ fn what_cannot_be_added_or_removed_leaves_recipe_and_lock_as_they_are() -> Resul
         let said = folder.run(["add", "--kind", "base", "jq"]).refused(2)?;
         ensure!(said.stderr.contains("`vmbake init --kind NAME --extends base`"), "{said}");
         let said = folder.run(["init", "--kind", "web"]).refused(2)?;
-        ensure!(said.stderr.contains("it is there already"), "{said}");
+        ensure!(said.stderr.contains("it already exists"), "{said}");
         let said = folder.run(["init", "--kind", "other", "--extends", "bsae"]).refused(2)?;
         ensure!(said.stderr.contains("did you mean `base`?"), "{said}");
         assert_eq!(folder.text("image-recipes/web/recipe.toml")?, before);
@@ -182,7 +182,7 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
         let other = format!("sha512:{}", "0".repeat(128));
         refused(&url, &["--digest", &other], 4, "nothing was changed")?;
         refused(&url.replace("http://", "http://user@"), &[], 2, "must not contain a user name or password")?;
-        refused("no-such-file", &[], 2, "neither an address nor a file")?;
+        refused("no-such-file", &[], 2, "neither a URL nor a file")?;
         assert_eq!(folder.text("image-recipes/small/recipe.toml")?, recipe);
         assert_eq!(folder.files()?, ["image-recipes/small/recipe.toml"]);
 
@@ -214,7 +214,7 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
         // again it changes nothing that a person may have written
         let again = folder.stored(["add", "--arch", "amd64", "--component", &url])?;
         ensure!(
-            again.stderr.contains("[components.tool] of image-recipes/small/recipe.toml stays as it is"),
+            again.stderr.contains("[components.tool] of image-recipes/small/recipe.toml is not changed"),
             "{again}"
         );
         let removed = answer("remove", &folder.stored(["remove", "tool", "--json"])?)?;
@@ -241,7 +241,7 @@ fn built_in_kinds_are_known_where_there_is_no_project() -> Result<()> {
             serde_json::from_str(&plan.option("--store", folder.path.join("none")).done()?.stdout)?;
         assert_eq!(plan["name"], "base.debian-13.amd64");
         let said = folder.run(["boot"]).refused(2)?;
-        ensure!(said.stderr.contains("`vmbake bake --format qcow2` makes one"), "{said}");
+        ensure!(said.stderr.contains("run `vmbake bake --format qcow2` to create one"), "{said}");
         Ok(())
     })
 }

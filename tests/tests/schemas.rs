@@ -117,7 +117,7 @@ fn an_answer_that_says_what_failed_is_the_only_document() -> Result<()> {
     let run = shared.run("lock").args(["--check", "--json", "--kind", "base", "--arch", "amd64"]);
     let ended = run.option("--output", scratch.path().join("none.toml")).refused(2)?;
     let reports = Schema::load("lock")?.check(&ended.stdout)?;
-    ensure!(reports[0]["disagreements"][0] == "there is no lock", "{reports}");
+    ensure!(reports[0]["disagreements"][0] == "no lock found", "{reports}");
     Ok(())
 }
 

@@ -180,10 +180,10 @@ fn user_data_of_ones_own_makes_a_seed_for_any_image() -> Result<()> {
     // settings in the place of user-data would do nothing, and nobody would know why
     let said = seed(&["--user-data", &path("given.env")]).refused(2)?.stderr;
     ensure!(said.contains("given.env: parse: its first line, expected `#cloud-config`"), "{said}");
-    ensure!(said.contains("hint: these are settings of Podplane: give them with --settings"), "{said}");
+    ensure!(said.contains("hint: these are Podplane settings; pass them with `--settings`"), "{said}");
     fs::write(folder.join("plain"), "users: []\n")?;
     let said = seed(&["--user-data", &path("plain")]).refused(2)?.stderr;
-    ensure!(said.contains("hint: a cloud-config has `#cloud-config` as its first line"), "{said}");
+    ensure!(said.contains("hint: a cloud-config must have `#cloud-config` as its first line"), "{said}");
     let said = seed(&[]).refused(2)?.stderr;
     ensure!(said.contains("hint: --user-data takes a cloud-config"), "{said}");
     Ok(())

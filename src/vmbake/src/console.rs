@@ -119,7 +119,7 @@ impl Drop for Rejected<'_> {
     fn drop(&mut self) {
         for name in self.0.rejected() {
             note(format!(
-                "warning: `{}` in the store was damaged or forged; it was not used, and is now in `aside`",
+                "warning: `{}` in the store is damaged or forged; it was not used, and was moved to `aside`",
                 shown(&name)
             ));
         }
@@ -226,7 +226,7 @@ pub fn bytes(text: &str) -> anyhow::Result<u64> {
         "M" | "MiB" => 20,
         "G" | "GiB" => 30,
         "T" | "TiB" => 40,
-        unit => bail!("unit, expected K, M, G or T, found `{unit}`"),
+        unit => bail!("unknown unit `{unit}`; expected one of K, M, G, T"),
     };
     digits.parse::<u64>()?.checked_mul(1 << shift).context("too large")
 }

@@ -17,7 +17,7 @@ pub(crate) enum EditError {
     #[error("{0}")]
     Form(#[from] toml_edit::TomlError),
     /// A key that holds something else than a recipe has there.
-    #[error("`{0}`, expected {1}")]
+    #[error("expected {1} as `{0}`")]
     Kind(&'static str, &'static str),
 }
 

@@ -259,7 +259,7 @@ pub fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
     let len = usize::try_from(stored.len).unwrap_or(usize::MAX);
     if len > MOST_READ {
         let what =
-            format!("a file that is read while staging, expected at most {MOST_READ} bytes, found {len}");
+            format!("expected at most {MOST_READ} bytes in a file that is read while staging, found {len}");
         return Err(refuse(Class::Archive, what));
     }
     let mut bytes = vec![0; len];

@@ -22,7 +22,7 @@ pub const SHORT: Duration = Duration::from_millis(500);
 /// How much to show.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub struct ShowArgs {
-    /// Show no progress, only results, warnings and errors
+    /// Do not show progress, only results, warnings and errors
     #[arg(long, short)]
     pub quiet: bool,
     /// Print the result as JSON
@@ -216,7 +216,7 @@ impl Progress for Show {
             }
             Event::Begin { count, bytes } => self.step(&format!("fetching {count} inputs ({})", size(bytes))),
             Event::Retry { from, why, wait, .. } => {
-                self.step(&format!("{from}: {why}; again in {:.1} s", wait.as_secs_f64()));
+                self.step(&format!("{from}: {why}; retrying in {:.1} s", wait.as_secs_f64()));
             }
             // a mirror directory that lacks a file, or has the other layout, is no news
             Event::NextPlace { why: "not there", .. } => {}
@@ -229,7 +229,10 @@ impl Progress for Show {
             )),
             Event::Waiting { name, pids, .. } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-                self.step(&format!("{name}: another process transfers it ({}); waiting", pids.join(", ")));
+                self.step(&format!(
+                    "{name}: another process is transferring it ({}); waiting",
+                    pids.join(", ")
+                ));
             }
             _ => {}
         }

@@ -184,7 +184,7 @@ fn s_an_archive_that_goes_back_is_frozen_or_ends_is_refused() -> Result<()> {
     fs::remove_file(world.lock_path())?;
     of(31, "")?;
     let ended = world.refused(4, "is more than 30 days ago")?;
-    ensure!(ended.stderr.contains("`--max-age vendor=32` accepts it"), "{ended}");
+    ensure!(ended.stderr.contains("pass `--max-age vendor=32` to accept it"), "{ended}");
     world.lock()?.args(["--max-age", "31"]).refused(4)?;
     world.lock()?.args(["--max-age", "other=32"]).refused(2)?;
     world.lock()?.args(["--max-age", "vendor=32"]).done()?;

@@ -22,10 +22,10 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Bake an image: fetch what is pinned, lay it out, write the artifacts
+/// Bake an image: fetch what is pinned, lay it out, and write the artifacts
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A bake is of exactly what manifest and lock pin. Debian replaces packages in its archive: when a pinned one is gone \
+A bake uses exactly what manifest and lock pin. Debian replaces packages in its archive: when a pinned one is gone \
 and no snapshot archive can be reached, either commit a new lock (`vmbake lock --kind KIND`), or let this bake \
 resolve one of its own with --relock; that lock is written beside the artifact.")]
 pub struct Args {
@@ -35,19 +35,19 @@ pub struct Args {
     store: StoreArgs,
     #[command(flatten)]
     places: PlaceArgs,
-    /// Where the artifacts go
+    /// The directory for the artifacts
     #[arg(long, short, value_name = "DIR", default_value = "dist")]
     output: PathBuf,
-    /// What to write, several with commas between: tar.zst, raw, qcow2, vhd, vmdk, gce
+    /// Comma-separated list of formats: tar.zst, raw, qcow2, vhd, vmdk, gce
     #[arg(long = "format", value_name = "FORMAT,…", value_delimiter = ',', default_value = "tar.zst")]
     formats: Vec<Format>,
-    /// Where the image will be published, for the URLs of the manifest that is written beside a node's qcow2
+    /// Where the image will be published, for the URLs in the manifest that is written next to a node's qcow2
     #[arg(long, value_name = "URL", default_value = emit::NOWHERE)]
     published_at: String,
-    /// Resolve the Debian packages for this bake: when a pinned one can no longer be had, or always
+    /// Resolve the Debian packages for this bake: when a pinned one is no longer available, or always
     #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "if-needed")]
     relock: Option<When>,
-    /// With --relock, accept an archive whose main suite was made at most so many days ago, or that of a third party; may be
+    /// With --relock, accept a main suite of Debian, or a third party's archive, that is at most this many days old that of a third party; may be
     /// given several times [default: manifests/sources.toml]
     #[arg(long, value_name = "[ARCHIVE=]DAYS", requires = "relock")]
     max_age: Vec<MaxAge>,
@@ -58,7 +58,7 @@ pub struct Args {
 /// When to resolve the packages anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum When {
-    /// When there is no lock that fits the recipe, or a package of it can no longer be had.
+    /// If no lock matches the recipe, or a locked package is no longer available.
     IfNeeded,
     /// Always.
     Always,

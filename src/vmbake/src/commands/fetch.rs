@@ -6,7 +6,7 @@ use crate::places::{PlaceArgs, StoreArgs};
 use crate::progress::ShowArgs;
 use crate::selection::Selection;
 
-/// Bring all that an image is made of into the store
+/// Fetch everything that an image is made of into the store
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -9,7 +9,7 @@ use bake::name::ImagePath;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// List what is in an artifact, or one path of it
+/// List the contents of an artifact, or show one path of it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With a directory as PATH, what is below it is listed. Sizes by owner need the files.json of the same bake beside \
@@ -20,7 +20,7 @@ pub struct Args {
     artifact: PathBuf,
     /// A path in the image
     path: Option<ImagePath>,
-    /// Print the bytes of the file at PATH, and nothing else
+    /// Print the content of the file at PATH, and nothing else
     #[arg(long, requires = "path", conflicts_with = "json")]
     cat: bool,
     /// Print JSON

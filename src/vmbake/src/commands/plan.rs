@@ -107,14 +107,14 @@ fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Wan
 /// The tree of the image, or why what is in it cannot be said.
 fn laid_out(args: &Args, inputs: &Inputs, plan: &Plan, missing: usize, show: &Show) -> Result<Tree, String> {
     if missing > 0 {
-        return Err(format!("{missing} inputs are not in the store yet; `vmbake fetch` brings them"));
+        return Err(format!("{missing} inputs are not in the store yet; run `vmbake fetch`"));
     }
     let tree = args.store.open().and_then(|store| {
         pipeline::laid_out(plan, &inputs.project, &store, rayon::current_num_threads(), show)
     });
     tree.map_err(|refusal| match &refusal.hint {
-        Some(hint) => format!("a bake would be refused: {refusal} (hint: {hint})"),
-        None => format!("a bake would be refused: {refusal}"),
+        Some(hint) => format!("a bake would fail: {refusal} (hint: {hint})"),
+        None => format!("a bake would fail: {refusal}"),
     })
 }
 
@@ -122,14 +122,14 @@ fn grants(report: &Report<'_>, all: bool) {
     console::line("");
     match (&report.privileges, &report.unknown) {
         (Some(privileges), _) => {
-            console::line("what the image grants beyond root:root 0755, and who brings it:");
+            console::line("what the image grants beyond root:root 0755, and by whom:");
             for line in privileges::lines(privileges, all) {
                 console::line(format!("  {line}"));
             }
         }
         (None, why) => {
             let why = why.as_deref().unwrap_or_default();
-            console::line(format!("what the image grants is not known: {}", shown(why)));
+            console::line(format!("what the image grants is unknown: {}", shown(why)));
         }
     }
 }
@@ -141,10 +141,10 @@ const MOST: usize = 8;
 fn scripts(report: &Report<'_>, all: bool) {
     console::line("");
     let Some(scripts) = &report.scripts else {
-        console::line("what maintainer scripts do is not known; see below");
+        console::line("what maintainer scripts do is unknown; see below");
         return;
     };
-    console::line("maintainer scripts, none of which is run, and what they do in the image:");
+    console::line("maintainer scripts (interpreted, not run), and what they do in the image:");
     for Scripted { package, trust, scripts, effects } in scripts {
         console::line(format!("  {:<32} {trust:<9} {}", package.as_str(), scripts.join(" ")));
         let most = if all { effects.len() } else { MOST };

@@ -11,7 +11,7 @@ Compares the artifact with SHA256SUMS and, path by path, with the files.json of 
 the first path that differs; a disk also with its disk.json. It tells damage from a whole artifact.
 
 It does not prove who made the artifact: nothing is signed yet, and whoever can write to its directory can replace it \
-together with SHA256SUMS and the records. Compare the digest that it prints with one that you have from elsewhere. It \
+together with SHA256SUMS and the records. Compare the digest that it prints with one from a trusted source. It \
 does not prove either that the packages and components named in record.json went into it, nor that they are free of faults.")]
 pub struct Args {
     /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …

@@ -5,7 +5,7 @@ use bake::inspect::{self, Owner};
 use bake::name::ImagePath;
 use std::path::PathBuf;
 
-/// Say which pin, package or recipe file put a path into an artifact
+/// Show which pin, package or recipe file put a path into an artifact
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads the files.json of the same bake beside the artifact; neither the store nor the machine of the bake is needed.")]

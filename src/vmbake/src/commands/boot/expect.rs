@@ -239,12 +239,12 @@ fn wait_for(
                 return Ok(watched);
             }
             Some(Event::Ended) => {
-                watched.stopped = Some("the machine went off");
+                watched.stopped = Some("the machine powered off");
                 see(running, wanted, &mut watched.met);
                 return Ok(watched);
             }
             _ if Instant::now() >= deadline => {
-                watched.stopped = Some("the time was over");
+                watched.stopped = Some("the time limit was reached");
                 return Ok(watched);
             }
             _ => {}
