@@ -223,7 +223,7 @@ fn the_commands_of_the_readme_work_whatever_apt_and_rustup_are_prepared_for() ->
     ensure!(ended.stderr.contains(&line), "no `{line}`\n{ended}");
     ensure!(asked(&snapshot) >= GONE && snapshot.peak() <= 2, "{} {}", asked(&snapshot), snapshot.peak());
 
-    // Ubuntu's: the same, and there are no targets to add any more
+    // Ubuntu's: the same, and there are no targets to add any longer
     for (path, file) in today.pool.iter().take(GONE) {
         mirror.at(&format!("/{path}"), vec![Reply::File(fs::read(file)?)]);
         proxy.at(&format!("{BEHIND}/{path}"), vec![Reply::File(fs::read(file)?)]);

@@ -264,7 +264,7 @@ fn a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() -> Res
     let mut bytes = fs::read(&path)?;
     bytes[1000] ^= 1;
     fs::write(&path, bytes)?;
-    // offline it cannot be had again, so there is no image; else it is fetched anew
+    // offline it cannot be had again, so there is no image; else it is fetched again
     let ended = shared.bake(SMALL, &store, &output)?.args(["--offline"]).end()?;
     ensure!(
         ended.code.is_some_and(|code| [3, 4].contains(&code)) && ended.stderr.contains("bash"),

@@ -1,4 +1,4 @@
-//! What somebody who can write to the store has put there, and bakes with the real program.
+//! What someone who can write to the store has put there, and bakes with the real program.
 
 use anyhow::{Context as _, Result, ensure};
 use bake::digest::Sha256;
@@ -67,7 +67,7 @@ fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -
                 "unpacked-2" => forged(&note, |bytes| {
                     let find = |bytes: &[u8]| bytes.windows(9).position(|some| some == b"/usr/bin/");
                     match find(bytes) {
-                        // the mode stands behind the path
+                        // the mode stands after the path
                         Some(at) if number % 2 == 0 => {
                             let end = bytes[at..].iter().take_while(|byte| byte.is_ascii_graphic()).count();
                             if let Some(mode) = bytes.get_mut(at + end + 1) {
@@ -96,7 +96,7 @@ fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -
     let ended = bake()?;
     ensure!(!ended.stderr.contains("warning"), "they are not derived again\n{ended}");
 
-    // notes that are right, each in the place of another
+    // notes that are right, each in place of another
     for kind in KINDS {
         let notes = files(&store.join("notes").join(kind))?;
         if let [first, second, ..] = &notes[..] {

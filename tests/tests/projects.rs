@@ -98,7 +98,7 @@ fn a_project_is_one_recipe_and_one_lock_and_vmbake_alone_makes_both() -> Result<
         for path in ["/usr/bin/htop", "/usr/bin/jq", "/usr/bin/containerd"] {
             ensure!(paths.iter().any(|entry| entry["path"] == path), "{path} is not in the image");
         }
-        // what nothing asks for any more leaves the lock
+        // what nothing asks for any longer leaves the lock
         let changed = answer("remove", &folder.stored(["remove", "jq", "--json"])?)?;
         let changes = changed["locks"][0]["changes"].to_string();
         ensure!(changed["removed"][0] == "jq" && changes.contains("- libjq1"), "{changed}");

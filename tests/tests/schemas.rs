@@ -26,7 +26,7 @@ fn each_answer_has_the_shape_of_its_schema() -> Result<()> {
     }
     let baked = answer("bake", shared.bake(knd, &store, &output)?.option("--format", "tar.zst,raw"))?;
     ensure!(baked["files"].as_array().is_some_and(|files| files.len() >= 4), "{baked}");
-    // what stands beside the artifacts
+    // what stands next to the artifacts
     for name in BESIDE {
         let path = output.join(format!("{}.{name}.json", knd.name()));
         Schema::load(name)?.check(&fs::read_to_string(path)?)?;

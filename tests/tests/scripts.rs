@@ -12,7 +12,7 @@ use tests::run::Run;
 use tests::shared::{BASE, Shared};
 use xshell::{Shell, cmd};
 
-/// Adds an account, a service, a file with an answer of debconf, and joins a group of somebody else's.
+/// Adds an account, a service, a file with an answer of debconf, and joins a group of someone else's.
 const POSTINST: &str = r#"#!/bin/sh
 set -e
 . /usr/share/debconf/confmodule

@@ -177,7 +177,7 @@ fn user_data_of_ones_own_makes_a_seed_for_any_image() -> Result<()> {
     ensure!(meta["public-keys"] == serde_json::json!([KEY]), "{meta}");
     // a key alone is a seed
     seed(&["--ssh-key", &key]).done()?;
-    // settings in the place of user-data would do nothing, and nobody would know why
+    // settings in place of user-data would do nothing, and nobody would know why
     let said = seed(&["--user-data", &path("given.env")]).refused(2)?.stderr;
     ensure!(said.contains("given.env: parse: its first line, expected `#cloud-config`"), "{said}");
     ensure!(said.contains("hint: these are Podplane settings; pass them with `--settings`"), "{said}");

@@ -5,7 +5,7 @@
 //! recipe.toml [effects.*] ─┴─► Effects ─plan─► the effects of the plan's packages ─stage─► paths of the tree
 //! a .deb's preinst, postinst, config ─normal─► digest ── among `reviewed`? ── no: refused, with the difference
 //! ```
-//! For each package: the digests of the scripts that somebody has read, and what they come to in an image. That a
+//! For each package: the digests of the scripts that someone has read, and what they come to in an image. That a
 //! script has no effect is an effect too, with its reason. `prerm` and `postrm` are not looked at: they run when a
 //! package is upgraded or removed, which does not happen to the packages of an image.
 //!
@@ -55,7 +55,7 @@ pub struct Known {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Effect {
-    /// Nothing that an image has to have.
+    /// Nothing that an image must have.
     Nothing {
         /// Why not.
         why: String,
@@ -151,7 +151,7 @@ pub enum Effect {
         database: String,
         /// The service, with its actions.
         service: String,
-        /// The service that it goes before or behind.
+        /// The service that it goes before or after.
         place: Place,
     },
 }
@@ -191,7 +191,7 @@ pub struct Slave {
 pub enum Place {
     /// Right before this one.
     Before(String),
-    /// Right behind this one, and the actions that belong to it.
+    /// Right after this one, and the actions that belong to it.
     After(String),
 }
 

@@ -1,6 +1,6 @@
 //! Looking at an artifact, far from the machine and the store of its bake.
 //!
-//! An artifact is `<name>.tar.zst` or a disk, `<name>.qcow2`; beside it may stand `<name>.files.json`, which says who put
+//! An artifact is `<name>.tar.zst` or a disk, `<name>.qcow2`; next to it may stand `<name>.files.json`, which says who put
 //! each path there, `<name>.disk.json`, which says what stands where on a disk, and `SHA256SUMS`. Without them the archive
 //! itself is read, and owners are unknown; of a disk there are its partitions then. What images are made from, a `.tar.gz` or a
 //! Debian package, is listed as it is. All that is read may be hostile:
@@ -71,7 +71,7 @@ pub struct Share {
 /// Opens the artifact at `path`, or an input: a `.tar.gz` or a Debian package.
 ///
 /// # Errors
-/// `Io` where it cannot be read; `Archive` where it, or the `files.json` beside it, is of another form.
+/// `Io` where it cannot be read; `Archive` where it, or the `files.json` next to it, is of another form.
 pub fn open(path: &Path) -> Result<Artifact> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let format = Format::of_name(&name).map_or(Format::TarZst, |(_, format)| format);

@@ -94,7 +94,7 @@ impl LockedPackage {
         self.suite == crate::sources::LOCAL
     }
 
-    /// Whether somebody else than Debian vouches for it: the archive of a third party, one of `suites`, or, for a file of the
+    /// Whether someone else than Debian vouches for it: the archive of a third party, one of `suites`, or, for a file of the
     /// project, nobody but the lock.
     #[must_use]
     pub fn is_third_party(&self, suites: &[LockedSuite]) -> bool {
@@ -134,7 +134,7 @@ pub enum Difference {
     /// The recipe asks for a package that the lock does not have.
     #[error("package `{0}` is required by the recipe, but not locked")]
     Missing(Name),
-    /// The lock has a package for the recipe, which does not ask for it any more.
+    /// The lock has a package for the recipe, which does not ask for it any longer.
     #[error("package `{0}` is locked, but no longer required by the recipe")]
     Extra(Name),
     /// The lock has a package that the recipe avoids.
@@ -153,7 +153,7 @@ pub enum Difference {
     /// The recipe asks for a file that the lock does not have.
     #[error("`{0}` is required by the recipe, but not locked")]
     NoFile(String),
-    /// The lock has a file that the recipe does not ask for any more.
+    /// The lock has a file that the recipe does not ask for any longer.
     #[error("`{0}` is locked, but no longer required by the recipe")]
     ExtraFile(String),
     /// What is asked for has changed in a way that the packages do not show.

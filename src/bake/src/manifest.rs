@@ -41,7 +41,7 @@ pub struct Manifest {
     /// The components by name.
     pub components: BTreeMap<Name, Entry>,
     /// Container images.
-    pub images: Vec<Image>,
+    pub images: Vec<ContainerImage>,
 }
 
 impl Manifest {
@@ -114,7 +114,7 @@ pub enum Form {
 /// A container image.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "raw::ImageText")]
-pub struct Image {
+pub struct ContainerImage {
     /// `registry.k8s.io/pause:3.10.2`.
     pub image: String,
     /// The digest of the image's manifest for the platform.

@@ -43,7 +43,7 @@ pub struct Published {
 /// The names of Debian's own archives.
 pub const DEBIAN: [&str; 2] = ["debian", "debian-security"];
 
-/// What stands in the place of a suite for packages that are files of the project.
+/// What stands in place of a suite for packages that are files of the project.
 pub const LOCAL: &str = "local";
 
 /// Whether the archive of this name is Debian's own, which vouches for every package that it has.
@@ -60,11 +60,11 @@ pub struct Archive {
     pub name: String,
     /// Its root where nothing nearer is named: signatures and digests decide, so `http:` will do.
     pub mirror: String,
-    /// Where each of its states is kept, if somebody does: the URL to which a time is added.
+    /// Where each of its states is kept, if someone does: the URL to which a time is added.
     pub snapshot: Option<String>,
 }
 
-/// How old somebody accepts an archive: `200` for Debian's main suite, `vendor=200` for a third party's.
+/// How old someone accepts an archive: `200` for Debian's main suite, `vendor=200` for a third party's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaxAge {
     /// A suite or archive of a third party; Debian's main suite where there is none.
@@ -162,7 +162,7 @@ pub enum Where {
 }
 
 impl Suite {
-    /// Whether it is Debian's release itself (`trixie`), not one of the suites beside it (`trixie-security`) or another's.
+    /// Whether it is Debian's release itself (`trixie`), not one of the suites next to it (`trixie-security`) or another's.
     #[must_use]
     pub fn is_main(&self) -> bool {
         is_debian(&self.archive) && self.codename.as_ref().is_some_and(|name| !name.contains('-'))
@@ -347,7 +347,7 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
 }
 
 impl Sources {
-    /// These and those of `others`, behind them; a name or a key that both have is an error.
+    /// These and those of `others`, after them; a name or a key that both have is an error.
     pub fn with(mut self, others: Self) -> Result<Self, SourcesError> {
         for (name, archive) in others.archives {
             if self.archives.insert(name.clone(), archive).is_some() {

@@ -31,7 +31,7 @@ pub use accel::{Accel, choose as choose_accelerator};
 pub use direct::{Kernel, kernel};
 pub use firmware::Firmware;
 pub use gpt::{Partition, partitions as parse_partitions};
-pub use image::{Format, Image};
+pub use image::{DiskImage, Format};
 pub use running::{Event, FAILED, Running, Terminal, within};
 pub use shell::Answer;
 

@@ -26,7 +26,7 @@ pub fn call(name: &'static str) {
     let _ = NAME.set(name);
 }
 
-/// `text`, which names commands of `vmbake`, as the program called `name` has them: behind a backtick, a blank of an
+/// `text`, which names commands of `vmbake`, as the program called `name` has them: after a backtick, a blank of an
 /// indented line or of a list, and only before the name of a command, so that no other word changes.
 #[must_use]
 pub fn spelled(text: &str, name: &str) -> String {
@@ -107,7 +107,7 @@ impl std::io::Write for Stdout {
     }
 }
 
-/// A line beside the result: what is going on, or a warning.
+/// A line next to the result: what is going on, or a warning.
 pub fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{}", seen(&own(&text.to_string())));
 }
@@ -141,7 +141,7 @@ struct Failed<'a> {
     artifact: Option<&'a str>,
     /// Which stage refused.
     stage: Option<bake::Stage>,
-    /// The whole line, as standard error has it behind `error: `.
+    /// The whole line, as standard error has it after `error: `.
     message: String,
     hint: Option<Cow<'a, str>>,
 }

@@ -1,4 +1,4 @@
-//! Changes of a recipe's text that leave all else as somebody has written it: its comments, its order, its lines.
+//! Changes of a recipe's text that leave all else as someone has written it: its comments, its order, its lines.
 //!
 //! ```text
 //! [packages]
@@ -158,7 +158,7 @@ fn position(list: &Array, name: &str) -> Option<usize> {
     list.iter().position(|value| value.as_str() == Some(name))
 }
 
-/// What stands before a value, or behind the last one.
+/// What stands before a value, or after the last one.
 fn before(value: Option<&Value>, list: &Array) -> String {
     let text = match value {
         Some(value) => value.decor().prefix(),
@@ -176,14 +176,14 @@ fn append(list: &mut Array, name: &str) {
     };
     let indent = before(Some(last), list);
     let Some((_, indent)) = indent.rsplit_once('\n') else {
-        // all on one line; the blank behind the last value, if any, stays behind the new one
+        // all on one line; the blank after the last value, if any, stays after the new one
         let mut new = Value::from(name);
         new.decor_mut().set_prefix(" ");
         list.push_formatted(new);
         return;
     };
     let indent = indent.to_owned();
-    // a comment behind the last value stays on its line
+    // a comment after the last value stays on its line
     let suffix = last.decor().suffix().and_then(toml_edit::RawString::as_str).unwrap_or_default();
     let behind = format!("{suffix}{}", before(None, list));
     let behind = behind.trim_end().to_owned();

@@ -15,8 +15,8 @@ pub struct StoreArgs {
     /// The store of inputs [default: vmbake in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// The store is shared: take it although others of its group may write to it. Blobs are shared; what is derived only
-    /// with those who have the same key
+    /// Use a store that other members of its group may write to. Blobs are shared; derived data only with those who
+    /// have the same key
     #[arg(long)]
     shared_store: bool,
     /// The key that authenticates what the store keeps from bake to bake, 64 hexadecimal digits [default:

@@ -48,7 +48,7 @@ impl Project {
         Ok(Self { root: here.ancestors().find(is_project).unwrap_or(&here).to_owned() })
     }
 
-    /// The project that somebody changes: as [`find`](Self::find), but there must be one.
+    /// The project that someone changes: as [`find`](Self::find), but there must be one.
     pub fn find_own(named: Option<&Path>) -> anyhow::Result<Self> {
         let project = Self::find(named)?;
         if project.root.join("image-recipes").is_dir() {
@@ -531,7 +531,7 @@ mod tests {
         assert!(refusal.to_string().contains("expected a file or symbolic link"), "{refusal}");
     }
 
-    /// A project with a recipe `mine`, and a folder of secrets beside it.
+    /// A project with a recipe `mine`, and a folder of secrets next to it.
     fn beside_secrets() -> (tempfile::TempDir, Project) {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("project");

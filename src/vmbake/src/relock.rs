@@ -11,7 +11,7 @@ use bake::fetch::{self, Archives};
 use bake::lock::{Lock, LockedPackage, Request};
 use bake::manifest::{Entry, Form, Manifest, Pin};
 use bake::name::{Arch, Kind, Name};
-use bake::plan::{package_wants, third_party_remarks};
+use bake::plan::{package_requirements, third_party_remarks};
 use bake::recipe::Recipe;
 use bake::refusal::shown;
 use bake::scripts::Scripted;
@@ -51,7 +51,7 @@ pub fn components(recipe: &Recipe, manifest: Option<&Manifest>) -> Vec<(Name, Pi
     pinned.collect()
 }
 
-/// The locks that a new one of `kind` must not go back behind: the one that is committed, and the one that is there where
+/// The locks that a new one of `kind` must not roll back past: the one that is committed, and the one that is there where
 /// the new one is written or that was named. One that does not read protects from nothing, so it stops the command.
 pub fn previous(
     project: &Project,
@@ -200,7 +200,7 @@ pub fn packages(
         .during(&what, Duration::ZERO, |_| resolve::resolve(&asked, &sources, &archive, &Limits::default()))
         .map_err(|refusal| with_age_hint(refusal, &sources, now))?;
     show.step(&format!("resolved {} packages for {} on {}", lock.packages.len(), task.kind, task.arch));
-    let wants = package_wants(&lock.packages, &lock.suites);
+    let wants = package_requirements(&lock.packages, &lock.suites);
     pipeline::fetch(store, &wants, options, show)?;
     Ok(lock)
 }

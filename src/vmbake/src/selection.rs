@@ -72,7 +72,7 @@ pub(crate) struct Inputs {
 }
 
 impl Selection {
-    /// Reads recipe, manifest and policy, and builds the programs that have a place. With `is_locked` there has to be a
+    /// Reads recipe, manifest and policy, and builds the programs that have a place. With `is_locked` there must be a
     /// lock, and a plan of all that: building may take minutes, so what is wrong is told before.
     pub(crate) fn inputs(&self, is_locked: bool, show: &Show) -> anyhow::Result<Inputs> {
         let project = Project::find(self.project.as_deref())?;
@@ -138,7 +138,7 @@ impl Selection {
         }
     }
 
-    /// How to make its lock anew, for hints.
+    /// How to make its lock again, for hints.
     fn lock_command(&self, inputs: &Inputs) -> String {
         format!("vmbake lock --kind {} --arch {}", inputs.kind, self.arch)
     }

@@ -22,7 +22,7 @@ pub(super) enum Difference {
     Env { path: String, key: String, expected: Option<String>, got: Option<String> },
     /// A path changed that was not recorded to change.
     Extra { path: String, how: &'static str },
-    /// A file was written anew with equal content.
+    /// A file was rewritten with equal content.
     Rewritten { path: String },
     /// Other programs were asked other things.
     Calls { expected: Vec<Vec<String>>, got: Vec<Vec<String>> },

@@ -1,4 +1,4 @@
-//! In what the two trees may differ, each with its reason. An entry that explains nothing any more is wrong too.
+//! In what the two trees may differ, each with its reason. An entry that explains nothing any longer is wrong too.
 
 use crate::Listing;
 

@@ -68,15 +68,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut made = Vec::new();
     for (name, bytes) in files {
         fs::write(args.output.join(&name), &bytes).with_context(|| format!("write `{name}`"))?;
-        made.push(Made { name, size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
+        made.push(ReleaseFile { name, size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
     }
     let sums: String =
-        made.iter().map(|Made { name, sha256, .. }| format!("{}  {name}\n", sha256.hex())).collect();
+        made.iter().map(|ReleaseFile { name, sha256, .. }| format!("{}  {name}\n", sha256.hex())).collect();
     fs::write(args.output.join("SHA256SUMS"), sums)?;
     if args.show.json {
         return console::json(&made);
     }
-    for Made { name, size: bytes, sha256 } in &made {
+    for ReleaseFile { name, size: bytes, sha256 } in &made {
         console::line(format!("{}  {:>8}  {name}", sha256.hex(), size(*bytes)));
     }
     Ok(())
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// A file of a release.
 #[derive(serde::Serialize)]
-struct Made {
+struct ReleaseFile {
     name: String,
     size: u64,
     sha256: Sha256,

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Only compare, and build no book
     #[arg(long)]
     check: bool,
-    /// Record docs/session.svg anew, by running its commands; nothing else
+    /// Re-record docs/session.svg by running its commands, and do nothing else
     #[arg(long, conflicts_with = "check")]
     record: bool,
     #[command(flatten)]

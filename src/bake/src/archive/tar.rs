@@ -6,7 +6,7 @@
 //! Paths are `./a/b` or `a/b`; the root directory is `./`, at most once. Refused is what has no single meaning: `..`,
 //! absolute names, empty parts, text that is not UTF-8, a path twice, an entry below a link, sizes that disagree,
 //! headers for a header (`x` then `L`), global headers, sparse files, contents where there can be none, padding
-//! that is not zero, a missing end, anything behind it. What an archive may hold beyond files, directories and links
+//! that is not zero, a missing end, trailing data. What an archive may hold beyond files, directories and links
 //! is a `Policy`.
 
 mod header;
@@ -58,7 +58,7 @@ pub struct Limits {
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TarEntry {
     /// Its path, made absolute and normal.
     pub path: ImagePath,
     /// Mode, owner, time, extended attributes; those of its target for a hard link.
@@ -224,7 +224,7 @@ impl<R: Read> Reader<R> {
         clippy::should_implement_trait,
         reason = "an entry's content is read from the reader, so it is not an iterator"
     )]
-    pub fn next(&mut self) -> Result<Option<Entry>, TarError> {
+    pub fn next(&mut self) -> Result<Option<TarEntry>, TarError> {
         if self.ended {
             return Ok(None);
         }
@@ -301,7 +301,7 @@ impl<R: Read> Reader<R> {
         Ok(bytes)
     }
 
-    fn entry(&mut self, header: header::Header, extension: Extension, at: u64) -> Result<Entry, TarError> {
+    fn entry(&mut self, header: header::Header, extension: Extension, at: u64) -> Result<TarEntry, TarError> {
         let wrong = |what: String| TarError::Header { at, what };
         let facts = extension.apply(header).map_err(wrong)?;
         let mut entry = meaning::entry(facts, &self.policy, self.limits.depth, self.input.position())?;

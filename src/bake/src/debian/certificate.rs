@@ -7,7 +7,7 @@
 //! - any revocation of a key ends it for ever, whatever its reason, even one that cannot be verified;
 //! - a subkey signs only with a binding that says so and with its own signature back.
 //!
-//! Not supported, on purpose: the web of trust, key servers, user ids as a means to tell who somebody is.
+//! Not supported, on purpose: the web of trust, key servers, user ids as a means to tell who someone is.
 
 use super::policy;
 use jiff::Timestamp;

@@ -12,7 +12,7 @@
 //! Exactly this, from the first byte to the last: what one reader takes as signed and another one as a preface
 //! has been a way into apt more than once. The text that is handed out is made from the bytes that are hashed.
 //!
-//! An archive of a third party may have `Release` with a signature of its bytes beside it, `Release.gpg` (section 5.2.4), and
+//! An archive of a third party may have `Release` with a signature of its bytes next to it, `Release.gpg` (section 5.2.4), and
 //! what its program says of itself in the armour (`Version:`, `Comment:`), which nobody reads.
 
 /// How many bytes an InRelease may have; that of trixie has 140 thousand.
@@ -78,7 +78,7 @@ fn plain(bytes: &[u8]) -> Result<&str, InReleaseError> {
     Ok(text)
 }
 
-/// A text with signatures of just its bytes beside it, not verified.
+/// A text with signatures of just its bytes next to it, not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detached<'a> {
     /// The text, which is what is hashed.
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_message_that_other_readers_would_split_elsewhere_is_refused() {
-        for (text, wanted) in [
+        for (text, expected) in [
             (message("A: b\n-x\n"), InReleaseError::Dash),
             (message("A: b\n-----BEGIN PGP SIGNED MESSAGE-----\n"), InReleaseError::Dash),
             (message("A: b\r\n"), InReleaseError::Text),
@@ -322,7 +322,7 @@ mod tests {
             (format!("{HEAD}Hash: SHA256\n\nA: b\n"), InReleaseError::Cut),
             ("<html>".to_owned(), InReleaseError::NotSigned("what looks like a web page")),
         ] {
-            assert_eq!(split(text.as_bytes()).unwrap_err(), wanted, "{text:?}");
+            assert_eq!(split(text.as_bytes()).unwrap_err(), expected, "{text:?}");
         }
         assert_eq!(split(&[0xff, 0xfe]).unwrap_err(), InReleaseError::Text);
         assert_eq!(split(&vec![b'x'; MAX + 1]).unwrap_err(), InReleaseError::Large(MAX + 1));

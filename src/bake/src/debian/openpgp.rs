@@ -2,7 +2,7 @@
 //!
 //! - at least one good signature by a pinned certificate;
 //! - a signature that names a pinned certificate and is not good in every respect refuses the message, even
-//!   beside a good one: it is either an attack or a fault that somebody should see;
+//!   beside a good one: it is either an attack or a fault that someone should see;
 //! - signatures by others are neither help nor harm: Debian signs each release with the keys of two.
 //!
 //! Keys are named by their full fingerprints; user ids are never read, let alone printed.
@@ -30,7 +30,7 @@ pub fn verify(
     verify_bytes(message.signed(), SignatureType::Text, message.signatures, trusted, now)
 }
 
-/// `verify` of a message whose signatures are beside it.
+/// `verify` of a message whose signatures are next to it.
 pub fn verify_detached(
     message: &Detached<'_>,
     trusted: &[&Certificate],

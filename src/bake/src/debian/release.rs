@@ -31,7 +31,7 @@ pub struct Release {
     pub by_hash: bool,
     /// Whether packages for all architectures have an index of their own.
     pub all_apart: bool,
-    /// Whether apt takes a package from it only where somebody asks for that: `NotAutomatic`.
+    /// Whether apt takes a package from it only where someone asks for that: `NotAutomatic`.
     pub not_automatic: bool,
     /// Its files by their path below the suite.
     files: BTreeMap<String, Listed>,

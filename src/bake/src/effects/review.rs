@@ -118,7 +118,7 @@ fn without_versions(text: &str) -> String {
     out
 }
 
-/// `RELEASE` in the place of each kernel release.
+/// `RELEASE` in place of each kernel release.
 fn without_releases(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     if matches!(text, Cow::Owned(_)) {

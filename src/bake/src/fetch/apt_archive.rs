@@ -8,7 +8,7 @@ use super::places::{Location, Of, roots};
 use super::progress::{Event, Progress};
 use super::transfer::refused;
 use super::tries::{Tries, pause};
-use super::web::{Ask, Web};
+use super::web::{RangeRequest, Web};
 use super::{Options, local};
 use crate::debian::resolve::Archive;
 use crate::digest::{Digest, Sha256};
@@ -157,7 +157,7 @@ impl<'a> Archives<'a> {
             Location::Url { url, of } => {
                 let stop = AtomicBool::new(false);
                 let size = digest.map(|_| limit);
-                let ask = Ask { url, of: *of, at: 0, etag: None, size, until, stop: &stop };
+                let ask = RangeRequest { url, of: *of, at: 0, etag: None, size, until, stop: &stop };
                 let answer = self.web.ask(&ask)?;
                 let page = answer.page;
                 let mut bytes: Vec<u8> = Vec::new();

@@ -85,7 +85,7 @@ pub(super) fn about(runs: &mut dyn Runs) -> std::result::Result<Disk, DiskError>
     Ok(Disk { size: runs.size(), partitions })
 }
 
-/// A disk as it is, with a footer behind it or none.
+/// A disk as it is, with a footer after it or none.
 struct Sectors {
     file: File,
     size: u64,

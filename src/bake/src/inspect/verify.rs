@@ -48,7 +48,7 @@ impl std::fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// Compares the artifact at `path` and the records beside it with `SHA256SUMS`, and each of its entries with its record.
+/// Compares the artifact at `path` and the records next to it with `SHA256SUMS`, and each of its entries with its record.
 ///
 /// # Errors
 /// `Verification` with the cause [`Damage`], naming the file and, for the artifact, the entry; `Io` where a file is

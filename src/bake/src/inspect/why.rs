@@ -37,7 +37,7 @@ impl Artifact {
     /// Who put `path` there, and why.
     ///
     /// # Errors
-    /// `Usage` where there is no such path, or no record beside the artifact.
+    /// `Usage` where there is no such path, or no record next to the artifact.
     pub fn why(&self, path: &ImagePath) -> Result<Why> {
         let line = self.find(path)?.clone();
         let record = self.record.as_ref().ok_or_else(|| {

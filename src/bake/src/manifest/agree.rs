@@ -1,5 +1,5 @@
 //! Whether a pin's URL is of the name, the version and the machine that the manifest says: a digest vouches for bytes, and
-//! nothing in it says whose they are. A floor of the policy would otherwise hold for a number that somebody has typed.
+//! nothing in it says whose they are. A floor of the policy would otherwise hold for a number that someone has typed.
 //!
 //! ```text
 //! https://github.com/opencontainers/runc/releases/download/v1.4.2/runc.amd64
@@ -91,7 +91,7 @@ fn deb(name: &Name, version: &str, arch: Arch, file: &str) -> Result<(), Disagre
     Err(Disagreement::Deb(of(arch.debian()), file.to_owned()))
 }
 
-/// What is behind the component's name in the file's, which must begin with it, or be nothing but a version below a
+/// What is after the component's name in the file's, which must begin with it, or be nothing but a version below a
 /// directory that is called so.
 fn called<'a>(name: &Name, directories: &str, file: &'a str) -> Result<&'a str, Disagreement> {
     let ends = |rest: &&str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -116,7 +116,7 @@ fn machine(arch: Arch, path: &str) -> Result<(), Disagreement> {
     Ok(())
 }
 
-/// Whether `text` has `part` as a word of its own: no letter or digit beside it, and no dot with a digit behind it.
+/// Whether `text` has `part` as a word of its own: no letter or digit next to it, and no dot with a digit after it.
 fn contains(text: &str, part: &str) -> bool {
     let word = |at: usize| {
         let before = text[..at].strip_suffix('v').unwrap_or(&text[..at]);

@@ -1,6 +1,6 @@
 //! The shape of a manifest's text, with the checks that make it a `Manifest`.
 
-use super::{Entry, Form, Image, Manifest, Pin, place};
+use super::{ContainerImage, Entry, Form, Manifest, Pin, place};
 use crate::digest::Digest;
 use crate::name::{Arch, Kind, Name, Provider};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -30,7 +30,7 @@ struct Vmconfig {
     #[serde(deserialize_with = "or_nothing")]
     dependencies: Dependencies,
     #[serde(default, deserialize_with = "or_nothing")]
-    images: Vec<Image>,
+    images: Vec<ContainerImage>,
 }
 
 #[derive(De, Serialize)]
@@ -210,7 +210,7 @@ impl TryFrom<StockText> for StockImage {
     }
 }
 
-impl TryFrom<ImageText> for Image {
+impl TryFrom<ImageText> for ContainerImage {
     type Error = String;
 
     fn try_from(text: ImageText) -> Result<Self, String> {

@@ -91,7 +91,7 @@ fn from_elsewhere(name: &Name, component: &Component, pin: &Pin) -> Result<Optio
     Ok(Some(Remark::Plain { name: name.clone(), url: pin.url.clone() }))
 }
 
-/// A pin that has no place in the recipe has to be a Debian package that the lock has at that version or newer: the lock
+/// A pin that has no place in the recipe must be a Debian package that the lock has at that version or newer: the lock
 /// knows who signed for it, and what it depends on.
 fn from_lock(name: &Name, pin: &Pin, lock: &Lock) -> Result<Remark> {
     let Pin { version: pinned, form, .. } = pin;

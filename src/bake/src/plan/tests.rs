@@ -98,9 +98,12 @@ fn the_same_inputs_give_the_same_digest_and_another_input_another() {
 #[test]
 fn wants_are_packages_and_components_with_where_they_are() {
     let plan = made(RUNC, &runc(), None).unwrap();
-    let wants = plan.wants();
-    assert_eq!(wants.iter().map(|want| want.name.as_str()).collect::<Vec<_>>(), ["bash", "runc"]);
-    assert!(matches!(&wants[0].source, Source::Debian { archive, .. } if archive == "debian"));
+    let requirements = plan.requirements();
+    assert_eq!(
+        requirements.iter().map(|requirement| requirement.name.as_str()).collect::<Vec<_>>(),
+        ["bash", "runc"]
+    );
+    assert!(matches!(&requirements[0].source, Source::Debian { archive, .. } if archive == "debian"));
 }
 
 #[test]
@@ -325,7 +328,9 @@ fn what_was_resolved_is_a_manifest_that_reads_back() {
     let again = manifest::parse("resolved", text.as_bytes()).unwrap();
     assert_eq!(again, resolved(&plan));
     // the very URL that a fetch asks
-    let Source::Debian { archive, file, date } = &plan.wants()[0].source else { panic!("bash is Debian's") };
+    let Source::Debian { archive, file, date } = &plan.requirements()[0].source else {
+        panic!("bash is Debian's")
+    };
     let url = plan.snapshots.url(archive, *date, file).unwrap();
     assert!(text.contains(&format!("\"{url}\"")), "{text}");
     assert!(url.starts_with("https://snapshot.debian.org/archive/debian/20260912T195541Z/pool/main/b/bash/"));

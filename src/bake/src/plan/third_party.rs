@@ -4,7 +4,7 @@ use super::{Remark, refuse};
 use crate::lock::{Lock, LockedPackage};
 use crate::name::Name;
 use crate::privilege::Grant;
-use crate::recipe::{Recipe, Taken};
+use crate::recipe::{PackageSource, Recipe};
 use crate::refusal::Result;
 use crate::sources::LOCAL;
 use serde::ser::SerializeMap as _;
@@ -33,7 +33,7 @@ pub fn remarks(lock: &Lock) -> impl Iterator<Item = Remark> {
 /// What they may grant, as `recipe` says.
 pub(super) fn allowed(recipe: &Recipe, lock: &Lock) -> Result<BTreeMap<Name, BTreeSet<Grant>>> {
     let mut allowed = BTreeMap::new();
-    for (name, Taken { kind, from, privileges }) in &recipe.taken {
+    for (name, PackageSource { kind, from, privileges }) in &recipe.taken {
         let found = lock.packages.iter().find(|package| package.name == *name);
         let is_it = |package: &&LockedPackage| package.is_local() == (from == LOCAL);
         let Some(package) = found.filter(is_it) else {

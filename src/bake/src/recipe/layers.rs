@@ -2,7 +2,8 @@
 
 use super::raw::{self, Account, Raw};
 use super::{
-    Access, Asked, Body, Component, Configure, Directory, File, Group, Install, Link, Recipe, Taken, User,
+    Access, Body, Component, Configure, Directory, File, Group, Install, Link, PackageSource, Recipe,
+    RequestedPackage, User,
 };
 use crate::name::{Arch, ImagePath, Kind, Name, NameError, Provider, Role};
 use crate::refusal::{Class, Refusal, Result, Stage, hides};
@@ -221,7 +222,7 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     ];
     for (names, arch) in asked {
         for name in names {
-            let asked = Asked { kind: kind.clone(), arch };
+            let asked = RequestedPackage { kind: kind.clone(), arch };
             if recipe.packages.insert(name.clone(), asked).is_some() {
                 return Err(folder.refuse(format!("packages.install: duplicate `{name}`")));
             }
@@ -231,7 +232,7 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         [(&raw.files, None), (&raw.files_amd64, Some(Arch::Amd64)), (&raw.files_arm64, Some(Arch::Arm64))];
     for (paths, arch) in files {
         for path in paths {
-            let asked = Asked { kind: kind.clone(), arch };
+            let asked = RequestedPackage { kind: kind.clone(), arch };
             if recipe.local.insert(path.0.clone(), asked).is_some() {
                 return Err(folder.refuse(format!("packages.files: duplicate `{}`", path.0)));
             }
@@ -240,7 +241,7 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     recipe.sources.extend(raw.sources.iter().map(|name| (name.clone(), kind.clone())));
     for (name, taken) in &raw.taken {
         let privileges = taken.privileges.iter().map(|allowed| allowed.0.clone()).collect();
-        let taken = Taken { kind: kind.clone(), from: taken.from.clone(), privileges };
+        let taken = PackageSource { kind: kind.clone(), from: taken.from.clone(), privileges };
         recipe.taken.insert(name.clone(), taken);
     }
     let all = |names: &[Name]| names.iter().map(|name| (name.clone(), kind.clone())).collect::<Vec<_>>();

@@ -72,7 +72,7 @@ pub(super) struct Packages {
     pub(super) files_amd64: Vec<LocalFile>,
     pub(super) files_arm64: Vec<LocalFile>,
     /// All other keys: packages with where they are taken from.
-    pub(super) taken: BTreeMap<Name, Taken>,
+    pub(super) taken: BTreeMap<Name, PackageSource>,
 }
 
 /// Which maintainer scripts a kind takes.
@@ -88,7 +88,7 @@ pub(super) enum Scripts {
 /// Where a package is taken from, and what it may grant.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Taken {
+pub(super) struct PackageSource {
     pub(super) from: String,
     #[serde(default)]
     pub(super) privileges: Vec<Allowed>,
@@ -335,7 +335,7 @@ impl<'de> Visitor<'de> for PackagesVisitor {
 }
 
 /// Where a package is from, as a table: a list is that of a misspelt key.
-struct OnlyTable(Taken);
+struct OnlyTable(PackageSource);
 
 impl<'de> Deserialize<'de> for OnlyTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -353,7 +353,7 @@ impl<'de> Visitor<'de> for TableVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OnlyTable, A::Error> {
-        Taken::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(OnlyTable)
+        PackageSource::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(OnlyTable)
     }
 }
 
@@ -394,7 +394,7 @@ impl<'de> Deserialize<'de> for PublicKey {
         const TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
         let text = String::deserialize(deserializer)?;
         let words: Vec<&str> = text.split(' ').collect();
-        // options may stand before the type; the key itself is base64 behind it
+        // options may stand before the type; the key itself is base64 after it
         let is_key = words.windows(2).any(|pair| match pair {
             [kind, key] => {
                 let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);

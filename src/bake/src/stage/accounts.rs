@@ -12,7 +12,7 @@ mod database;
 mod sysusers;
 
 use super::claim::{Claim, loses};
-use super::{Made, bytes_of, image_path, refuse};
+use super::{Generated, bytes_of, image_path, refuse};
 use crate::name::ImagePath;
 use crate::plan::{Plan, PlannedFile};
 use crate::privilege::{Grant, Privilege, Sort};
@@ -27,7 +27,7 @@ use sysusers::{Id, Line};
 /// Where sysusers.d files are, the strongest first: a file of one name replaces those of the later directories.
 const DIRECTORIES: [&str; 3] = ["/etc/sysusers.d", "/usr/local/lib/sysusers.d", "/usr/lib/sysusers.d"];
 
-/// Users and groups that are given rights by their name, where somebody has brought them: administrators that cloud-init and
+/// Users and groups that are given rights by their name, where someone has brought them: administrators that cloud-init and
 /// Podplane's nodes make at the first boot, and groups that programs let do what root may.
 pub(super) const PRIVILEGED: [&str; 8] =
     ["admin", "debian", "docker", "incus-admin", "libvirt", "lxd", "netdev", "wheel"];
@@ -157,19 +157,19 @@ fn member(owner: Origin, user: &str, group: &str) -> Privilege {
 
 impl Accounts {
     /// The files of the database.
-    pub(super) fn files(&self, plan: &Plan) -> Result<Vec<Made>> {
+    pub(super) fn files(&self, plan: &Plan) -> Result<Vec<Generated>> {
         let day = plan.epoch.div_euclid(86_400).max(0);
         let shadow = self.gid("shadow", "`/etc/shadow`")?;
         let mut files = vec![
-            Made::file("/etc/group", 0o644, self.group())?,
-            Made { gid: shadow, ..Made::file("/etc/gshadow", 0o640, self.gshadow())? },
-            Made::file("/etc/passwd", 0o644, self.passwd())?,
-            Made { gid: shadow, ..Made::file("/etc/shadow", 0o640, self.shadow(day))? },
+            Generated::file("/etc/group", 0o644, self.group())?,
+            Generated { gid: shadow, ..Generated::file("/etc/gshadow", 0o640, self.gshadow())? },
+            Generated::file("/etc/passwd", 0o644, self.passwd())?,
+            Generated { gid: shadow, ..Generated::file("/etc/shadow", 0o640, self.shadow(day))? },
         ];
         for path in ["/etc/subgid", "/etc/subuid"] {
             let known = image_path(path)?;
             if !plan.files.iter().any(|file| file.path == known) {
-                files.push(Made::file(path, 0o644, "")?);
+                files.push(Generated::file(path, 0o644, "")?);
             }
         }
         Ok(files)

@@ -19,7 +19,7 @@ mod trie;
 #[cfg(test)]
 pub(super) mod fixture;
 
-use super::{Made, Memory, bytes_of, image_path, refuse};
+use super::{Generated, Memory, bytes_of, image_path, refuse};
 use crate::archive::decompress::{self, Form, Limits};
 use crate::digest::Sha256;
 use crate::name::ImagePath;
@@ -66,7 +66,7 @@ pub(super) struct Module {
     pub(super) name: String,
     /// What it says.
     pub(super) facts: Facts,
-    /// All that it needs, by place: what is needed by another comes behind it.
+    /// All that it needs, by place: what is needed by another comes after it.
     pub(super) needs: Vec<usize>,
     /// Its file's bytes.
     pub(super) content: Content,
@@ -95,12 +95,12 @@ pub(super) fn read(tree: &Tree, read: Read<'_>, memory: &dyn Memory) -> Result<V
 
 impl Modules {
     /// The indexes.
-    pub(super) fn files(&self) -> Result<Vec<Made>> {
+    pub(super) fn files(&self) -> Result<Vec<Generated>> {
         let directory = format!("{DIRECTORY}/{}", self.version);
         let files = text::files(self).map_err(|error| refuse(Class::Archive, &directory, error))?;
         files
             .into_iter()
-            .map(|(name, bytes)| Made::file(&format!("{directory}/{name}"), 0o644, bytes))
+            .map(|(name, bytes)| Generated::file(&format!("{directory}/{name}"), 0o644, bytes))
             .collect()
     }
 
@@ -143,7 +143,7 @@ fn of_kernel(
         return Err(refuse(Class::Archive, directory, cause));
     }
     let facts = remembered(&directory, &chosen, read, memory)?;
-    let needs = graph::needed(&facts).map_err(|graph::Circle(circle)| {
+    let needs = graph::needed(&facts).map_err(|graph::DependencyCycle(circle)| {
         let mut names: Vec<&str> = circle.iter().map(|&at| chosen[at].0.as_str()).collect();
         names.sort_unstable();
         let cause = format!("cyclic module dependency: {}", names.join(", "));
@@ -181,7 +181,7 @@ fn chosen<'a>(files: &'a BTreeMap<String, &'a Content>) -> Vec<Chosen<'a>> {
     chosen.into_iter().map(|(name, (file, content))| (name, file, content)).collect()
 }
 
-/// In the order of `modules.order`, which names each as `….ko`; those that it does not name come behind.
+/// In the order of `modules.order`, which names each as `….ko`; those that it does not name come after.
 fn in_order<'a>(mut chosen: Vec<Chosen<'a>>, order: &str) -> Vec<Chosen<'a>> {
     let mut places = BTreeMap::new();
     for (place, line) in order.lines().enumerate() {
@@ -195,7 +195,7 @@ fn in_order<'a>(mut chosen: Vec<Chosen<'a>>, order: &str) -> Vec<Chosen<'a>> {
     chosen
 }
 
-/// What the modules say: as it was kept in an earlier bake, or read anew and kept.
+/// What the modules say: as it was kept in an earlier bake, or read again and kept.
 fn remembered(
     directory: &str,
     chosen: &[Chosen<'_>],

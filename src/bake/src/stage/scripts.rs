@@ -29,8 +29,8 @@ use crate::refusal::{Class, Refusal, Result};
 use crate::scripts::{Done, Scripted, Trust};
 use crate::tree::{Meta, Node, Origin, Stored, Tree, merged};
 use debian::failure::{Failure, Limits, STACK};
-use laid::Laid;
-use later::Later;
+use laid::IndexedTree;
+use later::DeferredAccounts;
 use std::collections::BTreeMap;
 
 /// Reads a range of a blob, from any thread.
@@ -124,7 +124,7 @@ pub(super) fn interpret(
         derived = match kept::recall(memory, &key) {
             Some(derived) => derived,
             None => {
-                let mut later = Later::of(accounts, trusts);
+                let mut later = DeferredAccounts::of(accounts, trusts);
                 later.hide(tree, read)?;
                 let derived = run(plan, debs, &packages, tree, &later, read)?;
                 later.restore(tree)?;
@@ -204,10 +204,10 @@ fn run(
     debs: &[Deb<'_>],
     packages: &[debian::run::Package],
     tree: &Tree,
-    later: &Later,
+    later: &DeferredAccounts,
     read: Read<'_>,
 ) -> Result<Derived> {
-    let laid = Laid::new(tree, read);
+    let laid = IndexedTree::new(tree, read);
     // what scripts ask of the kernel is whether it is new enough; an image without one runs on that of its host
     let kernel = debs.iter().find_map(|deb| release(deb.name)).or(Some(KERNEL));
     let (users, groups) = (later.numbers(plan, true), later.numbers(plan, false));

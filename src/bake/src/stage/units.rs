@@ -10,7 +10,7 @@
 mod install;
 pub(super) mod start;
 
-use super::{Made, bytes_of, image_path, refuse};
+use super::{Generated, bytes_of, image_path, refuse};
 use crate::name::ImagePath;
 use crate::plan::Plan;
 use crate::refusal::{Class, Refusal, Result};
@@ -26,7 +26,7 @@ const DIRECTORIES: [&str; 3] =
 type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
 
 /// The links that enable and mask what the plan says.
-pub(super) fn links(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {
+pub(super) fn links(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Generated>> {
     let mut links: BTreeMap<ImagePath, String> = BTreeMap::new();
     for (unit, kind) in &plan.mask {
         if plan.enable.contains_key(unit) {
@@ -59,7 +59,7 @@ pub(super) fn links(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made
     Ok(links
         .into_iter()
         .filter(|(path, target)| !known(path, target))
-        .map(|(path, to)| Made::link(path, to))
+        .map(|(path, to)| Generated::link(path, to))
         .collect())
 }
 

@@ -167,7 +167,7 @@ fn an_upstream_archive_is_held_to_another_policy_than_a_package() {
 #[test]
 fn a_refused_archive_leaves_nothing_in_the_store() {
     let fixture = fixture();
-    // behind what may come out of any archive
+    // after what may come out of any archive
     let zeros = vec![0; 80 << 20];
     let bomb = fixture.add(&deb(&CONTROL, &[("./zeros", 0o644, &zeros)]));
     let twice = fixture.add(&deb(&CONTROL, &[("./a", 0o644, &zeros[..100_000]), ("./a", 0o644, b"")]));

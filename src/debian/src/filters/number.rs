@@ -21,7 +21,7 @@ pub struct Conversion {
     pub zero: bool,
     /// How wide it is at least.
     pub width: usize,
-    /// Behind the point.
+    /// After the point.
     pub precision: Option<usize>,
 }
 

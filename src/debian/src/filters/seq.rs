@@ -69,7 +69,7 @@ pub(super) fn seq(input: &mut Input<'_>) -> Done {
         return unsupported("seq with numbers of more than 127 bits");
     };
     let width = if equal {
-        // as many places behind the point as are printed
+        // as many places after the point as are printed
         let places = if scale > 0 { scale + 1 } else { 0 };
         let padded = |number: &Decimal| {
             let fraction = if number.scale > 0 { number.scale + 1 } else { 0 };

@@ -34,7 +34,7 @@ resolved, or its scripts cannot be followed, neither recipe nor lock is changed:
   vmbake add nginx postgresql
   vmbake remove nginx
 A component is fetched once and pinned by its digest. Of a .tar.gz, what is executable is installed in /usr/local/bin; \
-[components.NAME] of the recipe says so, and can say otherwise:
+edit [components.NAME] of the recipe to change that:
   vmbake add --component https://example.org/tool-1.2.3-linux-amd64.tar.gz --digest sha256:…
   vmbake add --component parts/agent_2.0_amd64.deb
 Then `vmbake pin NAME VERSION` raises its version.")]

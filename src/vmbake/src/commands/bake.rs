@@ -27,7 +27,7 @@ use std::time::Duration;
 #[command(after_help = "\
 A bake uses exactly what manifest and lock pin. Debian replaces packages in its archive: when a pinned one is gone \
 and no snapshot archive can be reached, either commit a new lock (`vmbake lock --kind KIND`), or let this bake \
-resolve one of its own with --relock; that lock is written beside the artifact.")]
+resolve its own with --relock; that lock is written next to the artifact.")]
 pub struct Args {
     #[command(flatten)]
     selection: Selection,
@@ -47,15 +47,15 @@ pub struct Args {
     /// Resolve the Debian packages for this bake: when a pinned one is no longer available, or always
     #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "if-needed")]
     relock: Option<When>,
-    /// With --relock, accept a main suite of Debian, or a third party's archive, that is at most this many days old that of a third party; may be
-    /// given several times [default: manifests/sources.toml]
+    /// With --relock, accept a main suite of Debian, or a third party's archive, that is at most this many days old; may be repeated
+    /// [default: manifests/sources.toml]
     #[arg(long, value_name = "[ARCHIVE=]DAYS", requires = "relock")]
     max_age: Vec<MaxAge>,
     #[command(flatten)]
     show: ShowArgs,
 }
 
-/// When to resolve the packages anew.
+/// When to resolve the packages again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum When {
     /// If no lock matches the recipe, or a locked package is no longer available.
@@ -130,7 +130,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The plan with all that it wants in the store, and the lock where one was made for it.
+/// The plan with all that it requires in the store, and the lock where one was made for it.
 fn planned(
     args: &Args,
     inputs: &Inputs,
@@ -145,10 +145,10 @@ fn planned(
     };
     if let Some(lock) = committed {
         let plan = args.selection.plan(inputs, &lock)?;
-        match pipeline::fetch(store, &plan.wants(), options, show) {
+        match pipeline::fetch(store, &plan.requirements(), options, show) {
             Ok(fetched) => return Ok((plan, fetched, None)),
             Err(refusal) if args.relock.is_some() && fetch::is_gone(&refusal) => {
-                show.step(&format!("{refusal}; resolving the packages anew"));
+                show.step(&format!("{refusal}; resolving the packages again"));
             }
             Err(refusal) => return Err(refusal.into()),
         }
@@ -167,7 +167,7 @@ fn planned(
     let relock::Resolved { lock, .. } =
         relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
     let plan = args.selection.plan(inputs, &lock)?;
-    let fetched = pipeline::fetch(store, &plan.wants(), options, show)?;
+    let fetched = pipeline::fetch(store, &plan.requirements(), options, show)?;
     Ok((plan, fetched, Some(lock)))
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bake::name::Arch;
 use bake::{Class, Refusal, Stage};
 use expect::Expectation;
-use machine::{Accel, Firmware, Format, Forward, Image, Machine, Running, Start, Terminal};
+use machine::{Accel, DiskImage, Firmware, Format, Forward, Machine, Running, Start, Terminal};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::IsTerminal as _;
@@ -24,9 +24,9 @@ use timeline::Timeline;
 Without expectations the console is interactive until the machine powers off; Ctrl-A X cuts its power. With them it is shown as it \
 comes, and the power is cut when all are met:
   vmbake boot dist/base.debian-13.amd64.qcow2 --expect 'system running' --expect 'unit containerd.service active'
-Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (ends with 0), `system STATE` (`running`: no failed unit).
-The artifact is left as it is unless --write is given. KVM is used where it works; a machine that KVM cannot \
-run, or that shows no progress under it, is started again under TCG.")]
+Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (exits with 0), `system STATE` (`running`: no failed unit).
+The artifact is not changed unless --write is given. KVM is used where it works; a machine that KVM cannot \
+run, or that shows no progress under it, is restarted under TCG.")]
 pub struct Args {
     /// The disk image: .raw, .qcow2, .vhd or .vmdk [default: the only one in `dist`]
     artifact: Option<PathBuf>,
@@ -82,7 +82,7 @@ pub struct Args {
     /// Write the console to a file instead of showing it
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Draw where the time went, as SVG; the figures go beside it, as JSON
+    /// Draw where the time went, as SVG; the figures go next to it, as JSON
     #[arg(long, value_name = "FILE")]
     timeline: Option<PathBuf>,
     /// Fail if a milestone is reached later than this file allows
@@ -203,7 +203,7 @@ fn conclude(
 
 /// The machine that is asked for, and why it has its accelerator.
 fn machine(args: &Args, dir: &Path, second: Option<Accel>) -> Result<(Machine, &'static str)> {
-    let image = Image::open(&args.found).map_err(|error| usage(args, error))?;
+    let image = DiskImage::open(&args.found).map_err(|error| usage(args, error))?;
     let arch = match args.arch {
         Some(arch) => arch,
         None => image

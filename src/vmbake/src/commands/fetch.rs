@@ -36,10 +36,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let options = args.places.options(&inputs.project, &inputs.sources, args.selection.way_out(&inputs))?;
     let store = args.store.open_with_known_key()?;
     let _rejected = console::Rejected(&store);
-    let wants = plan.wants();
-    let fetched = pipeline::fetch(&store, &wants, &options, &show)?;
+    let requirements = plan.requirements();
+    let fetched = pipeline::fetch(&store, &requirements, &options, &show)?;
     let report = Report {
-        inputs: wants.len(),
+        inputs: requirements.len(),
         bytes: fetched.bytes(),
         transferred: fetched.transferred(),
         seconds: show.seconds(),

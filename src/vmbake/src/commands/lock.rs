@@ -23,10 +23,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads InRelease of trixie, trixie-updates and trixie-security, and of the archives that the recipe names, verifies it \
-against the keys pinned in manifests/, and resolves what the recipe asks for. The lock records for each package its digest, what \
-asked for it and the digests of its maintainer scripts, so that its difference to the last one can be reviewed. Scripts are \
-interpreted, not run: one that cannot be followed to its end is told with the ways out, and no lock is written. How what scripts \
-do has changed since the last lock is shown.")]
+against the keys pinned in manifests/, and resolves what the recipe requires. The lock records for each package its digest, what \
+requires it and the digests of its maintainer scripts, so that changes can be reviewed. Scripts are \
+interpreted, not run: for one that cannot be followed to its end, vmbake prints the options, and writes no lock. \
+Changes in what scripts do since the last lock are shown.")]
 pub struct Args {
     /// The kind whose packages to lock [default: all kinds]
     #[arg(long, value_name = "KIND")]
@@ -54,8 +54,8 @@ pub struct Args {
 /// What all commands that make a lock have in common.
 #[derive(Debug, clap::Args)]
 pub struct Common {
-    /// Accept a main suite of Debian, or a third party's archive, that is at most this many days old; may be given several
-    /// times [default: manifests/sources.toml]
+    /// Accept a main suite of Debian, or a third party's archive, that is at most this many days old; may be repeated
+    /// [default: manifests/sources.toml]
     #[arg(long, value_name = "[ARCHIVE=]DAYS")]
     max_age: Vec<MaxAge>,
     /// The folder with image-recipes and manifests [default: the nearest one, searching upwards]

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The new URL is the old one with the version replaced. The file is fetched once for each architecture, to \
-tell its digest and size. Nothing vouches for it: compare the digests that are printed with those that its publisher signs.")]
+compute its digest and size. Nothing vouches for it: compare the printed digests with those that its publisher signs.")]
 pub struct Args {
     /// The component to pin
     name: Name,

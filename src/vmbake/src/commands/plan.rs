@@ -6,7 +6,7 @@ use crate::places::StoreArgs;
 use crate::privileges;
 use crate::progress::{Show, ShowArgs};
 use crate::selection::{Inputs, Selection};
-use bake::plan::{Plan, Source, Want};
+use bake::plan::{Plan, Requirement, Source};
 use bake::privilege::Privilege;
 use bake::refusal::shown;
 use bake::scripts::Scripted;
@@ -18,7 +18,7 @@ use serde::Serialize;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 What maintainer scripts do, and what an image grants (set-uid programs, members of groups, sudo, PAM, certificates, cron, …), \
-is in its packages: it is listed, with who brings it, where the store has all of them, which `vmbake fetch` sees to. The \
+depends on its packages. Both are listed, with their origin, if the store has all packages; run `vmbake fetch` first. The \
 record of an image has the same lists.")]
 pub struct Args {
     #[command(flatten)]
@@ -59,8 +59,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let inputs = args.selection.inputs(true, &show)?;
     let lock = args.selection.lock(&inputs)?;
     let plan = args.selection.plan(&inputs, &lock)?;
-    let wants = plan.wants();
-    let missing = missing(&args.store, &wants)?;
+    let requirements = plan.requirements();
+    let missing = missing(&args.store, &requirements)?;
     let (tree, unknown) = match laid_out(args, &inputs, &plan, missing.len(), &show) {
         Ok(tree) => (Some(tree), None),
         Err(why) => (None, Some(why)),
@@ -68,9 +68,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let report = Report {
         name: plan.name(),
         digest: plan.digest(),
-        input_bytes: wants.iter().map(|want| want.size).sum(),
-        missing_bytes: missing.iter().map(|want| want.size).sum(),
-        missing: missing.iter().map(|want| want.name.as_str()).collect(),
+        input_bytes: requirements.iter().map(|requirement| requirement.size).sum(),
+        missing_bytes: missing.iter().map(|requirement| requirement.size).sum(),
+        missing: missing.iter().map(|requirement| requirement.name.as_str()).collect(),
         scripts: tree.as_ref().map(|tree| tree.scripts().to_vec()),
         privileges: tree.as_ref().map(|tree| tree.privileges().to_vec()),
         unknown,
@@ -83,22 +83,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     scripts(&report, args.all);
     grants(&report, args.all);
     if args.all {
-        everything(&plan, &wants);
+        everything(&plan, &requirements);
     }
     Ok(())
 }
 
 /// What is not in the store; a store that is not there yet has nothing.
-fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Want>> {
+fn missing<'a>(store: &StoreArgs, requirements: &'a [Requirement]) -> bake::Result<Vec<&'a Requirement>> {
     let path = store.path();
     if !path.exists() {
-        return Ok(wants.iter().collect());
+        return Ok(requirements.iter().collect());
     }
     let store = Store::open_with(&path, &store.options())?;
     let mut missing = Vec::new();
-    for want in wants {
-        if !store.has(&want.digest, want.size)? {
-            missing.push(want);
+    for requirement in requirements {
+        if !store.has(&requirement.digest, requirement.size)? {
+            missing.push(requirement);
         }
     }
     Ok(missing)
@@ -197,21 +197,21 @@ fn summary(report: &Report<'_>) {
     ));
 }
 
-fn everything(plan: &Plan, wants: &[Want]) {
+fn everything(plan: &Plan, requirements: &[Requirement]) {
     console::line("");
     console::line("inputs:");
-    for want in wants {
-        let place = match &want.source {
+    for requirement in requirements {
+        let place = match &requirement.source {
             Source::Upstream { url } => url.clone(),
             Source::Debian { archive, file, .. } => format!("{archive}/{file}"),
             Source::Project { path } => format!("file:{path}"),
         };
         console::line(format!(
             "  {:<32} {:<28} {:>10}  {}",
-            want.name,
-            want.version,
-            size(want.size),
-            want.digest
+            requirement.name,
+            requirement.version,
+            size(requirement.size),
+            requirement.digest
         ));
         console::line(format!("  {:<32} {place}", ""));
     }

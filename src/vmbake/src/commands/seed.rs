@@ -21,8 +21,8 @@ A cloud-config or a script for cloud-init, for any image:
   vmbake seed --user-data user-data.yaml
 A node of a Podplane cluster:
   vmbake seed --settings user-data.env --nonce nonce.jwt --ca ca.crt --kind knd
-Attach it as a CD or a disk (`vmbake boot … --seed seed.iso`): cloud-init finds it by its label, `cidata`, as NoCloud has it, \
-and so does podplane-seed.service. A node that has settings already takes none from it. The same inputs give the same bytes.")]
+Attach it as a CD or a disk (`vmbake boot … --seed seed.iso`): cloud-init finds it by its label, `cidata`, as a NoCloud volume, \
+and so does podplane-seed.service. A node that already has settings ignores it. The same inputs give the same bytes.")]
 pub struct Args {
     /// The user data for cloud-init: a cloud-config, a script, or another of its formats
     #[arg(long, value_name = "FILE")]

@@ -8,7 +8,7 @@ use bake::archive::tar::{self, Policy, Shape};
 use bake::digest::{Digest, Sha256};
 use bake::fetch;
 use bake::lock::LockedPackage;
-use bake::plan::package_wants;
+use bake::plan::package_requirements;
 use bake::store::Store;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ impl<'a> Contents<'a> {
         }
         let missing: Vec<LockedPackage> = missing.into_values().collect();
         for part in missing.chunks(100) {
-            pipeline::fetch(self.store, &package_wants(part, &archive.suites), options, show)?;
+            pipeline::fetch(self.store, &package_requirements(part, &archive.suites), options, show)?;
             let (count, done) = (part.len(), AtomicUsize::new(0));
             show.during("reading packages", Duration::ZERO, |meter| {
                 part.par_iter().for_each(|package| {

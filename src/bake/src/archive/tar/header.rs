@@ -2,7 +2,7 @@
 //!
 //! Three layouts are known (tar(5), POSIX.1-2017 pax "ustar Interchange Format"): v7 without a magic number, ustar, and
 //! GNU's. Where the readers of the field take the same bytes differently, the block is refused: text after a
-//! field's NUL, a prefix in a block that has none by its magic number, numbers with signs or rubbish behind them,
+//! field's NUL, a prefix in a block that has none by its magic number, numbers with signs or trailing garbage,
 //! sums of signed bytes.
 
 use std::ops::Range;
@@ -113,7 +113,7 @@ fn text(field: &[u8]) -> Option<&[u8]> {
     field[end..].iter().all(|&b| b == 0).then_some(&field[..end])
 }
 
-/// A number: octal digits between blanks before and blanks or NULs behind, or GNU's base 256, never negative.
+/// A number: octal digits between blanks before and blanks or NULs after it, or GNU's base 256, never negative.
 /// `Some(None)` for a field of only NULs.
 #[allow(
     clippy::option_option,

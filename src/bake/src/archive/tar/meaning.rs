@@ -2,7 +2,7 @@
 
 use super::header::Header;
 use super::pax::{self, Pax};
-use super::{Entry, Policy, Shape, TarError, owners};
+use super::{Policy, Shape, TarEntry, TarError, owners};
 use crate::name::ImagePath;
 use crate::tree::Meta;
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ impl Extension {
 }
 
 /// The entry that a header means; its content starts at `offset`.
-pub(super) fn entry(facts: Facts, policy: &Policy, depth: usize, offset: u64) -> Result<Entry, TarError> {
+pub(super) fn entry(facts: Facts, policy: &Policy, depth: usize, offset: u64) -> Result<TarEntry, TarError> {
     let Facts { header, xattrs } = facts;
     let is_directory = header.kind == b'5';
     let path = path(&header.name, is_directory, depth)?;
@@ -126,7 +126,7 @@ pub(super) fn entry(facts: Facts, policy: &Policy, depth: usize, offset: u64) ->
         mtime: i64::try_from(header.mtime).map_err(|_| forbidden("a time out of range"))?,
         xattrs,
     };
-    Ok(Entry { path, meta, shape })
+    Ok(TarEntry { path, meta, shape })
 }
 
 /// A GNU long name: text, then one NUL.
@@ -138,7 +138,7 @@ fn long(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// `./a/b`, `a/b`, with a slash behind for a directory; `./` is the root.
+/// `./a/b`, `a/b`, with a trailing slash for a directory; `./` is the root.
 fn path(name: &[u8], is_directory: bool, depth: usize) -> Result<ImagePath, TarError> {
     let wrong = |what: String| TarError::Path { path: shortened(name), what };
     let text = std::str::from_utf8(name).map_err(|_| wrong("it is not UTF-8".to_owned()))?;

@@ -38,7 +38,7 @@ pub(super) fn parse(mut rest: &[u8]) -> Result<Pax, String> {
     Ok(pax)
 }
 
-/// The first record's key and value, and what is behind it.
+/// The first record's key and value, and what is after it.
 fn record(bytes: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     // no record is longer than its header, whose limit has fewer than 8 digits
     let blank = bytes.iter().take(8).position(|&b| b == b' ')?;

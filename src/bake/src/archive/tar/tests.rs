@@ -3,7 +3,7 @@ use make::{END, dir, file, header, link, long, padded, pax, with};
 
 mod make;
 
-fn read(bytes: &[u8], policy: Policy) -> Result<Vec<Entry>, TarError> {
+fn read(bytes: &[u8], policy: Policy) -> Result<Vec<TarEntry>, TarError> {
     let mut reader = Reader::new(bytes, policy, Limits::default());
     let mut entries = Vec::new();
     while let Some(entry) = reader.next()? {

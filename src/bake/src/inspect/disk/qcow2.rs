@@ -107,7 +107,7 @@ impl Image {
     }
 }
 
-/// Decompresses one frame that gives just as much as there is room for; what is behind it belongs to others.
+/// Decompresses one frame that gives just as much as there is room for; what is after it belongs to others.
 fn unzstd(packed: &[u8], out: &mut [u8]) -> bool {
     let Ok(len) = zstd::zstd_safe::find_frame_compressed_size(packed) else { return false };
     let frame = packed.get(..len).unwrap_or_default();

@@ -13,7 +13,7 @@ pub(in super::super) struct Accounts {
     groups: Vec<Group>,
     uids: BTreeMap<String, u32>,
     gids: BTreeMap<String, u32>,
-    /// Who is in groups of somebody else.
+    /// Who is in groups of someone else.
     pub(in super::super) grants: Vec<Privilege>,
     /// Whose sysusers.d files made which of them.
     pub(in super::super) makers: Makers,

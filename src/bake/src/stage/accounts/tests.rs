@@ -81,7 +81,7 @@ fn an_id_that_is_left_open_follows_from_the_name_and_is_nobody_elses() {
     let mut other = Case::new();
     other.package("pkg", "", &["/usr/lib/sysusers.d/a.conf=u aaa -\nu bus -\nu zzz -\ng ggg -\n"]);
     assert_eq!(number(&mut other), first);
-    // a number that a line behind it, [ids], or a recipe's user has is taken
+    // a number that a line after it, [ids], or a recipe's user has is taken
     let mut taken = Case::new();
     taken.package("pkg", "", &[&format!("/usr/lib/sysusers.d/a.conf=u bus -\nu late {first}\n")]);
     assert_ne!(number(&mut taken), first);

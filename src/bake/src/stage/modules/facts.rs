@@ -7,7 +7,7 @@
 //! __ksymtab_strings   the exported names, where there are no checksums
 //! ```
 //! include/linux/moduleparam.h, include/linux/export-internal.h and include/linux/module.h of Linux 6.12. Deliberately
-//! absent: the checksums themselves, which the kernel compares, and the signature behind the ELF file.
+//! absent: the checksums themselves, which the kernel compares, and the signature after the ELF file.
 
 use object::LittleEndian;
 use object::elf::{self, FileHeader64};

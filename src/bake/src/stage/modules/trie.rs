@@ -49,7 +49,7 @@ impl Trie {
         }
     }
 
-    /// Moves all that the node has below a child behind the first `at` bytes of its prefix.
+    /// Moves all that the node has below a child after the first `at` bytes of its prefix.
     fn split(&mut self, at: usize) {
         let tail = self.prefix.split_off(at);
         let Some((first, rest)) = tail.split_first() else { return };

@@ -417,7 +417,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/etc/systemd/system.control/ssh.service", 0o644, "[Service]")],
             &["unit /etc/systemd/system.control/ssh.service"],
         ),
-        // a link in the place of a directory that nobody else has
+        // a link in place of a directory that nobody else has
         (
             &[("/etc/systemd/system-generators", 0o777, "-> /opt/tool")],
             &["unit /etc/systemd/system-generators"],
@@ -465,7 +465,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/usr/lib/dbus-1/system-services/x.service", 0o644, "x")],
             &["dbus /usr/lib/dbus-1/system-services/x.service"],
         ),
-        // units that somebody else starts
+        // units that someone else starts
         (
             &[("/usr/lib/systemd/system/display-manager.service", 0o644, "[Service]")],
             &["unit /usr/lib/systemd/system/display-manager.service"],
@@ -530,7 +530,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &["elsewhere /usr/share/user-tmpfiles.d/x.conf"],
         ),
         (&[("/etc/tool", 0o777, "-> /opt/tool")], &["elsewhere /etc/tool"]),
-        // a directory that somebody else has something in, too, and a file in the place of another's
+        // a directory that someone else has something in, too, and a file in place of another's
         (&[("/usr/lib/toolbox/x", 0o644, "x")], &["elsewhere /usr/lib/toolbox/x"]),
         (&[("/usr/share/tool-kit/x", 0o644, "x")], &["elsewhere /usr/share/tool-kit/x"]),
         (&[("/etc/tmpfiles.d/theirs.conf", 0o644, "# none")], &["elsewhere /etc/tmpfiles.d/theirs.conf"]),
@@ -677,7 +677,7 @@ fn a_name_that_root_reads_by_is_nobodys_own() {
         ("systemd", "d /run/systemd/system"),
     ] {
         let name = name.parse().unwrap();
-        let strange = tmpfiles::Strange::of(&tree, &owner, &name, &[line.to_owned()]);
+        let strange = tmpfiles::UntrustedLines::of(&tree, &owner, &name, &[line.to_owned()]);
         assert_eq!(strange.lines(line), [line]);
     }
 }

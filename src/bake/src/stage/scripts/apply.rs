@@ -1,6 +1,6 @@
 //! What the interpreter has changed, as entries of the tree.
 
-use super::later::Later;
+use super::later::DeferredAccounts;
 use super::{Derived, Put, Read, capabilities};
 use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
@@ -31,10 +31,15 @@ const BACKUPS: [&str; 9] = [
 ];
 
 /// Whose packages Debian does not vouch for, and who brings each.
-type Strangers = BTreeMap<Name, Origin>;
+type UntrustedOwners = BTreeMap<Name, Origin>;
 
 /// The result of an outcome, over the tree that it started from.
-pub(super) fn derived(plan: &Plan, tree: &Tree, later: &Later, outcome: &Outcome<'_>) -> Result<Derived> {
+pub(super) fn derived(
+    plan: &Plan,
+    tree: &Tree,
+    later: &DeferredAccounts,
+    outcome: &Outcome<'_>,
+) -> Result<Derived> {
     let changes = outcome.files.changes();
     let strangers = privileges::bringers(plan);
     let origins = origins(&strangers, changes);
@@ -73,7 +78,7 @@ pub(super) fn derived(plan: &Plan, tree: &Tree, later: &Later, outcome: &Outcome
 }
 
 /// The last script that changed each path; one of a stranger, who has to answer for what it changes, before any other.
-fn origins<'c>(strangers: &Strangers, changes: &'c [Change]) -> BTreeMap<&'c [u8], Origin> {
+fn origins<'c>(strangers: &UntrustedOwners, changes: &'c [Change]) -> BTreeMap<&'c [u8], Origin> {
     let mut origins = BTreeMap::new();
     for change in changes {
         let debian::failure::Origin { package, script, line } = &change.origin;
@@ -107,7 +112,7 @@ fn paths(change: &Change) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Each stranger with the paths that its script has changed, among those that are another at the end.
-fn touched(strangers: &Strangers, changes: &[Change], puts: &[Put]) -> Vec<(Name, ImagePath)> {
+fn touched(strangers: &UntrustedOwners, changes: &[Change], puts: &[Put]) -> Vec<(Name, ImagePath)> {
     let mut touched = BTreeSet::new();
     for change in changes {
         let Ok(name) = change.origin.package.parse::<Name>() else { continue };

@@ -18,11 +18,11 @@ const PRESETS: [&str; 4] = [
     "/usr/lib/systemd/user-preset/",
 ];
 
-/// Larger files are of no use to a script; the interpreter holds no more in one variable.
+/// Larger files are useless to a script; the interpreter holds no more in one variable.
 const MOST_READ: u64 = 64 << 20;
 
 /// A tree with an index of its directories.
-pub(super) struct Laid<'a> {
+pub(super) struct IndexedTree<'a> {
     tree: &'a Tree,
     read: Read<'a>,
     names: HashMap<&'a str, Vec<&'a str>>,
@@ -31,7 +31,7 @@ pub(super) struct Laid<'a> {
     refused: Mutex<Option<Refusal>>,
 }
 
-impl<'a> Laid<'a> {
+impl<'a> IndexedTree<'a> {
     /// The tree, not changed while this is there.
     pub(super) fn new(tree: &'a Tree, read: Read<'a>) -> Self {
         let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -82,7 +82,7 @@ fn is_hidden(path: &ImagePath, entry: &Entry) -> bool {
         && entry.origins.iter().any(|origin| matches!(origin, Origin::Recipe { .. }))
 }
 
-impl Base for Laid<'_> {
+impl Base for IndexedTree<'_> {
     fn lookup(&self, path: &[u8]) -> Option<Meta> {
         let entry = self.entry(path)?;
         let (kind, size) = match &entry.node {

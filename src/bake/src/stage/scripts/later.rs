@@ -19,7 +19,7 @@ type Numbers = BTreeMap<String, u32>;
 
 /// The accounts that scripts do not find.
 #[derive(Debug, Default)]
-pub(super) struct Later {
+pub(super) struct DeferredAccounts {
     users: Numbers,
     groups: Numbers,
     /// The databases with all accounts.
@@ -30,7 +30,7 @@ pub(super) struct Later {
 const FILES: [(&str, bool); 4] =
     [("/etc/passwd", true), ("/etc/shadow", true), ("/etc/group", false), ("/etc/gshadow", false)];
 
-impl Later {
+impl DeferredAccounts {
     /// Those that only sysusers.d files of packages bring whose scripts are interpreted.
     pub(super) fn of(accounts: &Accounts, trusts: &Trusts) -> Self {
         let is_later = |maker: &Origin| match maker {

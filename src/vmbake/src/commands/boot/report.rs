@@ -161,7 +161,7 @@ impl Report {
         }
     }
 
-    /// Says how a boot ended that was not good, beside the result.
+    /// Says how a boot ended that was not good, next to the result.
     pub(super) fn tell_end(&self) {
         if !self.console.is_empty() || self.stopped.is_some() {
             let why = self.stopped.unwrap_or("an expectation can no longer be met");
