@@ -88,7 +88,7 @@ impl Run {
 
     /// As uid and gid 1500, without any capability, any way to get one, or any user namespace.
     ///
-    /// Where we are no root already, as ourselves with the same taken away.
+    /// Where we are not root already, as ourselves with the same taken away.
     #[must_use]
     pub fn as_ordinary_user(mut self) -> Self {
         self.ordinary = true;

@@ -3,7 +3,7 @@
 //! ```text
 //! <base>/store/                what was fetched, and what resolving derived from it; outlives runs
 //! <base>/state/                the key of the stores
-//! <base>/runs/<run>/vmbake     the program under test, copied: a build beside the tests cannot exchange it
+//! <base>/runs/<run>/vmbake     the program under test, copied: a build next to the tests cannot exchange it
 //! <base>/runs/<run>/project/   recipes and manifests
 //! <base>/runs/<run>/project.small/   that of `SMALL`
 //! <base>/runs/<run>/mirror.<arch>/   stand-ins of upstream's components

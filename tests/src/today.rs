@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use bake::debian::resolve::{Archive, Limits, Task, resolve};
 use bake::fetch::{self, Archives, Options, Place, Proxy, Silent, apt};
 use bake::lock::Lock;
-use bake::plan::package_wants;
+use bake::plan::package_requirements;
 use bake::sources::{Sources, Suite};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Today {
         let task = Task { kind: &kind, request: &request, now, previous: &[], given: &[], files: &[] };
         let read = Recorded { archive: Archives::new(&store, &options, &Silent), files: Mutex::default() };
         let lock = resolve(&task, &sources, &read, &Limits::default())?;
-        let wants = package_wants(&lock.packages, &lock.suites);
+        let wants = package_requirements(&lock.packages, &lock.suites);
         fetch::fetch(&store, &wants, &options, &Silent)?;
         let archives: BTreeMap<&str, &str> =
             lock.suites.iter().map(|suite| (suite.name.as_str(), suite.archive.as_str())).collect();

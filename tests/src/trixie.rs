@@ -150,7 +150,7 @@ fn unpacked(base: &Path) -> Result<PathBuf> {
     if tree.is_dir() {
         return Ok(tree);
     }
-    // an older one is of no use any more; copies of it have their own links
+    // an older one is useless any longer; copies of it have their own links
     for entry in fs::read_dir(base)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with("tree.") {

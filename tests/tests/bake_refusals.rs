@@ -167,7 +167,7 @@ fn a_manifest_is_read_as_upstream_publishes_it_and_its_debs_are_taken_from_the_l
 #[test]
 fn an_override_of_the_policy_is_told_by_plan_by_bake_and_by_the_record() -> Result<()> {
     let shared = Shared::get()?;
-    let line = "containerd 2.3.1: let through by an override in manifests/policy.toml (";
+    let line = "containerd 2.3.1: allowed by an override in manifests/policy.toml (";
     let ended = shared.about("plan", KND)?.done()?;
     ensure!(ended.stdout.contains(line) && ended.stdout.contains("CVE-2026-53488"), "{ended}");
     let scratch = shared.scratch()?;
@@ -264,7 +264,7 @@ fn a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() -> Res
     let mut bytes = fs::read(&path)?;
     bytes[1000] ^= 1;
     fs::write(&path, bytes)?;
-    // offline it cannot be had again, so there is no image; else it is fetched anew
+    // offline it cannot be had again, so there is no image; else it is fetched again
     let ended = shared.bake(SMALL, &store, &output)?.args(["--offline"]).end()?;
     ensure!(
         ended.code.is_some_and(|code| [3, 4].contains(&code)) && ended.stderr.contains("bash"),

@@ -40,7 +40,7 @@ fn a_machine_that_kvm_cannot_run_is_started_again_under_tcg_and_that_is_said() -
         let log = scratch.path().join("console");
         let run = fake(&shared, scratch.path(), how)?.args(["--stall", stall, "--timeout", "60"]);
         let ended = run.args(["--expect", "console localhost login:"]).option("--log", &log).done()?;
-        let said = format!("{expected} under KVM; starting again under TCG");
+        let said = format!("{expected} under KVM; retrying under TCG");
         assert!(ended.stderr.contains(&said), "{how}: {ended}");
         let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
         assert_eq!(
@@ -63,7 +63,7 @@ fn a_boot_that_is_not_over_in_time_says_how_far_it_got_and_shows_the_end_of_its_
     assert_eq!(ended.code, Some(1), "{ended}");
     let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
     assert_eq!(report["reached"], "firmware", "{report:#}");
-    assert_eq!(report["stopped"], "the time was over", "{report:#}");
+    assert_eq!(report["stopped"], "the time limit was reached", "{report:#}");
     assert_eq!(report["console"], serde_json::json!(["BdsDxe: starting Boot0001"]));
     assert!(report["seconds"].as_f64().is_some_and(|seconds| (3.0..20.0).contains(&seconds)), "{report:#}");
     assert!(ended.stderr.contains("it reached the firmware or boot loader, not the kernel"), "{ended}");

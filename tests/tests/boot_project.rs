@@ -1,4 +1,4 @@
-//! The first image of somebody who has `vmbake` and an empty folder: the commands of docs/session.svg, and a login from outside.
+//! The first image of someone who has `vmbake` and an empty folder: the commands of docs/session.svg, and a login from outside.
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -12,7 +12,7 @@ use tests::shared::{BASE, Shared};
 use tests::workspace;
 use xshell::{Shell, cmd};
 
-/// How long a machine may take to let somebody in, when it is translated and not alone.
+/// How long a machine may take to let someone in, when it is translated and not alone.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A command with all that it started; ended with the test.
@@ -65,7 +65,7 @@ fn vmbake_alone_makes_a_project_a_lock_an_image_and_a_machine_that_lets_its_owne
     let why = command("why")?.done()?;
     ensure!(why.stdout.contains("nginx"), "{why}");
 
-    // a port that nobody has; somebody else could take it before the machine does, and then the boot says so
+    // a port that nobody has; someone else could take it before the machine does, and then the boot says so
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let (forward, log) = (format!("{port}:22"), scratch.path().join("console"));
     let boot = command("boot")?.args(["--accel", "tcg", "--timeout", "900", "--forward", &forward]);

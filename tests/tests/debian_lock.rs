@@ -118,7 +118,7 @@ fn our_verifier_and_gpgv_believe_the_same_signatures() {
         // the same text with one letter changed
         let text = String::from_utf8(bytes.clone()).unwrap();
         let changed = text.replacen("Origin: Debian", "Origin: Debiam", 1);
-        assert!(ours(changed.as_bytes(), suite).unwrap_err().contains("is not what was signed"));
+        assert!(ours(changed.as_bytes(), suite).unwrap_err().contains("does not match the signature"));
         assert!(apt.gpgv(suite, changed.as_bytes()).is_err());
         // and with the keys of another suite
         let other = &sources.suites[if suite.archive == "debian" { 2 } else { 0 }];
@@ -139,7 +139,7 @@ fn a_suite_served_for_another_is_refused() {
             self.0.inrelease(&other.unwrap_or_else(|| suite.clone()))
         }
         fn detached(&self, suite: &Suite) -> tree::refusal::Result<(Vec<u8>, Vec<u8>)> {
-            panic!("a Release of {} is asked for", suite.name)
+            panic!("a Release of {} is requested", suite.name)
         }
         fn index(&self, suite: &Suite, _: &[String], _: Sha256, _: u64) -> tree::refusal::Result<Vec<u8>> {
             panic!("an index of {} is asked for before all suites are verified", suite.name)
@@ -149,7 +149,10 @@ fn a_suite_served_for_another_is_refused() {
     let error = resolve(&task(&request), &sources(), &Swapped(&Apt::new(Arch::Amd64)), &Limits::default())
         .unwrap_err();
     assert_eq!(error.class, Class::Verification);
-    assert_eq!(error.to_string(), "trixie InRelease: resolve: codename trixie-updates, expected trixie");
+    assert_eq!(
+        error.to_string(),
+        "trixie InRelease: resolve: expected codename trixie, found trixie-updates"
+    );
 }
 
 /// An apt with a root of its own.
@@ -264,7 +267,7 @@ impl Archive for Apt {
     }
 
     fn detached(&self, suite: &Suite) -> tree::refusal::Result<(Vec<u8>, Vec<u8>)> {
-        panic!("a Release of {} is asked for", suite.name)
+        panic!("a Release of {} is requested", suite.name)
     }
 
     /// By its digest, so that it is the one of apt's InRelease even when the archive moves meanwhile.

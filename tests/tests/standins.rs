@@ -199,7 +199,7 @@ fn an_api_server_does_not_start_with_what_the_real_one_refuses() -> Result<()> {
         (&[("service-account-key-file", "DIR/p384.pub")], "nobody believes tokens"),
         (
             &[("service-cluster-ip-range", "10.0.0.0/8")],
-            "--service-cluster-ip-range: 10.0.0.0/8 is no range, or",
+            "--service-cluster-ip-range: 10.0.0.0/8 is not a range, or",
         ),
         (
             &[("service-cluster-ip-range", "10.0.0.0/16,10.1.0.0/16")],

@@ -158,7 +158,7 @@ fn read_tar<R: Read>(input: R, policy: Policy) {
         while let Some(directory) = above {
             assert!(
                 seen.get(&directory).is_none_or(|shape| *shape == Shape::Directory),
-                "below what is no directory"
+                "below what is not a directory"
             );
             above = directory.parent();
         }

@@ -1,6 +1,6 @@
 //! Looking at an artifact, far from the machine and the store of its bake.
 //!
-//! An artifact is `<name>.tar.zst` or a disk, `<name>.qcow2`; beside it may stand `<name>.files.json`, which says who put
+//! An artifact is `<name>.tar.zst` or a disk, `<name>.qcow2`; next to it may stand `<name>.files.json`, which says who put
 //! each path there, `<name>.disk.json`, which says what stands where on a disk, and `SHA256SUMS`. Without them the archive
 //! itself is read, and owners are unknown; of a disk there are its partitions then. What images are made from, a `.tar.gz` or a
 //! Debian package, is listed as it is. All that is read may be hostile:
@@ -44,7 +44,7 @@ pub struct Artifact {
     path: PathBuf,
     file: File,
     format: Format,
-    /// Set for what is no artifact but an input of one.
+    /// Set for what is not an artifact but an input of one.
     input: Option<inputs::Input>,
     frames: Option<Vec<Frame>>,
     /// What its partition table says, where it is a disk.
@@ -61,7 +61,7 @@ pub struct Artifact {
 pub struct Share {
     /// The owner: none where it is unknown, a recipe as a whole whatever its file.
     pub owner: String,
-    /// How many paths that are no directories.
+    /// How many paths that are not directories.
     pub files: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
@@ -70,7 +70,7 @@ pub struct Share {
 /// Opens the artifact at `path`, or an input: a `.tar.gz` or a Debian package.
 ///
 /// # Errors
-/// `Io` where it cannot be read; `Archive` where it, or the `files.json` beside it, is of another form.
+/// `Io` where it cannot be read; `Archive` where it, or the `files.json` next to it, is of another form.
 pub fn open(path: &Path) -> Result<Artifact> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let format = Format::of_name(&name).map_or(Format::TarZst, |(_, format)| format);
@@ -142,7 +142,7 @@ impl Artifact {
                 Stage::Inspect,
                 format!("it has no `{path}`"),
             )
-            .hint("`vmbake inspect` without a path lists what it has")),
+            .hint("run `vmbake inspect` without a path to list its contents")),
         }
     }
 
@@ -170,7 +170,7 @@ impl Artifact {
     /// error is not to be used. Only the frames that hold it are read.
     ///
     /// # Errors
-    /// `Usage` for what is no file; `Verification` where the bytes are not those of the record.
+    /// `Usage` for what is not a file; `Verification` where the bytes are not those of the record.
     pub fn read(&self, path: &ImagePath, out: &mut impl Write) -> Result<()> {
         let mut line = self.find(path)?;
         if let (Type::Hardlink, Some(target)) = (line.r#type, &line.target) {
@@ -179,7 +179,7 @@ impl Artifact {
         }
         let (Type::File, Some(size), Some(at), Some(wanted)) = (line.r#type, line.size, line.at, line.sha256)
         else {
-            return Err(self.refuse(Class::Usage, format!("`{path}` is no regular file")));
+            return Err(self.refuse(Class::Usage, format!("`{path}` is not a regular file")));
         };
         let mut hasher = sha2::Sha256::new();
         let mut take = |bytes: &[u8]| {
@@ -195,7 +195,7 @@ impl Artifact {
             return Ok(());
         }
         let damage =
-            Damage { entry: Some(line.path.clone()), what: "its content is not that of the record".into() };
+            Damage { entry: Some(line.path.clone()), what: "its content differs from the record".into() };
         Err(self.refuse(Class::Verification, damage))
     }
 
@@ -324,7 +324,7 @@ fn record(path: &Path) -> Result<Option<Files>> {
     }
     let files = parse_files(&bytes).map_err(|error| refuse(error.to_string()))?;
     if !files.paths.is_sorted_by(|a, b| a.path < b.path) {
-        return Err(refuse("its paths are not in their order, or one is there twice".into()));
+        return Err(refuse("its paths are not sorted, or one is listed twice".into()));
     }
     Ok(Some(files))
 }
@@ -338,7 +338,7 @@ fn plain(path: &Path) -> Result<File> {
     if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Ok(file);
     }
-    Err(Refusal::new(Class::Io, shown(path), Stage::Inspect, "not a plain file"))
+    Err(Refusal::new(Class::Io, shown(path), Stage::Inspect, "not a regular file"))
 }
 
 fn decoder<R: Read>(packed: R) -> std::io::Result<zstd::Decoder<'static, BufReader<R>>> {

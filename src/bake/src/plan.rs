@@ -15,7 +15,7 @@ mod units;
 
 use crate::effects::{self, Effects};
 use crate::lock::{Lock, LockedPackage, LockedSuite};
-use crate::manifest::{Image, Manifest, Pin};
+use crate::manifest::{ContainerImage, Manifest, Pin};
 use crate::policy::Policy;
 use crate::recipe::{self, Recipe};
 use crate::sources::{Published, Snapshots, Sources, is_debian};
@@ -77,7 +77,7 @@ pub struct Draft {
     /// What was decided about packages and components beyond taking them as they are pinned.
     pub remarks: Vec<Remark>,
     /// Container images that belong to the image.
-    pub images: Vec<Image>,
+    pub images: Vec<ContainerImage>,
     /// The boot-time program.
     pub configure: Option<PlannedConfigure>,
     /// The program of the initrd.
@@ -137,7 +137,7 @@ pub struct Plan {
 pub struct Label {
     /// In the place of kind, system and architecture.
     pub name: Option<Name>,
-    /// Behind all else: a version.
+    /// After all else: a version.
     pub tag: Option<Name>,
 }
 
@@ -172,7 +172,7 @@ pub struct PlannedConfigure {
     pub bytes: Arc<[u8]>,
 }
 
-/// The program that finds the root file system, and which modules are beside it.
+/// The program that finds the root file system, and which modules are next to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedInit {
     /// Modules beyond the usual ones, each loaded when a device asks for it.
@@ -219,7 +219,7 @@ pub struct Compression {
 
 /// One thing to have in the store before the tree can be laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
+pub struct Requirement {
     /// The component or package, as messages name it.
     pub name: Name,
     /// Its version.
@@ -458,18 +458,18 @@ impl Plan {
 
     /// What must be in the store: packages, then components, each by name.
     #[must_use]
-    pub fn wants(&self) -> Vec<Want> {
-        let packages = package_wants(&self.packages, &self.suites);
+    pub fn requirements(&self) -> Vec<Requirement> {
+        let packages = package_requirements(&self.packages, &self.suites);
         let components =
-            self.components.iter().map(|component| component_want(&component.name, &component.pin));
+            self.components.iter().map(|component| component_requirement(&component.name, &component.pin));
         packages.into_iter().chain(components).collect()
     }
 }
 
-/// A component as a want.
+/// A component as a requirement.
 #[must_use]
-pub fn component_want(name: &Name, pin: &Pin) -> Want {
-    Want {
+pub fn component_requirement(name: &Name, pin: &Pin) -> Requirement {
+    Requirement {
         name: name.clone(),
         version: pin.version.clone(),
         digest: pin.digest.clone(),
@@ -478,9 +478,9 @@ pub fn component_want(name: &Name, pin: &Pin) -> Want {
     }
 }
 
-/// Debian packages as wants, in their order; `suites` are those that they were found in.
+/// Debian packages as requirements, in their order; `suites` are those that they were found in.
 #[must_use]
-pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<Want> {
+pub fn package_requirements(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<Requirement> {
     // Debian's snapshots are of all its archives at one time
     let date = |archive: &str| {
         let is_of = |suite: &&LockedSuite| match is_debian(archive) {
@@ -498,7 +498,7 @@ pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<
         let archive = archive(&package.suite);
         Source::Debian { date: date(&archive), archive, file: package.file.clone() }
     };
-    let want = |package: &LockedPackage| Want {
+    let requirement = |package: &LockedPackage| Requirement {
         name: package.name.clone(),
         version: package.version.clone(),
         digest: package.sha256.into(),
@@ -508,7 +508,7 @@ pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<
             false => of_archive(package),
         },
     };
-    packages.iter().map(want).collect()
+    packages.iter().map(requirement).collect()
 }
 
 fn refuse(artifact: &str, what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {
@@ -519,13 +519,13 @@ fn refuse(artifact: &str, what: impl Into<Box<dyn std::error::Error + Send + Syn
 fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
     for (what, got) in [("manifest", &manifest.kind), ("lock", &lock.kind)] {
         if *got != recipe.kind {
-            return Err(refuse(what, format!("kind, expected `{}`, found `{got}`", recipe.kind)));
+            return Err(refuse(what, format!("expected kind `{}`, found `{got}`", recipe.kind)));
         }
     }
     if manifest.arch != lock.arch {
         return Err(refuse(
             "manifest",
-            format!("architecture, expected `{}`, found `{}`", lock.arch, manifest.arch),
+            format!("expected architecture `{}`, found `{}`", lock.arch, manifest.arch),
         ));
     }
     Ok(())
@@ -555,7 +555,9 @@ fn effects(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Effects {
 fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigure>> {
     match (&recipe.configure, &choices.configure) {
         (None, _) => Ok(None),
-        (Some(_), None) => Err(refuse("configure", "the recipe places it, and it was not built".to_owned())),
+        (Some(_), None) => {
+            Err(refuse("configure", "the recipe installs it, but it was not built".to_owned()))
+        }
         (Some(install), Some(bytes)) => Ok(Some(PlannedConfigure {
             install: install.clone(),
             digest: Sha256::of(bytes),
@@ -569,7 +571,7 @@ fn init(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedInit>> {
     match (&recipe.initrd, &choices.init) {
         (None, _) => Ok(None),
         (Some(_), None) => {
-            Err(refuse("init", "the recipe has an initrd, and its program was not built".to_owned()))
+            Err(refuse("init", "the recipe has an initrd, but its program was not built".to_owned()))
         }
         (Some(initrd), Some(bytes)) => Ok(Some(PlannedInit {
             modules: initrd.modules.iter().cloned().collect(),

@@ -68,12 +68,12 @@ pub fn parse(artifact: &str, text: &str) -> Result<Policy> {
     let policy: Policy = toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))?;
     for deny in &policy.deny {
         if deny.version.is_none() && deny.digest.is_none() {
-            return Err(wrong(format!("deny: `{}` needs a version or a digest", deny.name)));
+            return Err(wrong(format!("deny: `{}` requires a version or a digest", deny.name)));
         }
     }
     for (name, floor) in &policy.floor {
         if version(&ordered(&floor.version)).is_none() {
-            return Err(wrong(format!("floor: `{}` of `{name}` is no version", floor.version)));
+            return Err(wrong(format!("floor: `{}` of `{name}` is not a version", floor.version)));
         }
     }
     Ok(policy)
@@ -102,7 +102,7 @@ impl Policy {
         match self.r#override.iter().find(|line| line.name == *name && line.version == found) {
             Some(line) => Ok(Some(Overridden { refused, line })),
             None => Err(Refusal::new(Class::Usage, name.as_str(), Stage::Plan, refused)
-                .hint("pin another version, or have an [[override]] reviewed in manifests/policy.toml")),
+                .hint("pin another version, or add a reviewed [[override]] to manifests/policy.toml")),
         }
     }
 
@@ -139,7 +139,7 @@ fn ordered(text: &str) -> String {
     }
 }
 
-/// A version that orders; none where it is no version, which is below every floor. A name such as `latest` is none:
+/// A version that orders; none where it is not a version, which is below every floor. A name such as `latest` is none:
 /// letters come after digits in Debian's order, so it would be above every floor.
 fn version(text: &str) -> Option<Version<'_>> {
     text.starts_with(|c: char| c.is_ascii_digit()).then(|| Version::parse(text).ok()).flatten()

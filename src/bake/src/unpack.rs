@@ -146,7 +146,7 @@ fn program(store: &Store, name: &Name, content: &Stored, arch: Arch, must_be_sta
     }
     checked.map(|()| true).map_err(|error| {
         Refusal::new(Class::Archive, name.as_str(), Stage::Unpack, error)
-            .hint("see that the pin's url names the release for this architecture")
+            .hint("check that the pinned URL names the release for this architecture")
     })
 }
 
@@ -197,7 +197,7 @@ fn failed(name: &Name, doing: &str, error: &io::Error) -> Refusal {
 
 fn changed(name: &Name) -> Refusal {
     Refusal::new(Class::Verification, name.as_str(), Stage::Unpack, Changed)
-        .hint("look at who writes to the store, then run it again")
+        .hint("check who writes to the store, then run the command again")
 }
 
 fn refuse_deb(name: &Name, error: DebError) -> Refusal {

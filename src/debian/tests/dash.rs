@@ -145,7 +145,7 @@ fn theirs(script: &str) -> Seen {
 
 /// Scripts with an error, in that of a builtin too: where the shell goes on, `echo` says so.
 const ERRORS: &[&str] = &[
-    // a quotation mark with nothing behind it is zero
+    // a quotation mark with nothing after it is zero
     "printf '%d %x\\n' '\"' \"'\"",
     "read -x a",
     "read",

@@ -66,7 +66,7 @@ pub fn about(runs: &mut dyn Runs) -> Result<Disk, DiskError> {
     Ok(Disk { size: runs.size(), partitions })
 }
 
-/// A disk as it is.
+/// A disk as it is, with a footer after it or none.
 struct Sectors {
     file: File,
     size: u64,
@@ -78,12 +78,12 @@ pub(crate) fn sectors(file: File, has_footer: bool) -> Result<Box<dyn Runs>, Dis
     let len = file.metadata()?.len();
     let size = if has_footer { len.checked_sub(512) } else { Some(len) };
     let size = size.filter(|size| *size <= MOST && size.is_multiple_of(512));
-    let size = size.ok_or(DiskError::Form("its length is not that of a disk"))?;
+    let size = size.ok_or(DiskError::Form("its length is not a valid disk size"))?;
     if has_footer {
         let mut footer = [0; 8];
         file.read_exact_at(&mut footer, size)?;
         if footer != *b"conectix" {
-            return Err(DiskError::Form("it has no footer of a virtual hard disk"));
+            return Err(DiskError::Form("it has no virtual hard disk footer"));
         }
     }
     Ok(Box::new(Sectors { file, size, at: 0 }))

@@ -29,7 +29,7 @@ pub struct Partition {
 /// What is wrong with a partition table.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
-    /// No header where one has to be.
+    /// No header where one must be.
     #[error("the disk has no GUID partition table")]
     None,
     /// A checksum that is not that of the bytes.

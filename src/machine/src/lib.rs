@@ -31,7 +31,7 @@ pub use accel::{Accel, choose as choose_accelerator};
 pub use direct::{Kernel, kernel};
 pub use firmware::Firmware;
 pub use gpt::{Partition, partitions as parse_partitions};
-pub use image::{Format, Image};
+pub use image::{DiskImage, Format};
 pub use running::{Event, FAILED, Running, Terminal, within};
 pub use shell::Answer;
 
@@ -54,7 +54,7 @@ pub struct Machine {
     pub start: Start,
     /// Its disks, the one that it starts from first.
     pub disks: Vec<Disk>,
-    /// Its network: `None` is no network card at all.
+    /// Its network: `None` is not a network card at all.
     pub network: Option<Vec<Forward>>,
     /// systemd credentials by name.
     pub credentials: BTreeMap<String, Vec<u8>>,

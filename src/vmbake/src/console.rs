@@ -26,7 +26,7 @@ pub fn call(name: &'static str) {
     let _ = NAME.set(name);
 }
 
-/// `text`, which names commands of `vmbake`, as the program called `name` has them: behind a backtick, a blank of an
+/// `text`, which names commands of `vmbake`, as the program called `name` has them: after a backtick, a blank of an
 /// indented line or of a list, and only before the name of a command, so that no other word changes.
 #[must_use]
 pub fn spelled(text: &str, name: &str) -> String {
@@ -94,7 +94,7 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Standard output for bytes of the result, as they are. Here a failed write is a failure: half a file is no file.
+/// Standard output for bytes of the result, as they are. Here a failed write is a failure: half a file is not a file.
 pub struct Stdout;
 
 impl std::io::Write for Stdout {
@@ -107,7 +107,7 @@ impl std::io::Write for Stdout {
     }
 }
 
-/// A line beside the result: what is going on, or a warning.
+/// A line next to the result: what is going on, or a warning.
 pub fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{}", seen(&own(&text.to_string())));
 }
@@ -119,7 +119,7 @@ impl Drop for Rejected<'_> {
     fn drop(&mut self) {
         for name in self.0.rejected() {
             note(format!(
-                "warning: `{}` in the store was damaged or forged; it was not used, and is now in `aside`",
+                "warning: `{}` in the store is damaged or forged; it was not used, and was moved to `aside`",
                 shown(&name)
             ));
         }
@@ -141,7 +141,7 @@ struct Failed<'a> {
     artifact: Option<&'a str>,
     /// Which stage refused.
     stage: Option<tree::refusal::Stage>,
-    /// The whole line, as standard error has it behind `error: `.
+    /// The whole line, as standard error has it after `error: `.
     message: String,
     hint: Option<Cow<'a, str>>,
 }
@@ -226,7 +226,7 @@ pub fn bytes(text: &str) -> anyhow::Result<u64> {
         "M" | "MiB" => 20,
         "G" | "GiB" => 30,
         "T" | "TiB" => 40,
-        unit => bail!("unit, expected K, M, G or T, found `{unit}`"),
+        unit => bail!("unknown unit `{unit}`; expected one of K, M, G, T"),
     };
     digits.parse::<u64>()?.checked_mul(1 << shift).context("too large")
 }

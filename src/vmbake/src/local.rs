@@ -28,7 +28,7 @@ fn one(project: &Project, store: &Store, path: &str) -> tree::refusal::Result<Lo
     let package = unpack::package(store, &name(path)?, &sha256.into())?;
     let control = package.control.iter().find(|file| file.name == "control");
     let control = control.and_then(|file| String::from_utf8(file.bytes.to_vec()).ok()).ok_or_else(|| {
-        Refusal::new(Class::Archive, path, Stage::Resolve, "it has no control file that is UTF-8")
+        Refusal::new(Class::Archive, path, Stage::Resolve, "it has no control file in UTF-8")
     })?;
     Ok(LocalPackage { path: path.to_owned(), control, size, sha256 })
 }

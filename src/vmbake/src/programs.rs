@@ -73,7 +73,9 @@ pub fn program(project: &Project, program: Program, arch: Arch, show: &Show) -> 
         .quiet();
     let what = format!("building `{name}` for {target}");
     show.during(&what, progress::SHORT, |_| build.run()).with_context(|| {
-        format!("cannot build `{name}` for {target}; `rustup target add {target}` brings the target")
+        format!(
+            "cannot build `{name}` for {target}; if the target is missing, run `rustup target add {target}`"
+        )
     })?;
     Ok(folder.join(target).join("configure").join(name))
 }

@@ -41,22 +41,22 @@ impl Project {
             } else {
                 let what = "expected a folder with `image-recipes`";
                 let refusal = Refusal::new(Class::Usage, label(root), Stage::Parse, what);
-                Err(refusal.hint("`vmbake init` makes a project in the current directory").into())
+                Err(refusal.hint("run `vmbake init` to create a project in the current directory").into())
             };
         }
         let here = std::env::current_dir().context("the current directory")?;
         Ok(Self { root: here.ancestors().find(is_project).unwrap_or(&here).to_owned() })
     }
 
-    /// The project that somebody changes: as [`find`](Self::find), but there must be one.
+    /// The project that someone changes: as [`find`](Self::find), but there must be one.
     pub fn find_own(named: Option<&Path>) -> anyhow::Result<Self> {
         let project = Self::find(named)?;
         if project.root.join("image-recipes").is_dir() {
             return Ok(project);
         }
-        let what = "no folder with `image-recipes` here or above";
+        let what = "no folder with `image-recipes` in the current directory or any parent";
         Err(Refusal::new(Class::Usage, label(&project.root), Stage::Parse, what)
-            .hint("`vmbake init` makes a project here; `--project DIR` names one")
+            .hint("run `vmbake init` to create a project, or pass `--project DIR`")
             .into())
     }
 
@@ -72,7 +72,7 @@ impl Project {
         let known = self.known_kinds()?;
         let what = if own.is_empty() { "no kind is given" } else { "the project has several kinds" };
         Err(Refusal::new(Class::Usage, "--kind", Stage::Parse, what)
-            .hint(format!("name one of {} with `--kind`", known.join(", ")))
+            .hint(format!("pass `--kind` with one of {}", known.join(", ")))
             .into())
     }
 
@@ -258,9 +258,9 @@ impl Project {
         let known = self.known_kinds().unwrap_or_default();
         let meant = tree::near::nearest(kind.as_str(), known.iter().map(String::as_str));
         let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
-        let what = "there is no recipe of this kind";
+        let what = "unknown kind";
         Err(Refusal::new(Class::Usage, kind.as_str(), Stage::Parse, what).hint(format!(
-            "{meant}the kinds here are {}; `vmbake init --kind {kind}` makes a new one",
+            "{meant}expected one of {}; run `vmbake init --kind {kind}` to create a new one",
             known.join(", ")
         )))
     }
@@ -303,7 +303,7 @@ impl Project {
     pub fn lock(&self, path: &Path) -> tree::refusal::Result<Lock> {
         bake::lock::parse(&self.text(path)?).map_err(|error| {
             Refusal::new(Class::Usage, label(path), Stage::Parse, error)
-                .hint("`vmbake lock --kind KIND --arch ARCH` makes it anew")
+                .hint("run `vmbake lock --kind KIND --arch ARCH` to create it again")
         })
     }
 
@@ -332,7 +332,7 @@ impl Project {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
                     let refusal = Refusal::io(label(folder), Stage::Emit, "open the directory", &error);
-                    return Err(refusal.hint("name the folder that is meant with --output"));
+                    return Err(refusal.hint("pass the intended directory with `--output`"));
                 }
             }
         }
@@ -392,11 +392,11 @@ impl Walk<'_> {
                     Body::Bytes(bytes.into())
                 }
                 beneath::Kind::Link(target) if target.contains(tree::refusal::hides) => {
-                    return Err(wrong("its target has a control character or one that is not seen"));
+                    return Err(wrong("its target has a control or invisible character"));
                 }
                 beneath::Kind::Link(target) => Body::Link(target),
                 beneath::Kind::Other => {
-                    return Err(wrong("only files and symbolic links have a place in a rootfs"));
+                    return Err(wrong("expected a file or symbolic link in a rootfs"));
                 }
             };
             let path: ImagePath =
@@ -528,10 +528,10 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(rootfs.join("socket")).unwrap();
         let refusal =
             Project::find(Some(folder.path())).unwrap().recipe(&"mine".parse().unwrap()).unwrap_err();
-        assert!(refusal.to_string().contains("only files and symbolic links"), "{refusal}");
+        assert!(refusal.to_string().contains("expected a file or symbolic link"), "{refusal}");
     }
 
-    /// A project with a recipe `mine`, and a folder of secrets beside it.
+    /// A project with a recipe `mine`, and a folder of secrets next to it.
     fn beside_secrets() -> (tempfile::TempDir, Project) {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("project");

@@ -10,7 +10,7 @@ use bake::effects::Effects;
 use bake::fetch::{self, Archives};
 use bake::lock::{Lock, LockedPackage, Request};
 use bake::manifest::{Entry, Form, Manifest, Pin};
-use bake::plan::{package_wants, third_party_remarks};
+use bake::plan::{package_requirements, third_party_remarks};
 use bake::recipe::Recipe;
 use bake::sources::{MaxAge, Sources, Suite};
 use bake::unpack::Package;
@@ -51,7 +51,7 @@ pub fn components(recipe: &Recipe, manifest: Option<&Manifest>) -> Vec<(Name, Pi
     pinned.collect()
 }
 
-/// The locks that a new one of `kind` must not go back behind: the one that is committed, and the one that is there where
+/// The locks that a new one of `kind` must not roll back past: the one that is committed, and the one that is there where
 /// the new one is written or that was named. One that does not read protects from nothing, so it stops the command.
 pub fn previous(
     project: &Project,
@@ -64,7 +64,7 @@ pub fn previous(
     let named = named.filter(|named| **named != committed && named.exists());
     let protects = |path: &Path, refusal: Refusal| {
         refusal.hint(format!(
-            "it says which state of Debian's archive nobody can go back behind: restore it (`git checkout {0}`), or \
+            "it records the state of Debian's archive that must not be rolled back: restore it (`git checkout {0}`), or \
              remove it to accept any state that Debian has signed and that is not too old",
             project::label(path)
         ))
@@ -187,7 +187,7 @@ pub fn packages(
     let mut sources = project.sources()?;
     for age in task.max_age {
         if !sources.accept_age(age) {
-            let what = format!("`{}` is no archive of a third party", age.of.as_deref().unwrap_or_default());
+            let what = format!("`{}` is not a third party's archive", age.of.as_deref().unwrap_or_default());
             return Err(Refusal::new(Class::Usage, "--max-age", Stage::Resolve, what)
                 .hint("`--max-age DAYS` is for Debian's main suite, `--max-age ARCHIVE=DAYS` for one of manifests/sources.toml"));
         }
@@ -201,7 +201,7 @@ pub fn packages(
         .during(&what, Duration::ZERO, |_| resolve::resolve(&asked, &sources, &archive, &Limits::default()))
         .map_err(|refusal| with_age_hint(refusal, &sources, now))?;
     show.step(&format!("resolved {} packages for {} on {}", lock.packages.len(), task.kind, task.arch));
-    let wants = package_wants(&lock.packages, &lock.suites);
+    let wants = package_requirements(&lock.packages, &lock.suites);
     pipeline::fetch(store, &wants, options, show)?;
     Ok(lock)
 }
@@ -221,15 +221,15 @@ fn with_age_hint(refusal: Refusal, sources: &Sources, now: jiff::Timestamp) -> R
             "archive `{}` is out of date, or this machine's clock is wrong{}",
             suite.archive,
             if days > 0 {
-                format!("; `--max-age {}={days}` accepts it", suite.archive)
+                format!("; pass `--max-age {}={days}` to accept it", suite.archive)
             } else {
                 String::new()
             }
         )
     } else if days > 0 && is_main {
         format!(
-            "if Debian has made no newer one since, `--max-age {days}` accepts it; else the mirror is out of date, \
-             `--debian-mirror` names another"
+            "if Debian has published none since, pass `--max-age {days}` to accept it; otherwise the mirror is out of date: \
+             `pass `--debian-mirror` to use another"
         )
     } else {
         "the mirror is out of date, or this machine's clock is wrong: `--debian-mirror` and \
@@ -248,7 +248,7 @@ pub fn tell_third_parties(lock: &Lock, sources: &Sources, show: &Show) {
     let archives: BTreeSet<&str> = lock.suites.iter().map(|suite| suite.archive.as_str()).collect();
     for archive in archives.into_iter().filter(|archive| !snapshots.has(archive)) {
         show.note(&format!(
-            "note: archive {archive} has no snapshot service: what it removes is in the store, or nowhere"
+            "note: archive {archive} has no snapshot service; what it removes is only in the store"
         ));
     }
 }
@@ -333,7 +333,11 @@ mod tests {
         };
         // 179 days and 23 hours old: a limit of 180 days takes it
         let aged = || ReleaseError::Aged { got, days: 150 };
-        assert!(hint("trixie", aged()).contains("`--max-age 180` accepts it"), "{}", hint("trixie", aged()));
+        assert!(
+            hint("trixie", aged()).contains("pass `--max-age 180` to accept it"),
+            "{}",
+            hint("trixie", aged())
+        );
         for (suite, error) in [("trixie-security", aged()), ("trixie-security", ReleaseError::Ended(got))] {
             let hint = hint(suite, error);
             assert!(

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use bake::fetch::{Options, Silent, fetch};
-use bake::plan::{Source, Want};
+use bake::plan::{Requirement, Source};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -73,9 +73,14 @@ fn act(arguments: &[String]) -> Result<()> {
             };
             let digest = Sha256::from_hex(digest)?.into();
             let source = Source::Upstream { url: "https://127.0.0.1:9/thing.bin".to_owned() };
-            let want =
-                Want { name: "thing".parse()?, version: "1".to_owned(), digest, size: size.parse()?, source };
-            fetch(&store, &[want], &options, &Silent).map(|_| ()).map_err(whole)
+            let requirement = Requirement {
+                name: "thing".parse()?,
+                version: "1".to_owned(),
+                digest,
+                size: size.parse()?,
+                source,
+            };
+            fetch(&store, &[requirement], &options, &Silent).map(|_| ()).map_err(whole)
         }
         _ => bail!("unknown deed `{deed}`"),
     }

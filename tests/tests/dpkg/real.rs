@@ -113,7 +113,7 @@ impl Reference {
     fn walk(&self, each: &mut dyn FnMut(String, fs::Metadata) -> Result<()>) -> Result<()> {
         let mut open = vec![self.root.clone()];
         while let Some(path) = open.pop() {
-            let relative = path.strip_prefix(&self.root)?.to_str().context("a name that is no UTF-8")?;
+            let relative = path.strip_prefix(&self.root)?.to_str().context("a name that is not UTF-8")?;
             let meta = path.symlink_metadata()?;
             if meta.is_dir() {
                 for entry in fs::read_dir(&path)? {

@@ -154,7 +154,7 @@ fn an_entry_that_was_replaced_with_all_its_sums_is_found() {
     let sums: String = lines.collect();
     std::fs::write(output.join(SUMS), sums).unwrap();
     let error = verify(&artifact).unwrap_err();
-    let expected = Damage { entry: Some(path), what: "its header is not that of the record".into() };
+    let expected = Damage { entry: Some(path), what: "its header differs from the record".into() };
     assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&expected));
 }
 
@@ -182,7 +182,7 @@ fn a_content_that_was_replaced_with_all_its_sums_is_found() {
     let sums = std::fs::read_to_string(output.join(SUMS)).unwrap();
     std::fs::write(output.join(SUMS), sums.replace(&good.hex(), &bad.hex())).unwrap();
     let error = verify(&artifact).unwrap_err();
-    let expected = Damage { entry: Some(path), what: "its content is not that of the record".into() };
+    let expected = Damage { entry: Some(path), what: "its content differs from the record".into() };
     assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&expected));
 }
 
@@ -213,5 +213,5 @@ fn hostile_artifacts_are_refused_and_not_unpacked() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(inspect::open(&path).unwrap_err().class, Class::Io);
     std::fs::create_dir(&path).unwrap();
-    assert!(inspect::open(&path).unwrap_err().to_string().contains("not a plain file"));
+    assert!(inspect::open(&path).unwrap_err().to_string().contains("not a regular file"));
 }

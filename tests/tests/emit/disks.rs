@@ -59,7 +59,7 @@ fn said(shell: &Shell, program: &str, args: &[&str]) -> String {
     said
 }
 
-/// The bytes of a partition, in a file beside the disk.
+/// The bytes of a partition, in a file next to the disk.
 fn partition(raw: &Path, number: usize) -> PathBuf {
     let disk = inspect::open(raw).unwrap().disk.unwrap();
     let found = &disk.partitions[number];
@@ -75,7 +75,7 @@ fn partition(raw: &Path, number: usize) -> PathBuf {
 
 fn content(bench: &Bench, path: &str) -> Vec<u8> {
     let node = &bench.tree.get(&path.parse().unwrap()).unwrap().node;
-    assert!(matches!(node, Node::File(_)), "{path} is no file");
+    assert!(matches!(node, Node::File(_)), "{path} is not a file");
     let Node::File(content) = node else { return Vec::new() };
     match content {
         Content::Inline(bytes) => bytes.to_vec(),
@@ -517,7 +517,7 @@ fn a_vmdk_asks_for_the_controller_that_the_kernel_has_a_driver_for() {
     let bench = Bench::new();
     write(&bench, "out", &[Format::Vmdk], 2, false).unwrap();
     let bytes = std::fs::read(artifact(&bench, "out", Format::Vmdk)).unwrap();
-    // the text that describes it: 20 sectors behind the header
+    // the text that describes it: 20 sectors after the header
     let text = String::from_utf8_lossy(&bytes[512..512 * 21]).into_owned();
     assert!(text.contains("\nddb.adapterType = \"pvscsi\"\n"), "{text}");
 }

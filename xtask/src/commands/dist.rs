@@ -68,15 +68,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut made = Vec::new();
     for (name, bytes) in files {
         fs::write(args.output.join(&name), &bytes).with_context(|| format!("write `{name}`"))?;
-        made.push(Made { name, size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
+        made.push(ReleaseFile { name, size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
     }
     let sums: String =
-        made.iter().map(|Made { name, sha256, .. }| format!("{}  {name}\n", sha256.hex())).collect();
+        made.iter().map(|ReleaseFile { name, sha256, .. }| format!("{}  {name}\n", sha256.hex())).collect();
     fs::write(args.output.join("SHA256SUMS"), sums)?;
     if args.show.json {
         return console::json(&made);
     }
-    for Made { name, size: bytes, sha256 } in &made {
+    for ReleaseFile { name, size: bytes, sha256 } in &made {
         console::line(format!("{}  {:>8}  {name}", sha256.hex(), size(*bytes)));
     }
     Ok(())
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// A file of a release.
 #[derive(serde::Serialize)]
-struct Made {
+struct ReleaseFile {
     name: String,
     size: u64,
     sha256: Sha256,
@@ -93,7 +93,7 @@ struct Made {
 /// The time of the files: SOURCE_DATE_EPOCH, else that of the last commit; seconds since 1970.
 fn epoch() -> Result<u64> {
     if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
-        return text.to_str().and_then(|text| text.parse().ok()).context("SOURCE_DATE_EPOCH is no number");
+        return text.to_str().and_then(|text| text.parse().ok()).context("SOURCE_DATE_EPOCH is not a number");
     }
     let shell = tools::shell()?;
     let text = cmd!(shell, "git log -1 --format=%ct").quiet().read()?;

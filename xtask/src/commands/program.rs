@@ -13,13 +13,13 @@ use vmbake::project::Project;
 #[command(after_help = "\
 `bake --configure FILE --init FILE` takes the results, for a machine that bakes but has no compiler. The same sources give the same bytes anywhere.")]
 pub(crate) struct Args {
-    /// Which one
+    /// The digest of the blob
     #[arg(value_name = "configure|init")]
     program: Program,
     /// Architecture of the image
     #[arg(long, default_value = "amd64")]
     arch: Arch,
-    /// Where to put it; without this, where it was built is printed
+    /// The file to write; without this, where it was built is printed
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -33,7 +33,7 @@ pub struct Part {
     pub size: u64,
 }
 
-/// Why a file is no `.deb`.
+/// Why a file is not an `.deb`.
 #[derive(Debug, thiserror::Error)]
 pub enum ArError {
     /// It could not be read.
@@ -60,7 +60,7 @@ pub fn layout<R: Read + Seek>(input: &mut R, length: u64) -> Result<Layout, ArEr
     let (data, at) = part(input, at, length, "data.tar")?;
     if at != length {
         let left = length.saturating_sub(at);
-        return Err(form(format!("{left} bytes after its last member")));
+        return Err(form(format!("{left} bytes of trailing data")));
     }
     Ok(Layout { control, data })
 }
@@ -96,15 +96,16 @@ fn member<R: Read + Seek>(input: &mut R, at: u64, length: u64) -> Result<(Header
     let name = member_name(name).ok_or_else(|| form(format!("bad member name at byte {at}")))?;
     for (field, radix) in [(date, 10), (uid, 10), (gid, 10), (mode, 8)] {
         if !field.starts_with(b" ") && number(field, radix).is_none() {
-            return Err(form(format!("member `{name}` has a header field that is no number")));
+            return Err(form(format!("member `{name}` has a non-numeric header field")));
         }
     }
-    let size =
-        number(size, 10).ok_or_else(|| form(format!("member `{name}` has a size that is no number")))?;
+    let size = number(size, 10).ok_or_else(|| form(format!("member `{name}` has a non-numeric size")))?;
     let offset = at + 60;
     let next = offset + size + (size & 1);
     if next > length {
-        return Err(form(format!("member `{name}` is cut: expected {next} bytes in all, found {length}")));
+        return Err(form(format!(
+            "member `{name}` is truncated: expected {next} bytes in all, found {length}"
+        )));
     }
     if size & 1 == 1 {
         let mut pad = [0; 1];
@@ -146,7 +147,7 @@ fn check_version<R: Read + Seek>(input: &mut R, header: &Header) -> Result<(), A
 fn read_at<R: Read + Seek>(input: &mut R, at: u64, into: &mut [u8], what: &str) -> Result<(), ArError> {
     input.seek(SeekFrom::Start(at)).map_err(ArError::Read)?;
     input.read_exact(into).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => form(format!("it ends within {what}")),
+        io::ErrorKind::UnexpectedEof => form(format!("unexpected end of file within {what}")),
         _ => ArError::Read(error),
     })
 }

@@ -14,7 +14,7 @@ pub enum ElfError {
     #[error("not an ELF program: {0}")]
     Form(String),
     /// Another machine.
-    #[error("machine {got}, expected {expected}")]
+    #[error("expected machine {expected}, found {got}")]
     Machine {
         /// The machine's name, or its number.
         got: String,
@@ -22,10 +22,10 @@ pub enum ElfError {
         expected: &'static str,
     },
     /// An object file, a core dump, a library.
-    #[error("ELF of type {0}, expected a program")]
+    #[error("expected an ELF executable, found type {0}")]
     Type(String),
     /// It needs a loader or libraries.
-    #[error("dynamic ({0}), expected static")]
+    #[error("expected a static executable, found a dynamic one ({0})")]
     Dynamic(String),
 }
 
@@ -49,7 +49,7 @@ pub fn check<R: ReadCacheOps>(input: R, arch: Arch, must_be_static: bool) -> Res
     }
     let segments = header.program_headers(endian, &cache).map_err(form)?;
     if !segments.iter().any(|segment| segment.p_type(endian) == elf::PT_LOAD) {
-        return Err(ElfError::Form("nothing to load".to_owned()));
+        return Err(ElfError::Form("no loadable segment".to_owned()));
     }
     if !must_be_static {
         return Ok(());

@@ -87,7 +87,7 @@ pub fn unreviewed(effects: &Effects, name: &Name, control: &[ControlFile]) -> Ve
 pub fn normal(name: &Name, script: &[u8]) -> Text {
     let mut bytes = match std::str::from_utf8(script) {
         Ok(text) => without_versions(text).into_bytes(),
-        // what is no text has no such comments
+        // what is not text has no such comments
         Err(_) => script.to_vec(),
     };
     if name.as_str().starts_with("linux-image-") {
@@ -118,7 +118,7 @@ fn without_versions(text: &str) -> String {
     out
 }
 
-/// `RELEASE` in the place of each kernel release.
+/// `RELEASE` in place of each kernel release.
 fn without_releases(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     if matches!(text, Cow::Owned(_)) {

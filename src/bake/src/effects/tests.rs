@@ -80,7 +80,7 @@ fn what_is_no_effect_is_refused_with_its_place() {
     let cases = [
         ("[p]\neffects = [{ do = \"magic\" }]\n".to_owned(), "unknown variant `magic`"),
         ("[p]\neffects = [{ do = \"nothing\" }]\n".to_owned(), "missing field `why`"),
-        ("[p]\neffects = [{ do = \"nothing\", why = \" \" }]\n".to_owned(), "without its reason"),
+        ("[p]\neffects = [{ do = \"nothing\", why = \" \" }]\n".to_owned(), "without a reason"),
         ("[p]\neffects = [{ do = \"user\", user = \"u\", why = \"x\" }]\n".to_owned(), "unknown field"),
         ("[p]\neffects = [{ do = \"directory\", path = \"x\" }]\n".to_owned(), "is no path"),
         (
@@ -89,7 +89,7 @@ fn what_is_no_effect_is_refused_with_its_place() {
         ),
         (
             format!("[p]\nreviewed.postrm = [\"{digest}\"]\neffects = [{{ do = \"user\", user = \"u\" }}]\n"),
-            "`postrm` is none of",
+            "unknown script `postrm`; expected one of",
         ),
         (format!("[p]\nreviewed.postinst = [\"{digest}\"]\n"), "have no effect"),
         ("[p]\nreviewed.postinst = [\"md5:00\"]\n".to_owned(), "digest"),

@@ -8,7 +8,7 @@ use super::places::{Location, Of, roots};
 use super::progress::{Event, Progress};
 use super::transfer::refused;
 use super::tries::{Tries, pause};
-use super::web::{Ask, Web};
+use super::web::{RangeRequest, Web};
 use super::{Options, local};
 use crate::debian::resolve::Archive;
 use crate::sources::Suite;
@@ -45,7 +45,7 @@ impl Archive for Archives<'_> {
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
         let name = Digest::from(digest);
         if size > INDEX_LIMIT {
-            let cause = format!("the index is too large, expected at most {INDEX_LIMIT} bytes, found {size}");
+            let cause = format!("the index is too large: expected at most {INDEX_LIMIT} bytes, found {size}");
             return Err(Refusal::new(Class::Verification, &suite.name, Stage::Fetch, cause));
         }
         if self.store.has(&name, size)?
@@ -86,7 +86,7 @@ impl<'a> Archives<'a> {
             places.retain(|place| matches!(place, Location::File(_)));
         }
         if places.is_empty() {
-            let why = if self.options.offline { "this run is offline" } else { "no archive is named" };
+            let why = if self.options.offline { "this run is offline" } else { "no archive is configured" };
             return Err(Refusal::new(
                 Class::Network,
                 artifact,
@@ -157,7 +157,7 @@ impl<'a> Archives<'a> {
             Location::Url { url, of } => {
                 let stop = AtomicBool::new(false);
                 let size = digest.map(|_| limit);
-                let ask = Ask { url, of: *of, at: 0, etag: None, size, until, stop: &stop };
+                let ask = RangeRequest { url, of: *of, at: 0, etag: None, size, until, stop: &stop };
                 let answer = self.web.ask(&ask)?;
                 let page = answer.page;
                 let mut bytes: Vec<u8> = Vec::new();

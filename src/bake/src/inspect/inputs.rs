@@ -4,7 +4,7 @@
 
 use crate::archive::deb::{self, DebError};
 use crate::archive::decompress::{self, Limits};
-use crate::archive::tar::{self, Entry, Policy, Shape, TarError};
+use crate::archive::tar::{self, Policy, Shape, TarEntry, TarError};
 use crate::emit::{Line, Type};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
@@ -82,7 +82,7 @@ pub(super) fn with_stream<T>(
 fn lines(stream: &mut dyn Read, policy: Policy) -> Result<Vec<Line>, TarError> {
     let mut archive = tar::Reader::new(stream, policy, tar::Limits::default());
     let mut lines = Vec::new();
-    while let Some(Entry { path, meta, shape }) = archive.next()? {
+    while let Some(TarEntry { path, meta, shape }) = archive.next()? {
         let mut line = Line {
             path,
             r#type: Type::Directory,

@@ -22,7 +22,7 @@ pub(super) enum ScanError {
     /// A header that this program does not write.
     #[error("the header at byte {0} of the archive is not one that vmbake writes")]
     Header(u64),
-    /// A path that is not behind the one before.
+    /// A path that is not after the one before.
     #[error("`{0}` is out of order")]
     Order(ImagePath),
     /// Too many.

@@ -37,7 +37,7 @@ impl Artifact {
     /// Who put `path` there, and why.
     ///
     /// # Errors
-    /// `Usage` where there is no such path, or no record beside the artifact.
+    /// `Usage` where there is no such path, or no record next to the artifact.
     pub fn why(&self, path: &ImagePath) -> Result<Why> {
         let line = self.find(path)?.clone();
         let record = self.record.as_ref().ok_or_else(|| {
@@ -45,9 +45,9 @@ impl Artifact {
                 Class::Usage,
                 super::shown(&self.path),
                 Stage::Inspect,
-                "no `files.json` is beside it",
+                "there is no `files.json` next to it",
             )
-            .hint("owners are in the `files.json` of the same bake: put it beside the artifact")
+            .hint("owners are in the `files.json` of the same bake: put it next to the artifact")
         })?;
         let owners = line.origins.iter().map(|origin| owner(record, origin)).collect();
         Ok(Why { line, owners })
@@ -95,7 +95,7 @@ fn source(record: &Files, package: &LockedPackage) -> String {
     }
 }
 
-/// The shortest way from a package to what is no package: the request itself. Packages that only ask for each
+/// The shortest way from a package to what is not a package: the request itself. Packages that only ask for each
 /// other, which no lock has, give the package alone.
 fn chain(packages: &BTreeMap<&Name, &LockedPackage>, name: &Name) -> Vec<String> {
     let mut asked_by: BTreeMap<String, String> = BTreeMap::new();

@@ -12,7 +12,7 @@ pub struct Disk {
     pub partitions: Vec<Partition>,
     /// The least size of the whole in bytes; it is rounded up to GiB, which is how clouds count.
     pub size: Option<u64>,
-    /// The kernel's command line, behind `root=`.
+    /// The kernel's command line, after `root=`.
     pub cmdline: String,
     /// How the clusters of qcow2 are compressed.
     pub compression: Compression,

@@ -98,9 +98,12 @@ fn the_same_inputs_give_the_same_digest_and_another_input_another() {
 #[test]
 fn wants_are_packages_and_components_with_where_they_are() {
     let plan = made(RUNC, &runc(), None).unwrap();
-    let wants = plan.wants();
-    assert_eq!(wants.iter().map(|want| want.name.as_str()).collect::<Vec<_>>(), ["bash", "runc"]);
-    assert!(matches!(&wants[0].source, Source::Debian { archive, .. } if archive == "debian"));
+    let requirements = plan.requirements();
+    assert_eq!(
+        requirements.iter().map(|requirement| requirement.name.as_str()).collect::<Vec<_>>(),
+        ["bash", "runc"]
+    );
+    assert!(matches!(&requirements[0].source, Source::Debian { archive, .. } if archive == "debian"));
 }
 
 #[test]
@@ -154,7 +157,7 @@ fn a_deb_of_the_manifest_is_taken_from_the_lock_at_its_version_or_a_newer_one() 
     }
     for version in ["5.2.37-3", "1:0.1-1", "5.2.37-2+b1", "x"] {
         let refusal = made("[recipe]\n", &deb(version), None).unwrap_err();
-        let said = format!("version in the lock, expected `{version}` or later, found `5.2.37-2`");
+        let said = format!("expected version `{version}` or later in the lock, found `5.2.37-2`");
         assert!(refusal.to_string().contains(&said), "{refusal}");
         assert!(refusal.hint.is_some());
     }
@@ -182,7 +185,10 @@ fn an_epoch_that_upstream_leaves_out_does_not_count() {
 fn manifest_and_recipe_must_name_the_same_components() {
     assert!(made(RUNC, "", None).unwrap_err().to_string().contains("the manifest does not have it"));
     assert!(
-        made("[recipe]\n", &runc(), None).unwrap_err().to_string().contains("no recipe says where it goes")
+        made("[recipe]\n", &runc(), None)
+            .unwrap_err()
+            .to_string()
+            .contains("no recipe says where to install it")
     );
     let wrong = RUNC.replace("\".\"", "\"bin/runc\"");
     assert!(made(&wrong, &runc(), None).unwrap_err().to_string().contains("a binary is one file"));
@@ -192,10 +198,10 @@ fn manifest_and_recipe_must_name_the_same_components() {
 fn a_pin_whose_url_is_of_another_version_is_refused_with_the_version_floor_in_mind() {
     let elsewhere = runc().replace("/v1.3.3/", "/v1.1.0/");
     let refusal = made(RUNC, &elsewhere, None).unwrap_err();
-    assert_eq!(refusal.to_string(), "runc: plan: version, expected `1.3.3`, found `1.1.0` in the url");
+    assert_eq!(refusal.to_string(), "runc: plan: expected version `1.3.3`, found `1.1.0` in the URL");
     assert!(refusal.hint.is_some());
     let arm = runc().replace("runc.amd64", "runc.arm64");
-    assert!(made(RUNC, &arm, None).unwrap_err().to_string().contains("architecture, expected `amd64`"));
+    assert!(made(RUNC, &arm, None).unwrap_err().to_string().contains("expected architecture `amd64`"));
 }
 
 #[test]
@@ -265,7 +271,7 @@ fn a_projects_own_component_may_come_by_http_or_from_a_file_and_that_is_said() {
 #[test]
 fn kinds_and_architectures_must_agree() {
     let wrong = plan(&recipe("[recipe]\n"), &manifest("knd", ""), &lock(), &Policy::default(), &choices());
-    assert!(wrong.unwrap_err().to_string().contains("kind, expected `base`, found `knd`"));
+    assert!(wrong.unwrap_err().to_string().contains("expected kind `base`, found `knd`"));
 }
 
 #[test]
@@ -281,7 +287,7 @@ fn the_policy_is_asked_of_every_component() {
     let said: Vec<String> = plan.remarks.iter().map(ToString::to_string).collect();
     let sets_aside = "below policy floor, expected 1.4 or later, found 1.3.3: CVE";
     let line = format!(
-        "runc 1.3.3: let through by an override in manifests/policy.toml (why; approved by who), which sets aside: {sets_aside}"
+        "runc 1.3.3: allowed by an override in manifests/policy.toml (why; approved by who), which sets aside: {sets_aside}"
     );
     assert_eq!(said, [line]);
 }
@@ -322,7 +328,9 @@ fn what_was_resolved_is_a_manifest_that_reads_back() {
     let again = manifest::parse("resolved", text.as_bytes()).unwrap();
     assert_eq!(again, resolved(&plan));
     // the very URL that a fetch asks
-    let Source::Debian { archive, file, date } = &plan.wants()[0].source else { panic!("bash is Debian's") };
+    let Source::Debian { archive, file, date } = &plan.requirements()[0].source else {
+        panic!("bash is Debian's")
+    };
     let url = plan.snapshots.url(archive, *date, file).unwrap();
     assert!(text.contains(&format!("\"{url}\"")), "{text}");
     assert!(url.starts_with("https://snapshot.debian.org/archive/debian/20260912T195541Z/pool/main/b/bash/"));

@@ -116,7 +116,7 @@ impl<'de> Deserialize<'de> for Word {
             return Err(D::Error::custom(what));
         }
         if text.starts_with("root=") || text == "--" {
-            return Err(D::Error::custom(format!("`{text}` is not a recipe's to say")));
+            return Err(D::Error::custom(format!("`{text}` cannot be set by a recipe")));
         }
         Ok(Self(text))
     }

@@ -27,7 +27,7 @@ pub(super) fn claims(plan: &Plan, inputs: &Inputs<'_>, accounts: &Accounts) -> R
                     Some(node @ Node::Symlink(_)) => (0o777, node),
                     Some(node) => (install.access.mode, node),
                     None => {
-                        let cause = format!("`{}` of the archive is no file", member.path.relative());
+                        let cause = format!("`{}` of the archive is not a file", member.path.relative());
                         return Err(refuse(Class::Usage, name.as_str(), cause));
                     }
                 };

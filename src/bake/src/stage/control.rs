@@ -35,10 +35,10 @@ pub(super) enum ControlError {
     /// A field that each package has is absent.
     #[error("its control file has no `{0}`")]
     Field(&'static str),
-    /// It is no text.
+    /// It is not text.
     #[error("its `{0}` is not UTF-8")]
     Text(String),
-    /// It is no deb822.
+    /// It is not deb822.
     #[error("its control file, {0}")]
     Form(#[from] deb822::Deb822Error),
     /// A relation field that cannot be read.

@@ -19,7 +19,7 @@ mod status;
 mod triggers;
 
 use super::control::{ControlError, Deb};
-use super::{Made, refuse};
+use super::{Generated, refuse};
 use crate::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 use tree::Stored;
@@ -39,11 +39,11 @@ pub(super) fn database(
     lost: &Lost,
     diversions: &[(ImagePath, ImagePath, String)],
     read: Read<'_>,
-) -> Result<Vec<Made>> {
+) -> Result<Vec<Generated>> {
     let mut debs: Vec<&Deb<'_>> = debs.iter().collect();
     debs.sort_by_key(|deb| (deb.name, deb.arch));
-    let mut files: Vec<Made> = ["/var/lib/dpkg/info", "/var/lib/dpkg/triggers", "/var/lib/dpkg/updates"]
-        .map(Made::directory)
+    let mut files: Vec<Generated> = ["/var/lib/dpkg/info", "/var/lib/dpkg/triggers", "/var/lib/dpkg/updates"]
+        .map(Generated::directory)
         .into_iter()
         .collect::<Result<_>>()?;
     let mut stanzas = String::new();
@@ -65,14 +65,14 @@ pub(super) fn database(
         ("triggers/Lock", 0o600, ""),
         ("triggers/Unincorp", 0o644, ""),
     ] {
-        files.push(Made::file(&format!("/var/lib/dpkg/{path}"), mode, text)?);
+        files.push(Generated::file(&format!("/var/lib/dpkg/{path}"), mode, text)?);
     }
     for (name, text) in triggers::interests(&debs).map_err(|(deb, error)| refused(deb, error))? {
-        files.push(Made::file(&format!("/var/lib/dpkg/triggers/{name}"), 0o644, text)?);
+        files.push(Generated::file(&format!("/var/lib/dpkg/triggers/{name}"), 0o644, text)?);
     }
     if !diversions.is_empty() {
         let lines = diversions.iter().map(|(from, to, package)| format!("{from}\n{to}\n{package}\n"));
-        files.push(Made::file("/var/lib/dpkg/diversions", 0o644, lines.collect::<String>())?);
+        files.push(Generated::file("/var/lib/dpkg/diversions", 0o644, lines.collect::<String>())?);
     }
     Ok(files)
 }

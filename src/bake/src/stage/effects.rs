@@ -35,7 +35,7 @@ pub(super) fn step_of(package: &Name) -> String {
     format!("{STEP}{package}")
 }
 
-/// Whether `step` makes what somebody has written down as an effect, which follows from nothing else.
+/// Whether `step` makes what someone has written down as an effect, which follows from nothing else.
 pub(super) fn is_step(step: &str) -> bool {
     step.starts_with(STEP)
 }

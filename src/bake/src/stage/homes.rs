@@ -25,10 +25,10 @@ pub(super) fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
     Ok(())
 }
 
-type Made = (ImagePath, Meta, Node);
+type HomeEntry = (ImagePath, Meta, Node);
 
 /// The home of a user who can log in, with what is in it.
-fn home(plan: &Plan, tree: &Tree, user: &User) -> Result<Vec<Made>> {
+fn home(plan: &Plan, tree: &Tree, user: &User) -> Result<Vec<HomeEntry>> {
     if !user.logs_in() {
         return Ok(Vec::new());
     }
@@ -52,12 +52,12 @@ fn home(plan: &Plan, tree: &Tree, user: &User) -> Result<Vec<Made>> {
 }
 
 /// Nobody has a password, so sudo asks for none.
-fn sudo(plan: &Plan, tree: &Tree, name: &str, user: &User) -> Result<Option<Made>> {
+fn sudo(plan: &Plan, tree: &Tree, name: &str, user: &User) -> Result<Option<HomeEntry>> {
     if !user.sudo {
         return Ok(None);
     }
     if tree.get(&super::image_path("/usr/bin/sudo")?).is_none() {
-        let cause = format!("user `{name}` may use sudo, and the image has no `/usr/bin/sudo`");
+        let cause = format!("user `{name}` may use sudo, but the image has no `/usr/bin/sudo`");
         return Err(refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", user.kind), cause)
             .hint("add `sudo` to [packages] install"));
     }

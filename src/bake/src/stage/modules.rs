@@ -19,7 +19,7 @@ mod trie;
 #[cfg(test)]
 pub(super) mod fixture;
 
-use super::{Made, Memory, bytes_of, image_path, refuse};
+use super::{Generated, Memory, bytes_of, image_path, refuse};
 use crate::archive::decompress::{self, Form, Limits};
 use facts::Facts;
 use rayon::prelude::*;
@@ -66,7 +66,7 @@ pub(super) struct Module {
     pub(super) name: String,
     /// What it says.
     pub(super) facts: Facts,
-    /// All that it needs, by place: what is needed by another comes behind it.
+    /// All that it needs, by place: what is needed by another comes after it.
     pub(super) needs: Vec<usize>,
     /// Its file's bytes.
     pub(super) content: Content,
@@ -95,12 +95,12 @@ pub(super) fn read(tree: &Tree, read: Read<'_>, memory: &dyn Memory) -> Result<V
 
 impl Modules {
     /// The indexes.
-    pub(super) fn files(&self) -> Result<Vec<Made>> {
+    pub(super) fn files(&self) -> Result<Vec<Generated>> {
         let directory = format!("{DIRECTORY}/{}", self.version);
         let files = text::files(self).map_err(|error| refuse(Class::Archive, &directory, error))?;
         files
             .into_iter()
-            .map(|(name, bytes)| Made::file(&format!("{directory}/{name}"), 0o644, bytes))
+            .map(|(name, bytes)| Generated::file(&format!("{directory}/{name}"), 0o644, bytes))
             .collect()
     }
 
@@ -125,7 +125,7 @@ fn of_kernel(
             None => Ok(None),
             Some(content) if content.len() <= MAX => bytes_of(content, read).map(Some),
             Some(content) => {
-                let cause = format!("size, expected at most {MAX} bytes, found {}", content.len());
+                let cause = format!("expected at most {MAX} bytes, found {}", content.len());
                 Err(refuse(Class::Archive, format!("{directory}/{name}"), cause))
             }
         }
@@ -139,14 +139,14 @@ fn of_kernel(
     };
     let chosen = in_order(chosen(files), text("modules.order")?.as_deref().unwrap_or_default());
     if chosen.len() > MAX_MODULES {
-        let cause = format!("modules, expected at most {MAX_MODULES}, found {}", chosen.len());
+        let cause = format!("expected at most {MAX_MODULES} modules, found {}", chosen.len());
         return Err(refuse(Class::Archive, directory, cause));
     }
     let facts = remembered(&directory, &chosen, read, memory)?;
-    let needs = graph::needed(&facts).map_err(|graph::Circle(circle)| {
+    let needs = graph::needed(&facts).map_err(|graph::DependencyCycle(circle)| {
         let mut names: Vec<&str> = circle.iter().map(|&at| chosen[at].0.as_str()).collect();
         names.sort_unstable();
-        let cause = format!("modules need each other in a circle: {}", names.join(", "));
+        let cause = format!("cyclic module dependency: {}", names.join(", "));
         refuse(Class::Archive, &directory, cause)
     })?;
     let mut modules = Vec::with_capacity(chosen.len());
@@ -181,7 +181,7 @@ fn chosen<'a>(files: &'a BTreeMap<String, &'a Content>) -> Vec<Chosen<'a>> {
     chosen.into_iter().map(|(name, (file, content))| (name, file, content)).collect()
 }
 
-/// In the order of `modules.order`, which names each as `….ko`; those that it does not name come behind.
+/// In the order of `modules.order`, which names each as `….ko`; those that it does not name come after.
 fn in_order<'a>(mut chosen: Vec<Chosen<'a>>, order: &str) -> Vec<Chosen<'a>> {
     let mut places = BTreeMap::new();
     for (place, line) in order.lines().enumerate() {
@@ -195,7 +195,7 @@ fn in_order<'a>(mut chosen: Vec<Chosen<'a>>, order: &str) -> Vec<Chosen<'a>> {
     chosen
 }
 
-/// What the modules say: as it was kept in an earlier bake, or read anew and kept.
+/// What the modules say: as it was kept in an earlier bake, or read again and kept.
 fn remembered(
     directory: &str,
     chosen: &[Chosen<'_>],
@@ -216,7 +216,7 @@ fn remembered(
         });
         all.extend(facts.collect::<Result<Vec<Facts>>>()?);
     }
-    // facts have no map with keys that are no text: this cannot fail
+    // facts have no map with keys that are not text: this cannot fail
     memory.keep(NOTE, &key, &serde_json::to_vec(&all).unwrap_or_default());
     Ok(all)
 }
@@ -257,9 +257,9 @@ fn refuse_settings(tree: &Tree) -> Result<()> {
         let directory: ImagePath = image_path(directory)?;
         let file = tree.within(&directory).find(|(path, _)| path.as_str().ends_with(".conf"));
         if let Some((path, _)) = file {
-            let cause = "settings of depmod, which the bake does not read";
+            let cause = "depmod configuration, which is not supported";
             return Err(refuse(Class::Usage, path.as_str(), cause).hint(
-                "leave it out with [files] exclude, and put modules that are to win below `updates/`",
+                "exclude it with [files] exclude, and put modules that take precedence below `updates/`",
             ));
         }
     }

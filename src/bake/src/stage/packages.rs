@@ -74,8 +74,7 @@ fn agree(name: &Name, facts: &[(&str, &str, &str)]) -> Result<()> {
     match facts.iter().find(|(_, expected, found)| expected != found) {
         None => Ok(()),
         Some((what, expected, found)) => {
-            let cause =
-                format!("its control file is of another {what}, expected `{expected}`, found `{found}`");
+            let cause = format!("expected {what} `{expected}` in its control file, found `{found}`");
             Err(refuse(Class::Verification, name.as_str(), cause))
         }
     }
@@ -84,7 +83,7 @@ fn agree(name: &Name, facts: &[(&str, &str, &str)]) -> Result<()> {
 /// Checks that a component fits into the set that the lock has: the resolver did not know of it.
 fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Name) -> Result<()> {
     if deb.arch != plan.arch.debian() && deb.arch != "all" {
-        let cause = format!("architecture, expected `{}` or `all`, found `{}`", plan.arch, deb.arch);
+        let cause = format!("expected architecture `{}` or `all`, found `{}`", plan.arch, deb.arch);
         return Err(refuse(Class::Archive, name.as_str(), cause));
     }
     if installed.iter().any(|other| other.name == deb.name) {
@@ -138,7 +137,7 @@ fn satisfied(
 }
 
 fn absent(name: &Name) -> tree::refusal::Refusal {
-    refuse(Class::Io, name.as_str(), "it is in the plan, and was not unpacked")
+    refuse(Class::Io, name.as_str(), "it is in the plan, but was not unpacked")
 }
 
 fn refused(name: &Name, error: ControlError) -> tree::refusal::Refusal {

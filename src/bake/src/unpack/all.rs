@@ -88,7 +88,7 @@ fn one(store: &Store, input: &Input<'_>) -> Result<Unpacked> {
             Class::Usage,
             name.as_str(),
             Stage::Unpack,
-            "a disk image is no component, and is not unpacked",
+            "a disk image cannot be a component, and is not unpacked",
         )),
     }
 }

@@ -167,12 +167,12 @@ fn an_upstream_archive_is_held_to_another_policy_than_a_package() {
 #[test]
 fn a_refused_archive_leaves_nothing_in_the_store() {
     let fixture = fixture();
-    // behind what may come out of any archive
+    // after what may come out of any archive
     let zeros = vec![0; 80 << 20];
     let bomb = fixture.add(&deb(&CONTROL, &[("./zeros", 0o644, &zeros)]));
     let twice = fixture.add(&deb(&CONTROL, &[("./a", 0o644, &zeros[..100_000]), ("./a", 0o644, b"")]));
     let before = fixture.contents();
-    for (digest, what) in [(bomb, "grows too much"), (twice, "path appears twice")] {
+    for (digest, what) in [(bomb, "expands too much"), (twice, "duplicate path")] {
         let refusal = super::package(&fixture.store, &name("x"), &digest).unwrap_err();
         assert_eq!(refusal.class, Class::Archive);
         assert!(refusal.to_string().contains(what), "{refusal}");
@@ -221,12 +221,16 @@ fn a_binary_is_for_its_machine_and_static_where_promised() {
         (elf(AMD64, 2, &[LOAD]), true, None),
         (elf(AMD64, 3, &[LOAD]), true, None),
         (elf(AMD64, 3, &[LOAD, INTERP]), false, None),
-        (elf(AMD64, 3, &[LOAD, INTERP]), true, Some("dynamic (loader `/lib/ld-linux.s`), expected static")),
+        (
+            elf(AMD64, 3, &[LOAD, INTERP]),
+            true,
+            Some("expected a static executable, found a dynamic one (loader `/lib/ld-linux.s`)"),
+        ),
         (elf(AMD64, 3, &[LOAD, DYNAMIC]), true, Some("dynamic (needs libraries), expected static")),
         (elf(ARM64, 2, &[LOAD]), true, Some("machine aarch64, expected x86-64")),
         (elf(40, 2, &[LOAD]), true, Some("machine arm, expected x86-64")),
-        (elf(AMD64, 1, &[]), false, Some("expected a program")),
-        (elf(AMD64, 2, &[]), false, Some("nothing to load")),
+        (elf(AMD64, 1, &[]), false, Some("expected an ELF executable")),
+        (elf(AMD64, 2, &[]), false, Some("no loadable segment")),
         (elf(AMD64, 2, &[LOAD])[..80].to_vec(), false, Some("not an ELF program")),
         (b"#!/bin/sh\n".to_vec(), false, Some("not an ELF program")),
         (b"<html>".to_vec(), false, Some("not an ELF program")),

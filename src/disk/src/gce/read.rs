@@ -16,7 +16,7 @@ struct Image<R> {
 
 pub(super) fn open(file: File) -> Result<Box<dyn Runs>, DiskError> {
     let mut stream = flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 20, file));
-    let wrong = || DiskError::Form("it is no sparse archive of `disk.raw`");
+    let wrong = || DiskError::Form("it is not a sparse archive of `disk.raw`");
     let mut block = [0; 512];
     stream.read_exact(&mut block)?;
     if !block.starts_with(b"disk.raw\0") || block[156] != b'S' || block[257..265] != *b"ustar  \0" {

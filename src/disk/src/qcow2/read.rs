@@ -31,13 +31,13 @@ pub(super) fn open(file: File) -> Result<Box<dyn Runs>, DiskError> {
     let long = |at: usize| u64::from_be_bytes(head[at..at + 8].try_into().unwrap_or_default());
     let short = |at: usize| u32::from_be_bytes(head[at..at + 4].try_into().unwrap_or_default());
     if head[..4] != *b"QFI\xfb" || short(4) != 3 {
-        return Err(DiskError::Form("it is no qcow2 image of version 3"));
+        return Err(DiskError::Form("it is not a qcow2 image of version 3"));
     }
     let (size, entries) = (long(24), usize::try_from(short(36)).unwrap_or(usize::MAX));
     let plain = long(8) == 0 && short(20) == 16 && short(32) == 0 && long(72) & !(1 << 3) == 0;
     let wanted = size.div_ceil((TABLE * CLUSTER) as u64);
     if !plain || size > MOST || entries as u64 != wanted {
-        return Err(DiskError::Form("its header says what vmbake's do not"));
+        return Err(DiskError::Form("its header was not written by vmbake"));
     }
     let first = numbers(&file, long(40), entries)?;
     let is_zstd = long(72) != 0 && head[104] == 1;
@@ -89,7 +89,7 @@ impl Image {
         out.resize(CLUSTER, 0);
         if place & COMPRESSED == 0 {
             let read = self.file.read_exact_at(out, place & PLACE);
-            return read.map_err(|_| wrong("it lies beyond the end of the file"));
+            return read.map_err(|_| wrong("it is beyond the end of the file"));
         }
         let from = place & ((1 << 54) - 1);
         let sectors = (place >> 54 & 0xff) + 1;
@@ -107,7 +107,7 @@ impl Image {
     }
 }
 
-/// Decompresses one frame that gives just as much as there is room for; what is behind it belongs to others.
+/// Decompresses one frame that gives just as much as there is room for; what is after it belongs to others.
 fn unzstd(packed: &[u8], out: &mut [u8]) -> bool {
     let Ok(len) = zstd::zstd_safe::find_frame_compressed_size(packed) else { return false };
     let frame = packed.get(..len).unwrap_or_default();

@@ -26,7 +26,7 @@ pub(super) fn open(file: File) -> Result<Box<dyn Runs>, DiskError> {
     let size = long(12).checked_mul(SECTOR).filter(|&size| size <= MOST);
     let first = Some(long(64)).filter(|first| (1..=MOST_TABLE).contains(first));
     let (true, Some(size), Some(first)) = (plain, size, first) else {
-        return Err(DiskError::Form("it is no stream-optimized VMDK of vmbake"));
+        return Err(DiskError::Form("it is not a stream-optimized VMDK of vmbake"));
     };
     skip(&mut stream, (first - 1) * SECTOR)?;
     Ok(Box::new(Image { stream, size, free: 0 }))

@@ -10,18 +10,18 @@ use std::path::PathBuf;
 use tree::digest::Digest;
 use tree::name::ImagePath;
 
-/// List what is in an artifact, or one path of it
+/// List the contents of an artifact, or show one path of it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With a directory as PATH, what is below it is listed. Sizes by owner need the files.json of the same bake beside \
-the artifact. Of a disk image its partitions are listed, and, with the files.json beside it, what is in it. A .tar.gz or \
-.deb that images are made from is listed by its members as recipes name them, also by its digest where it is in the store.")]
+If PATH is a directory, its contents are listed. Sizes by owner require the files.json of the same bake next to \
+the artifact. For a disk image the partitions are listed, and, with the files.json next to it, the files. For a .tar.gz or \
+.deb that images are made from, the members are listed as recipes name them; if it is in the store, its digest will do.")]
 pub struct Args {
     /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …; or an input: a .tar.gz or .deb, or sha256:… of one in the store
     artifact: PathBuf,
     /// A path in the image
     path: Option<ImagePath>,
-    /// Print the bytes of the file at PATH, and nothing else
+    /// Print the content of the file at PATH, and nothing else
     #[arg(long, requires = "path", conflicts_with = "json")]
     cat: bool,
     /// Print JSON

@@ -89,7 +89,7 @@ pub(super) struct Runner<'a> {
     differing: PathBuf,
 }
 
-/// What is known to be equal, by the reasons of today. All else is compared again: what differed may be mended, and a reason that
+/// What is known to be equal, by the reasons of today. All else is compared again: what differed may be fixed, and a reason that
 /// explained something may have gone.
 pub(super) fn known(
     runner: &Runner<'_>,

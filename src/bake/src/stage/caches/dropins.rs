@@ -49,7 +49,7 @@ impl Dropin<'_> {
     pub(super) fn bytes(&self, read: Read<'_>) -> Result<Vec<u8>> {
         let Some(content) = self.content else { return Ok(Vec::new()) };
         if content.len() > MOST_BYTES {
-            let cause = format!("size, expected at most {MOST_BYTES}, found {}", content.len());
+            let cause = format!("expected at most {MOST_BYTES} bytes, found {}", content.len());
             return Err(refuse(Class::Archive, self.path.as_str(), cause));
         }
         bytes_of(content, read)

@@ -53,7 +53,7 @@ fn files_of_effects_go_where_nothing_is() {
 #[test]
 fn effects_that_cannot_be_had_are_refused() {
     let cases = [
-        (r#"{ do = "copy", from = "/usr/share/no", to = "/etc/x" }"#, "it is no file of the image"),
+        (r#"{ do = "copy", from = "/usr/share/no", to = "/etc/x" }"#, "it is not a file in the image"),
         (
             r#"{ do = "access", path = "/usr/bin/no", access = "0755 root:root" }"#,
             "there is no `/usr/bin/no`",

@@ -195,7 +195,7 @@ fn devnames(of: &Modules) -> String {
     text
 }
 
-/// `char-major-10-229`, with whatever behind it.
+/// `char-major-10-229`, with whatever after it.
 fn major_minor(alias: &str) -> Option<(char, u32, u32)> {
     let (sort, rest) = match alias.strip_prefix("char-major-") {
         Some(rest) => ('c', rest),

@@ -150,7 +150,7 @@ impl<'t> Own<'t> {
         })
     }
 
-    /// Whether it is a file that is read by what is in it, and in the place of nobody else's of its name.
+    /// Whether it is a file that is read by what is in it, and in place of nobody else's of its name.
     fn is_read(&self, path: &ImagePath) -> bool {
         let name = path.file_name();
         let is_there = |top: &&str| path.as_str().strip_prefix(*top) == Some(name);

@@ -209,7 +209,10 @@ fn what_a_package_of_a_manifest_grants_is_refused_until_its_recipe_allows_just_t
         let refusal = stage(&case, &store).expect_err(grants[0]);
         assert_eq!(
             refusal.to_string(),
-            format!("tool: stage: its package grants what the recipe does not allow: {}", grants.join("; "))
+            format!(
+                "tool: stage: its package grants privileges that the recipe does not allow: {}",
+                grants.join("; ")
+            )
         );
         assert_eq!(refusal.class, Class::Archive);
         let lines: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
@@ -414,7 +417,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/etc/systemd/system.control/ssh.service", 0o644, "[Service]")],
             &["unit /etc/systemd/system.control/ssh.service"],
         ),
-        // a link in the place of a directory that nobody else has
+        // a link in place of a directory that nobody else has
         (
             &[("/etc/systemd/system-generators", 0o777, "-> /opt/tool")],
             &["unit /etc/systemd/system-generators"],
@@ -462,7 +465,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/usr/lib/dbus-1/system-services/x.service", 0o644, "x")],
             &["dbus /usr/lib/dbus-1/system-services/x.service"],
         ),
-        // units that somebody else starts
+        // units that someone else starts
         (
             &[("/usr/lib/systemd/system/display-manager.service", 0o644, "[Service]")],
             &["unit /usr/lib/systemd/system/display-manager.service"],
@@ -527,7 +530,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &["elsewhere /usr/share/user-tmpfiles.d/x.conf"],
         ),
         (&[("/etc/tool", 0o777, "-> /opt/tool")], &["elsewhere /etc/tool"]),
-        // a directory that somebody else has something in, too, and a file in the place of another's
+        // a directory that someone else has something in, too, and a file in place of another's
         (&[("/usr/lib/toolbox/x", 0o644, "x")], &["elsewhere /usr/lib/toolbox/x"]),
         (&[("/usr/share/tool-kit/x", 0o644, "x")], &["elsewhere /usr/share/tool-kit/x"]),
         (&[("/etc/tmpfiles.d/theirs.conf", 0o644, "# none")], &["elsewhere /etc/tmpfiles.d/theirs.conf"]),
@@ -597,7 +600,10 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
         let refusal = stage(&case, &store).expect_err(grants[0]);
         assert_eq!(
             refusal.to_string(),
-            format!("tool: stage: its package grants what the recipe does not allow: {}", grants.join("; "))
+            format!(
+                "tool: stage: its package grants privileges that the recipe does not allow: {}",
+                grants.join("; ")
+            )
         );
         case.plan.components[0].install.privileges =
             grants.iter().map(|grant| grant.parse::<Grant>().unwrap()).collect();
@@ -647,7 +653,7 @@ fn no_control_file_becomes_a_program_of_roots_that_anybody_starts_or_may_change(
         assert_eq!(
             stage(&case, &store).expect_err(shown).to_string(),
             format!(
-                "tool: stage: its control file `shell` has mode {shown}: expected no special bits, and none for everybody to write"
+                "tool: stage: its control file `shell` has mode {shown}: expected no special bits, and no write permission for others"
             )
         );
     }
@@ -671,7 +677,7 @@ fn a_name_that_root_reads_by_is_nobodys_own() {
         ("systemd", "d /run/systemd/system"),
     ] {
         let name = name.parse().unwrap();
-        let strange = tmpfiles::Strange::of(&tree, &owner, &name, &[line.to_owned()]);
+        let strange = tmpfiles::UntrustedLines::of(&tree, &owner, &name, &[line.to_owned()]);
         assert_eq!(strange.lines(line), [line]);
     }
 }

@@ -18,11 +18,11 @@ const PRESETS: [&str; 4] = [
     "/usr/lib/systemd/user-preset/",
 ];
 
-/// Larger files are of no use to a script; the interpreter holds no more in one variable.
+/// Larger files are useless to a script; the interpreter holds no more in one variable.
 const MOST_READ: u64 = 64 << 20;
 
 /// A tree with an index of its directories.
-pub(super) struct Laid<'a> {
+pub(super) struct IndexedTree<'a> {
     tree: &'a Tree,
     read: Read<'a>,
     names: HashMap<&'a str, Vec<&'a str>>,
@@ -31,7 +31,7 @@ pub(super) struct Laid<'a> {
     refused: Mutex<Option<Refusal>>,
 }
 
-impl<'a> Laid<'a> {
+impl<'a> IndexedTree<'a> {
     /// The tree, not changed while this is there.
     pub(super) fn new(tree: &'a Tree, read: Read<'a>) -> Self {
         let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -82,7 +82,7 @@ fn is_hidden(path: &ImagePath, entry: &Entry) -> bool {
         && entry.origins.iter().any(|origin| matches!(origin, Origin::Recipe { .. }))
 }
 
-impl Base for Laid<'_> {
+impl Base for IndexedTree<'_> {
     fn lookup(&self, path: &[u8]) -> Option<Meta> {
         let entry = self.entry(path)?;
         let (kind, size) = match &entry.node {
@@ -105,9 +105,9 @@ impl Base for Laid<'_> {
     }
 
     fn read(&self, path: &[u8]) -> Result<Bytes, String> {
-        let content = self.content(path).ok_or_else(|| "it is no regular file".to_owned())?;
+        let content = self.content(path).ok_or_else(|| "it is not a regular file".to_owned())?;
         if content.len() > MOST_READ {
-            return Err(format!("size, expected at most {MOST_READ}, found {}", content.len()));
+            return Err(format!("expected at most {MOST_READ} bytes, found {}", content.len()));
         }
         bytes_of(content, self.read).map_err(|refusal| {
             let text = refusal.to_string();

@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) level: u32,
 }
 
-/// Reads `content`; nothing where it is no shared library for `arch`, or a broken one, which loaders refuse.
+/// Reads `content`; nothing where it is not a shared library for `arch`, or a broken one, which loaders refuse.
 pub(super) fn read(content: &Content, arch: Arch, read: Read<'_>) -> Result<Option<Shared>> {
     let file = ReadCache::new(Pieces { content, read, at: 0, loaded: BTreeMap::new(), refusal: None });
     let shared = parse(&file, arch);
