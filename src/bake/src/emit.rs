@@ -40,7 +40,7 @@ pub use part::Part;
 
 use crate::disk::{self, Disk};
 use crate::plan::Plan;
-use crate::refusal::{Refusal, Result};
+use crate::refusal::Result;
 use crate::store::Store;
 use crate::tree::Tree;
 use std::collections::BTreeMap;
@@ -191,15 +191,6 @@ pub fn needs(tree: &Tree, plan: &Plan, formats: &[Format]) -> Result<Needs> {
         needs.store += if matches!(format, Format::Raw | Format::Vhd) { 0 } else { bytes };
     }
     Ok(needs)
-}
-
-/// Writes the plain tar stream of `tree`, the same that the artifact holds, for formats that are made from a tar.
-pub fn tar(tree: &Tree, store: &Store, out: &mut impl Write) -> Result<u64> {
-    let layout = layout::layout(tree)?;
-    frames::plain(&layout, store, |bytes| {
-        out.write_all(bytes).map_err(|error| Refusal::io("tar", crate::Stage::Emit, "write", &error))
-    })?;
-    Ok(layout.len)
 }
 
 fn disk_of<'t>(tree: &'t Tree, plan: &Plan, formats: &[Format]) -> Result<Option<Disk<'t>>> {
