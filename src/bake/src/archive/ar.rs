@@ -185,19 +185,8 @@ fn form(what: impl Into<String>) -> ArError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::ar as deb;
     use super::*;
-
-    fn deb(members: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut out = b"!<arch>\n".to_vec();
-        for (name, bytes) in members {
-            out.extend(
-                format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", bytes.len()).bytes(),
-            );
-            out.extend_from_slice(bytes);
-            out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
-        }
-        out
-    }
 
     fn check(bytes: &[u8]) -> Result<Layout, String> {
         layout(&mut io::Cursor::new(bytes), bytes.len() as u64).map_err(|error| error.to_string())
