@@ -56,9 +56,7 @@ struct Report<'a> {
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
-    let inputs = args.selection.inputs(true, &show)?;
-    let lock = args.selection.lock(&inputs)?;
-    let plan = args.selection.plan(&inputs, &lock)?;
+    let (inputs, plan) = args.selection.planned(&show)?;
     let wants = plan.wants();
     let missing = missing(&args.store, &wants)?;
     let (tree, unknown) = match laid_out(args, &inputs, &plan, missing.len(), &show) {
