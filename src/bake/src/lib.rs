@@ -19,8 +19,6 @@ pub(crate) mod disk;
 pub mod effects;
 pub mod emit;
 pub mod fetch;
-#[doc(hidden)]
-pub mod fuzz;
 pub mod inspect;
 pub mod lock;
 pub mod manifest;
