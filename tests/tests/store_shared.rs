@@ -5,11 +5,11 @@
     reason = "processes that are stopped and killed are not a command line to be read"
 )]
 
-use bake::Class;
 use bake::digest::{Digest, Sha256};
 use bake::fetch::{Deadlines, Options, Place, Silent, fetch};
 use bake::plan::{Source, Want};
 use bake::store::{self, Store};
+use bake::{Class, Remedy};
 use rustix::process::{Pid, Signal};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -343,7 +343,7 @@ fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgo
         let store = keyed::open(&root).unwrap();
         fetch(&store, std::slice::from_ref(want), options, &Silent)
             .map(drop)
-            .map_err(|refusal| (refusal.class, refusal.to_string(), refusal.hint.unwrap_or_default()))
+            .map_err(|refusal| (refusal.class, refusal.to_string(), refusal.remedy))
     };
     bring(&want(&bytes, 1), &options(&server.url())).unwrap();
     bring(&want(&bytes, 1), &offline).unwrap();
@@ -358,10 +358,10 @@ fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgo
         (elsewhere(want(&bytes, 1)), "from https://example.org/v2/thing.bin, and in the store as `thing` 1"),
         (named, "pinned as `other` 1 from"),
     ] {
-        let (class, message, hint) = bring(&other, &offline).unwrap_err();
+        let (class, message, remedy) = bring(&other, &offline).unwrap_err();
         assert_eq!(class, Class::Usage);
         assert!(message.contains(said), "{message}");
-        assert!(hint.contains("`vmbake store forget sha256:"), "{hint}");
+        assert!(matches!(remedy.as_deref(), Some(Remedy::Forget(_))), "{remedy:?}");
     }
     // the refused pins have changed nothing
     bring(&want(&bytes, 1), &offline).unwrap();

@@ -39,7 +39,7 @@ pub use unpinned::unpinned;
 use crate::digest::Digest;
 use crate::manifest::place::scheme;
 use crate::plan::{Source, Want};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::refusal::{Class, Refusal, Remedy, Result, Stage};
 use crate::sources::Snapshots;
 use crate::store::{Identity, Store, Verified};
 use hosts::Hosts;
@@ -233,10 +233,7 @@ fn check_identity(store: &Store, want: &Want) -> Result<()> {
         return Ok(());
     }
     let digest = &want.digest;
-    Err(other_identity(&pinned, &known, digest, "in the store").hint(format!(
-        "pin the digest that is published for this version; if it is the same, `vmbake store forget {digest}` has it fetched \
-         from there"
-    )))
+    Err(other_identity(&pinned, &known, digest, "in the store").remedy(Remedy::Forget(digest.clone())))
 }
 
 /// Whether two pins of one digest are of one thing. One that moves from or to a place that vouches for nothing, a file or an

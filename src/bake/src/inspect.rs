@@ -24,7 +24,7 @@ use crate::digest::Sha256;
 use crate::emit::index::{self, Frame, IndexError};
 use crate::emit::{Files, Format, Line, Type, parse_files};
 use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::refusal::{Class, Refusal, Remedy, Result, Stage};
 use crate::tree::{Origin, merged};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
@@ -144,7 +144,7 @@ impl Artifact {
                 Stage::Inspect,
                 format!("it has no `{path}`"),
             )
-            .hint("`vmbake inspect` without a path lists what it has")),
+            .remedy(Remedy::Paths)),
         }
     }
 

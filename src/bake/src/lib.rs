@@ -38,4 +38,4 @@ pub mod time;
 pub mod tree;
 pub mod unpack;
 
-pub use refusal::{Class, Refusal, Result, Stage};
+pub use refusal::{Class, Refusal, Remedy, Result, Stage};

@@ -54,7 +54,7 @@ pub use transfer::{Begun, Holder, Transfer};
 pub use verified::{Changed, Verified};
 
 use crate::digest::{Digest, Sha256};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::refusal::{Class, Refusal, Remedy, Result, Stage};
 use folder::Folder;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -156,7 +156,7 @@ impl Store {
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         self.find_blob(digest)?.ok_or_else(|| {
             Refusal::new(Class::Io, digest.to_string(), Stage::Store, "it is not in the store")
-                .hint("`vmbake fetch` brings what a kind is made of; let no clean-up run beside a bake")
+                .remedy(Remedy::Fetch)
         })
     }
 
@@ -307,7 +307,7 @@ impl Store {
             Stage::Store,
             format!("the store is read-only and lacks {what}"),
         )
-        .hint("bake once with a store that can be written to, or choose another one with --store"))
+        .remedy(Remedy::FillStore))
     }
 
     fn directory_mode(&self) -> u32 {

@@ -19,7 +19,7 @@ use crate::manifest::{self, Entry, Form, Manifest, Pin, StockImage};
 use crate::name::{Name, NameError, Role};
 use crate::plan::Plan;
 use crate::recipe::DiskCompression;
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::refusal::{Class, Refusal, Remedy, Result, Stage};
 use crate::tree::Tree;
 use flate2::{Compression, GzBuilder};
 use std::io::{self, Write as _};
@@ -91,9 +91,8 @@ impl DropIn {
             .manifest_of(plan, (tree, disk), files, base)
             .map_err(|error| Refusal::new(Class::Usage, self.manifest.as_str(), Stage::Emit, error))?;
         let text = manifest::print(&manifest);
-        manifest::parse(&self.manifest, text.as_bytes()).map_err(|refusal| {
-            refusal.hint("publish the image at an https address with a name, and say it with --published-at")
-        })?;
+        manifest::parse(&self.manifest, text.as_bytes())
+            .map_err(|refusal| refusal.remedy(Remedy::Publish))?;
         Ok(text)
     }
 

@@ -7,7 +7,7 @@
 
 use super::output::{Directory, Written};
 use crate::digest::Sha256;
-use crate::refusal::{Refusal, Result, Stage};
+use crate::refusal::{Refusal, Remedy, Result, Stage};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::Digest as _;
@@ -48,7 +48,7 @@ impl<'d> Part<'d> {
     pub(super) fn begin(directory: &'d Directory, name: &str) -> Result<Self> {
         let refuse = |error: Errno| {
             Refusal::io(directory.shown(name), Stage::Emit, "make a file beside it", &error.into())
-                .hint(super::output::WRITABLE)
+                .remedy(Remedy::WritableOutput)
         };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for nth in 0..1000 {
@@ -93,9 +93,7 @@ impl<'d> Part<'d> {
         }
         let had = self.size + self.placed.load(Ordering::Relaxed);
         let needs = self.expected.max(had);
-        refusal.hint(format!(
-            "the file needs {needs} bytes, of which {had} had room: free some space, or choose another place with --output"
-        ))
+        refusal.remedy(Remedy::RoomForOutput { needs, had })
     }
 
     /// Writes `bytes` at `offset`; for any thread.

@@ -12,7 +12,7 @@ use super::web::{Ask, Web};
 use super::{Options, local};
 use crate::debian::resolve::Archive;
 use crate::digest::{Digest, Sha256};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::refusal::{Class, Refusal, Remedy, Result, Stage};
 use crate::sources::Suite;
 use crate::store::Store;
 use std::io::Write as _;
@@ -93,8 +93,7 @@ impl<'a> Archives<'a> {
                 Stage::Fetch,
                 format!("{why}, and no directory has it"),
             )
-            .hint("name a place of Debian's archive that can be reached with --debian-mirror and --debian-security-mirror, or do \
-                 without --offline"));
+            .remedy(Remedy::ReachArchive));
         }
         let until = Instant::now() + self.options.deadlines.total;
         let mut failures: Vec<(String, Fault)> = Vec::new();

@@ -9,7 +9,7 @@ use super::tries::{Tries, pause};
 use super::web::{Ask, Web};
 use super::{Options, is_present, local};
 use crate::plan::{Source, Want};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::refusal::{Class, Refusal, Remedy, Result, Stage};
 use crate::sources::is_debian;
 use crate::store::{Begun, Store, Transfer};
 use std::fmt::Display;
@@ -42,19 +42,13 @@ pub(super) type Failures = Vec<(Location, Fault)>;
 pub(super) fn transfer(one: &One<'_>) -> Result<Option<Failures>> {
     let places = locations(one.want, one.options)?;
     if places.is_empty() {
-        let (why, hint) = if one.options.offline {
-            (
-                "this run is offline",
-                "run once without --offline, or name a directory that has it: --mirror, --debian-mirror, --debian-security-mirror",
-            )
+        let (why, remedy) = if one.options.offline {
+            ("this run is offline", Remedy::Online)
         } else {
-            (
-                "no place is named that could have it",
-                "name a place of Debian's archive with --debian-mirror; those of others are in manifests/sources.toml",
-            )
+            ("no place is named that could have it", Remedy::NameArchive)
         };
         let cause = format!("it is not in the store, and {why}");
-        return Err(Refusal::new(Class::Network, one.want.name.as_str(), Stage::Fetch, cause).hint(hint));
+        return Err(Refusal::new(Class::Network, one.want.name.as_str(), Stage::Fetch, cause).remedy(remedy));
     }
     let (snapshots, near): (Vec<_>, Vec<_>) = places.into_iter().partition(Location::is_snapshot);
     if near.is_empty() {
@@ -311,7 +305,7 @@ fn nowhere(one: &One<'_>, failures: &[(Location, Fault)]) -> Refusal {
     let absent = failures.iter().any(|(_, fault)| fault.is_absence());
     let refusal = refused(one.want.name.as_str(), failures);
     match &one.want.source {
-        Source::Debian { archive, .. } if refusal.hint.is_none() && absent => {
+        Source::Debian { archive, .. } if !refusal.has_way_out() && absent => {
             let mut cause = refusal.cause.to_string();
             if !is_debian(archive) && !one.options.snapshots.has(archive) {
                 cause.push_str(&format!(
@@ -320,9 +314,7 @@ fn nowhere(one: &One<'_>, failures: &[(Location, Fault)]) -> Refusal {
             }
             Refusal { cause: Gone(cause).into(), ..refusal }.hint(one.options.relock_hint.clone())
         }
-        Source::Project { path } if refusal.hint.is_none() => refusal.hint(format!(
-            "the lock names these bytes of `{path}`: `vmbake lock` takes those that are there now"
-        )),
+        Source::Project { path } if !refusal.has_way_out() => refusal.remedy(Remedy::LockFile(path.clone())),
         _ => refusal,
     }
 }

@@ -7,7 +7,7 @@ use crate::manifest::{Entry, Form, Manifest, Pin, agree, place, without_epoch};
 use crate::name::{Name, Provider};
 use crate::policy::Policy;
 use crate::recipe::{Component, Recipe};
-use crate::refusal::Result;
+use crate::refusal::{Remedy, Result};
 use std::cmp::Ordering;
 
 /// The components of `recipe` for `provider`, by name, each with its pin, and what was decided about them beyond that.
@@ -110,9 +110,8 @@ fn from_lock(name: &Name, pin: &Pin, lock: &Lock) -> Result<Remark> {
     let LockedPackage { version: locked, .. } = locked;
     if order(locked, pinned).is_none_or(Ordering::is_lt) {
         let what = format!("version in the lock, expected `{pinned}` or later, found `{locked}`");
-        let hint =
-            format!("`vmbake lock --kind {} --arch {}` takes what the archive has now", lock.kind, lock.arch);
-        return Err(refuse(name.as_str(), what).hint(hint));
+        let again = Remedy::LockAgain(lock.kind.clone(), lock.arch);
+        return Err(refuse(name.as_str(), what).remedy(again));
     }
     Ok(Remark::FromLock { name: name.clone(), pinned: pinned.clone(), locked: locked.clone() })
 }

@@ -7,7 +7,7 @@ use crate::debian::relation::Relation;
 use crate::manifest::{Pin, without_epoch};
 use crate::name::Name;
 use crate::plan::Plan;
-use crate::refusal::{Class, Result};
+use crate::refusal::{Class, Remedy, Result};
 use crate::tree::Origin;
 use crate::unpack::Unpacked;
 use std::collections::BTreeMap;
@@ -107,9 +107,8 @@ fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Nam
         [one] => format!("package {one}, which is not in the image"),
         _ => format!("packages {}, which are not in the image", missing.join(", ")),
     };
-    let hint =
-        format!("`vmbake lock --kind {} --arch {}` resolves what components need", plan.kind, plan.arch);
-    Err(refuse(Class::Usage, name.as_str(), format!("component `{name}` needs {what}")).hint(hint))
+    let remedy = Remedy::LockComponents(plan.kind.clone(), plan.arch);
+    Err(refuse(Class::Usage, name.as_str(), format!("component `{name}` needs {what}")).remedy(remedy))
 }
 
 /// What packages provide, by the provided name.

@@ -5,6 +5,7 @@ use crate::pipeline;
 use crate::places::StoreArgs;
 use crate::privileges;
 use crate::progress::{Show, ShowArgs};
+use crate::remedy;
 use crate::selection::{Inputs, Selection};
 use bake::plan::{Plan, Source, Want};
 use bake::privilege::Privilege;
@@ -110,7 +111,7 @@ fn laid_out(args: &Args, inputs: &Inputs, plan: &Plan, missing: usize, show: &Sh
     let tree = args.store.open().and_then(|store| {
         pipeline::laid_out(plan, &inputs.project, &store, rayon::current_num_threads(), show)
     });
-    tree.map_err(|refusal| match &refusal.hint {
+    tree.map_err(|refusal| match remedy::hint(&refusal) {
         Some(hint) => format!("a bake would be refused: {refusal} (hint: {hint})"),
         None => format!("a bake would be refused: {refusal}"),
     })

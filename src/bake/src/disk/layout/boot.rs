@@ -7,7 +7,7 @@ use super::{Uuid, file, refuse};
 use crate::disk::fat32::{Files, Source};
 use crate::name::{Arch, ImagePath};
 use crate::plan::{Holds, Plan};
-use crate::refusal::{Class, Refusal, Result};
+use crate::refusal::{Class, Refusal, Remedy, Result};
 use crate::tree::Tree;
 
 /// How a disk is started without firmware.
@@ -25,8 +25,6 @@ pub(crate) struct Boot {
     pub(crate) initrd: ImagePath,
 }
 
-const WITHOUT: &str = "a disk needs a kernel, an initrd and systemd-boot in its tree: extend a kind that has them, or bake `--format tar.zst`";
-
 /// What `tree` is started by, with its root in the partition `root`.
 pub(super) fn boot(plan: &Plan, tree: &Tree, root: Uuid) -> Result<Boot> {
     let versions: Vec<&str> = tree
@@ -39,7 +37,7 @@ pub(super) fn boot(plan: &Plan, tree: &Tree, root: Uuid) -> Result<Boot> {
             [] => "the tree has no `/boot/vmlinuz-VERSION`".to_owned(),
             several => format!("the tree has more than one kernel: {}", several.join(", ")),
         };
-        return Err(refuse(Class::Usage, what).hint(WITHOUT));
+        return Err(refuse(Class::Usage, what).remedy(Remedy::Bootable));
     };
     let holder = plan.disk.partitions.iter().position(|partition| partition.holds == Holds::Tree);
     let number = holder.and_then(|at| u32::try_from(at + 1).ok());
@@ -87,7 +85,7 @@ impl Boot {
 }
 
 fn missing(at: &str) -> Refusal {
-    refuse(Class::Usage, format!("the tree has no file `{at}`")).hint(WITHOUT)
+    refuse(Class::Usage, format!("the tree has no file `{at}`")).remedy(Remedy::Bootable)
 }
 
 fn path(text: &str) -> Result<ImagePath> {
