@@ -245,7 +245,7 @@ pub fn inline(bytes: &[u8]) -> Node {
 /// `Refusal` as an error that `anyhow` takes along with its hint.
 pub fn with_hint<T>(result: Result<T>) -> anyhow::Result<T> {
     result.map_err(|refusal: Refusal| {
-        let hint = refusal.hint.as_deref().unwrap_or("none").to_owned();
+        let hint = vmbake::remedy::hint(&refusal).unwrap_or("none".into()).into_owned();
         anyhow::anyhow!("{refusal}\nhint: {hint}")
     })
 }

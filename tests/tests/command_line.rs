@@ -126,7 +126,7 @@ fn an_output_that_cannot_be_written_is_found_before_anything_is_fetched() -> Res
     let run = shared.bake(BASE, &store, &owned.join("below"))?.args(["--offline"]).as_ordinary_user();
     if rustix::process::geteuid().is_root() {
         let said = run.refused(6)?.stderr;
-        ensure!(said.contains("hint: choose a directory that can be written to with --output"), "{said}");
+        ensure!(said.contains("hint: choose a writable directory with `--output`"), "{said}");
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use store::Store;
 use tests::keyed;
 use tests::server::{Reply, Server};
 use tree::digest::{Digest, Sha256};
-use tree::refusal::Class;
+use tree::refusal::{Class, Remedy};
 
 const ACTOR: &str = env!("CARGO_BIN_EXE_store-actor");
 
@@ -345,7 +345,7 @@ fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgo
         let store = keyed::open(&root).unwrap();
         fetch(&store, std::slice::from_ref(requirement), options, &Silent)
             .map(drop)
-            .map_err(|refusal| (refusal.class, refusal.to_string(), refusal.hint.unwrap_or_default()))
+            .map_err(|refusal| (refusal.class, refusal.to_string(), refusal.remedy))
     };
     bring(&requirement(&bytes, 1), &options(&server.url())).unwrap();
     bring(&requirement(&bytes, 1), &offline).unwrap();
@@ -363,10 +363,10 @@ fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgo
         ),
         (named, "pinned as `other` 1 from"),
     ] {
-        let (class, message, hint) = bring(&other, &offline).unwrap_err();
+        let (class, message, remedy) = bring(&other, &offline).unwrap_err();
         assert_eq!(class, Class::Usage);
         assert!(message.contains(said), "{message}");
-        assert!(hint.contains("`vmbake store forget sha256:"), "{hint}");
+        assert!(matches!(remedy.as_deref(), Some(Remedy::Forget(_))), "{remedy:?}");
     }
     // the refused pins have changed nothing
     bring(&requirement(&bytes, 1), &offline).unwrap();

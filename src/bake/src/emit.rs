@@ -37,7 +37,7 @@ use store::Store;
 use store::output::{Directory, Written};
 use store::part::Part;
 use tree::Tree;
-use tree::refusal::{Refusal, Result};
+use tree::refusal::Result;
 
 /// Artifacts that are laid out, and not yet written.
 #[derive(Debug)]
@@ -207,15 +207,6 @@ pub fn check_output(output: &Path) -> Result<()> {
 
 /// The name of a file that is begun and never written.
 const PROBE: &str = "probe";
-
-/// Writes the plain tar stream of `tree`, the same that the artifact holds, for formats that are made from a tar.
-pub fn tar(tree: &Tree, store: &Store, out: &mut impl Write) -> Result<u64> {
-    let layout = layout::layout(tree)?;
-    frames::plain(&layout, store, |bytes| {
-        out.write_all(bytes).map_err(|error| Refusal::io("tar", tree::refusal::Stage::Emit, "write", &error))
-    })?;
-    Ok(layout.len)
-}
 
 fn tar_zst(
     layout: &Layout<'_>,

@@ -50,7 +50,7 @@ use std::time::Duration;
 use store::{Identity, Store, Verified};
 use transfer::Job;
 use tree::digest::Digest;
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 use web::Web;
 
 /// How to fetch.
@@ -254,10 +254,7 @@ fn check_identity(store: &Store, requirement: &Requirement) -> Result<()> {
         return Ok(());
     }
     let digest = &requirement.digest;
-    Err(other_identity(&pinned, &known, digest, "in the store").hint(format!(
-        "pin the digest that is published for this version; if it is the same, `vmbake store forget {digest}` has it fetched \
-         from there"
-    )))
+    Err(other_identity(&pinned, &known, digest, "in the store").remedy(Remedy::Forget(digest.clone())))
 }
 
 /// Whether two pins of one digest are of one thing. One that moves from or to a place that vouches for nothing, a file or an

@@ -29,7 +29,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use tree::digest::Sha256;
 use tree::name::ImagePath;
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 use tree::{Origin, merged};
 
 /// The largest `files.json` that is read in bytes: some 200,000 paths.
@@ -142,7 +142,7 @@ impl Artifact {
                 Stage::Inspect,
                 format!("it has no `{path}`"),
             )
-            .hint("run `vmbake inspect` without a path to list its contents")),
+            .remedy(Remedy::Paths)),
         }
     }
 

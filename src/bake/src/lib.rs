@@ -16,8 +16,6 @@ pub mod debian;
 pub mod effects;
 pub mod emit;
 pub mod fetch;
-#[doc(hidden)]
-pub mod fuzz;
 pub mod inspect;
 pub mod lock;
 pub mod manifest;

@@ -33,7 +33,7 @@ pub use resolved::resolved;
 pub use third_party::remarks as third_party_remarks;
 
 /// The version of the plan's shape and of how it is executed. A change that changes bytes raises it.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// The zstd level of the tar.
 const LEVEL: i32 = 3;
 /// The zstd level of an initrd: most of it is compressed already, and the rest takes milliseconds at this one.

@@ -274,8 +274,9 @@ fn refuse(
     Refusal::new(class, artifact, Stage::Stage, cause)
 }
 
-/// All that a kernel module says of itself, for the fuzzer.
-pub(crate) fn module_says(bytes: &[u8]) -> Option<Vec<String>> {
+/// All that a kernel module says of itself: aliases, dependencies and symbols; none where it is no module.
+#[must_use]
+pub fn module_says(bytes: &[u8]) -> Option<Vec<String>> {
     let modules::facts::Facts { aliases, softdeps, weakdeps, exports, needs } =
         modules::facts::of(bytes).ok()?;
     Some([aliases, softdeps, weakdeps, exports, needs].concat())

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 /// Opens a plain file with one name for reading; `None` where there is nothing.
 ///
@@ -102,9 +102,9 @@ pub(super) fn touch(file: &File) {
 
 /// Refuses a directory that others may write to, and what is none.
 pub(super) fn must_be_ours(path: &Path, stat: &Stat, sharing: Sharing) -> Result<()> {
-    let refuse = |cause: String, hint: String| {
-        Err(Refusal::new(Class::Io, path.display().to_string(), Stage::Store, cause).hint(hint))
-    };
+    let refusal = |cause: String| Refusal::new(Class::Io, path.display().to_string(), Stage::Store, cause);
+    let refuse = |cause: String, hint: String| Err(refusal(cause).hint(hint));
+    let with = |cause: String, remedy: Remedy| Err(refusal(cause).remedy(remedy));
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {}
         FileType::Symlink => {
@@ -112,24 +112,20 @@ pub(super) fn must_be_ours(path: &Path, stat: &Stat, sharing: Sharing) -> Result
             return refuse("expected a directory, found a symbolic link".to_owned(), hint);
         }
         _ => {
-            return refuse(
-                format!("expected a directory, found {}", sort_of(stat)),
-                "choose another place for the store with --store".to_owned(),
-            );
+            return with(format!("expected a directory, found {}", sort_of(stat)), Remedy::PlaceOfStore);
         }
     }
     let (mode, owner, me) = (stat.st_mode & 0o7777, stat.st_uid, rustix::process::geteuid().as_raw());
     if sharing == Sharing::Private && owner != me {
-        return refuse(
+        return with(
             format!("the directory belongs to another user, expected uid {me}, found {owner}"),
-            "choose another place for the store with --store, or say that it is shared with --shared-store"
-                .to_owned(),
+            Remedy::OwnStore,
         );
     }
     if sharing == Sharing::Private && mode & 0o022 != 0 {
-        return refuse(
+        return with(
             format!("others may write to the directory, expected mode 0700, found {mode:04o}"),
-            format!("`chmod 0700 {}`, or say that the store is shared with --shared-store", path.display()),
+            Remedy::PrivateStore(path.to_owned()),
         );
     }
     if mode & 0o002 != 0 {

@@ -75,7 +75,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 use tree::digest::{Digest, Sha256};
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 /// The largest note that is read, in bytes, without its tag.
 const NOTE_LIMIT: u64 = 64 << 20;
@@ -170,7 +170,7 @@ impl Store {
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         self.find_blob(digest)?.ok_or_else(|| {
             Refusal::new(Class::Io, digest.to_string(), Stage::Store, "it is not in the store")
-                .hint("`vmbake fetch` brings what a kind is made of; let no clean-up run beside a bake")
+                .remedy(Remedy::Fetch)
         })
     }
 
@@ -321,7 +321,7 @@ impl Store {
             Stage::Store,
             format!("the store is read-only and lacks {what}"),
         )
-        .hint("bake once with a store that can be written to, or choose another one with --store"))
+        .remedy(Remedy::FillStore))
     }
 
     fn directory_mode(&self) -> u32 {

@@ -11,16 +11,15 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Mutex;
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 const LAYOUT: &str = "vmbake store 1\n";
 const LOCK: &str = "in-use.lock";
 const DIRECTORIES: [&str; 4] = ["aside", "blobs", "incoming", "notes"];
 
 pub(super) fn open(root: &Path, options: &Options) -> Result<Store> {
-    make_root(root, options.sharing.directory_mode()).map_err(|error| {
-        io(root, "make", &error).hint("choose a directory for the store that can be written to, with --store")
-    })?;
+    make_root(root, options.sharing.directory_mode())
+        .map_err(|error| io(root, "make", &error).remedy(Remedy::WritableStore))?;
     let folder = Folder::open(root).map_err(|error| io(root, "open", &error))?;
     let stat = folder.stat().map_err(|error| io(root, "look at", &error))?;
     must_be_ours(root, &stat, options.sharing)?;
@@ -89,16 +88,15 @@ fn check_layout(folder: &Folder) -> Result<bool> {
         }
         let cause =
             format!("the layout is another, expected `{}`, found `{}`", LAYOUT.trim_end(), text.trim_end());
-        return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause).hint(
-            "choose another directory for the store with --store, or remove this one: all in it can be fetched again",
-        ));
+        return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause)
+            .remedy(Remedy::OtherStore));
     }
     for (name, _) in folder.list(root).map_err(|error| io(root, "list", &error))? {
         let name = name.to_string_lossy();
         if name != LOCK && name != "layout" && !DIRECTORIES.contains(&&*name) {
             let cause = format!("the directory is no store: it has no `layout`, but `{name}`");
             return Err(Refusal::new(Class::Io, root.display().to_string(), Stage::Store, cause)
-                .hint("choose an empty directory for the store with --store, or one that is not there yet"));
+                .remedy(Remedy::EmptyStore));
         }
     }
     Ok(false)

@@ -21,10 +21,8 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tree::digest::Sha256;
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
-/// The way out where a directory cannot be written to.
-pub(super) const WRITABLE: &str = "choose a directory that can be written to with --output";
 /// How often a directory that another bake has locked is tried, and how long after: a minute in all.
 const TRIES: (u32, Duration) = (3000, Duration::from_millis(20));
 
@@ -55,8 +53,9 @@ impl Directory {
     #[expect(clippy::disallowed_methods, reason = "this is the door through which `emit` writes")]
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        std::fs::create_dir_all(path)
-            .map_err(|error| Refusal::io(&shown, Stage::Emit, "make the directory", &error).hint(WRITABLE))?;
+        std::fs::create_dir_all(path).map_err(|error| {
+            Refusal::io(&shown, Stage::Emit, "make the directory", &error).remedy(Remedy::WritableOutput)
+        })?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| Refusal::io(&shown, Stage::Emit, "open the directory", &error.into()))?;
@@ -80,7 +79,7 @@ impl Directory {
                     Stage::Emit,
                     "a directory has the name of an output",
                 )
-                .hint("move it away, or choose another place with --output"));
+                .remedy(Remedy::ClearOutput));
             }
             Ok(_) | Err(Errno::NOENT) => {}
             Err(error) => return Err(Refusal::io(self.shown(name), Stage::Emit, "look at", &error.into())),
@@ -112,8 +111,7 @@ impl Directory {
     /// Its `SHA256SUMS`; empty where there is none. A link in its place is not followed: it will be replaced.
     fn sums(&self) -> Result<Sums> {
         let refuse = |cause: Box<dyn std::error::Error + Send + Sync>| {
-            Refusal::new(Class::Io, self.shown(sums::NAME), Stage::Emit, cause)
-                .hint("move it away, or choose another place with --output")
+            Refusal::new(Class::Io, self.shown(sums::NAME), Stage::Emit, cause).remedy(Remedy::ClearOutput)
         };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.handle, sums::NAME, flags, Mode::empty()) {
@@ -176,7 +174,7 @@ impl Directory {
             Stage::Emit,
             "another process has had it locked for a minute",
         )
-        .hint("let the other bake end, or choose another place with --output"))
+        .remedy(Remedy::FreeOutput))
     }
 
     pub(super) fn shown(&self, name: &str) -> String {
@@ -304,13 +302,12 @@ mod tests {
         let mut part = part(&directory, "a", b"12345");
         part.expected = 900;
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let hint = part.refusal("write", &full).hint.unwrap();
-        assert!(hint.contains("needs 900 bytes, of which 5 had room"), "{hint}");
+        let remedy = |part: &Part<'_>| part.refusal("write", &full).remedy.map(|remedy| *remedy);
+        assert_eq!(remedy(&part), Some(Remedy::RoomForOutput { needs: 900, had: 5 }));
         part.expected = 0;
-        let hint = part.refusal("write", &full).hint.unwrap();
-        assert!(hint.contains("needs 5 bytes"), "{hint}");
+        assert_eq!(remedy(&part), Some(Remedy::RoomForOutput { needs: 5, had: 5 }));
         let other = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        assert_eq!(part.refusal("write", &other).hint, None);
+        assert!(!part.refusal("write", &other).has_way_out());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tree::digest::Sha256;
-use tree::refusal::{Refusal, Result, Stage};
+use tree::refusal::{Refusal, Remedy, Result, Stage};
 
 /// A file on its way: write, then [`Directory::publish`]. Dropped without it, nothing is left.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl<'d> Part<'d> {
     pub(super) fn begin(directory: &'d Directory, name: &str) -> Result<Self> {
         let refuse = |error: Errno| {
             Refusal::io(directory.shown(name), Stage::Emit, "make a file beside it", &error.into())
-                .hint(super::output::WRITABLE)
+                .remedy(Remedy::WritableOutput)
         };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for nth in 0..1000 {
@@ -100,9 +100,7 @@ impl<'d> Part<'d> {
         }
         let had = self.size + self.placed.load(Ordering::Relaxed);
         let needs = self.expected.max(had);
-        refusal.hint(format!(
-            "the file needs {needs} bytes, of which {had} had room: free some space, or choose another place with --output"
-        ))
+        refusal.remedy(Remedy::RoomForOutput { needs, had })
     }
 
     /// Writes `bytes` at `offset`; for any thread.

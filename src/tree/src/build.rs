@@ -92,11 +92,6 @@ impl Tree {
         self.entries.retain(|path, _| !gone.contains(path));
     }
 
-    /// Puts all entries of `other` into this tree.
-    pub fn merge(&mut self, other: Self) -> Result<(), TreeError> {
-        other.entries.into_iter().try_for_each(|(path, entry)| self.insert(&path, entry))
-    }
-
     /// Calls `change` for each entry's mode, owner, time and attributes.
     pub fn change_meta(&mut self, mut change: impl FnMut(&ImagePath, &mut Meta)) {
         self.entries.iter_mut().for_each(|(path, entry)| change(path, &mut entry.meta));

@@ -4,9 +4,12 @@
 //! A stage wraps them here with the artifact and the stage, so that the command line can print one line
 //! `error: <artifact>: <stage>: <what>` and choose an exit code, and nothing else has to know how.
 
+use crate::digest::Digest;
+use crate::name::{Arch, Kind};
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 
 /// The kinds of refusal; each is one exit code of the command line, fixed for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -95,8 +98,73 @@ pub struct Refusal {
     pub stage: Stage,
     /// What is wrong: lower case, names in backticks, `expected X, found Y` where there are two sides.
     pub cause: Box<dyn Error + Send + Sync>,
-    /// The way out, where there is one.
+    /// The way out, where there is one, in words that hold wherever the library is used.
     pub hint: Option<Cow<'static, str>>,
+    /// The way out that whoever uses the library has words for, in the place of a hint.
+    pub remedy: Option<Box<Remedy>>,
+}
+
+/// A way out whose words are those of the program that uses the library: its commands and options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Room on the disk, or another place for what is written.
+    Room,
+    /// Room for an output: the bytes that it needs, and those that had room.
+    RoomForOutput {
+        /// What the file needs.
+        needs: u64,
+        /// What was written of it.
+        had: u64,
+    },
+    /// An output directory that can be written to.
+    WritableOutput,
+    /// What is in the way is moved, or another output directory is chosen.
+    ClearOutput,
+    /// The other bake ends, or another output directory is chosen.
+    FreeOutput,
+    /// An address for the published image that its manifest can have.
+    Publish,
+    /// A kind that has what a disk needs, or an archive instead of a disk.
+    Bootable,
+    /// A lock of what the archive has now.
+    LockAgain(Kind, Arch),
+    /// A lock with what components need.
+    LockComponents(Kind, Arch),
+    /// A lock of the file of the project as it is now.
+    LockFile(String),
+    /// What is in an input: its members, after the one of that name elsewhere in it.
+    Members {
+        /// A member with the same file name.
+        close: Option<String>,
+        /// The input.
+        input: Digest,
+    },
+    /// The paths of an artifact.
+    Paths,
+    /// What a kind is made of, brought into the store.
+    Fetch,
+    /// The digest that its publisher gives, or the input forgotten by the store.
+    Forget(Digest),
+    /// A place of Debian's archive that can be reached, or a network.
+    ReachArchive,
+    /// A network, or a directory that has the input.
+    Online,
+    /// A place of Debian's archive.
+    NameArchive,
+    /// A store that can be written to, for its directory cannot be made.
+    WritableStore,
+    /// A store that could be written to once, or another one.
+    FillStore,
+    /// Another store, or this one emptied.
+    OtherStore,
+    /// An empty directory for the store.
+    EmptyStore,
+    /// Another place for the store.
+    PlaceOfStore,
+    /// Another place for the store, or a word that it is shared.
+    OwnStore,
+    /// A directory that only its owner may write to, or a word that the store is shared.
+    PrivateStore(PathBuf),
 }
 
 /// The result of a stage.
@@ -110,14 +178,27 @@ impl Refusal {
         stage: Stage,
         cause: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { class, artifact: artifact.into(), stage, cause: cause.into(), hint: None }
+        Self { class, artifact: artifact.into(), stage, cause: cause.into(), hint: None, remedy: None }
     }
 
     /// The same refusal with its way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.hint = Some(hint.into());
+        (self.hint, self.remedy) = (Some(hint.into()), None);
         self
+    }
+
+    /// The same refusal with its way out.
+    #[must_use]
+    pub fn remedy(mut self, remedy: Remedy) -> Self {
+        (self.hint, self.remedy) = (None, Some(Box::new(remedy)));
+        self
+    }
+
+    /// Whether it has a way out.
+    #[must_use]
+    pub fn has_way_out(&self) -> bool {
+        self.hint.is_some() || self.remedy.is_some()
     }
 
     /// A text that is no TOML, or not of the expected shape, with its line and column.
@@ -134,7 +215,7 @@ impl Refusal {
         let refusal = Self::new(Class::Io, artifact, stage, format!("cannot {doing}: {error}"));
         match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                refusal.hint("free some space, or choose another place with --store, --output or TMPDIR")
+                refusal.remedy(Remedy::Room)
             }
             _ => refusal,
         }

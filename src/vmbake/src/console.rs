@@ -157,7 +157,7 @@ pub fn failed(error: &anyhow::Error, json: bool) -> ExitCode {
             artifact: Some(&refusal.artifact),
             stage: Some(refusal.stage),
             message: own(&refusal.to_string()).into_owned(),
-            hint: refusal.hint.as_deref().map(own),
+            hint: crate::remedy::hint(refusal).map(|hint| own(&hint).into_owned().into()),
         },
         None => {
             let is_io = error.is::<std::io::Error>();

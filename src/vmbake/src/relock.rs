@@ -229,11 +229,11 @@ fn with_age_hint(refusal: Refusal, sources: &Sources, now: jiff::Timestamp) -> R
     } else if days > 0 && is_main {
         format!(
             "if Debian has published none since, pass `--max-age {days}` to accept it; otherwise the mirror is out of date: \
-             `pass `--debian-mirror` to use another"
+             pass `--debian-mirror URL` to use another"
         )
     } else {
-        "the mirror is out of date, or this machine's clock is wrong: `--debian-mirror` and \
-         `--debian-security-mirror` name others (`--max-age` is for the main suite only)"
+        "the mirror is out of date, or this machine's clock is wrong: pass others with `--debian-mirror` and \
+         `--debian-security-mirror` (`--max-age` is for the main suite only)"
             .to_owned()
     };
     refusal.hint(hint)

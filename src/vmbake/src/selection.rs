@@ -109,6 +109,13 @@ impl Selection {
         Ok(inputs)
     }
 
+    /// What a plan is made of, and the plan with the lock, which must be there.
+    pub(crate) fn planned(&self, show: &Show) -> anyhow::Result<(Inputs, Plan)> {
+        let inputs = self.inputs(true, show)?;
+        let plan = self.plan(&inputs, &self.lock(&inputs)?)?;
+        Ok((inputs, plan))
+    }
+
     /// Its manifest, which must be there.
     fn read_manifest(&self, project: &Project, kind: &Kind) -> tree::refusal::Result<Manifest> {
         if let Some(path) = &self.manifest {

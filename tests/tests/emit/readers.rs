@@ -140,9 +140,6 @@ fn python_reads_every_field() {
     let (artifact, tar) = (bench.path("out").join(ARTIFACT), bench.path("plain.tar"));
     let shell = Shell::new().unwrap();
     cmd!(shell, "zstd --quiet --decompress {artifact} -o {tar}").run().unwrap();
-    let mut ours = Vec::new();
-    bake::emit::tar(&bench.tree, &bench.store, &mut ours).unwrap();
-    assert!(ours == std::fs::read(&tar).unwrap(), "zstd decompresses what `emit::tar` writes");
     let read = cmd!(shell, "python3 -c {PYTHON} {tar}").quiet().read().unwrap();
     let read: Vec<Line> = read.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (read, expected) in read.iter().zip(&expected) {

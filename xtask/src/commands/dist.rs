@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let arches = if args.arch.is_empty() { Arch::ALL.to_vec() } else { args.arch.clone() };
     let epoch = epoch()?;
     let root = tools::root();
-    let zig = zig::Zig::get(root, &show)?;
+    let zig = zig::Zig::get(&show)?;
     let files = release(root, &arches, epoch, &zig, &show)?;
     if args.check {
         let elsewhere = tempfile::Builder::new().prefix("vmbake-dist-").tempdir()?;

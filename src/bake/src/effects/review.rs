@@ -16,6 +16,9 @@ use tree::name::Name;
 /// The line that debhelper begins a section with.
 const ADDED: &str = "# Automatically added by dh";
 
+/// How the flavour of a kernel ends, but for the size of its pages.
+const ARCHES: [&str; 2] = ["-amd64", "-arm64"];
+
 /// The normal form of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -164,8 +167,15 @@ fn is_release(text: &str) -> usize {
     let Some(plus) = quoted.strip_prefix('+') else { return 0 };
     let word = plus.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'-').count();
     let flavour = &plus[..word];
-    if !flavour.starts_with("deb") || !(flavour.ends_with("-amd64") || flavour.ends_with("-arm64")) {
+    if !flavour.starts_with("deb") || !ARCHES.iter().any(|arch| without_pages(flavour).ends_with(arch)) {
         return 0;
     }
     text.len() - plus.len() + word
+}
+
+/// A flavour without the size of its pages, `deb13-arm64` of `deb13-arm64-16k`.
+fn without_pages(flavour: &str) -> &str {
+    let Some((before, last)) = flavour.rsplit_once('-') else { return flavour };
+    let size = last.strip_suffix('k').unwrap_or_default();
+    if !size.is_empty() && size.bytes().all(|b| b.is_ascii_digit()) { before } else { flavour }
 }

@@ -55,18 +55,35 @@ fn a_kernel_is_known_whatever_its_release() {
         )
     };
     let mut effects = known("x", "");
-    let (old, new) = ("6.12.117+deb13-cloud-amd64", "6.12.118+deb13.1-cloud-arm64");
-    let _ = new;
+    let old = "6.12.117+deb13-cloud-amd64";
     let package = name(&format!("linux-image-{old}"));
     let entry = known(
         "linux-image-release",
         "version=RELEASE\nimage=/boot/vmlinuz-RELEASE\ndoc linux-image-RELEASE\n",
     );
     effects.extend(entry);
-    for release in [old, "6.12.118+deb13-cloud-arm64", "7.1+deb14-amd64"] {
+    let releases = [
+        old,
+        "6.12.118+deb13-cloud-arm64",
+        "7.1+deb14-amd64",
+        "6.12.48+deb13-amd64",
+        "6.12.48+deb13-arm64",
+        "6.12.48+deb13-arm64-16k",
+        "6.12.48+deb13-rt-amd64",
+        "6.12.48+deb13-rt-arm64",
+        "6.16.3+deb13-cloud-arm64-64k",
+    ];
+    for release in releases {
         let package = name(&format!("linux-image-{release}"));
         assert_eq!(key(&package), name("linux-image-release"));
         assert_eq!(unreviewed(&effects, &package, &[script("postinst", &text(release))]), []);
+    }
+    // the first has the release of the kernel without its last word; the others are none of Debian's
+    for other in
+        ["6.12.48+deb13-amd64-unsigned", "6.12.48+deb13-arm64-k", "6.12.48+deb13-16k", "6.12.48-arm64"]
+    {
+        let package = name(&format!("linux-image-{other}"));
+        assert_eq!(key(&package), package);
     }
     let changed = text(old) + "version=6.12\n";
     assert_eq!(unreviewed(&effects, &package, &[script("postinst", &changed)]).len(), 1);

@@ -22,7 +22,7 @@ use store::part::Part;
 use tree::Tree;
 use tree::digest::Sha256;
 use tree::name::{Name, NameError, Role};
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 /// Where images are published when nobody says where: a name that is never found.
 pub const NOWHERE: &str = "https://vmbake.invalid";
@@ -91,9 +91,8 @@ impl DropIn {
             .manifest_of(plan, (tree, disk), files, base)
             .map_err(|error| Refusal::new(Class::Usage, self.manifest.as_str(), Stage::Emit, error))?;
         let text = manifest::print(&manifest);
-        manifest::parse(&self.manifest, text.as_bytes()).map_err(|refusal| {
-            refusal.hint("publish the image at an https address with a name, and say it with --published-at")
-        })?;
+        manifest::parse(&self.manifest, text.as_bytes())
+            .map_err(|refusal| refusal.remedy(Remedy::Publish))?;
         Ok(text)
     }
 

@@ -84,21 +84,6 @@ pub(crate) fn write(
     Ok(Frames { count: sizes.len(), kept: known, tar: layout.len })
 }
 
-/// Hands the plain tar stream to `write`, for formats that are made from it.
-pub(crate) fn plain(
-    layout: &Layout<'_>,
-    store: &Store,
-    mut write: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let contents = Contents::of(store);
-    let mut raw = Vec::new();
-    for chunk in &layout.chunks {
-        contents.read(chunk, &mut raw)?;
-        write(&raw)?;
-    }
-    Ok(())
-}
-
 /// A chunk as one frame: with a checksum and its content's size. The encoder is a new one for each, so that nothing
 /// of an earlier frame can show.
 fn compress(raw: &[u8], level: i32) -> std::io::Result<Vec<u8>> {

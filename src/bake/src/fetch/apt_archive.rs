@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use store::Store;
 use tree::digest::{Digest, Sha256};
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 /// The largest InRelease that is read, in bytes; today's have 140 to 200 KB.
 const INRELEASE_LIMIT: u64 = 4 << 20;
@@ -93,8 +93,7 @@ impl<'a> Archives<'a> {
                 Stage::Fetch,
                 format!("{why}, and no directory has it"),
             )
-            .hint("name a place of Debian's archive that can be reached with --debian-mirror and --debian-security-mirror, or do \
-                 without --offline"));
+            .remedy(Remedy::ReachArchive));
         }
         let until = Instant::now() + self.options.deadlines.total;
         let mut failures: Vec<(String, Fault)> = Vec::new();

@@ -1,4 +1,4 @@
-//! Job requirement, from the first place that has it.
+//! One requirement, from the first place that has it.
 
 use super::Unavailable;
 use super::fault::Fault;
@@ -15,14 +15,14 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use store::{Begun, Store, Transfer};
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 /// Pause between two looks at what another process does.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// A try that brings so much has not been in vain: the count of tries starts over.
 const WORTH: u64 = 1 << 20;
 
-/// Job transfer and all that it needs.
+/// One transfer and all that it needs.
 pub(super) struct Job<'a> {
     pub(super) id: usize,
     pub(super) requirement: &'a Requirement,
@@ -42,20 +42,14 @@ pub(super) type Failures = Vec<(Location, Fault)>;
 pub(super) fn transfer(job: &Job<'_>) -> Result<Option<Failures>> {
     let places = locations(job.requirement, job.options)?;
     if places.is_empty() {
-        let (why, hint) = if job.options.offline {
-            (
-                "this run is offline",
-                "run once without --offline, or name a directory that has it: --mirror, --debian-mirror, --debian-security-mirror",
-            )
+        let (why, remedy) = if job.options.offline {
+            ("this run is offline", Remedy::Online)
         } else {
-            (
-                "no mirror is configured that could have it",
-                "pass `--debian-mirror URL`; mirrors of other archives are set in manifests/sources.toml",
-            )
+            ("no mirror is configured that could have it", Remedy::NameArchive)
         };
         let cause = format!("it is not in the store, and {why}");
         return Err(
-            Refusal::new(Class::Network, job.requirement.name.as_str(), Stage::Fetch, cause).hint(hint)
+            Refusal::new(Class::Network, job.requirement.name.as_str(), Stage::Fetch, cause).remedy(remedy)
         );
     }
     let (snapshots, near): (Vec<_>, Vec<_>) = places.into_iter().partition(Location::is_snapshot);
@@ -213,7 +207,7 @@ fn from_one(
     }
 }
 
-/// Job try: the rest of the part, then the digest of the whole.
+/// One try: the rest of the part, then the digest of the whole.
 fn once(
     job: &Job<'_>,
     part: &mut Transfer<'_>,
@@ -322,7 +316,7 @@ fn nowhere(job: &Job<'_>, failures: &[(Location, Fault)]) -> Refusal {
     let absent = failures.iter().any(|(_, fault)| fault.is_absence());
     let refusal = refused(job.requirement.name.as_str(), failures);
     match &job.requirement.source {
-        Source::Debian { archive, .. } if refusal.hint.is_none() && absent => {
+        Source::Debian { archive, .. } if !refusal.has_way_out() && absent => {
             let mut cause = refusal.cause.to_string();
             if !is_debian(archive) && !job.options.snapshots.has(archive) {
                 cause.push_str(&format!(
@@ -331,14 +325,12 @@ fn nowhere(job: &Job<'_>, failures: &[(Location, Fault)]) -> Refusal {
             }
             Refusal { cause: Unavailable(cause).into(), ..refusal }.hint(job.options.relock_hint.clone())
         }
-        Source::Project { path } if refusal.hint.is_none() => refusal.hint(format!(
-            "the lock names these bytes of `{path}`: `vmbake lock` takes those that are there now"
-        )),
+        Source::Project { path } if !refusal.has_way_out() => refusal.remedy(Remedy::LockFile(path.clone())),
         _ => refusal,
     }
 }
 
-/// Job refusal of several faults: wrong bytes say more than a place that is not there.
+/// One refusal of several faults: wrong bytes say more than a place that is not there.
 pub(super) fn refused<P: Display>(artifact: &str, failures: &[(P, Fault)]) -> Refusal {
     let classes = [Class::Io, Class::Verification];
     let class = classes.into_iter().find(|class| failures.iter().any(|(_, fault)| fault.class() == *class));

@@ -133,8 +133,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::archive::fixture::{ar as deb, gz};
     use crate::inspect::open;
-    use std::io::Write as _;
 
     /// A tar of regular files, gzipped.
     fn tar_gz(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -148,24 +148,7 @@ mod tests {
             header.set_size(bytes.len() as u64);
             builder.append_data(&mut header, path, *bytes).unwrap();
         }
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(&builder.into_inner().unwrap()).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    /// An ar archive: a .deb.
-    fn deb(members: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut out = b"!<arch>\n".to_vec();
-        for (name, bytes) in members {
-            out.extend(
-                format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 9, 0, 0, 100_644, bytes.len()).bytes(),
-            );
-            out.extend(*bytes);
-            if bytes.len() % 2 == 1 {
-                out.push(b'\n');
-            }
-        }
-        out
+        gz(&builder.into_inner().unwrap())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::recipe::{Component, Recipe};
 use std::cmp::Ordering;
 use tree::name::{Name, Provider};
-use tree::refusal::Result;
+use tree::refusal::{Remedy, Result};
 
 /// The components of `recipe` for `provider`, by name, each with its pin, and what was decided about them beyond that.
 ///
@@ -104,15 +104,14 @@ fn from_lock(name: &Name, pin: &Pin, lock: &Lock) -> Result<Remark> {
     let Some(locked) = lock.packages.iter().find(|package| package.name == *name) else {
         let what =
             format!("the manifest pins version `{pinned}` of this package, but the lock does not have it");
-        let hint = format!("add `{name}` to [packages] install of the recipe, and run `vmbake lock`");
+        let hint = format!("add `{name}` to [packages] install of the recipe, and lock again");
         return Err(refuse(name.as_str(), what).hint(hint));
     };
     let LockedPackage { version: locked, .. } = locked;
     if order(locked, pinned).is_none_or(Ordering::is_lt) {
         let what = format!("expected version `{pinned}` or later in the lock, found `{locked}`");
-        let hint =
-            format!("`vmbake lock --kind {} --arch {}` takes what the archive has now", lock.kind, lock.arch);
-        return Err(refuse(name.as_str(), what).hint(hint));
+        let again = Remedy::LockAgain(lock.kind.clone(), lock.arch);
+        return Err(refuse(name.as_str(), what).remedy(again));
     }
     Ok(Remark::FromLock { name: name.clone(), pinned: pinned.clone(), locked: locked.clone() })
 }

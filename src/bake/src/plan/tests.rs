@@ -114,7 +114,7 @@ fn a_component_for_one_cloud_is_taken_just_there_and_must_be_pinned_there() {
     let refusal = made(BOTH, &both, Some(Provider::Aws)).unwrap_err();
     let said = "kube2iam: plan: version `0.13.0` is declared without url, digest and size";
     assert!(refusal.to_string().contains(said), "{refusal}");
-    assert!(refusal.hint.is_some());
+    assert!(refusal.has_way_out());
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_deb_of_the_manifest_is_taken_from_the_lock_at_its_version_or_a_newer_one() 
         let refusal = made("[recipe]\n", &deb(version), None).unwrap_err();
         let said = format!("expected version `{version}` or later in the lock, found `5.2.37-2`");
         assert!(refusal.to_string().contains(&said), "{refusal}");
-        assert!(refusal.hint.is_some());
+        assert!(refusal.has_way_out());
     }
     let refusal = made("[recipe]\n", &deb("1").replace("bash", "zsh"), None).unwrap_err();
     assert!(refusal.to_string().contains("the lock does not have it"), "{refusal}");
@@ -199,7 +199,7 @@ fn a_pin_whose_url_is_of_another_version_is_refused_with_the_version_floor_in_mi
     let elsewhere = runc().replace("/v1.3.3/", "/v1.1.0/");
     let refusal = made(RUNC, &elsewhere, None).unwrap_err();
     assert_eq!(refusal.to_string(), "runc: plan: expected version `1.3.3`, found `1.1.0` in the URL");
-    assert!(refusal.hint.is_some());
+    assert!(refusal.has_way_out());
     let arm = runc().replace("runc.amd64", "runc.arm64");
     assert!(made(RUNC, &arm, None).unwrap_err().to_string().contains("expected architecture `amd64`"));
 }

@@ -9,7 +9,7 @@ use crate::recipe::Install;
 use crate::unpack::{Member, Unpacked};
 use globset::{GlobBuilder, GlobSetBuilder};
 use tree::name::ImagePath;
-use tree::refusal::{Class, Result};
+use tree::refusal::{Class, Remedy, Result};
 use tree::{Meta, Node, Origin};
 
 /// The claims of components that are no .debs, in the order of their names.
@@ -54,9 +54,9 @@ fn chosen<'a>(
         let is_close = |path: &&str| file(path) == file(&install.from);
         let mut close =
             members.iter().filter(|one| one.node != Node::Directory).filter_map(named).filter(is_close);
-        let close = close.next().map_or_else(String::new, |path| format!("it has `{path}`; "));
-        let all = format!("{close}`vmbake inspect {}` lists its members", component.pin.digest);
-        refuse(Class::Usage, name.as_str(), cause).hint(all)
+        let close = close.next().map(str::to_owned);
+        let members = Remedy::Members { close, input: component.pin.digest.clone() };
+        refuse(Class::Usage, name.as_str(), cause).remedy(members)
     };
     let path = |text: &str| -> Result<ImagePath> {
         text.parse().map_err(|error| refuse(Class::Usage, name.as_str(), error))

@@ -5,14 +5,15 @@
 //! …/modules.order                                             ├─► Modules ─► modules.dep, .alias, .symbols, .softdep,
 //! …/modules.builtin, .builtin.modinfo ────────────────────────┘              .weakdep, .devname and .bin of some
 //! ```
-//! The bytes are those of kmod 34, Debian 13's, with an empty depmod.d; `tests/tests/kernel` holds them to it. Of modules
+//! The bytes are those of kmod 34, Debian 13's, with an empty depmod.d; `tests/tests/kernel` holds them to it. But the lines
+//! of `modules.symbols`, which nothing reads where there is its `.bin`, are in the order of their names, and so are modules
+//! that `modules.order` does not name: kmod has both in the order of a hash table. Of modules
 //! of one name one below `updates/` wins, else the first by path. Unpacking a thousand modules takes seconds, so what
 //! they say is kept for the next bake under the digest of their digests. Not supported, on purpose: modules.*map files, which
 //! nothing has read since Linux 2.6, and `depmod.d`: a tree with such a file is refused.
 
 pub(super) mod facts;
 mod graph;
-mod hash;
 mod text;
 mod trie;
 
@@ -181,7 +182,7 @@ fn chosen<'a>(files: &'a BTreeMap<String, &'a Content>) -> Vec<Chosen<'a>> {
     chosen.into_iter().map(|(name, (file, content))| (name, file, content)).collect()
 }
 
-/// In the order of `modules.order`, which names each as `….ko`; those that it does not name come after.
+/// In the order of `modules.order`, which names each as `….ko`; those that it does not name come after, by name.
 fn in_order<'a>(mut chosen: Vec<Chosen<'a>>, order: &str) -> Vec<Chosen<'a>> {
     let mut places = BTreeMap::new();
     for (place, line) in order.lines().enumerate() {
@@ -191,7 +192,7 @@ fn in_order<'a>(mut chosen: Vec<Chosen<'a>>, order: &str) -> Vec<Chosen<'a>> {
         let plain = file.rfind(".ko").map_or(file, |at| &file[..at + 3]);
         places.get(plain).copied().unwrap_or(usize::MAX)
     };
-    chosen.sort_by_cached_key(|(name, file, _)| (place(file), hash::bucket(name, 512), name.clone()));
+    chosen.sort_by_cached_key(|(name, file, _)| (place(file), name.clone()));
     chosen
 }
 

@@ -10,7 +10,7 @@ use crate::unpack::Unpacked;
 use std::collections::BTreeMap;
 use tree::Origin;
 use tree::name::Name;
-use tree::refusal::{Class, Result};
+use tree::refusal::{Class, Remedy, Result};
 
 /// Reads the control files of all packages: those of the lock in the order of their names, then the components.
 pub(super) fn debs<'a>(plan: &Plan, inputs: &'a Inputs<'_>) -> Result<Vec<Deb<'a>>> {
@@ -106,9 +106,8 @@ fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Nam
         [one] => format!("package {one}, which is not in the image"),
         _ => format!("packages {}, which are not in the image", missing.join(", ")),
     };
-    let hint =
-        format!("`vmbake lock --kind {} --arch {}` resolves what components need", plan.kind, plan.arch);
-    Err(refuse(Class::Usage, name.as_str(), format!("component `{name}` needs {what}")).hint(hint))
+    let remedy = Remedy::LockComponents(plan.kind.clone(), plan.arch);
+    Err(refuse(Class::Usage, name.as_str(), format!("component `{name}` needs {what}")).remedy(remedy))
 }
 
 /// What packages provide, by the provided name.

@@ -8,6 +8,7 @@ use crate::unpack::{ControlFile, Member};
 use std::collections::BTreeSet;
 use tree::digest::Sha256;
 use tree::name::{Arch, Role};
+use tree::refusal::Remedy;
 
 /// The epoch of all tests: 1970-01-11.
 pub(super) const EPOCH: i64 = 864_000;
@@ -436,7 +437,8 @@ fn a_component_without_its_dependencies_is_refused() {
         refusal.to_string(),
         "fluent-bit: stage: component `fluent-bit` needs package `liby (>= 2)`, which is not in the image"
     );
-    assert_eq!(refusal.hint.unwrap(), "`vmbake lock --kind base --arch amd64` resolves what components need");
+    let expected = Remedy::LockComponents("base".parse().unwrap(), Arch::Amd64);
+    assert_eq!(refusal.remedy.as_deref(), Some(&expected));
     let refusal = with("libx, liby (>= 2), libz | libw").refusal().to_string();
     assert!(refusal.contains("needs packages `liby (>= 2)`, `libz | libw`, which are not"), "{refusal}");
     for depends in ["libx (>> 1.0)", "virtual (<< 2)"] {
@@ -512,8 +514,8 @@ fn leading_parts_that_a_component_strips_do_not_count() {
     let refusal = case.stage().unwrap_err();
     assert!(refusal.to_string().contains("its archive has no `bin/tool`"), "{refusal}");
     let digest = Sha256::of(b"");
-    let hint = format!("it has `tool-1.0/bin/tool`; `vmbake inspect {digest}` lists its members");
-    assert_eq!(refusal.hint.as_deref(), Some(&*hint));
+    let members = Remedy::Members { close: Some("tool-1.0/bin/tool".to_owned()), input: digest.into() };
+    assert_eq!(refusal.remedy.as_deref(), Some(&members));
     case.plan.components[0].install.strip = 1;
     let tree = case.stage().unwrap();
     for path in ["/usr/bin/tool", "/usr/share/tool/a", "/usr/share/tool/b"] {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::archive::fixture::{ar, gz};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -73,27 +74,11 @@ fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
 fn deb(control: &[(&str, u32, &[u8])], data: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
     xz.write_all(&tar(data)).unwrap();
-    let parts = [
-        ("debian-binary", b"2.0\n".to_vec()),
-        ("control.tar.gz", gz(&tar(control))),
-        ("data.tar.xz", xz.finish().unwrap()),
-    ];
-    let mut out = b"!<arch>\n".to_vec();
-    for (name, bytes) in parts {
-        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, "100644", bytes.len()).unwrap();
-        out.extend_from_slice(&bytes);
-        out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
-    }
-    out
+    let (control, data) = (gz(&tar(control)), xz.finish().unwrap());
+    ar(&[("debian-binary", b"2.0\n"), ("control.tar.gz", &control), ("data.tar.xz", &data)])
 }
 
 const CONTROL: [(&str, u32, &[u8]); 3] =

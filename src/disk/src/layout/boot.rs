@@ -8,7 +8,7 @@ use crate::fat32::{Files, Source};
 use crate::spec::{Holds, Spec};
 use tree::Tree;
 use tree::name::{Arch, ImagePath};
-use tree::refusal::{Class, Refusal, Result};
+use tree::refusal::{Class, Refusal, Remedy, Result};
 
 /// How a disk is started without firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,6 @@ pub struct Boot {
     pub initrd: ImagePath,
 }
 
-const WITHOUT: &str = "a disk needs a kernel, an initrd and systemd-boot in its tree: extend a kind that has them, or bake `--format tar.zst`";
-
 /// What `tree` is started by, with its root in the partition `root`.
 pub(super) fn boot(spec: &Spec, tree: &Tree, root: Uuid) -> Result<Boot> {
     let versions: Vec<&str> = tree
@@ -39,7 +37,7 @@ pub(super) fn boot(spec: &Spec, tree: &Tree, root: Uuid) -> Result<Boot> {
             [] => "the tree has no `/boot/vmlinuz-VERSION`".to_owned(),
             several => format!("the tree has more than one kernel: {}", several.join(", ")),
         };
-        return Err(refuse(Class::Usage, what).hint(WITHOUT));
+        return Err(refuse(Class::Usage, what).remedy(Remedy::Bootable));
     };
     let holder = spec.partitions.iter().position(|partition| partition.holds == Holds::Tree);
     let number = holder.and_then(|at| u32::try_from(at + 1).ok());
@@ -87,7 +85,7 @@ impl Boot {
 }
 
 fn missing(at: &str) -> Refusal {
-    refuse(Class::Usage, format!("the tree has no file `{at}`")).hint(WITHOUT)
+    refuse(Class::Usage, format!("the tree has no file `{at}`")).remedy(Remedy::Bootable)
 }
 
 fn path(text: &str) -> Result<ImagePath> {

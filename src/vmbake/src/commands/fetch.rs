@@ -30,9 +30,7 @@ struct Report {
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
-    let inputs = args.selection.inputs(true, &show)?;
-    let lock = args.selection.lock(&inputs)?;
-    let plan = args.selection.plan(&inputs, &lock)?;
+    let (inputs, plan) = args.selection.planned(&show)?;
     let options = args.places.options(&inputs.project, &inputs.sources, args.selection.way_out(&inputs))?;
     let store = args.store.open_with_known_key()?;
     let _rejected = console::Rejected(&store);

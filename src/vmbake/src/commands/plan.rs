@@ -5,6 +5,7 @@ use crate::pipeline;
 use crate::places::StoreArgs;
 use crate::privileges;
 use crate::progress::{Show, ShowArgs};
+use crate::remedy;
 use crate::selection::{Inputs, Selection};
 use bake::plan::{Plan, Requirement, Source};
 use serde::Serialize;
@@ -56,9 +57,7 @@ struct Report<'a> {
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
-    let inputs = args.selection.inputs(true, &show)?;
-    let lock = args.selection.lock(&inputs)?;
-    let plan = args.selection.plan(&inputs, &lock)?;
+    let (inputs, plan) = args.selection.planned(&show)?;
     let requirements = plan.requirements();
     let missing = missing(&args.store, &requirements)?;
     let (tree, unknown) = match laid_out(args, &inputs, &plan, missing.len(), &show) {
@@ -115,7 +114,7 @@ fn laid_out(args: &Args, inputs: &Inputs, plan: &Plan, missing: usize, show: &Sh
     let tree = args.store.open().and_then(|store| {
         pipeline::laid_out(plan, &inputs.project, &store, rayon::current_num_threads(), show)
     });
-    tree.map_err(|refusal| match &refusal.hint {
+    tree.map_err(|refusal| match remedy::hint(&refusal) {
         Some(hint) => format!("a bake would fail: {refusal} (hint: {hint})"),
         None => format!("a bake would fail: {refusal}"),
     })

@@ -1,5 +1,6 @@
 use super::super::tests::{Case, path};
 use super::*;
+use crate::archive::fixture::{ar, gz};
 use crate::manifest::Form;
 use crate::unpack::{self, Unpacked};
 use std::io::Write as _;
@@ -17,16 +18,8 @@ fn deb(control: &str, data: &[Data<'_>]) -> Vec<u8> {
 /// One with more control files.
 fn deb_of(control: &str, more: &[Data<'_>], data: &[Data<'_>]) -> Vec<u8> {
     let fields = format!("Package: tool\nVersion: 1.0\nArchitecture: amd64\n{control}Description: a tool\n");
-    let mut out = b"!<arch>\n".to_vec();
     let control = gz(&tar(&[&[("/control", 0o644, fields.as_str())], more].concat()));
-    for (name, bytes) in
-        [("debian-binary", b"2.0\n".to_vec()), ("control.tar.gz", control), ("data.tar.gz", gz(&tar(data)))]
-    {
-        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, "100644", bytes.len()).unwrap();
-        out.extend_from_slice(&bytes);
-        out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
-    }
-    out
+    ar(&[("debian-binary", b"2.0\n"), ("control.tar.gz", &control), ("data.tar.gz", &gz(&tar(data)))])
 }
 
 fn tar(data: &[Data<'_>]) -> Vec<u8> {
@@ -64,12 +57,6 @@ fn append(builder: &mut ::tar::Builder<Vec<u8>>, at: &str, mode: u32, text: &str
     }
     header.set_cksum();
     builder.append(&header, body.as_bytes()).unwrap();
-}
-
-fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// A case with the component `tool`, a .deb that is unpacked as a bake does; and the store that has it.

@@ -1,9 +1,9 @@
-//! What fuzzers call.
+//! The interpreter of maintainer scripts.
 
-use crate::failure::{Limits, Origin};
-use crate::files::{Base, Files, Kind, Meta};
-use crate::sh::Shell;
-use crate::system::System;
+use ::debian::failure::{Limits, Origin};
+use ::debian::files::{Base, Files, Kind, Meta};
+use ::debian::sh::Shell;
+use ::debian::system::System;
 
 struct Names;
 
@@ -32,12 +32,12 @@ impl Base for Names {
 
 /// Any text, run as a maintainer script over a tree with the names of programs in it: it ends, within its limits, or says why not.
 pub fn script(text: &[u8]) {
-    let _ = crate::sh::lint::lint(text, &|_| true);
+    let _ = ::debian::sh::lint::lint(text, &|_| true);
     let limits =
         Limits { steps: 20_000, bytes: 1 << 20, written: 4 << 20, depth: 30, nesting: 20, changes: 10_000 };
     let mut shell = Shell::new(Files::new(&Names, 0, limits), System::default(), limits);
     let origin = Origin { package: "fuzz".to_owned(), script: "postinst".to_owned(), line: 0 };
     let env = [(b"PATH".to_vec(), b"/usr/bin".to_vec())];
     let _ = shell.run(&origin, text, &[b"configure".to_vec(), Vec::new()], &env);
-    let _ = crate::commands::own::finish(&mut shell.files, &shell.system);
+    let _ = ::debian::commands::finish(&mut shell.files, &shell.system);
 }

@@ -1,13 +1,10 @@
-//! What the fuzzers in `fuzz/` call, one function a target; also run over the committed corpora by a plain test.
-//!
-//! Each takes any bytes. It ends in bounded time and memory, and it checks what holds for everything that the reader
-//! accepts, so that a fuzzer finds more than panics.
+//! The readers of the baker.
 
-use crate::archive::decompress::{self, Form, Limits};
-use crate::archive::tar::{self, Policy, Shape};
-use crate::archive::{ar, deb, elf};
-use crate::fetch::{Proxies, Proxy, apt};
-use crate::{deb822, debian, lock, manifest, recipe, stage};
+use ::bake::archive::decompress::{self, Form, Limits};
+use ::bake::archive::tar::{self, Policy, Shape};
+use ::bake::archive::{ar, deb, elf};
+use ::bake::fetch::{Proxies, Proxy, apt};
+use ::bake::{deb822, debian, lock, manifest, recipe, stage};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use tree::merged;
