@@ -96,7 +96,7 @@ fn the_same_inputs_give_the_same_digest_and_another_input_another() {
 }
 
 #[test]
-fn wants_are_packages_and_components_with_where_they_are() {
+fn requirements_are_packages_and_components_with_their_sources() {
     let plan = made(RUNC, &runc(), None).unwrap();
     let requirements = plan.requirements();
     assert_eq!(
