@@ -157,7 +157,7 @@ fn a_manifest_is_read_as_upstream_publishes_it_and_its_debs_are_taken_from_the_l
     // a version that the lock does not have yet is never replaced by an older one
     let ended = plan_for_aws(&shared, Some(&published("99-1")?))?.refused(2)?;
     ensure!(
-        ended.stderr.contains("error: libpq5: plan: version in the lock, expected `99-1` or later"),
+        ended.stderr.contains("error: libpq5: plan: expected version `99-1` or later in the lock"),
         "{ended}"
     );
     ensure!(ended.stderr.contains("hint: `cargo xtask lock --kind knc --arch amd64` takes"), "{ended}");

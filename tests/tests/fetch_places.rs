@@ -72,7 +72,7 @@ fn a_place_with_wrong_bytes_is_left_for_the_next_and_both_are_named() {
     let log = log.0.into_inner().unwrap();
     let next = log.iter().find(|event| event.starts_with("NextPlace")).unwrap();
     assert!(
-        next.contains(&evil.url()) && next.contains(&good.url()) && next.contains("digest, expected"),
+        next.contains(&evil.url()) && next.contains(&good.url()) && next.contains("expected digest"),
         "{next}"
     );
 }
@@ -200,7 +200,7 @@ fn a_package_that_no_archive_has_any_more_names_the_way_on() {
     let (_place, store) = store();
     let refusal = fetch(&store, &[requirement(&body(0))], &options, &Silent).unwrap_err();
     assert_eq!((refusal.class, refusal.hint.as_deref()), (Class::Network, Some("lock anew")));
-    assert!(refusal.to_string().starts_with("thing: fetch: no place has it"), "{refusal}");
+    assert!(refusal.to_string().starts_with("thing: fetch: no mirror has it"), "{refusal}");
     snapshot.at(&format!("/debian/20260913T080000Z/{DEB}"), vec![Reply::File(body(0))]);
     fetch(&store, &[requirement(&body(0))], &options, &Silent).unwrap();
 }
@@ -267,9 +267,9 @@ fn a_directory_is_a_place_also_offline_and_only_its_plain_files_are_taken() {
     };
     refused("not there");
     std::fs::write(&path, b"short").unwrap();
-    refused("size, expected 50000, found 5");
+    refused("expected a size of 50000, found 5");
     std::fs::write(&path, body(1)).unwrap();
-    refused("digest, expected");
+    refused("expected digest");
     std::fs::remove_file(&path).unwrap();
     let fifo = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).unwrap();

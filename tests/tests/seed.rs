@@ -179,7 +179,7 @@ fn user_data_of_ones_own_makes_a_seed_for_any_image() -> Result<()> {
     seed(&["--ssh-key", &key]).done()?;
     // settings in place of user-data would do nothing, and nobody would know why
     let said = seed(&["--user-data", &path("given.env")]).refused(2)?.stderr;
-    ensure!(said.contains("given.env: parse: its first line, expected `#cloud-config`"), "{said}");
+    ensure!(said.contains("given.env: parse: expected a first line such as `#cloud-config`"), "{said}");
     ensure!(said.contains("hint: these are Podplane settings; pass them with `--settings`"), "{said}");
     fs::write(folder.join("plain"), "users: []\n")?;
     let said = seed(&["--user-data", &path("plain")]).refused(2)?.stderr;

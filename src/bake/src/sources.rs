@@ -621,8 +621,8 @@ mod tests {
     fn what_does_not_fit_together_is_refused() {
         let key = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";
         let cases: [(&str, &str, &str); 11] = [
-            ("name = \"debian-security\"", "name = \"debian\"", "archive `debian` given twice"),
-            ("name = \"trixie-updates\"", "name = \"trixie\"", "suite `trixie` given twice"),
+            ("name = \"debian-security\"", "name = \"debian\"", "duplicate archive `debian`"),
+            ("name = \"trixie-updates\"", "name = \"trixie\"", "duplicate suite `trixie`"),
             ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not defined"),
             ("keys = [\"5E04", "keys = [\"6E04", "names key `6E04A1E3223A19A20706E20F9904613D4CCE68C6`"),
             (

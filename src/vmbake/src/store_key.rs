@@ -172,7 +172,7 @@ mod tests {
         }
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(kept(&path, &store, true).unwrap_err().to_string().contains("found something else"));
+        assert!(kept(&path, &store, true).unwrap_err().to_string().contains("expected a regular file"));
         let inside = store.join("key");
         fs::create_dir_all(&store).unwrap();
         assert!(kept(&inside, &store, true).unwrap_err().to_string().contains("must not be in the store"));

@@ -242,7 +242,7 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
     let why: Vec<&String> = said.iter().filter(|line| line.starts_with("next")).collect();
     // each mirror is asked in both of its layouts
     assert_eq!(why.len(), 7, "{said:?}");
-    for expected in ["digest, expected", "size, expected 5, found 6", "not there"] {
+    for expected in ["expected digest", "expected a size of 5, found 6", "not there"] {
         assert!(why.iter().any(|line| line.contains(expected)), "{expected}: {why:?}");
     }
     let bench = Bench::new();
@@ -252,7 +252,7 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
     assert_eq!(refusal.class, Class::Verification, "wrong bytes say more than a place that is not there");
     let said = refusal.to_string();
     for expected in
-        ["no mirror has it", "/one/a/1/file", "size, expected 5, found 6", "https://127.0.0.1:1/a/file"]
+        ["no mirror has it", "/one/a/1/file", "expected a size of 5, found 6", "https://127.0.0.1:1/a/file"]
     {
         assert!(said.contains(expected), "{expected}: {said}");
     }
@@ -333,9 +333,9 @@ fn an_answer_that_is_in_doubt_is_refused_before_or_while_it_is_read() {
         answer
     };
     let cases: Vec<(&str, Answer, Class)> = vec![
-        ("size, expected 5, found 6", Box::new(wide("", b"longer")), Class::Verification),
-        ("size, expected 5, found more", Box::new(endless), Class::Verification),
-        ("digest, expected", Box::new(wide("", b"wrong")), Class::Verification),
+        ("expected a size of 5, found 6", Box::new(wide("", b"longer")), Class::Verification),
+        ("expected a size of 5, found more", Box::new(endless), Class::Verification),
+        ("expected digest", Box::new(wide("", b"wrong")), Class::Verification),
         ("content encoding", Box::new(wide("Content-Encoding: gzip\r\n", b"right")), Class::Verification),
         ("not found (HTTP status 410)", Box::new(|| reply("410 Unavailable", "", b"")), Class::Network),
         ("HTTP status 403", Box::new(|| reply("403 Forbidden", "", b"")), Class::Network),

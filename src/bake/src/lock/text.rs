@@ -328,7 +328,7 @@ mod tests {
             (GOLDEN.replace("\"curl\"\nversion", "\"zurl\"\nversion"), "package `libc6` after `zurl`"),
             (suite, "unknown field `note`"),
             (format!("extra = 1\n{GOLDEN}"), "unknown field `extra`"),
-            (format!("kind = \"base\"\n{GOLDEN}"), "duplicate key"),
+            (format!("kind = \"base\"\n{GOLDEN}"), "key given twice"),
             (GOLDEN.replace("format = 1", "format = 2"), "format 2, expected 1"),
             (GOLDEN.replace("sha256 = \"sha256:", "sha256 = \"md5:"), "digest must be sha256"),
             (GOLDEN.replace("file = \"pool/", "file = \"../pool/"), "expected a path `pool/….deb`"),

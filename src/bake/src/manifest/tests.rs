@@ -87,8 +87,8 @@ fn stock_image_and_container_images_are_checked() {
     for (from, to, said) in [
         ("\"type\": \"qcow2\"", "\"type\": \"deb\"", "os.image: expected type `qcow2`"),
         ("https://example.org/a.qcow2", "http://example.org/a.qcow2", "expected scheme `https`"),
-        ("\"size\": 1,", "\"size\": 0,", "size, expected 1 to"),
-        ("\"size\": 3", "\"size\": 0", "image `registry.k8s.io/pause:3.10.2`: size, expected 1 to"),
+        ("\"size\": 1,", "\"size\": 0,", "expected a size of 1 to"),
+        ("\"size\": 3", "\"size\": 0", "image `registry.k8s.io/pause:3.10.2`: expected a size of 1 to"),
         ("registry.k8s.io/pause:3.10.2", "a b", "is not a name of a container image"),
         ("\"cached\": true", "\"cached\": 1", "expected a boolean"),
     ] {
@@ -129,7 +129,7 @@ fn a_key_given_twice_or_unknown_is_refused() {
     assert!(refusal(&with(&twice)).contains("`runc`: duplicate key"));
     assert!(
         refusal(&with(&entry("runc", ("\"size\"", "\"size\": 1, \"size\""))))
-            .contains("duplicate key: `size`")
+            .contains("duplicate key `size`")
     );
     assert!(
         refusal(&with(&entry("runc", ("\"size\"", "\"colour\": 1, \"size\""))))
@@ -186,6 +186,6 @@ fn what_is_too_large_or_too_deep_is_refused() {
 fn a_size_of_nothing_is_refused() {
     assert!(
         refusal(&with(&entry("runc", ("\"size\": 10", "\"size\": 0"))))
-            .contains("`runc`: size, expected 1 to")
+            .contains("`runc`: expected a size of 1 to")
     );
 }

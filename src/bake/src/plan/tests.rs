@@ -96,7 +96,7 @@ fn the_same_inputs_give_the_same_digest_and_another_input_another() {
 }
 
 #[test]
-fn wants_are_packages_and_components_with_where_they_are() {
+fn requirements_are_packages_and_components_with_their_sources() {
     let plan = made(RUNC, &runc(), None).unwrap();
     let requirements = plan.requirements();
     assert_eq!(
@@ -129,9 +129,12 @@ fn an_optional_component_without_a_pin_is_left_out_with_its_units_and_that_is_sa
     let declared = format!("{}, {KUBE2IAM}", runc());
     assert_eq!(
         remarks(&declared, Some(Provider::Aws)),
-        ["kube2iam: left out, the manifest declares 0.13.0 without url, digest and size"]
+        ["kube2iam: left out, as the manifest declares 0.13.0 without url, digest and size"]
     );
-    assert_eq!(remarks(&runc(), Some(Provider::Aws)), ["kube2iam: left out, the manifest does not have it"]);
+    assert_eq!(
+        remarks(&runc(), Some(Provider::Aws)),
+        ["kube2iam: left out, as the manifest does not have it"]
+    );
     // where it has no place anyway there is nothing to say
     assert_eq!(remarks(&declared, Some(Provider::Google)), Vec::<String>::new());
     assert_eq!(remarks(&runc(), None), Vec::<String>::new());
@@ -258,7 +261,7 @@ fn a_projects_own_component_may_come_by_http_or_from_a_file_and_that_is_said() {
         let scheme = url.split(':').next().unwrap();
         let refusal = made(&recipe).unwrap_err().to_string();
         let wanted =
-            format!("runc: plan: url: scheme, expected `https` for a component of `base`, found `{scheme}`");
+            format!("runc: plan: url: expected scheme `https` for a component of `base`, found `{scheme}`");
         assert_eq!(refusal, wanted);
         for component in recipe.components.values_mut() {
             component.kind = "mine".parse().unwrap();

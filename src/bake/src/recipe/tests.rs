@@ -110,7 +110,7 @@ fn a_key_of_packages_that_is_none_is_refused_with_its_place() {
         ("\"x\" = { form = \"vendor\" }", "unknown field `form`"),
         ("\"x\" = { privileges = [] }", "missing field `from`"),
         ("\"X\" = { from = \"vendor\" }", "`X` is no name"),
-        ("avoid = []\navoid = []", "duplicate key"),
+        ("avoid = []\navoid = []", "key given twice"),
         ("files = [\"/debs/a.deb\"]", "expected the path of a .deb below the project's folder"),
         ("files = [\"a.rpm\"]", "expected the path of a .deb below the project's folder"),
     ] {
@@ -136,7 +136,7 @@ fn a_later_recipe_replaces_what_disks_are_and_adds_to_the_command_line() {
 #[test]
 fn what_a_recipe_must_not_say_is_refused_at_its_place() {
     let cases = [
-        ("[recipe]\n[recipe]\n", "line 2 column 2: duplicate key"),
+        ("[recipe]\n[recipe]\n", "line 2 column 2: key given twice"),
         ("[recipe]\ncolour = 1\n", "unknown field `colour`"),
         ("[recipe]\n[packages]\ninstall = [\"../x\"]\n", "line 3 column 11: `../x` is no name"),
         ("[recipe]\n[directories]\n\"/a/../b\" = \"0755 root:root\"\n", "line 3"),

@@ -454,10 +454,7 @@ fn a_package_that_is_not_the_one_of_the_lock_is_refused() {
     let refusal = case.refusal();
     assert_eq!(
         (refusal.class, refusal.to_string().as_str()),
-        (
-            Class::Verification,
-            "a: stage: its control file is of another version, expected `2.0`, found `1.0`"
-        )
+        (Class::Verification, "a: stage: expected version `2.0` in its control file, found `1.0`")
     );
 }
 
@@ -482,7 +479,8 @@ fn a_component_of_another_name_or_version_than_its_pin_is_refused() {
         move |case: &mut Case| case.plan.components[0].pin.version.clone_from(&version)
     };
     // as names of files do, a pin leaves an epoch out, and one that has it means it
-    for (pinned, said) in [("1.1", "another version, expected `1.1`, found `1.0`"), ("1:1.0", "found `1.0`")]
+    for (pinned, said) in
+        [("1.1", "expected version `1.1` in its control file, found `1.0`"), ("1:1.0", "found `1.0`")]
     {
         let message = staged(&version(pinned)).unwrap_err();
         assert!(message.contains(said), "{message}");
@@ -494,7 +492,10 @@ fn a_component_of_another_name_or_version_than_its_pin_is_refused() {
         case.components.insert(other, package);
     };
     let message = staged(&named).unwrap_err();
-    assert!(message.contains("another package, expected `fluent`, found `fluent-bit`"), "{message}");
+    assert!(
+        message.contains("expected package `fluent` in its control file, found `fluent-bit`"),
+        "{message}"
+    );
 }
 
 #[test]

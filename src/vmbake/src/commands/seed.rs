@@ -243,7 +243,7 @@ fn meta_data(files: &BTreeMap<String, Vec<u8>>, hostname: Option<&str>, keys: &[
 fn read(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_any(path)?;
     if has_private_key(&bytes) {
-        return Err(unfit(path, "expected a public key, found a private one"));
+        return Err(unfit(path, "expected a public key, found a private key"));
     }
     Ok(bytes)
 }

@@ -85,9 +85,7 @@ impl Reader<'_> {
                 [("compressed", packed.size, most), ("decompressed", size, self.limits.index)]
             {
                 if size > limit {
-                    return Err(wrong(format!(
-                        "{what} too large: expected at most {limit} bytes, found {size}"
-                    )));
+                    return Err(wrong(format!("{what} size, expected at most {limit}, found {size}")));
                 }
             }
             let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));

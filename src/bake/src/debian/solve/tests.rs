@@ -82,7 +82,7 @@ fn what_is_avoided_is_not_chosen() {
     let expected = Goal { avoid: ["b"].into(), ..roots("a") };
     assert_eq!(chosen("a: Depends b | c\nb\nc", &expected).as_deref(), Ok("a c"));
     let error = chosen("a: Depends b\nb", &expected).unwrap_err();
-    assert_eq!(error, "package `a` needs `b`, but `b` is to be avoided");
+    assert_eq!(error, "package `a` needs `b`, but `b` is on the list of packages to avoid");
     let expected = Goal { avoid: ["a"].into(), ..roots("a") };
     assert_eq!(
         chosen("a", &expected).unwrap_err(),
