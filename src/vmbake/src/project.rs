@@ -672,7 +672,7 @@ mod tests {
             fs::remove_file(&name).unwrap();
             std::os::unix::fs::symlink(format!("a{c}b"), &link).unwrap();
             let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
-            assert!(said.contains("not seen"), "{said}");
+            assert!(said.contains("invisible"), "{said}");
             fs::remove_file(&link).unwrap();
         }
     }

@@ -102,7 +102,7 @@ fn what_is_no_effect_is_refused_with_its_place() {
         ("[p]\neffects = [{ do = \"directory\", path = \"x\" }]\n".to_owned(), "is no path"),
         (
             "[p]\neffects = [{ do = \"directory\", path = \"/x\", access = \"755\" }]\n".to_owned(),
-            "expected `0755 owner:group`",
+            "expected access such as `0755 owner:group`",
         ),
         (
             format!("[p]\nreviewed.postrm = [\"{digest}\"]\neffects = [{{ do = \"user\", user = \"u\" }}]\n"),

@@ -329,7 +329,7 @@ mod tests {
             (suite, "unknown field `note`"),
             (format!("extra = 1\n{GOLDEN}"), "unknown field `extra`"),
             (format!("kind = \"base\"\n{GOLDEN}"), "key given twice"),
-            (GOLDEN.replace("format = 1", "format = 2"), "format 2, expected 1"),
+            (GOLDEN.replace("format = 1", "format = 2"), "expected format 1, found 2"),
             (GOLDEN.replace("sha256 = \"sha256:", "sha256 = \"md5:"), "digest must be sha256"),
             (GOLDEN.replace("file = \"pool/", "file = \"../pool/"), "expected a path `pool/….deb`"),
             (GOLDEN.replace("size = 1234", "size = -1"), "invalid value"),

@@ -280,7 +280,7 @@ mod tests {
             ("5.0.5", "f-5.0.5.deb"),
         ] {
             let got = check("f", version, Form::Deb, &format!("https://example.org/{file}")).unwrap_err();
-            assert!(got.contains("expected `f_5.0.5_amd64.deb`"), "{file}: {got}");
+            assert!(got.contains("expected file `f_5.0.5_amd64.deb`"), "{file}: {got}");
         }
     }
 }

@@ -109,8 +109,8 @@ mod tests {
             ("file:", "empty part"),
             ("file:a/", "empty part"),
             ("file:.a", "expected a file name as its last part"),
-            ("ftp://example.org/a", "found `ftp`"),
-            ("nothing", "found ``"),
+            ("ftp://example.org/a", "unknown scheme `ftp`"),
+            ("nothing", "unknown scheme ``"),
         ] {
             let got = component(url).unwrap_err();
             assert!(got.contains(said) && !got.contains("s3cret"), "{url}: {got}");

@@ -89,7 +89,7 @@ fn stock_image_and_container_images_are_checked() {
         ("https://example.org/a.qcow2", "http://example.org/a.qcow2", "expected scheme `https`"),
         ("\"size\": 1,", "\"size\": 0,", "expected a size of 1 to"),
         ("\"size\": 3", "\"size\": 0", "image `registry.k8s.io/pause:3.10.2`: expected a size of 1 to"),
-        ("registry.k8s.io/pause:3.10.2", "a b", "is not a name of a container image"),
+        ("registry.k8s.io/pause:3.10.2", "a b", "is not a valid container image name"),
         ("\"cached\": true", "\"cached\": 1", "expected a boolean"),
     ] {
         let message = refusal(&written_again((from, to)));

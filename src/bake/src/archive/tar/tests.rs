@@ -129,7 +129,7 @@ fn names_and_targets_with_characters_that_are_not_seen_are_refused() {
         let name = format!("a{c}b");
         assert!(refusal(&[file(&name)]).contains("not seen"), "{c:?}");
         assert!(refusal(&[dir(&name)]).contains("not seen"), "{c:?}");
-        assert!(refusal(&[link(b'2', "l", &name)]).contains("not seen"), "{c:?}");
+        assert!(refusal(&[link(b'2', "l", &name)]).contains("invisible"), "{c:?}");
         assert!(refusal(&[file("f"), link(b'1', "l", &name)]).contains("not seen"), "{c:?}");
     }
 }
@@ -150,7 +150,7 @@ fn hard_links_to_hard_links_name_the_file() {
 #[test]
 fn merged_directories_are_the_one_place_below_a_link() {
     assert_eq!(paths(&[link(b'2', "bin", "usr/bin"), file("bin/x"), file("usr/bin/y")]).unwrap().len(), 3);
-    assert!(refusal(&[file("bin/x"), file("usr/bin/x")]).contains("twice"));
+    assert!(refusal(&[file("bin/x"), file("usr/bin/x")]).contains("duplicate path"));
     assert!(refusal(&[link(b'2', "usr/bin", "elsewhere"), file("bin/x")]).contains("to be a directory"));
     assert!(
         refusal_under(Policy::UPSTREAM, &[link(b'2', "bin", "usr/bin"), file("bin/x")])
@@ -160,8 +160,8 @@ fn merged_directories_are_the_one_place_below_a_link() {
 
 #[test]
 fn a_link_and_a_directory_of_one_name_are_refused() {
-    assert!(refusal(&[link(b'2', "d", "/victim"), dir("d/")]).contains("twice"));
-    assert!(refusal(&[dir("d/"), link(b'2', "d", "/victim")]).contains("twice"));
+    assert!(refusal(&[link(b'2', "d", "/victim"), dir("d/")]).contains("duplicate path"));
+    assert!(refusal(&[dir("d/"), link(b'2', "d", "/victim")]).contains("duplicate path"));
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn devices_special_bits_attributes_and_odd_owners_are_refused() {
     let entries = read(&[&capability.concat()[..], &END].concat(), allowed).unwrap();
     assert_eq!(entries[0].meta.xattrs["security.capability"], b"x");
     let odd = header(b"f", b'0', 0, |block| block[108..115].copy_from_slice(b"0001750"));
-    assert!(refusal(std::slice::from_ref(&odd)).contains("odd owner 1000"));
+    assert!(refusal(std::slice::from_ref(&odd)).contains("unexpected owner 1000"));
     let entries = read(&[&odd[..], &END].concat(), Policy::UPSTREAM).unwrap();
     assert_eq!((entries[0].meta.uid, entries[0].meta.gid), (0, 0));
 }

@@ -122,7 +122,7 @@ fn signatures_out_of_their_time_are_refused() {
     let error = verdict(&message(TEXT, &[short]), &trusted, 2).unwrap_err();
     assert!(error.ends_with("the signature expired at 2026-01-03T00:00:00Z"), "{error}");
     let error = verdict(&message(TEXT, &[key.sign(TEXT, 5)]), &trusted, 3).unwrap_err();
-    assert!(error.ends_with("the signature is made at 2026-01-06T00:00:00Z, in the future"), "{error}");
+    assert!(error.ends_with("the signature was created at 2026-01-06T00:00:00Z, in the future"), "{error}");
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn owners_and_groups_that_nobody_brings_are_refused() {
     assert!(case.refusal().to_string().contains("needs group `ghosts`, which nothing creates"));
     let mut case = Case::new();
     group(&mut case, "g", 900, &["ghost"]);
-    assert!(case.refusal().to_string().contains("needs the user `ghost`"));
+    assert!(case.refusal().to_string().contains("needs user `ghost`"));
 }
 
 #[test]

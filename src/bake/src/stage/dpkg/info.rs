@@ -25,7 +25,7 @@ pub(super) fn files(deb: &Deb<'_>, lost: &BTreeSet<ImagePath>, read: Read<'_>) -
         let simple = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         // a name that dpkg would take apart in another way, or that is ours to write
         if file.name.is_empty() || !file.name.bytes().all(simple) || file.name == "list" {
-            let cause = format!("`{}`is not a valid control file name", file.name);
+            let cause = format!("`{}` is not a valid control file name", file.name);
             return Err(refuse(Class::Archive, deb.name, cause));
         }
         // it is root's there, and nobody is asked whether it may be a set-uid program

@@ -56,7 +56,7 @@ fn effects_that_cannot_be_had_are_refused() {
         (r#"{ do = "copy", from = "/usr/share/no", to = "/etc/x" }"#, "it is not a file in the image"),
         (
             r#"{ do = "access", path = "/usr/bin/no", access = "0755 root:root" }"#,
-            "there is no `/usr/bin/no`",
+            "cannot set the owner of `/usr/bin/no`: no such file",
         ),
         (r#"{ do = "file", path = "/x", text = "", access = "0600 root:ghost" }"#, "group `ghost`"),
         (r#"{ do = "user", user = "ghost" }"#, "user `ghost`"),

@@ -250,11 +250,13 @@ mod tests {
         let said = |report: &Report| report.verdict().map_err(|error| error.to_string());
         assert_eq!(said(&report(false, over, Some(1.0))), Ok(()));
         let lacks = report(true, over, Some(1.0));
-        let why = "`a.raw`: the times of this boot are unknown (the time was over)";
+        let why = "`a.raw`: the times of this boot are unknown (the time limit was reached)";
         assert_eq!(said(&lacks), Err(why.to_owned()));
         assert_eq!(lacks.console, ["Linux version 6"]);
         assert!(
-            said(&report(false, over, None)).unwrap_err().contains("not met: console x (the time was over)")
+            said(&report(false, over, None))
+                .unwrap_err()
+                .contains("not met: console x (the time limit was reached)")
         );
     }
 }

@@ -61,9 +61,9 @@ fn a_unit_that_cannot_start_is_refused_with_all_of_its_faults() {
         ("ExecStart=/usr/bin\n", "ExecStart= `/usr/bin` is not a file"),
         ("ExecStart=/usr/bin/lost\n", "is a script for `/usr/bin/python9`, which is not in the image"),
         ("ExecStart=/usr/bin/windows\n", "is a script whose lines end with CR LF"),
-        ("User=ghost\n", "User= `ghost` is not a user of the image"),
-        ("Group=ghost\n", "Group= `ghost` is not a group of the image"),
-        ("SupplementaryGroups=tty ghost\n", "Group= `ghost` is not a group of the image"),
+        ("User=ghost\n", "User= `ghost` is not a user in the image"),
+        ("Group=ghost\n", "Group= `ghost` is not a group in the image"),
+        ("SupplementaryGroups=tty ghost\n", "Group= `ghost` is not a group in the image"),
         ("EnvironmentFile=/etc/none.env\n", "EnvironmentFile= `/etc/none.env` is in no package"),
     ] {
         let refusal = case(service).refusal();
