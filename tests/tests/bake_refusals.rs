@@ -93,7 +93,7 @@ fn a_source_date_epoch_that_is_no_time_is_wrong_use_with_the_way_out() -> Result
     for wrong in ["", "yesterday", "-1", "1e9", " 1700000000", "99999999999"] {
         let ended = shared.about("plan", BASE)?.env("SOURCE_DATE_EPOCH", wrong).refused(2)?;
         ensure!(ended.stderr.contains(&format!("found `{wrong}`")), "{ended}");
-        ensure!(ended.stderr.contains("\nhint: `SOURCE_DATE_EPOCH=$("), "{ended}");
+        ensure!(ended.stderr.contains("\nhint: set `SOURCE_DATE_EPOCH=$("), "{ended}");
     }
     Ok(())
 }
@@ -102,14 +102,14 @@ fn a_source_date_epoch_that_is_no_time_is_wrong_use_with_the_way_out() -> Result
 fn a_plan_for_aws_without_a_pin_of_kube2iam_leaves_it_out_and_says_so() -> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let ended = plan_for_aws(&shared, None)?.done()?;
-    ensure!(ended.stdout.contains("kube2iam: left out, the manifest does not have it"), "{ended}");
+    ensure!(ended.stdout.contains("kube2iam: left out, as the manifest does not have it"), "{ended}");
     // a version without a pin is none either
     let declared = changed(scratch.path(), |vmconfig| {
         vmconfig["dependencies"]["kube2iam"] =
             json!({"version": "0.15.0", "url": "", "type": "tar.gz", "digest": "", "size": 0});
     })?;
     let ended = plan_for_aws(&shared, Some(&declared))?.done()?;
-    ensure!(ended.stdout.contains("kube2iam: left out, the manifest declares 0.15.0"), "{ended}");
+    ensure!(ended.stdout.contains("kube2iam: left out, as the manifest declares 0.15.0"), "{ended}");
     // and nothing of it is in the image
     let plan: serde_json::Value =
         serde_json::from_str(&plan_for_aws(&shared, None)?.args(["--json"]).done()?.stdout)?;
@@ -160,7 +160,7 @@ fn a_manifest_is_read_as_upstream_publishes_it_and_its_debs_are_taken_from_the_l
         ended.stderr.contains("error: libpq5: plan: expected version `99-1` or later in the lock"),
         "{ended}"
     );
-    ensure!(ended.stderr.contains("hint: `cargo xtask lock --kind knc --arch amd64` takes"), "{ended}");
+    ensure!(ended.stderr.contains("hint: run `cargo xtask lock --kind knc --arch amd64` to lock"), "{ended}");
     Ok(())
 }
 

@@ -163,7 +163,7 @@ fn a_component_without_a_file_of_the_recipe_is_told_with_what_it_has_and_how_to_
     fs::write(&recipe, text.replacen("from = \"bin/containerd\"", "from = \"containerd\"", 1))?;
     let run = shared.bake(KND, &store, &scratch.path().join("out"))?.option("--project", &project);
     let said = run.refused(2)?.stderr;
-    ensure!(said.contains("hint: it has `bin/containerd`; `cargo xtask inspect sha256:"), "{said}");
+    ensure!(said.contains("hint: it has `bin/containerd`; run `cargo xtask inspect sha256:"), "{said}");
     // the hint works as it stands
     let command =
         said.split('`').find(|part| part.starts_with("cargo xtask inspect ")).context("a command")?;
@@ -323,7 +323,7 @@ fn a_version_that_many_manifests_share_is_raised_in_one_place() -> Result<()> {
     // what is nowhere, no version, and no component: nothing is touched
     for (words, said) in [
         (["runc", "9.8.6"], "runc: fetch: "),
-        (["runc", "nine nine"], "is not a version"),
+        (["runc", "nine nine"], "is not a valid version"),
         (["runk", "9.8.7"], "did you mean `runc`?"),
     ] {
         let ended = pin(&words).end()?;

@@ -232,7 +232,7 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
 fn built_in_kinds_are_known_where_there_is_no_project() -> Result<()> {
     in_an_empty_folder(|folder| {
         let said = folder.run(["bake"]).refused(2)?;
-        ensure!(said.stderr.contains("name one of base, knc, knd with `--kind`"), "{said}");
+        ensure!(said.stderr.contains("pass `--kind` with one of base, knc, knd"), "{said}");
         let said = folder.run(["bake", "--kind", "bsae"]).refused(2)?;
         ensure!(said.stderr.contains("did you mean `base`?"), "{said}");
         let plan = ["plan", "--kind", "base", "--arch", "amd64", "--json"];

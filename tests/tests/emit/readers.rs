@@ -184,7 +184,7 @@ fn each_file_is_read_alone_with_and_without_the_index() {
         assert!(one == other, "{path}");
     }
     let error = fast.read(&"/dev/null".parse().unwrap(), &mut Vec::new()).unwrap_err();
-    assert!(error.to_string().contains("`/dev/null` is no regular file"), "{error}");
+    assert!(error.to_string().contains("`/dev/null` is not a regular file"), "{error}");
 }
 
 #[test]

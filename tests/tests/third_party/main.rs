@@ -46,7 +46,7 @@ fn a_package_is_taken_from_where_the_recipe_says_and_what_it_needs_from_there_wh
             world.vendor.fingerprint
         ),
         "the recipe takes it from there".to_owned(),
-        "agent needs it, and Debian has none".to_owned(),
+        "agent needs it, and Debian does not have it".to_owned(),
     ] {
         ensure!(planned.contains(&line), "no `{line}` in\n{planned}");
     }
