@@ -172,12 +172,12 @@ fn s_an_archive_that_goes_back_is_frozen_or_ends_is_refused() -> Result<()> {
     };
     // signed, of the right suite, younger than its limit, and older than what was there before
     of(5, "")?;
-    world.refused(4, "vendor InRelease: resolve: it is of ")?;
+    world.refused(4, "vendor InRelease: resolve: its date, ")?;
     world.refused(4, "is earlier than the one accepted before")?;
     // neither does it come in by the other form of a Release
     let older = Suite { date: ago(5), ..world.suite()? };
     world.vendor_has(&older.signed_beside(&world.vendor)?);
-    world.refused(4, "vendor Release: resolve: it is of ")?;
+    world.refused(4, "vendor Release: resolve: its date, ")?;
     world.refused(4, "is earlier than the one accepted before")?;
     fs::remove_file(world.lock_path())?;
     world.locked()?;
@@ -232,7 +232,7 @@ fn s_an_archive_of_another_key_or_of_an_expired_one_is_refused() -> Result<()> {
 fn s_an_archive_that_is_of_something_else_or_was_changed_is_refused() -> Result<()> {
     let world = World::new()?;
     for (fields, says) in [
-        (VENDOR.replace("Vendor", "Debian"), "origin Debian, expected Vendor"),
+        (VENDOR.replace("Vendor", "Debian"), "expected origin Vendor, found Debian"),
         (
             VENDOR.replace("Codename: trixie", "Codename: sid"),
             "expected codename trixie-vendor, found sid-vendor",
@@ -258,7 +258,7 @@ fn s_an_archive_that_is_of_something_else_or_was_changed_is_refused() -> Result<
     let mut changed = good.clone();
     changed.get_mut(index).context("an index")?[40] ^= 1;
     world.vendor_has(&changed);
-    world.refused(4, "digest, expected")?;
+    world.refused(4, "expected digest")?;
     let mut changed = good.clone();
     changed.get_mut("pool/main/libagent_2.0-1_all.deb").context("a package")?[100] ^= 1;
     world.vendor_has(&changed);
