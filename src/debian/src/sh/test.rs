@@ -27,82 +27,149 @@ pub(super) fn test(shell: &mut Shell<'_>, words: &[Bytes], _: bool) -> Result<u8
 
 type Verdict = Result<Option<bool>, Stop>;
 
-/// By the number of arguments, as POSIX has it; more than four by precedence. `None` is an error of the words.
+/// What the words say, `None` where they are no expression.
+///
+/// POSIX has a meaning for up to four words; dash has one for any number, and the same grammar for all: three words with an
+/// operator in the middle first, then a pair of parentheses or a `!` around three or four, and precedence for the rest.
 fn verdict(shell: &mut Shell<'_>, list: &[Bytes]) -> Verdict {
-    match list {
-        [] => Ok(Some(false)),
-        [one] => Ok(Some(!one.is_empty())),
-        [not, one] if not == b"!" => Ok(Some(one.is_empty())),
-        [op, one] if is_unary(op) => unary(shell, op, one),
-        [left, op, right] if is_binary(op) => binary(shell, left, op, right),
-        [left, op, right] if op == b"-a" => Ok(Some(!left.is_empty() && !right.is_empty())),
-        [left, op, right] if op == b"-o" => Ok(Some(!left.is_empty() || !right.is_empty())),
-        [not, op, one] if not == b"!" => Ok(verdict(shell, &[op.clone(), one.clone()])?.map(|v| !v)),
-        [open, one, close] if open == b"(" && close == b")" => Ok(Some(!one.is_empty())),
-        [not, a, b, c] if not == b"!" => Ok(verdict(shell, &[a.clone(), b.clone(), c.clone()])?.map(|v| !v)),
-        [open, a, b, close] if open == b"(" && close == b")" => verdict(shell, &[a.clone(), b.clone()]),
-        list => {
-            let mut at = 0;
-            let value = either(shell, list, &mut at, 0)?;
-            Ok(if at == list.len() { value } else { None })
+    let (mut list, mut negated) = (list, false);
+    let compared = loop {
+        match list {
+            [_, op, _] if is_binary(op) => break true,
+            [open, inner @ .., close] if matches!(list.len(), 3 | 4) && open == b"(" && close == b")" => {
+                list = inner;
+                break false;
+            }
+            // a second one has no effect
+            [not, rest @ ..] if matches!(list.len(), 3 | 4) && not == b"!" => (list, negated) = (rest, true),
+            _ => break false,
+        }
+    };
+    if list.is_empty() {
+        return Ok(Some(negated));
+    }
+    let mut words = Words { list, at: 0 };
+    let first = if compared { Token::Operand } else { words.token(0) };
+    let value = words.either(shell, first, 0)?;
+    Ok(value.filter(|_| words.at + 1 >= list.len()).map(|value| value != negated))
+}
+
+/// What a word is, which depends on those after it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Token {
+    End,
+    Not,
+    And,
+    Or,
+    Open,
+    Close,
+    Unary,
+    Binary,
+    Operand,
+}
+
+/// The words and the last one that was read.
+struct Words<'w> {
+    list: &'w [Bytes],
+    at: usize,
+}
+
+impl Words<'_> {
+    fn token(&self, at: usize) -> Token {
+        let word = |at: usize| self.list.get(at).map(Vec::as_slice);
+        let Some(text) = word(at) else { return Token::End };
+        match text {
+            b"!" => Token::Not,
+            b"-a" => Token::And,
+            b"-o" => Token::Or,
+            b"(" if word(at + 1).is_some() => Token::Open,
+            b")" => Token::Close,
+            op if is_binary(op) => Token::Binary,
+            op if is_unary(op) => match (word(at + 1), word(at + 2)) {
+                (None, _) => Token::Operand,
+                (Some(op), Some(_)) if is_binary(op) => Token::Operand,
+                _ => Token::Unary,
+            },
+            _ => Token::Operand,
         }
     }
-}
 
-fn either(shell: &mut Shell<'_>, list: &[Bytes], at: &mut usize, depth: usize) -> Verdict {
-    let mut value = both(shell, list, at, depth)?;
-    while list.get(*at).is_some_and(|w| w == b"-o") {
-        *at += 1;
-        let right = both(shell, list, at, depth)?;
-        value = value.zip(right).map(|(a, b)| a || b);
-    }
-    Ok(value)
-}
-
-fn both(shell: &mut Shell<'_>, list: &[Bytes], at: &mut usize, depth: usize) -> Verdict {
-    let mut value = one(shell, list, at, depth)?;
-    while list.get(*at).is_some_and(|w| w == b"-a") {
-        *at += 1;
-        let right = one(shell, list, at, depth)?;
-        value = value.zip(right).map(|(a, b)| a && b);
-    }
-    Ok(value)
-}
-
-fn one(shell: &mut Shell<'_>, list: &[Bytes], at: &mut usize, depth: usize) -> Verdict {
-    let Some(first) = list.get(*at) else { return Ok(None) };
-    if depth > 100 {
-        return Err(shell.fail(Reason::Limit("100 levels of `test`")));
-    }
-    if let Some(op) = list.get(*at + 1).filter(|op| is_binary(op))
-        && let Some(right) = list.get(*at + 2)
-    {
-        *at += 3;
-        return binary(shell, first, op, right);
-    }
-    match &first[..] {
-        b"!" => {
-            *at += 1;
-            Ok(one(shell, list, at, depth + 1)?.map(|v| !v))
-        }
-        b"(" => {
-            *at += 1;
-            let value = either(shell, list, at, depth + 1)?;
-            if list.get(*at).is_none_or(|w| w != b")") {
+    fn either(&mut self, shell: &mut Shell<'_>, mut token: Token, depth: usize) -> Verdict {
+        let mut value = Some(false);
+        loop {
+            let right = self.both(shell, token, depth)?;
+            value = value.zip(right).map(|(a, b)| a || b);
+            if value.is_none() || self.token(self.at + 1) != Token::Or {
+                return Ok(value);
+            }
+            self.at += 2;
+            token = self.token(self.at);
+            if token == Token::End {
                 return Ok(None);
             }
-            *at += 1;
-            Ok(value)
         }
-        op if is_unary(op) && list.get(*at + 1).is_some() => {
-            let operand = list.get(*at + 1).cloned().unwrap_or_default();
-            *at += 2;
-            unary(shell, op, &operand)
+    }
+
+    fn both(&mut self, shell: &mut Shell<'_>, mut token: Token, depth: usize) -> Verdict {
+        let mut value = Some(true);
+        loop {
+            let right = self.not(shell, token, depth)?;
+            value = value.zip(right).map(|(a, b)| a && b);
+            if value.is_none() || self.token(self.at + 1) != Token::And {
+                return Ok(value);
+            }
+            self.at += 2;
+            token = self.token(self.at);
+            if token == Token::End {
+                return Ok(None);
+            }
         }
-        text => {
-            *at += 1;
-            Ok(Some(!text.is_empty()))
+    }
+
+    fn not(&mut self, shell: &mut Shell<'_>, mut token: Token, depth: usize) -> Verdict {
+        let mut negated = false;
+        while token == Token::Not {
+            negated = !negated;
+            token = self.token(self.at + 1);
+            if token != Token::End {
+                self.at += 1;
+            }
         }
+        Ok(self.primary(shell, token, depth)?.map(|value| value != negated))
+    }
+
+    fn primary(&mut self, shell: &mut Shell<'_>, token: Token, depth: usize) -> Verdict {
+        if depth > 100 {
+            return Err(shell.fail(Reason::Limit("100 levels of `test`")));
+        }
+        let list = self.list;
+        let Some(first) = list.get(self.at).filter(|_| token != Token::End) else { return Ok(Some(false)) };
+        if token == Token::Open {
+            self.at += 1;
+            let inner = self.token(self.at);
+            if inner == Token::Close {
+                return Ok(Some(false));
+            }
+            let value = self.either(shell, inner, depth + 1)?;
+            self.at += 1;
+            return Ok(value.filter(|_| self.token(self.at) == Token::Close));
+        }
+        if token == Token::Unary {
+            self.at += 1;
+            return match list.get(self.at) {
+                Some(operand) => unary(shell, first, operand),
+                None => Ok(None),
+            };
+        }
+        if self.token(self.at + 1) == Token::Binary {
+            let (op, right) = (list.get(self.at + 1), list.get(self.at + 2));
+            self.at += 2;
+            return match op.zip(right) {
+                Some((op, right)) => binary(shell, first, op, right),
+                None => Ok(None),
+            };
+        }
+        Ok(Some(!first.is_empty()))
     }
 }
 
