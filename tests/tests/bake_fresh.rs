@@ -6,7 +6,8 @@
 //!         ─► cargo xtask …   with this machine's cargo and rustup, a rustup home without targets, and an empty store
 //!               static.rust-lang.org, Debian's default mirror, its snapshot archive: servers on the loopback
 //! ```
-//! xtask and its programs have been built in this target directory, so that nothing is compiled here.
+//! xtask and its programs have been built in this target directory, of which a copy is used, so that little is compiled here:
+//! the sources that Debian's archives are taken from are others, and no program of theirs may come in the place of a real one.
 
 use anyhow::{Context as _, Result, ensure};
 use std::ffi::OsString;
@@ -30,7 +31,7 @@ const BEHIND: &str = "http://mirror.example.test";
 
 /// Puts folders where a fresh machine has others, then starts a program.
 const PREPARE: &str = "set -e; mount --bind \"$APT\" /etc/apt; \
-    if [ -d \"$COPY/target\" ]; then mount --rbind target \"$COPY/target\"; fi; \
+    mount --rbind \"$TARGET/tmp\" \"$BUILT/tmp\"; mount --rbind \"$BUILT\" \"$PLACE\"; \
     mount --rbind \"$COPY\" \"$ROOT\"; cd \"$ROOT\"; exec \"$@\"";
 
 /// A machine.
@@ -50,6 +51,9 @@ impl Machine {
         let run = run
             .env("ROOT", workspace::root())
             .env("COPY", self.checkout())
+            .env("TARGET", workspace::target())
+            .env("BUILT", self.built())
+            .env("PLACE", self.place())
             .env("APT", &self.apt)
             .env("RUSTUP_AUTO_INSTALL", "0")
             .env("RUSTUP_HOME", &self.rustup)
@@ -62,6 +66,17 @@ impl Machine {
 
     fn checkout(&self) -> PathBuf {
         self.folder.join("checkout")
+    }
+
+    /// The copy of the target directory.
+    fn built(&self) -> PathBuf {
+        self.folder.join("target")
+    }
+
+    /// Where that copy is mounted: in the copy of the checkout, which is mounted next, or where it is elsewhere.
+    fn place(&self) -> PathBuf {
+        let target = workspace::target();
+        target.strip_prefix(workspace::root()).map_or(target.clone(), |below| self.checkout().join(below))
     }
 
     /// Makes the first command of the README, with what it must have made.
@@ -137,6 +152,20 @@ fn copy_checkout(shared: &Shared, to: &Path, mirror: &str, snapshot: &str) -> Re
     Ok(())
 }
 
+/// A copy of cargo's target directory, but for what tests leave there: `tmp` is empty.
+fn copy_target(to: &Path) -> Result<()> {
+    fs::create_dir_all(to.join("tmp"))?;
+    let shell = Shell::new()?;
+    for entry in fs::read_dir(workspace::target())? {
+        let entry = entry?;
+        if !["tmp", "doc", "survey"].map(OsString::from).contains(&entry.file_name()) {
+            let from = entry.path();
+            cmd!(shell, "cp --archive --reflink=auto {from} {to}").quiet().run()?;
+        }
+    }
+    Ok(())
+}
+
 /// A configuration of apt that is committed as a fixture, with `replaced` in its files.
 fn apt(fixture: &str, replaced: &[(&str, &str)], to: &Path) -> Result<()> {
     let (shell, from) =
@@ -202,6 +231,7 @@ fn the_commands_of_the_readme_work_whatever_apt_and_rustup_are_prepared_for() ->
     fs::create_dir(&machine.apt)?;
     let at_snapshot = format!("{}/archive", snapshot.url_of("localhost"));
     copy_checkout(&shared, &machine.checkout(), &mirror.url(), &at_snapshot)?;
+    copy_target(&machine.built())?;
 
     // rustup cannot get them: it ends at once, with the way out
     let ended = machine.cargo(&BAKE).end()?;

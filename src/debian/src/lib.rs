@@ -4,7 +4,7 @@
 
 /// The version of what the interpreter does. A change that gives a script another effect raises it, so that results that are
 /// kept are not taken for those of now.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 pub mod commands;
 pub mod debconf;

@@ -62,9 +62,7 @@ impl Shell<'_> {
 
     fn value_of(&mut self, name: &[u8]) -> Result<i64, Stop> {
         match self.s.vars.get(name).cloned() {
-            None if self.s.options.nounset => {
-                self.fatal(&format!("{}: parameter not set", String::from_utf8_lossy(name)))
-            }
+            // with `set -u`, too
             None => Ok(0),
             Some(value) if value.trim_ascii().is_empty() => Ok(0),
             Some(value) => match number(&value) {

@@ -24,13 +24,11 @@ pub(super) struct Fields {
     last: Last,
     /// The separators; `None` when words are not split.
     pub(super) ifs: Option<Bytes>,
-    /// `"$@"` stood for nothing.
-    pub(super) nothing: bool,
 }
 
 impl Fields {
     fn new(ifs: Option<Bytes>) -> Self {
-        Self { done: Vec::new(), current: None, last: Last::Nothing, ifs, nothing: false }
+        Self { done: Vec::new(), current: None, last: Last::Nothing, ifs }
     }
 
     /// Characters that are not split.
@@ -81,9 +79,6 @@ impl Fields {
     }
 
     fn finish(mut self) -> Vec<Quoted> {
-        if self.nothing && self.current.as_ref().is_some_and(Vec::is_empty) {
-            self.current = None;
-        }
         self.end();
         self.done
     }

@@ -48,16 +48,15 @@ impl Shell<'_> {
 
     pub(super) fn param(&mut self, param: &Param, fields: &mut Fields) -> Result<(), Stop> {
         let many = matches!(&param.name[..], b"@" | b"*");
-        let value =
-            if many { (!self.s.args.is_empty()).then(|| self.joined()) } else { self.lookup(&param.name)? };
+        // `$*` and `$@` are set, even where there are no parameters
+        let value = if many { Some(self.joined()) } else { self.lookup(&param.name)? };
         let missing = |colon: bool| match &value {
             None => true,
             Some(value) => colon && value.is_empty(),
         };
         match &param.op {
             Op::Value => match value {
-                None if self.s.options.nounset && !many => self.unset(&param.name),
-                None if many => self.all(param, fields),
+                None if self.s.options.nounset => self.unset(&param.name),
                 None => {
                     if param.quoted {
                         fields.push(b"", true);
@@ -134,9 +133,6 @@ impl Shell<'_> {
             return Ok(());
         }
         let args = self.s.args.clone();
-        if args.is_empty() && param.quoted {
-            fields.nothing = true;
-        }
         for (i, arg) in args.iter().enumerate() {
             if i > 0 {
                 fields.end_param();

@@ -60,6 +60,23 @@ pub(super) fn is_name(bytes: &[u8]) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
+/// What is redirected as a whole. As in dash, where a subshell is all that stands in braces, the redirections after the braces
+/// come in the place of its own.
+fn alone_in_braces(command: Command) -> Command {
+    let mut inner = &command;
+    while let Command::Group(list) = inner {
+        inner = list;
+    }
+    match inner {
+        Command::Subshell(list) => Command::Subshell(Rc::clone(list)),
+        Command::Redirected { command: redirected, .. } => match &**redirected {
+            Command::Subshell(list) if !std::ptr::eq(inner, &command) => Command::Subshell(Rc::clone(list)),
+            _ => command,
+        },
+        _ => command,
+    }
+}
+
 impl<'t> Parser<'t> {
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
@@ -306,7 +323,10 @@ impl<'t> Parser<'t> {
             match self.redirect()? {
                 Some(redirect) => redirects.push(redirect),
                 None if redirects.is_empty() => return Ok(command),
-                None => return Ok(Command::Redirected { line, command: Box::new(command), redirects }),
+                None => {
+                    let command = Box::new(alone_in_braces(command));
+                    return Ok(Command::Redirected { line, command, redirects });
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Programs of the tree: those whose work is known here, text filters, and shell scripts.
 
 use super::builtins::{self, option};
+use super::open::Kind;
 use super::state::{Call, Shell, Stop};
 use crate::failure::Reason;
 use crate::files::{self, Bytes, absolute, base_name, join};
@@ -142,14 +143,23 @@ impl Shell<'_> {
                 return Err(self.unsupported("a pattern of gawk"));
             }
         }
+        // GNU's cat and grep read no file that they write to, as they would never come to its end
+        let written = matches!(name, "cat" | "grep" | "egrep" | "fgrep").then(|| self.open_at(1)).flatten();
+        if written.is_some() && !stdin.is_empty() && self.open_at(0) == written {
+            return Err(self.unsupported(format!("`{name}` of the file that it writes to")));
+        }
         let (files, cwd, steps) = (&self.files, &self.s.cwd, &mut self.steps);
         let mut read = |path: &[u8]| match path {
             b"/dev/null" => Ok(Vec::new()),
             b"/dev/stdin" => Ok(stdin.clone()),
-            path => files
-                .read(&absolute(cwd, path))
-                .map(|bytes| bytes.to_vec())
-                .map_err(|errno| errno.to_string()),
+            path => {
+                let path = absolute(cwd, path);
+                let bytes = files.read(&path).map_err(|errno| errno.to_string())?;
+                if written.is_some() && !bytes.is_empty() && files.resolve(&path, true).ok() == written {
+                    return Err("input file is output file".to_owned());
+                }
+                Ok(bytes.to_vec())
+            }
         };
         let mut input = filters::Input { args, stdin: &stdin, read: &mut read, env: &env, steps };
         let output = filter(&mut input).map_err(|failure| self.failed(name, failure))?;
@@ -180,6 +190,14 @@ impl Shell<'_> {
         }
         self.write_fd(2, &output.stderr)?;
         Ok(status)
+    }
+
+    /// The path of the regular file that a descriptor stands for.
+    fn open_at(&self, fd: u32) -> Option<Bytes> {
+        match &self.s.fds.get(&fd)?.kind {
+            Kind::File { path, .. } | Kind::ReadFile { path } => self.files.resolve(path, true).ok(),
+            _ => None,
+        }
     }
 
     /// Runs a script of the tree.

@@ -103,7 +103,15 @@ fn last(rest: &mut &[(u8, bool)], ifs: &[u8]) -> Bytes {
     if rest.is_empty() {
         return field;
     }
-    let end = whole.iter().rposition(|c| !is_blank(*c, ifs)).map_or(0, |at| at + 1);
+    let trimmed =
+        |end: usize| whole.iter().take(end).rposition(|c| !is_blank(*c, ifs)).map_or(0, |at| at + 1);
+    let mut end = trimmed(whole.len());
+    // dash takes characters that a backslash protects away too, where each is a field of its own at the end
+    while let Some([before, (_, true)]) = whole.get(end.saturating_sub(2)..end)
+        && is_blank(*before, ifs)
+    {
+        end = trimmed(end - 1);
+    }
     whole.iter().take(end).map(|c| c.0).collect()
 }
 

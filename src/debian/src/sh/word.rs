@@ -114,10 +114,19 @@ impl Parser<'_> {
                 }
                 b'"' if end != End::Text => {
                     self.at += 1;
+                    let start = parts.len();
                     if end != End::Arith {
                         empty(parts);
                     }
                     self.parts(parts, true, End::Quote, false)?;
+                    // `"$@"` alone is no field where there are no parameters; with anything else in the quotes it is one
+                    if let [Part::Text { bytes, .. }, Part::Param(param)] = &parts[start..]
+                        && bytes.is_empty()
+                        && param.name == b"@"
+                        && matches!(param.op, Op::Value)
+                    {
+                        parts.remove(start);
+                    }
                 }
                 b'$' => self.dollar(parts, quoted)?,
                 b'`' => self.backquotes(parts, quoted)?,

@@ -151,9 +151,10 @@ impl Generate {
     }
 
     fn word(&mut self, depth: usize) -> String {
-        let mut word = String::new();
+        let (mut word, mut all) = (String::new(), false);
         for _ in 0..1 + self.c.next(3) {
-            let part = match self.c.next(11) {
+            let choice = self.c.next(11);
+            let part = match choice {
                 0..=2 => self.literal().to_owned(),
                 3 => format!("'{}'", self.c.of(&["", " ", "a b", "$a", "*", "\\", "\"", "x;y"])),
                 4 | 5 => {
@@ -166,6 +167,9 @@ impl Generate {
                 9 if depth > 0 => format!("`echo {}`", self.literal()),
                 _ => format!("${}", self.name()),
             };
+            // dash 0.5.12 makes a field of each blank of what follows `"$@"` in a word: not what POSIX or ours does
+            let part = if all && choice > 6 { "x".to_owned() } else { part };
+            all |= matches!(choice, 4 | 5) && (part.contains("$@") || part.contains("${@"));
             word.push_str(&part);
         }
         word
