@@ -10,7 +10,6 @@
 //! the sources that Debian's archives are taken from are others, and no program of theirs may come in the place of a real one.
 
 use anyhow::{Context as _, Result, ensure};
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::identity::identity;
@@ -123,15 +122,7 @@ fn stamp(line: &str) -> Option<f64> {
 /// A copy of the checkout with the times of its files, and other places of Debian's archives.
 fn copy_checkout(shared: &Shared, to: &Path, mirror: &str, snapshot: &str) -> Result<()> {
     let root = workspace::root();
-    fs::create_dir_all(to)?;
-    let (shell, not) = (Shell::new()?, ["target", "dist", "fuzz", ".git"].map(OsString::from));
-    for entry in fs::read_dir(root)? {
-        let entry = entry?;
-        if !not.contains(&entry.file_name()) {
-            let from = entry.path();
-            cmd!(shell, "cp --archive {from} {to}").quiet().run()?;
-        }
-    }
+    copy_but(&["target", "dist", "fuzz", ".git"], root, to)?;
     // the scripts of today's packages are taken as reviewed there
     shared.copy_project(to)?;
     let path = to.join("manifests/sources.toml");
@@ -152,18 +143,19 @@ fn copy_checkout(shared: &Shared, to: &Path, mirror: &str, snapshot: &str) -> Re
     Ok(())
 }
 
-/// A copy of cargo's target directory, but for what tests leave there: `tmp` is empty.
-fn copy_target(to: &Path) -> Result<()> {
-    fs::create_dir_all(to.join("tmp"))?;
+/// Copies what is in a folder, with times, but for some of its entries.
+fn copy_but(not: &[&str], from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
     let shell = Shell::new()?;
-    for entry in fs::read_dir(workspace::target())? {
+    for entry in fs::read_dir(from)? {
         let entry = entry?;
-        if !["tmp", "doc", "survey"].map(OsString::from).contains(&entry.file_name()) {
-            let from = entry.path();
-            // a test beside this one may build a program there, and a file of that may go away while it is copied
-            let copy = || cmd!(shell, "cp --archive --reflink=auto {from} {to}").quiet().run();
-            copy().or_else(|_| copy()).or_else(|_| copy())?;
+        if not.iter().any(|name| *name == entry.file_name()) {
+            continue;
         }
+        let from = entry.path();
+        // a test beside this one may build a program in the target directory, and a file of that may go away meanwhile
+        let copy = || cmd!(shell, "cp --archive --reflink=auto {from} {to}").quiet().run();
+        copy().or_else(|_| copy()).or_else(|_| copy())?;
     }
     Ok(())
 }
@@ -233,7 +225,9 @@ fn the_commands_of_the_readme_work_whatever_apt_and_rustup_are_prepared_for() ->
     fs::create_dir(&machine.apt)?;
     let at_snapshot = format!("{}/archive", snapshot.url_of("localhost"));
     copy_checkout(&shared, &machine.checkout(), &mirror.url(), &at_snapshot)?;
-    copy_target(&machine.built())?;
+    // what tests leave there is mounted
+    copy_but(&["tmp", "doc", "survey"], &workspace::target(), &machine.built())?;
+    fs::create_dir_all(machine.built().join("tmp"))?;
 
     // rustup cannot get them: it ends at once, with the way out
     let ended = machine.cargo(&BAKE).end()?;

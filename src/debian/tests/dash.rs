@@ -233,6 +233,12 @@ fn errors_end_what_they_end_in_dash() {
     compare(ERRORS);
 }
 
+/// Runs it with the stack that the interpreter needs.
+fn with_its_stack<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = std::thread::Builder::new().stack_size(debian::failure::STACK).spawn(run).unwrap();
+    thread.join().unwrap()
+}
+
 fn compare(scripts: &'static [&'static str]) {
     let run = move || {
         let script = |error: &&str| format!("{error}\necho \"went on: $?\"\n");
@@ -242,8 +248,7 @@ fn compare(scripts: &'static [&'static str]) {
         };
         scripts.iter().map(script).filter_map(differs).collect::<Vec<String>>()
     };
-    let thread = std::thread::Builder::new().stack_size(debian::failure::STACK).spawn(run).unwrap();
-    let wrong = thread.join().unwrap();
+    let wrong = with_its_stack(run);
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), scripts.len(), wrong.join("\n"));
 }
 
@@ -282,8 +287,7 @@ fn generated_scripts_do_what_dash_does() {
         }
         (wrong, limited)
     };
-    let thread = std::thread::Builder::new().stack_size(debian::failure::STACK).spawn(run).unwrap();
-    let (wrong, limited) = thread.join().unwrap();
+    let (wrong, limited) = with_its_stack(run);
     assert!(limited <= 1 + cases / 500, "{limited} of {cases} scripts reach a limit");
     let heads: Vec<&str> = wrong.iter().filter_map(|one| one.lines().next()).collect();
     assert!(
@@ -367,8 +371,7 @@ fn parameters_become_the_fields_of_dash() {
         })
         .collect::<Vec<_>>()
     };
-    let thread = std::thread::Builder::new().stack_size(debian::failure::STACK).spawn(run).unwrap();
-    let wrong = thread.join().unwrap();
+    let wrong = with_its_stack(run);
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -384,14 +387,10 @@ fn test_expressions() -> Vec<String> {
         last = last.iter().flat_map(|head| TEST_WORDS.map(|word| format!("{head} {word}"))).collect();
         all.extend_from_slice(&last);
     }
-    let mut state = 1_u64;
-    let mut next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap()
-    };
+    let mut chance = generate::Chance(1);
     for _ in 0..all.len() {
-        let length = 5 + next() % 5;
-        all.push((0..length).map(|_| format!(" {}", TEST_WORDS[next() % TEST_WORDS.len()])).collect());
+        let length = 5 + chance.next(5);
+        all.push((0..length).map(|_| format!(" {}", chance.of(&TEST_WORDS))).collect());
     }
     // dash reads past the words of these, and may crash
     let past =
@@ -403,18 +402,17 @@ fn test_expressions() -> Vec<String> {
 #[test]
 fn test_gives_the_status_of_dash_for_any_words() {
     let run = || {
+        let script = |expressions: &[String]| -> String {
+            expressions.iter().map(|words| format!("test{words} 2>/dev/null; echo $?\n")).collect()
+        };
         let expressions = test_expressions();
-        let script: String =
-            expressions.iter().map(|words| format!("test{words} 2>/dev/null; echo $?\n")).collect();
-        let real = theirs(&script);
-        assert_eq!(real.stdout.lines().count(), expressions.len(), "dash ended early");
+        let real = theirs(&script(&expressions));
+        let lines: Vec<&str> = real.stdout.lines().collect();
+        assert_eq!(lines.len(), expressions.len(), "dash ended early");
         let mut wrong = Vec::new();
         // in parts, each within the limits of a script
-        let lines: Vec<&str> = real.stdout.lines().collect();
         for (words, status) in expressions.chunks(500).zip(lines.chunks(500)) {
-            let script: String =
-                words.iter().map(|words| format!("test{words} 2>/dev/null; echo $?\n")).collect();
-            let seen = ours(&script).unwrap();
+            let seen = ours(&script(words)).unwrap();
             let pairs = words.iter().zip(status).zip(seen.stdout.lines());
             wrong.extend(
                 pairs
@@ -424,8 +422,7 @@ fn test_gives_the_status_of_dash_for_any_words() {
         }
         (expressions.len(), wrong)
     };
-    let thread = std::thread::Builder::new().stack_size(debian::failure::STACK).spawn(run).unwrap();
-    let (count, mut wrong) = thread.join().unwrap();
+    let (count, mut wrong) = with_its_stack(run);
     wrong.sort_by_key(String::len);
     assert!(
         wrong.is_empty(),

@@ -67,12 +67,11 @@ fn alone_in_braces(command: Command) -> Command {
     while let Command::Group(list) = inner {
         inner = list;
     }
+    if let Command::Redirected { command, .. } = inner {
+        inner = command;
+    }
     match inner {
         Command::Subshell(list) => Command::Subshell(Rc::clone(list)),
-        Command::Redirected { command: redirected, .. } => match &**redirected {
-            Command::Subshell(list) if !std::ptr::eq(inner, &command) => Command::Subshell(Rc::clone(list)),
-            _ => command,
-        },
         _ => command,
     }
 }

@@ -94,19 +94,24 @@ impl Words<'_> {
         }
     }
 
+    /// Goes to the word after `operator`, where that is the next one.
+    fn after(&mut self, operator: Token) -> Option<Token> {
+        (self.token(self.at + 1) == operator).then(|| {
+            self.at += 2;
+            self.token(self.at)
+        })
+    }
+
     fn either(&mut self, shell: &mut Shell<'_>, mut token: Token, depth: usize) -> Verdict {
         let mut value = Some(false);
         loop {
             let right = self.both(shell, token, depth)?;
             value = value.zip(right).map(|(a, b)| a || b);
-            if value.is_none() || self.token(self.at + 1) != Token::Or {
-                return Ok(value);
-            }
-            self.at += 2;
-            token = self.token(self.at);
-            if token == Token::End {
-                return Ok(None);
-            }
+            token = match self.after(Token::Or) {
+                Some(Token::End) => return Ok(None),
+                Some(token) => token,
+                None => return Ok(value),
+            };
         }
     }
 
@@ -115,14 +120,11 @@ impl Words<'_> {
         loop {
             let right = self.not(shell, token, depth)?;
             value = value.zip(right).map(|(a, b)| a && b);
-            if value.is_none() || self.token(self.at + 1) != Token::And {
-                return Ok(value);
-            }
-            self.at += 2;
-            token = self.token(self.at);
-            if token == Token::End {
-                return Ok(None);
-            }
+            token = match self.after(Token::And) {
+                Some(Token::End) => return Ok(None),
+                Some(token) => token,
+                None => return Ok(value),
+            };
         }
     }
 

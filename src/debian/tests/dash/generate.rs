@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-struct Chance(u64);
+/// Numbers that look like chance and are the same in each run.
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn next(&mut self, below: usize) -> usize {
+    pub(crate) fn next(&mut self, below: usize) -> usize {
         // splitmix64
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -14,7 +15,7 @@ impl Chance {
         usize::try_from((z ^ (z >> 31)) >> 33).map_or(0, |number| number % below)
     }
 
-    fn of<'t>(&mut self, choices: &[&'t str]) -> &'t str {
+    pub(crate) fn of<'t>(&mut self, choices: &[&'t str]) -> &'t str {
         choices[self.next(choices.len())]
     }
 }
