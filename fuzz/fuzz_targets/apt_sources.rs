@@ -1,4 +1,4 @@
-//! `bake::fuzz::apt_sources`: see there.
+//! `fuzzed::bake::apt_sources`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::apt_sources(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::apt_sources(bytes));

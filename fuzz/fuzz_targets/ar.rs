@@ -1,4 +1,4 @@
-//! `bake::fuzz::ar`: see there.
+//! `fuzzed::bake::ar`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::ar(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::ar(bytes));

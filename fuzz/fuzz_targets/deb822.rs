@@ -1,4 +1,4 @@
-//! `bake::fuzz::deb822`: see there.
+//! `fuzzed::bake::deb822`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::deb822(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::deb822(bytes));

@@ -1,4 +1,4 @@
-//! `bake::fuzz::decompress`: see there.
+//! `fuzzed::bake::decompress`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::decompress(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::decompress(bytes));

@@ -1,4 +1,4 @@
-//! `bake::fuzz::elf`: see there.
+//! `fuzzed::bake::elf`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::elf(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::elf(bytes));

@@ -1,4 +1,4 @@
-//! `bake::fuzz::index`: see there.
+//! `fuzzed::bake::index`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::index(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::index(bytes));

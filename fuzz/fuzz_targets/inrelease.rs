@@ -1,4 +1,4 @@
-//! `bake::fuzz::inrelease`: see there.
+//! `fuzzed::bake::inrelease`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::inrelease(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::inrelease(bytes));

@@ -1,4 +1,4 @@
-//! `bake::fuzz::kernel_module`: see there.
+//! `fuzzed::bake::kernel_module`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::kernel_module(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::kernel_module(bytes));

@@ -1,4 +1,4 @@
-//! `bake::fuzz::lock`: see there.
+//! `fuzzed::bake::lock`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::lock(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::lock(bytes));

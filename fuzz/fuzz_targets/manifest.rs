@@ -1,4 +1,4 @@
-//! `bake::fuzz::manifest`: see there.
+//! `fuzzed::bake::manifest`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::manifest(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::manifest(bytes));

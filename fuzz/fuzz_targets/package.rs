@@ -1,4 +1,4 @@
-//! `bake::fuzz::package`: see there.
+//! `fuzzed::bake::package`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::package(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::package(bytes));

@@ -1,4 +1,4 @@
-//! `bake::fuzz::recipe`: see there.
+//! `fuzzed::bake::recipe`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bake::fuzz::recipe(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::bake::recipe(bytes));

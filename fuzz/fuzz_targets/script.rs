@@ -1,4 +1,4 @@
-//! `debian::fuzz::script`: see there.
+//! `fuzzed::debian::script`: see there.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| debian::fuzz::script(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::debian::script(bytes));

@@ -7,13 +7,13 @@
 //! Needs: gpg, dpkg-deb.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
 use xshell::{Shell, cmd};
 
 /// Files by their paths below the root of an archive.

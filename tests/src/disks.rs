@@ -1,7 +1,7 @@
 //! Root file systems of disk images, looked at from outside with e2fsprogs: no guest tells what is on its own disk.
 
 use anyhow::{Context as _, Result, ensure};
-use machine::Image;
+use machine::DiskImage;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use xshell::{Shell, cmd};
 
 /// A root file system, as a file of its own in `room`.
-pub fn root(disk: &Image, room: &Path) -> Result<PathBuf> {
+pub fn root(disk: &DiskImage, room: &Path) -> Result<PathBuf> {
     let partitions = disk.partitions()?;
     let root =
         partitions.iter().find(|partition| partition.root_of().is_some()).context("no root partition")?;

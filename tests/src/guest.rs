@@ -4,11 +4,11 @@
 //! A guest outlives its machine: what is on its disk after a power cut is there at the next start.
 
 use anyhow::{Context as _, Result, bail};
-use bake::name::Arch;
-use machine::{Accel, Answer, Disk, Firmware, Format, Image, Machine, Running, Start, Terminal, within};
+use machine::{Accel, Answer, Disk, DiskImage, Firmware, Format, Machine, Running, Start, Terminal, within};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tree::name::Arch;
 
 /// How long anything may take. Machines are translated, and share two cores with other tests.
 const LIMIT: u64 = 420;
@@ -32,7 +32,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Guest {
     machine: Machine,
-    disk: Image,
+    disk: DiskImage,
     running: Option<Running>,
     /// What it said in machines that are off now.
     past: String,
@@ -43,7 +43,7 @@ impl Guest {
     /// A guest of `image`, switched off. Its files are in `room`.
     pub fn new(image: &Path, room: &Path, setup: &Setup) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("guest-").tempdir_in(room)?;
-        let image = Image::open(image)?;
+        let image = DiskImage::open(image)?;
         let arch = image.partitions()?.iter().find_map(machine::Partition::root_of);
         let arch = arch.context("the disk has no root partition")?;
         let firmware =
@@ -160,7 +160,7 @@ impl Guest {
 
     /// Its disk; whoever looks at it switches the guest off before.
     #[must_use]
-    pub fn disk(&self) -> &Image {
+    pub fn disk(&self) -> &DiskImage {
         &self.disk
     }
 

@@ -1,18 +1,18 @@
 //! A small image with every sort of entry, for tests of what reads and writes artifacts.
 
-use bake::digest::Sha256;
 use bake::effects::{self, Effects, Known};
 use bake::lock::{LockedPackage, LockedSuite};
 use bake::manifest::{Form, Pin};
-use bake::name::{Arch, Name, Role};
-use bake::plan::{Compression, Plan, PlannedComponent};
+use bake::plan::{Compression, Draft, Plan, PlannedComponent};
 use bake::recipe;
-use bake::store::Store;
-use bake::tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 use bake::unpack::Package;
-use bake::{Refusal, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use store::Store;
+use tree::digest::Sha256;
+use tree::name::{Arch, Name, Role};
+use tree::refusal::{Refusal, Result};
+use tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 
 /// The time of its files, seconds since 1970.
 pub const EPOCH: i64 = 1_789_199_741;
@@ -68,7 +68,7 @@ pub fn plan() -> anyhow::Result<Plan> {
             privileges: BTreeSet::new(),
         },
     };
-    Ok(Plan {
+    Ok(Draft {
         snapshots: bake::sources::Snapshots::default(),
         format: 1,
         kind: "base".parse()?,
@@ -106,7 +106,8 @@ pub fn plan() -> anyhow::Result<Plan> {
         disable: BTreeMap::new(),
         compression: Compression { level: 3 },
         disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), Arch::Amd64),
-    })
+    }
+    .seal())
 }
 
 fn package(name: &str, because: &[&str]) -> anyhow::Result<LockedPackage> {
@@ -244,7 +245,7 @@ pub fn inline(bytes: &[u8]) -> Node {
 /// `Refusal` as an error that `anyhow` takes along with its hint.
 pub fn with_hint<T>(result: Result<T>) -> anyhow::Result<T> {
     result.map_err(|refusal: Refusal| {
-        let hint = refusal.hint.as_deref().unwrap_or("none").to_owned();
+        let hint = vmbake::remedy::hint(&refusal).unwrap_or("none".into()).into_owned();
         anyhow::anyhow!("{refusal}\nhint: {hint}")
     })
 }

@@ -13,19 +13,19 @@ use crate::shared::Shared;
 use crate::{image, standin, trixie, workspace};
 use anyhow::{Context as _, Result, ensure};
 use bake::deb822;
-use bake::digest::{Digest, Sha256};
 use bake::lock::LockedPackage;
-use bake::name::Arch;
-use bake::plan::{Plan, PlannedInit};
+use bake::plan::{Draft, PlannedInit};
 use bake::stage::{Inputs, stage};
-use bake::store::Store;
-use bake::tree::{Content, Node, Origin, Stored, Tree};
 use bake::unpack;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::name::Arch;
+use tree::{Content, Node, Origin, Stored, Tree};
 use xshell::{Shell, cmd};
 
 /// The smallest set that can be staged: accounts, the links at the top of the tree, and the kernel.
@@ -179,8 +179,9 @@ pub fn staged(store: &Store, debs: &[PathBuf], arch: Arch, init: &[u8]) -> Resul
         bytes: init.into(),
     };
     let effects = image::without_effects(&packages);
-    let plan =
-        Plan { arch, packages: locked, components: Vec::new(), init: Some(init), effects, ..image::plan()? };
+    let sample = image::plan()?.into_draft();
+    let draft = Draft { arch, packages: locked, components: Vec::new(), init: Some(init), effects, ..sample };
+    let plan = draft.seal();
     let read = |stored: &Stored| read(store, stored);
     Ok(stage(
         &plan,
@@ -188,11 +189,12 @@ pub fn staged(store: &Store, debs: &[PathBuf], arch: Arch, init: &[u8]) -> Resul
     )?)
 }
 
-fn read(store: &Store, stored: &Stored) -> bake::Result<Vec<u8>> {
+fn read(store: &Store, stored: &Stored) -> tree::refusal::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
     let file = store.open_blob(&Digest::Sha256(stored.blob))?;
-    file.read_exact_at(&mut bytes, stored.offset)
-        .map_err(|error| bake::Refusal::io(stored.blob.to_string(), bake::Stage::Stage, "read", &error))?;
+    file.read_exact_at(&mut bytes, stored.offset).map_err(|error| {
+        tree::refusal::Refusal::io(stored.blob.to_string(), tree::refusal::Stage::Stage, "read", &error)
+    })?;
     Ok(bytes)
 }
 

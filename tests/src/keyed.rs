@@ -1,8 +1,8 @@
 //! Stores with a key: those that keep what is derived.
 
-use bake::digest::Sha256;
-use bake::store::{Key, Options, Store};
 use std::path::{Path, PathBuf};
+use store::{Key, Options, Store};
+use tree::digest::Sha256;
 
 const SECRET: [u8; 32] = [7; 32];
 
@@ -13,7 +13,7 @@ pub fn options() -> Options {
 }
 
 /// Opens one.
-pub fn open(root: &Path) -> bake::Result<Store> {
+pub fn open(root: &Path) -> tree::refusal::Result<Store> {
     Store::open_with(root, &options())
 }
 

@@ -1,10 +1,10 @@
 //! The output folder of a bake as a value: names and digests, and whether `SHA256SUMS` tells the truth.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use tree::digest::Sha256;
 
 /// Name → digest of every file of an output folder, with names that begin with a dot: a leftover is a difference.
 pub type Outputs = BTreeMap<String, String>;
@@ -15,7 +15,7 @@ pub fn outputs(folder: &Path) -> Result<Outputs> {
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        ensure!(entry.file_type()?.is_file(), "`{name}` is no plain file");
+        ensure!(entry.file_type()?.is_file(), "`{name}` is not a plain file");
         found.insert(name, sha256(&entry.path())?);
     }
     Ok(found)
@@ -36,7 +36,7 @@ pub fn whole(folder: &Path, image: &str) -> Result<Outputs> {
     let mut listed = BTreeMap::new();
     for line in text.lines() {
         let (digest, name) =
-            line.split_once("  ").with_context(|| format!("`{line}` is no line of SHA256SUMS"))?;
+            line.split_once("  ").with_context(|| format!("`{line}` is not a line of SHA256SUMS"))?;
         ensure!(listed.insert(name.to_owned(), digest.to_owned()).is_none(), "`{name}` is listed twice");
     }
     let mut expected = found.clone();
@@ -46,7 +46,7 @@ pub fn whole(folder: &Path, image: &str) -> Result<Outputs> {
 }
 
 fn sha256(path: &Path) -> Result<String> {
-    let mut hasher = bake::digest::Hasher::sha256();
+    let mut hasher = tree::digest::Hasher::sha256();
     let mut file = fs::File::open(path)?;
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -29,7 +29,7 @@ impl Qcow2 {
         let file = File::open(path)?;
         let mut head = [0; 112];
         file.read_exact_at(&mut head[..72], 0)?;
-        ensure!(head[..4] == *b"QFI\xfb", "no qcow2 image");
+        ensure!(head[..4] == *b"QFI\xfb", "not a qcow2 image");
         let version = be32(&head, 4)?;
         ensure!(version == 2 || version == 3, "version {version}");
         if version == 3 {
@@ -106,7 +106,7 @@ impl Qcow2 {
         let mut decoder = Decompress::new(false);
         let status = decoder.decompress(&packed, &mut bytes, FlushDecompress::Finish)?;
         if status != Status::StreamEnd || decoder.total_out() != size as u64 {
-            bail!("cluster {number} is no deflated one");
+            bail!("cluster {number} is not a deflated one");
         }
         Ok(Some(bytes))
     }

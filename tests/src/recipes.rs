@@ -3,10 +3,10 @@
 use crate::workspace;
 use anyhow::{Context as _, Result};
 use bake::manifest::Manifest;
-use bake::name::{Arch, Provider};
 use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
 use std::fs;
 use std::path::Path;
+use tree::name::{Arch, Provider};
 
 /// The kinds that ship, the root first.
 pub const KINDS: [&str; 3] = ["base", "knd", "knc"];

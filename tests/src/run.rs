@@ -6,6 +6,7 @@
 //! Each wrapper is a program of the machine that replaces itself by the next; the last one is the program under test.
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
@@ -39,6 +40,22 @@ pub struct Ended {
     /// Standard error.
     pub stderr: String,
     command: String,
+}
+
+/// A program that leads a process group, with all that it started; all of it ends with the value.
+#[derive(Debug)]
+pub struct Group(pub Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) else { return };
+        // once it was waited for, its number may be another's
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if waitid(WaitId::Pid(pid), look).is_ok() {
+            let _ = kill_process_group(pid, Signal::KILL);
+            let _ = self.0.wait();
+        }
+    }
 }
 
 impl Run {
@@ -88,7 +105,7 @@ impl Run {
 
     /// As uid and gid 1500, without any capability, any way to get one, or any user namespace.
     ///
-    /// Where we are no root already, as ourselves with the same taken away.
+    /// Where we are not root already, as ourselves with the same taken away.
     #[must_use]
     pub fn as_ordinary_user(mut self) -> Self {
         self.ordinary = true;

@@ -43,7 +43,7 @@ impl Home {
         let sysroot = PathBuf::from(of_file(cmd!(shell, "rustc --print sysroot"))?);
         ensure!(
             sysroot.join("lib/rustlib/multirust-config.toml").is_file(),
-            "`{}` is no toolchain of rustup's",
+            "`{}` is not a toolchain of rustup's",
             sysroot.display()
         );
         let toolchain = path.join("toolchains").join(name);

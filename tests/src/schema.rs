@@ -33,7 +33,7 @@ impl Schema {
     }
 
     fn holds(&self, schema: &Value, value: &Value, at: &str) -> Result<()> {
-        let schema = schema.as_object().with_context(|| format!("{at}: a schema that is no object"))?;
+        let schema = schema.as_object().with_context(|| format!("{at}: a schema that is not an object"))?;
         for (keyword, rule) in schema {
             self.keyword(schema, keyword, rule, value, at)?;
         }

@@ -99,7 +99,7 @@ impl Server {
         self
     }
 
-    /// Nothing is there any more.
+    /// Nothing is there any longer.
     pub fn clear(&self) {
         locked(&self.shared.routes).clear();
     }

@@ -27,7 +27,7 @@ const PROBE: &str = "test.invalid/probe:1";
 /// An image with servers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Image {
+pub struct ServerImage {
     /// Packages of `base` that it leaves out.
     #[serde(default)]
     without: Vec<String>,
@@ -94,7 +94,7 @@ impl Booted {
 }
 
 /// The images of the list, by name.
-pub fn images() -> Result<BTreeMap<String, Image>> {
+pub fn images() -> Result<BTreeMap<String, ServerImage>> {
     let path = workspace::root().join("tests/survey/answers.toml");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     Ok(toml::from_str(&text)?)
@@ -114,7 +114,7 @@ impl Server {
     }
 }
 
-impl Image {
+impl ServerImage {
     /// An image with no other servers than these; `None` where it has none of them.
     #[must_use]
     pub fn with_only(&self, names: &[String]) -> Option<Self> {
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn the_list_has_ten_servers_of_which_the_gate_boots_three() {
         let images = images().unwrap();
-        let names = |image: &Image| image.servers.keys().cloned().collect::<Vec<_>>();
+        let names = |image: &ServerImage| image.servers.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&images[GATE]), ["docker.io", "nginx", "postgresql"]);
         assert!(images.values().map(|image| image.servers.len()).sum::<usize>() >= 10);
         assert!(images[GATE].with_only(&["chrony".into()]).is_none());

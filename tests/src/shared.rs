@@ -3,7 +3,7 @@
 //! ```text
 //! <base>/store/                what was fetched, and what resolving derived from it; outlives runs
 //! <base>/state/                the key of the stores
-//! <base>/runs/<run>/vmbake     the program under test, copied: a build beside the tests cannot exchange it
+//! <base>/runs/<run>/vmbake     the program under test, copied: a build next to the tests cannot exchange it
 //! <base>/runs/<run>/project/   recipes and manifests
 //! <base>/runs/<run>/project.small/   that of `SMALL`
 //! <base>/runs/<run>/mirror.<arch>/   stand-ins of upstream's components
@@ -18,13 +18,13 @@ use crate::run::Run;
 use crate::standin::{self, Arch, Layout};
 use crate::workspace;
 use anyhow::{Context as _, Result, bail, ensure};
-use bake::digest::Digest;
 use bake::lock::Lock;
 use bake::manifest::Entry;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tree::digest::Digest;
 use xshell::{Shell, cmd};
 
 /// What is shared by the tests of this run.

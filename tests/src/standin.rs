@@ -39,8 +39,8 @@ pub fn write_mirror(dir: &Path, arch: Arch, layout: Layout) -> Result<()> {
     let program = Program::build(arch)?;
     for manifest in committed(arch)? {
         let place = manifest.display();
-        let mut value: Value =
-            serde_json::from_slice(&fs::read(&manifest)?).with_context(|| format!("`{place}` is no JSON"))?;
+        let mut value: Value = serde_json::from_slice(&fs::read(&manifest)?)
+            .with_context(|| format!("`{place}` is not JSON"))?;
         let name = manifest.file_name().context("a manifest has a name")?;
         if name != format!("base.debian-13.{arch}.json").as_str() {
             // upstream's own manifests do not have it: here it is, so that images with it are met in tests
@@ -176,7 +176,7 @@ mod tests {
             let file = dir.path().join("vmconfig/artifacts").join(name).join(version);
             let bytes = fs::read(file.join(url.rsplit('/').next().unwrap())).unwrap();
             assert_eq!(entry["size"], bytes.len(), "{name}");
-            let digest = entry["digest"].as_str().unwrap().parse::<bake::digest::Digest>().unwrap();
+            let digest = entry["digest"].as_str().unwrap().parse::<tree::digest::Digest>().unwrap();
             let mut hasher = digest.hasher();
             hasher.update(&bytes);
             assert_eq!(hasher.finish(), digest, "{name}");

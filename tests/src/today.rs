@@ -5,15 +5,15 @@ use crate::shared::{Image, Shared};
 use crate::{recipes, workspace};
 use anyhow::{Context as _, Result};
 use bake::debian::resolve::{Archive, Limits, Task, resolve};
-use bake::digest::Sha256;
 use bake::fetch::{self, Archives, Options, Place, Proxy, Silent, apt};
 use bake::lock::Lock;
-use bake::plan::package_wants;
+use bake::plan::package_requirements;
 use bake::sources::{Sources, Suite};
-use bake::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use store::Store;
+use tree::digest::Sha256;
 
 /// Files of Debian's archives by their paths below the archives' common parent: `debian/dists/…`,
 /// `debian-security/pool/…`.
@@ -40,7 +40,7 @@ impl Today {
         let task = Task { kind: &kind, request: &request, now, previous: &[], given: &[], files: &[] };
         let read = Recorded { archive: Archives::new(&store, &options, &Silent), files: Mutex::default() };
         let lock = resolve(&task, &sources, &read, &Limits::default())?;
-        let wants = package_wants(&lock.packages, &lock.suites);
+        let wants = package_requirements(&lock.packages, &lock.suites);
         fetch::fetch(&store, &wants, &options, &Silent)?;
         let archives: BTreeMap<&str, &str> =
             lock.suites.iter().map(|suite| (suite.name.as_str(), suite.archive.as_str())).collect();
@@ -84,17 +84,23 @@ impl Recorded<'_> {
 }
 
 impl Archive for Recorded<'_> {
-    fn inrelease(&self, suite: &Suite) -> bake::Result<Vec<u8>> {
+    fn inrelease(&self, suite: &Suite) -> tree::refusal::Result<Vec<u8>> {
         let bytes = self.archive.inrelease(suite)?;
         self.keep(suite, "InRelease", &bytes);
         Ok(bytes)
     }
 
-    fn detached(&self, suite: &Suite) -> bake::Result<(Vec<u8>, Vec<u8>)> {
+    fn detached(&self, suite: &Suite) -> tree::refusal::Result<(Vec<u8>, Vec<u8>)> {
         self.archive.detached(suite)
     }
 
-    fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> bake::Result<Vec<u8>> {
+    fn index(
+        &self,
+        suite: &Suite,
+        paths: &[String],
+        digest: Sha256,
+        size: u64,
+    ) -> tree::refusal::Result<Vec<u8>> {
         let bytes = self.archive.index(suite, paths, digest, size)?;
         paths.iter().for_each(|path| self.keep(suite, path, &bytes));
         Ok(bytes)

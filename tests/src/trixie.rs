@@ -14,11 +14,11 @@
 use crate::workspace;
 use anyhow::{Context as _, Result, ensure};
 use bake::fetch::{Place, Proxy, apt};
-use bake::name::Arch;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 /// Packages whose dependencies are taken too: what runs.
@@ -150,7 +150,7 @@ fn unpacked(base: &Path) -> Result<PathBuf> {
     if tree.is_dir() {
         return Ok(tree);
     }
-    // an older one is of no use any more; copies of it have their own links
+    // an older one is useless any longer; copies of it have their own links
     for entry in fs::read_dir(base)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with("tree.") {

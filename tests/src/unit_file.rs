@@ -9,7 +9,7 @@ pub struct Setting {
     pub section: String,
     /// `ExecStart`.
     pub key: String,
-    /// What is behind the `=`.
+    /// What is after the `=`.
     pub value: String,
 }
 

@@ -2,7 +2,6 @@
 //! manifest that stands in for its own.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::{Digest, Hasher};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -10,6 +9,7 @@ use tests::outputs::outputs;
 use tests::qcow2::Qcow2;
 use tests::shared::{BASE, Image, Shared};
 use tests::standin::Arch;
+use tree::digest::{Digest, Hasher};
 use xshell::{Shell, cmd};
 
 const KND: Image = Image { kind: "knd", arch: Arch::Amd64 };

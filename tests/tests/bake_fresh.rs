@@ -249,7 +249,7 @@ fn the_commands_of_the_readme_work_whatever_apt_and_rustup_are_prepared_for() ->
     ensure!(ended.stderr.contains(&line), "no `{line}`\n{ended}");
     ensure!(asked(&snapshot) >= GONE && snapshot.peak() <= 2, "{} {}", asked(&snapshot), snapshot.peak());
 
-    // Ubuntu's: the same, and there are no targets to add any more
+    // Ubuntu's: the same, and there are no targets to add any longer
     for (path, file) in today.pool.iter().take(GONE) {
         mirror.at(&format!("/{path}"), vec![Reply::File(fs::read(file)?)]);
         proxy.at(&format!("{BEHIND}/{path}"), vec![Reply::File(fs::read(file)?)]);
@@ -283,7 +283,7 @@ fn the_commands_of_the_readme_work_whatever_apt_and_rustup_are_prepared_for() ->
     let relock = ["xtask", "bake", "--kind", "base", "--relock=always", "--max-age"];
     if days > 1 {
         let refused = machine.cargo(&relock).args(["1"]).end()?;
-        let hint = format!("hint: if Debian has made no newer one since, `--max-age {days}` accepts it");
+        let hint = format!("hint: if Debian has published none since, pass `--max-age {days}` to accept it");
         ensure!(refused.code == Some(4) && refused.stderr.contains(&hint), "{refused}");
     }
     machine.cargo(&relock).args([days.to_string()]).done()?;

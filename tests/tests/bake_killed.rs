@@ -32,7 +32,7 @@ fn a_bake_that_is_killed_at_any_moment_leaves_only_whole_files_and_a_rerun_conve
             "only {killed} of {tried} bakes were still running when they were killed"
         );
         if tried % 5 == 0 {
-            // what earlier runs derived makes later ones shorter: begin anew, to be killed early and late
+            // what earlier runs derived makes later ones shorter: start over, to be killed early and late
             let _ = std::fs::remove_dir_all(&store);
             shared.cold_store(KIND, &store)?;
             longest = whole_time;

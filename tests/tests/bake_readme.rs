@@ -12,7 +12,7 @@ use xshell::{Shell, cmd};
 /// Commands that are for work on vmbake itself; here they are only asked for their help.
 const DEVELOPERS: [&str; 5] = ["setup", "test", "lint", "fuzz", "bench"];
 
-/// A block of a Markdown text: what is behind its opening fence, and its lines.
+/// A block of a Markdown text: what is after its opening fence, and its lines.
 type Block<'t> = (&'t str, Vec<&'t str>);
 
 fn blocks(text: &str) -> Vec<Block<'_>> {

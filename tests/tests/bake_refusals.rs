@@ -1,7 +1,6 @@
 //! Bakes that must not be: what they say, and that they leave nothing behind.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::name::Kind;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use tests::run::{Ended, Run};
 use tests::shared::{BASE, Image, SMALL, Shared, blob};
 use tests::standin::Arch;
 use tests::workspace;
+use tree::name::Kind;
 use xshell::{Shell, cmd};
 
 const KND: Image = Image { kind: "knd", arch: Arch::Amd64 };
@@ -93,7 +93,7 @@ fn a_source_date_epoch_that_is_no_time_is_wrong_use_with_the_way_out() -> Result
     for wrong in ["", "yesterday", "-1", "1e9", " 1700000000", "99999999999"] {
         let ended = shared.about("plan", BASE)?.env("SOURCE_DATE_EPOCH", wrong).refused(2)?;
         ensure!(ended.stderr.contains(&format!("found `{wrong}`")), "{ended}");
-        ensure!(ended.stderr.contains("\nhint: `SOURCE_DATE_EPOCH=$("), "{ended}");
+        ensure!(ended.stderr.contains("\nhint: set `SOURCE_DATE_EPOCH=$("), "{ended}");
     }
     Ok(())
 }
@@ -102,14 +102,14 @@ fn a_source_date_epoch_that_is_no_time_is_wrong_use_with_the_way_out() -> Result
 fn a_plan_for_aws_without_a_pin_of_kube2iam_leaves_it_out_and_says_so() -> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let ended = plan_for_aws(&shared, None)?.done()?;
-    ensure!(ended.stdout.contains("kube2iam: left out, the manifest does not have it"), "{ended}");
+    ensure!(ended.stdout.contains("kube2iam: left out, as the manifest does not have it"), "{ended}");
     // a version without a pin is none either
     let declared = changed(scratch.path(), |vmconfig| {
         vmconfig["dependencies"]["kube2iam"] =
             json!({"version": "0.15.0", "url": "", "type": "tar.gz", "digest": "", "size": 0});
     })?;
     let ended = plan_for_aws(&shared, Some(&declared))?.done()?;
-    ensure!(ended.stdout.contains("kube2iam: left out, the manifest declares 0.15.0"), "{ended}");
+    ensure!(ended.stdout.contains("kube2iam: left out, as the manifest declares 0.15.0"), "{ended}");
     // and nothing of it is in the image
     let plan: serde_json::Value =
         serde_json::from_str(&plan_for_aws(&shared, None)?.args(["--json"]).done()?.stdout)?;
@@ -157,17 +157,17 @@ fn a_manifest_is_read_as_upstream_publishes_it_and_its_debs_are_taken_from_the_l
     // a version that the lock does not have yet is never replaced by an older one
     let ended = plan_for_aws(&shared, Some(&published("99-1")?))?.refused(2)?;
     ensure!(
-        ended.stderr.contains("error: libpq5: plan: version in the lock, expected `99-1` or later"),
+        ended.stderr.contains("error: libpq5: plan: expected version `99-1` or later in the lock"),
         "{ended}"
     );
-    ensure!(ended.stderr.contains("hint: `cargo xtask lock --kind knc --arch amd64` takes"), "{ended}");
+    ensure!(ended.stderr.contains("hint: run `cargo xtask lock --kind knc --arch amd64` to lock"), "{ended}");
     Ok(())
 }
 
 #[test]
 fn an_override_of_the_policy_is_told_by_plan_by_bake_and_by_the_record() -> Result<()> {
     let shared = Shared::get()?;
-    let line = "containerd 2.3.1: let through by an override in manifests/policy.toml (";
+    let line = "containerd 2.3.1: allowed by an override in manifests/policy.toml (";
     let ended = shared.about("plan", KND)?.done()?;
     ensure!(ended.stdout.contains(line) && ended.stdout.contains("CVE-2026-53488"), "{ended}");
     let scratch = shared.scratch()?;
@@ -264,7 +264,7 @@ fn a_blob_that_was_changed_is_found_and_the_image_is_right_all_the_same() -> Res
     let mut bytes = fs::read(&path)?;
     bytes[1000] ^= 1;
     fs::write(&path, bytes)?;
-    // offline it cannot be had again, so there is no image; else it is fetched anew
+    // offline it cannot be had again, so there is no image; else it is fetched again
     let ended = shared.bake(SMALL, &store, &output)?.args(["--offline"]).end()?;
     ensure!(
         ended.code.is_some_and(|code| [3, 4].contains(&code)) && ended.stderr.contains("bash"),

@@ -115,7 +115,7 @@ fn check_all_formats(surroundings: impl FnOnce(Run, &Path) -> Result<Run>) -> Re
     Ok(())
 }
 
-/// A new namespace of this sort, by somebody who may be no root.
+/// A new namespace of this sort, by someone who may be no root.
 fn unshare(sort: &str) -> Result<Vec<&str>> {
     let mut words = vec!["unshare", sort];
     if !is_root()? {

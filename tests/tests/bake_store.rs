@@ -1,11 +1,11 @@
-//! What somebody who can write to the store has put there, and bakes with the real program.
+//! What someone who can write to the store has put there, and bakes with the real program.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::outputs::whole;
 use tests::shared::{BASE, SMALL, Shared};
+use tree::digest::Sha256;
 
 /// What pieces of a bake are kept as, one by one in each of these.
 const KINDS: [&str; 6] = ["unpacked-2", "frame-2", "qcow2-2", "vmdk-2", "gce-2", "modules-2"];
@@ -67,7 +67,7 @@ fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -
                 "unpacked-2" => forged(&note, |bytes| {
                     let find = |bytes: &[u8]| bytes.windows(9).position(|some| some == b"/usr/bin/");
                     match find(bytes) {
-                        // the mode stands behind the path
+                        // the mode stands after the path
                         Some(at) if number % 2 == 0 => {
                             let end = bytes[at..].iter().take_while(|byte| byte.is_ascii_graphic()).count();
                             if let Some(mode) = bytes.get_mut(at + end + 1) {
@@ -96,7 +96,7 @@ fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -
     let ended = bake()?;
     ensure!(!ended.stderr.contains("warning"), "they are not derived again\n{ended}");
 
-    // notes that are right, each in the place of another
+    // notes that are right, each in place of another
     for kind in KINDS {
         let notes = files(&store.join("notes").join(kind))?;
         if let [first, second, ..] = &notes[..] {
@@ -124,7 +124,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     let bake = || shared.bake(SMALL, &store, &output);
     bake()?.done()?;
     let absent = bake()?.option("--store-key", &key).refused(6)?;
-    ensure!(absent.stderr.contains("there is no such file"), "{absent}");
+    ensure!(absent.stderr.contains("no such file"), "{absent}");
     fs::write(&key, format!("{}\n", "5a".repeat(32)))?;
     let open = bake()?.option("--store-key", &key).refused(6)?;
     ensure!(open.stderr.contains("others can read"), "{open}");
@@ -137,7 +137,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     ensure!(!ended.stderr.contains(" pieces, 0 of them from the store"), "{ended}");
     // no place for a key
     let ended = bake()?.env("XDG_STATE_HOME", "").env("HOME", "").done()?;
-    ensure!(ended.stderr.contains("there is no place for the store's key"), "{ended}");
+    ensure!(ended.stderr.contains("no place for the store's key is configured"), "{ended}");
     ensure!(ended.stderr.contains(" pieces, 0 of them from the store") && keys(&store)? == 2, "{ended}");
     ensure!(whole(&output, &SMALL.name())? == expected);
 
@@ -148,7 +148,7 @@ fn a_bake_with_another_key_or_none_derives_anew_and_verify_finds_what_is_forged(
     let before = verify()?;
     ensure!(before["set_aside"] == serde_json::json!([]), "{before}");
     ensure!(before["notes"].as_u64() > Some(0) && before["notes"] == before["foreign"], "{before}");
-    let ours = bake::store::Key::new([0x5a; 32]);
+    let ours = store::Key::new([0x5a; 32]);
     let note = files(&store.join("notes/unpacked-2").join(ours.id()))?.remove(0);
     fs::write(&note, forged(&fs::read(&note)?, |bytes| bytes.push(0)))?;
     let after = verify()?;

@@ -87,7 +87,7 @@ fn two_clones_differ_in_what_makes_a_machine_itself_and_a_first_boot_writes_only
     let room = scratch.path();
     let image = shared.disk(BASE, "qcow2")?;
     let setup = Setup { direct: true, ..Setup::default() };
-    let before = disks::entries(&disks::root(&machine::Image::open(&image)?, room)?, room)?;
+    let before = disks::entries(&disks::root(&machine::DiskImage::open(&image)?, room)?, room)?;
     let mut clones = Vec::new();
     for _ in 0..2 {
         let mut guest = Guest::new(&image, room, &setup)?;

@@ -35,7 +35,7 @@ fn claims(name: &str, fqdn: &str, key: &str) -> Vec<String> {
         "grep -F ff02::2 /etc/hosts".to_owned(),
         format!("test \"$(cat /home/keeper/.ssh/authorized_keys)\" = '{key}'"),
         "test \"$(stat -c %U:%G /home/keeper)\" = keeper:keeper".to_owned(),
-        // over the network, as somebody would, and root for the asking
+        // over the network, as someone would, and root for the asking
         "test \"$(ssh -i /run/credentials/@system/test.key -o BatchMode=yes -o StrictHostKeyChecking=no \
          keeper@10.0.2.77 sudo -n id -u)\" = 0"
             .to_owned(),

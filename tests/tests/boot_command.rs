@@ -11,25 +11,15 @@ use tests::shared::Shared;
 
 /// A run of `boot` under KVM with a QEMU that is none: `how` says what goes wrong there.
 fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
-    let (programs, store) = (room.join("bin"), bake::store::Store::open(&room.join("store"))?);
+    let (programs, store) = (room.join("bin"), store::Store::open(&room.join("store"))?);
     fs::create_dir(&programs)?;
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fake-qemu"), programs.join("qemu-system-x86_64"))?;
     let (tree, _) = tests::image::small(&store)?;
-    let formats = [bake::emit::Format::Raw];
-    let options = bake::emit::Options {
-        formats: &formats,
-        jobs: NonZeroUsize::MIN,
-        keep_frames: false,
-        published: bake::emit::NOWHERE,
-    };
-    tests::image::with_hint(bake::emit::emit(
-        &tree,
-        &tests::image::plan()?,
-        &store,
-        &room.join("out"),
-        options,
-        |_| {},
-    ))?;
+    let options =
+        bake::emit::Options { jobs: NonZeroUsize::MIN, keep_frames: false, published: bake::emit::NOWHERE };
+    let plan = tests::image::plan()?;
+    let prepared = tests::image::with_hint(bake::emit::prepare(&tree, &plan, &[disk::Format::Raw]))?;
+    tests::image::with_hint(prepared.write(&store, &room.join("out"), options, |_| {}))?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))?;
     let disk: PathBuf = room.join("out/base.debian-13.amd64.raw");
@@ -50,7 +40,7 @@ fn a_machine_that_kvm_cannot_run_is_started_again_under_tcg_and_that_is_said() -
         let log = scratch.path().join("console");
         let run = fake(&shared, scratch.path(), how)?.args(["--stall", stall, "--timeout", "60"]);
         let ended = run.args(["--expect", "console localhost login:"]).option("--log", &log).done()?;
-        let said = format!("{expected} under KVM; starting again under TCG");
+        let said = format!("{expected} under KVM; retrying under TCG");
         assert!(ended.stderr.contains(&said), "{how}: {ended}");
         let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
         assert_eq!(
@@ -73,7 +63,7 @@ fn a_boot_that_is_not_over_in_time_says_how_far_it_got_and_shows_the_end_of_its_
     assert_eq!(ended.code, Some(1), "{ended}");
     let report: Value = Schema::load("boot")?.check(&ended.stdout)?;
     assert_eq!(report["reached"], "firmware", "{report:#}");
-    assert_eq!(report["stopped"], "the time was over", "{report:#}");
+    assert_eq!(report["stopped"], "the time limit was reached", "{report:#}");
     assert_eq!(report["console"], serde_json::json!(["BdsDxe: starting Boot0001"]));
     assert!(report["seconds"].as_f64().is_some_and(|seconds| (3.0..20.0).contains(&seconds)), "{report:#}");
     assert!(ended.stderr.contains("it reached the firmware or boot loader, not the kernel"), "{ended}");

@@ -138,7 +138,7 @@ fn the_user_data_script_of_today_ends_well_on_the_image_and_downloads_less_than_
                     777 root:root '/opt/podplane/bin/install.sh' -> 'configure'\n";
     let found = guest.sh(stat)?;
     ensure!(found == expected, "{found}");
-    // what the script has downloaded is the script's: nobody reads it, and nothing is unpacked beside it
+    // what the script has downloaded is the script's: nobody reads it, and nothing is unpacked next to it
     let left = guest.sh("ls -A /opt/podplane/artifacts")?;
     ensure!(left == "vmconfig.tar.gz\n", "{left}");
     Ok(())

@@ -1,33 +1,17 @@
-//! The first image of somebody who has `vmbake` and an empty folder: the commands of docs/session.svg, and a login from outside.
+//! The first image of someone who has `vmbake` and an empty folder: the commands of docs/session.svg, and a login from outside.
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Child;
 use std::time::{Duration, Instant};
-use tests::run::Run;
+use tests::run::{Group, Run};
 use tests::shared::{BASE, Shared};
 use tests::workspace;
 use xshell::{Shell, cmd};
 
-/// How long a machine may take to let somebody in, when it is translated and not alone.
+/// How long a machine may take to let someone in, when it is translated and not alone.
 const PATIENCE: Duration = Duration::from_secs(900);
-
-/// A command with all that it started; ended with the test.
-struct Group(Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // one that has ended has no processes left to find
-        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
-            let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-            let _ = pid.map(|group| kill_process_group(group, Signal::KILL));
-            let _ = self.0.wait();
-        }
-    }
-}
 
 #[test]
 fn vmbake_alone_makes_a_project_a_lock_an_image_and_a_machine_that_lets_its_owner_in() -> Result<()> {
@@ -65,7 +49,7 @@ fn vmbake_alone_makes_a_project_a_lock_an_image_and_a_machine_that_lets_its_owne
     let why = command("why")?.done()?;
     ensure!(why.stdout.contains("nginx"), "{why}");
 
-    // a port that nobody has; somebody else could take it before the machine does, and then the boot says so
+    // a port that nobody has; someone else could take it before the machine does, and then the boot says so
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let (forward, log) = (format!("{port}:22"), scratch.path().join("console"));
     let boot = command("boot")?.args(["--accel", "tcg", "--timeout", "900", "--forward", &forward]);
@@ -103,18 +87,7 @@ fn commands() -> Result<Vec<Vec<String>>> {
     let lines = svg
         .lines()
         .filter_map(|line| line.split_once("class=\"command\">$ vmbake ")?.1.strip_suffix("</text>"));
-    let words = |line: &str| {
-        let parts = line.split('\'').enumerate();
-        let split = |(at, part): (usize, &str)| -> Vec<String> {
-            if at % 2 == 1 {
-                vec![part.to_owned()]
-            } else {
-                part.split_whitespace().map(str::to_owned).collect()
-            }
-        };
-        parts.flat_map(split).collect()
-    };
-    Ok(lines.map(words).collect())
+    lines.map(|line| shlex::split(line).with_context(|| line.to_owned())).collect()
 }
 
 /// A repository of it has one recipe and one lock.

@@ -14,7 +14,7 @@ fn check(category: &str, expected: usize) {
 }
 
 /// Runs the cases in `folder` as root: in a container or on a runner that is us, or sudo asks nobody. The table, what was
-/// said beside it, and whether all is well.
+/// said next to it, and whether all is well.
 fn run(folder: &Path) -> (String, String, bool) {
     let program = tests::cases::program().unwrap();
     let cases = Path::new(env!("CARGO_BIN_EXE_cases"));

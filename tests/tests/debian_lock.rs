@@ -8,16 +8,17 @@
 
 use bake::debian::resolve::{Archive, Limits, Task, resolve};
 use bake::debian::{inrelease, openpgp};
-use bake::digest::Sha256;
+use bake::lock;
 use bake::lock::{Lock, Request};
-use bake::name::{Arch, Name};
 use bake::sources::{Sources, Suite};
-use bake::{Class, Refusal, Stage, lock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use tests::trixie::archive;
+use tree::digest::Sha256;
+use tree::name::{Arch, Name};
+use tree::refusal::{Class, Refusal, Stage};
 use xshell::{Shell, cmd};
 
 /// What a container host asks for; `ARCH` is the architecture.
@@ -117,7 +118,7 @@ fn our_verifier_and_gpgv_believe_the_same_signatures() {
         // the same text with one letter changed
         let text = String::from_utf8(bytes.clone()).unwrap();
         let changed = text.replacen("Origin: Debian", "Origin: Debiam", 1);
-        assert!(ours(changed.as_bytes(), suite).unwrap_err().contains("is not what was signed"));
+        assert!(ours(changed.as_bytes(), suite).unwrap_err().contains("does not match the signature"));
         assert!(apt.gpgv(suite, changed.as_bytes()).is_err());
         // and with the keys of another suite
         let other = &sources.suites[if suite.archive == "debian" { 2 } else { 0 }];
@@ -130,17 +131,17 @@ fn our_verifier_and_gpgv_believe_the_same_signatures() {
 fn a_suite_served_for_another_is_refused() {
     struct Swapped<'a>(&'a Apt);
     impl Archive for Swapped<'_> {
-        fn inrelease(&self, suite: &Suite) -> bake::Result<Vec<u8>> {
+        fn inrelease(&self, suite: &Suite) -> tree::refusal::Result<Vec<u8>> {
             let other = sources()
                 .suites
                 .into_iter()
                 .find(|one| one.archive == suite.archive && one.name != suite.name);
             self.0.inrelease(&other.unwrap_or_else(|| suite.clone()))
         }
-        fn detached(&self, suite: &Suite) -> bake::Result<(Vec<u8>, Vec<u8>)> {
-            panic!("a Release of {} is asked for", suite.name)
+        fn detached(&self, suite: &Suite) -> tree::refusal::Result<(Vec<u8>, Vec<u8>)> {
+            panic!("a Release of {} is requested", suite.name)
         }
-        fn index(&self, suite: &Suite, _: &[String], _: Sha256, _: u64) -> bake::Result<Vec<u8>> {
+        fn index(&self, suite: &Suite, _: &[String], _: Sha256, _: u64) -> tree::refusal::Result<Vec<u8>> {
             panic!("an index of {} is asked for before all suites are verified", suite.name)
         }
     }
@@ -148,7 +149,10 @@ fn a_suite_served_for_another_is_refused() {
     let error = resolve(&task(&request), &sources(), &Swapped(&Apt::new(Arch::Amd64)), &Limits::default())
         .unwrap_err();
     assert_eq!(error.class, Class::Verification);
-    assert_eq!(error.to_string(), "trixie InRelease: resolve: codename trixie-updates, expected trixie");
+    assert_eq!(
+        error.to_string(),
+        "trixie InRelease: resolve: expected codename trixie, found trixie-updates"
+    );
 }
 
 /// An apt with a root of its own.
@@ -219,7 +223,7 @@ impl Apt {
     }
 
     /// The InRelease of `suite` as apt downloaded it.
-    fn list(&self, suite: &Suite) -> bake::Result<Vec<u8>> {
+    fn list(&self, suite: &Suite) -> tree::refusal::Result<Vec<u8>> {
         let end = format!("_dists_{}_InRelease", suite.name);
         let lists = fs::read_dir(self.root.path().join("lists")).unwrap();
         let mut found =
@@ -258,16 +262,22 @@ impl Apt {
 }
 
 impl Archive for Apt {
-    fn inrelease(&self, suite: &Suite) -> bake::Result<Vec<u8>> {
+    fn inrelease(&self, suite: &Suite) -> tree::refusal::Result<Vec<u8>> {
         self.list(suite)
     }
 
-    fn detached(&self, suite: &Suite) -> bake::Result<(Vec<u8>, Vec<u8>)> {
-        panic!("a Release of {} is asked for", suite.name)
+    fn detached(&self, suite: &Suite) -> tree::refusal::Result<(Vec<u8>, Vec<u8>)> {
+        panic!("a Release of {} is requested", suite.name)
     }
 
     /// By its digest, so that it is the one of apt's InRelease even when the archive moves meanwhile.
-    fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, _: u64) -> bake::Result<Vec<u8>> {
+    fn index(
+        &self,
+        suite: &Suite,
+        paths: &[String],
+        digest: Sha256,
+        _: u64,
+    ) -> tree::refusal::Result<Vec<u8>> {
         let to = self.root.path().join(digest.hex());
         if to.exists() {
             return Ok(fs::read(&to).unwrap());
@@ -314,7 +324,7 @@ fn request(asked: &str, arch: Arch) -> Request {
 }
 
 fn task(request: &Request) -> Task<'_> {
-    static KIND: LazyLock<bake::name::Kind> = LazyLock::new(|| "base".parse().unwrap());
+    static KIND: LazyLock<tree::name::Kind> = LazyLock::new(|| "base".parse().unwrap());
     Task { kind: &KIND, request, now: jiff_now(), previous: &[], given: &[], files: &[] }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! Type, mode, owner by name, extended attributes, content and target of every path have to agree, but for what a recipe
 //! or a component says itself, and for the list in `tests/src/effects/differences.toml`, each with its reason. A reason that explains
-//! nothing any more is a failure, too. Databases (accounts, dpkg's status) are compared entry by entry. That needs root,
+//! nothing any longer is a failure, too. Databases (accounts, dpkg's status) are compared entry by entry. That needs root,
 //! here only.
 
 use anyhow::{Context as _, Result, ensure};

@@ -1,17 +1,17 @@
 //! Fetch over several places, connections that must not be trusted, and what the store has already.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::Class;
 use bake::debian::resolve::Archive as _;
-use bake::digest::{Digest, Sha256};
 use bake::fetch::{Archives, Deadlines, Event, Options, Place, Progress, Proxy, Silent, apt, fetch};
-use bake::plan::{Source, Want};
+use bake::plan::{Requirement, Source};
 use bake::sources::{Snapshots, Suite, Where};
-use bake::store::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use store::Store;
 use tests::identity::identity;
 use tests::server::{Reply, Server, Step, head};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Class;
 
 const DEB: &str = "pool/main/t/thing/thing_1_all.deb";
 
@@ -19,14 +19,14 @@ fn body(seed: u8) -> Vec<u8> {
     (0..=250).cycle().map(|n: u8| seed.wrapping_add(n)).take(50_000).collect()
 }
 
-fn want(bytes: &[u8]) -> Want {
+fn requirement(bytes: &[u8]) -> Requirement {
     let source = Source::Debian {
         archive: "debian".to_owned(),
         file: DEB.to_owned(),
         date: "2026-09-12T20:00:00Z".parse().unwrap(),
     };
     let (name, version) = ("thing".parse().unwrap(), "1".to_owned());
-    Want { name, version, digest: Sha256::of(bytes).into(), size: bytes.len() as u64, source }
+    Requirement { name, version, digest: Sha256::of(bytes).into(), size: bytes.len() as u64, source }
 }
 
 fn options(places: &[&str]) -> Options {
@@ -67,12 +67,12 @@ fn a_place_with_wrong_bytes_is_left_for_the_next_and_both_are_named() {
     let (good, evil) = (serve(&body(0)), serve(&body(1)));
     let (_place, store) = store();
     let log = Log::default();
-    fetch(&store, &[want(&body(0))], &options(&[&evil.url(), &good.url()]), &log).unwrap();
+    fetch(&store, &[requirement(&body(0))], &options(&[&evil.url(), &good.url()]), &log).unwrap();
     assert!(store.verify_blob(&Sha256::of(&body(0)).into()).unwrap());
     let log = log.0.into_inner().unwrap();
     let next = log.iter().find(|event| event.starts_with("NextPlace")).unwrap();
     assert!(
-        next.contains(&evil.url()) && next.contains(&good.url()) && next.contains("digest, expected"),
+        next.contains(&evil.url()) && next.contains(&good.url()) && next.contains("expected digest"),
         "{next}"
     );
 }
@@ -82,7 +82,7 @@ fn the_bytes_of_another_want_are_refused_and_stored_under_no_name() {
     let (a, b) = (body(0), body(1));
     let server = serve(&b);
     let (_place, store) = store();
-    let refusal = fetch(&store, &[want(&a)], &options(&[&server.url()]), &Silent).unwrap_err();
+    let refusal = fetch(&store, &[requirement(&a)], &options(&[&server.url()]), &Silent).unwrap_err();
     assert_eq!(refusal.class, Class::Verification);
     for bytes in [&a, &b] {
         assert!(!store.has(&Sha256::of(bytes).into(), bytes.len() as u64).unwrap());
@@ -96,9 +96,9 @@ fn a_page_has_its_hint_also_where_its_size_fits() {
     page.resize(50_000, b' ');
     let server = serve(&page);
     let (_place, store) = store();
-    let refusal = fetch(&store, &[want(&body(0))], &options(&[&server.url()]), &Silent).unwrap_err();
+    let refusal = fetch(&store, &[requirement(&body(0))], &options(&[&server.url()]), &Silent).unwrap_err();
     assert_eq!(refusal.class, Class::Verification);
-    assert!(refusal.hint.unwrap().contains("login page"));
+    assert!(refusal.hint.unwrap().contains("captive portal"));
 }
 
 #[test]
@@ -110,13 +110,13 @@ fn a_transfer_goes_on_where_it_was_cut_while_the_file_is_the_same() {
     };
     let good = serve(&bytes);
     let (_place, other_store) = store();
-    fetch(&other_store, &[want(&bytes)], &options(&[&good.url()]), &Silent).unwrap();
+    fetch(&other_store, &[requirement(&bytes)], &options(&[&good.url()]), &Silent).unwrap();
     for (etag, first) in [("\"other\"", 0), ("W/\"weak\"", 20_000)] {
         let server = Server::start().unwrap();
         server.at(&format!("/{DEB}"), vec![cut(etag), Reply::File(bytes.clone())]);
         let (_place, store) = store();
         let log = Log::default();
-        fetch(&store, &[want(&bytes)], &options(&[&server.url()]), &log).unwrap();
+        fetch(&store, &[requirement(&bytes)], &options(&[&server.url()]), &log).unwrap();
         let requests = server.requests();
         assert_eq!(requests.len(), 2, "{etag}");
         assert_eq!(requests[1].headers["range"], "bytes=20000-", "{etag}");
@@ -136,7 +136,7 @@ fn a_password_goes_to_its_own_host_and_port_only_and_is_never_shown() {
     let place = server.url().replace("http://", "http://user:secret@");
     let (_place, store) = store();
     let log = Log::default();
-    fetch(&store, &[want(&bytes)], &options(&[&place]), &log).unwrap();
+    fetch(&store, &[requirement(&bytes)], &options(&[&place]), &log).unwrap();
     for request in server.requests() {
         assert_eq!(request.headers["authorization"], "Basic dXNlcjpzZWNyZXQ=", "{}", request.path);
     }
@@ -147,7 +147,7 @@ fn a_password_goes_to_its_own_host_and_port_only_and_is_never_shown() {
     drop(store);
     let empty = tempfile::tempdir().unwrap();
     let store = Store::open(empty.path()).unwrap();
-    let refusal = fetch(&store, &[want(&bytes)], &options(&[&place]), &log).unwrap_err();
+    let refusal = fetch(&store, &[requirement(&bytes)], &options(&[&place]), &log).unwrap_err();
     assert!(!refusal.to_string().contains("secret"), "{refusal}");
 }
 
@@ -168,7 +168,7 @@ fn a_connection_is_trusted_for_a_known_authority_a_right_name_and_a_valid_time()
         let authorities = if known { identity.authority.into_bytes() } else { Vec::new() };
         let options = Options { authorities, ..options(&[&server.url_of("localhost")]) };
         let (_place, store) = store();
-        match fetch(&store, &[want(&body(0))], &options, &Silent) {
+        match fetch(&store, &[requirement(&body(0))], &options, &Silent) {
             Ok(_) => assert!(trusted, "{name}"),
             Err(refusal) => {
                 assert!(!trusted, "{name}: {refusal}");
@@ -187,7 +187,7 @@ fn no_redirect_leads_from_https_to_http() {
     let options =
         Options { authorities: identity.authority.into_bytes(), ..options(&[&secure.url_of("localhost")]) };
     let (_place, store) = store();
-    let refusal = fetch(&store, &[want(&body(0))], &options, &Silent).unwrap_err();
+    let refusal = fetch(&store, &[requirement(&body(0))], &options, &Silent).unwrap_err();
     assert!(refusal.to_string().contains("from https to http"), "{refusal}");
     assert_eq!(plain.connections(), 0);
 }
@@ -198,11 +198,11 @@ fn a_package_that_no_archive_has_any_more_names_the_way_on() {
     let snapshots = Snapshots::new([("debian", format!("{}/debian", snapshot.url()))]);
     let options = Options { snapshots, ..options(&[&server.url()]) };
     let (_place, store) = store();
-    let refusal = fetch(&store, &[want(&body(0))], &options, &Silent).unwrap_err();
+    let refusal = fetch(&store, &[requirement(&body(0))], &options, &Silent).unwrap_err();
     assert_eq!((refusal.class, refusal.hint.as_deref()), (Class::Network, Some("lock anew")));
-    assert!(refusal.to_string().starts_with("thing: fetch: no place has it"), "{refusal}");
+    assert!(refusal.to_string().starts_with("thing: fetch: no mirror has it"), "{refusal}");
     snapshot.at(&format!("/debian/20260913T080000Z/{DEB}"), vec![Reply::File(body(0))]);
-    fetch(&store, &[want(&body(0))], &options, &Silent).unwrap();
+    fetch(&store, &[requirement(&body(0))], &options, &Silent).unwrap();
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn the_proxy_that_apt_names_for_a_host_is_the_way_to_that_host_and_to_no_other()
     let debian_proxies = apt::config::proxies(&apt::config::settings([text]), Proxy::Direct);
     let options = Options { debian_proxies, ..options(&["http://mirror.example.test/debian"]) };
     let (_place, store) = store();
-    fetch(&store, &[want(&body(0))], &options, &Silent).unwrap();
+    fetch(&store, &[requirement(&body(0))], &options, &Silent).unwrap();
     // the redirect leads to a host with another way
     assert_eq!((proxy.requests().len(), direct.requests().len()), (1, 1));
 }
@@ -227,12 +227,12 @@ fn offline_and_warm_no_connection_is_made_whatever_proxy_is_named() {
     let proxy = Proxy::Fixed(server.url());
     let online = Options { proxy: proxy.clone(), debian_proxies: proxy.into(), ..options(&[&server.url()]) };
     let offline = Options { offline: true, ..online.clone() };
-    let refusal = fetch(&store, &[want(&body(0))], &offline, &Silent).unwrap_err();
+    let refusal = fetch(&store, &[requirement(&body(0))], &offline, &Silent).unwrap_err();
     assert_eq!((refusal.class, server.connections()), (Class::Network, 0));
-    fetch(&store, &[want(&body(0))], &options(&[&server.url()]), &Silent).unwrap();
+    fetch(&store, &[requirement(&body(0))], &options(&[&server.url()]), &Silent).unwrap();
     let connections = server.connections();
     for options in [&offline, &online] {
-        let fetched = fetch(&store, &[want(&body(0))], options, &Silent).unwrap();
+        let fetched = fetch(&store, &[requirement(&body(0))], options, &Silent).unwrap();
         assert_eq!((fetched.transferred(), fetched.bytes()), (0, 50_000));
     }
     assert_eq!(server.connections(), connections, "what is there is not asked for");
@@ -243,11 +243,11 @@ fn a_blob_with_a_flipped_bit_is_set_aside_and_fetched_again() {
     let server = serve(&body(0));
     let (_place, store) = store();
     let digest = Digest::from(Sha256::of(&body(0)));
-    fetch(&store, &[want(&body(0))], &options(&[&server.url()]), &Silent).unwrap();
+    fetch(&store, &[requirement(&body(0))], &options(&[&server.url()]), &Silent).unwrap();
     let mut bytes = body(0);
     bytes[777] ^= 1;
     std::fs::write(store.blob_path(&digest), &bytes).unwrap();
-    let fetched = fetch(&store, &[want(&body(0))], &options(&[&server.url()]), &Silent).unwrap();
+    let fetched = fetch(&store, &[requirement(&body(0))], &options(&[&server.url()]), &Silent).unwrap();
     assert_eq!(fetched.transferred(), 50_000);
     assert!(store.verify_blob(&digest).unwrap());
     assert_eq!(store.root().join("aside").read_dir().unwrap().count(), 1);
@@ -261,22 +261,22 @@ fn a_directory_is_a_place_also_offline_and_only_its_plain_files_are_taken() {
     let options = Options { offline: true, ..options(&[mirror.path().to_str().unwrap()]) };
     let (_place, store) = store();
     let refused = |expected: &str| {
-        let refusal = fetch(&store, &[want(&body(0))], &options, &Silent).unwrap_err();
+        let refusal = fetch(&store, &[requirement(&body(0))], &options, &Silent).unwrap_err();
         assert!(refusal.to_string().contains(expected), "expected `{expected}`, found `{refusal}`");
         assert_eq!(store.root().join("incoming").read_dir().unwrap().count(), 0);
     };
     refused("not there");
     std::fs::write(&path, b"short").unwrap();
-    refused("size, expected 50000, found 5");
+    refused("expected a size of 50000, found 5");
     std::fs::write(&path, body(1)).unwrap();
-    refused("digest, expected");
+    refused("expected digest");
     std::fs::remove_file(&path).unwrap();
     let fifo = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).unwrap();
-    refused("not a plain file");
+    refused("not a regular file");
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, body(0)).unwrap();
-    fetch(&store, &[want(&body(0))], &options, &Silent).unwrap();
+    fetch(&store, &[requirement(&body(0))], &options, &Silent).unwrap();
 }
 
 #[test]
@@ -288,14 +288,18 @@ fn a_component_is_found_in_either_layout_of_a_mirror() {
         let url = "https://127.0.0.1:9/v1/thing.bin".to_owned();
         let mut hasher = format!("sha512:{}", "0".repeat(128)).parse::<Digest>().unwrap().hasher();
         hasher.update(&body(0));
-        let want = Want { source: Source::Upstream { url }, digest: hasher.finish(), ..want(&body(0)) };
+        let requirement = Requirement {
+            source: Source::Upstream { url },
+            digest: hasher.finish(),
+            ..requirement(&body(0))
+        };
         let (_place, store) = store();
         let fetched =
-            fetch(&store, std::slice::from_ref(&want), &Options { mirrors, ..options(&[]) }, &Silent)
+            fetch(&store, std::slice::from_ref(&requirement), &Options { mirrors, ..options(&[]) }, &Silent)
                 .unwrap();
         assert!(
-            fetched.contains(&want.digest)
-                && store.blob_path(&want.digest).starts_with(store.root().join("blobs/sha512"))
+            fetched.contains(&requirement.digest)
+                && store.blob_path(&requirement.digest).starts_with(store.root().join("blobs/sha512"))
         );
     }
 }
@@ -344,13 +348,13 @@ fn ok(body: &[u8]) -> Reply {
 }
 
 /// A package of its own file, that the snapshot archive has under `files`.
-fn numbered(n: u8, bytes: &[u8]) -> Want {
+fn numbered(n: u8, bytes: &[u8]) -> Requirement {
     let source = Source::Debian {
         archive: "debian".to_owned(),
         file: format!("pool/main/t/thing/thing_{n}_all.deb"),
         date: "2026-09-12T20:00:00Z".parse().unwrap(),
     };
-    Want { name: format!("thing{n}").parse().unwrap(), source, ..want(bytes) }
+    Requirement { name: format!("thing{n}").parse().unwrap(), source, ..requirement(bytes) }
 }
 
 /// Where the snapshot archive has a package.
@@ -368,7 +372,7 @@ fn with_snapshot(near: &[&str], snapshot: &Server) -> Options {
 #[test]
 fn the_snapshot_archive_is_asked_last_and_for_two_files_at_once() {
     let (near, snapshot) = (Server::start().unwrap(), Server::start().unwrap());
-    let wants: Vec<Want> = (0..14).map(|n| numbered(n, &body(n))).collect();
+    let requirements: Vec<Requirement> = (0..14).map(|n| numbered(n, &body(n))).collect();
     for n in 0..14 {
         if n < 2 {
             near.at(&format!("/pool/main/t/thing/thing_{n}_all.deb"), vec![Reply::File(body(n))]);
@@ -383,7 +387,7 @@ fn the_snapshot_archive_is_asked_last_and_for_two_files_at_once() {
     }
     let (_place, store) = store();
     let log = Log::default();
-    fetch(&store, &wants, &with_snapshot(&[&near.url()], &snapshot), &log).unwrap();
+    fetch(&store, &requirements, &with_snapshot(&[&near.url()], &snapshot), &log).unwrap();
     assert_eq!((snapshot.requests().len(), snapshot.peak()), (12, 2));
     let log = log.0.into_inner().unwrap();
     let at = |text: &str| log.iter().position(|event| event.starts_with(text)).unwrap();
@@ -425,7 +429,7 @@ fn the_snapshot_archive_is_waited_for_when_it_throttles_as_long_as_it_says() {
 fn a_snapshot_archive_that_cannot_be_reached_at_all_is_not_waited_for() {
     let snapshot = Server::start().unwrap();
     let mut options = with_snapshot(&[], &snapshot);
-    // nobody listens there any more
+    // nobody listens there any longer
     drop(snapshot);
     std::thread::sleep(Duration::from_millis(50));
     options.deadlines.patience = Duration::from_secs(60);
@@ -438,7 +442,7 @@ fn a_snapshot_archive_that_cannot_be_reached_at_all_is_not_waited_for() {
 #[test]
 fn a_place_that_cannot_be_reached_is_not_asked_for_every_file() {
     let (dead, good) = (Server::start().unwrap(), Server::start().unwrap());
-    let wants: Vec<Want> = (0..40).map(|n| numbered(n, &body(n))).collect();
+    let requirements: Vec<Requirement> = (0..40).map(|n| numbered(n, &body(n))).collect();
     for n in 0..40 {
         good.at(&format!("/pool/main/t/thing/thing_{n}_all.deb"), vec![Reply::File(body(n))]);
     }
@@ -448,7 +452,7 @@ fn a_place_that_cannot_be_reached_is_not_asked_for_every_file() {
     std::thread::sleep(Duration::from_millis(50));
     let (_place, store) = store();
     let log = Log::default();
-    fetch(&store, &wants, &options, &log).unwrap();
+    fetch(&store, &requirements, &options, &log).unwrap();
     let log = log.0.into_inner().unwrap();
     let tries = log.iter().filter(|event| event.starts_with("Start") && event.contains(&gone)).count();
     // two tries for each of three files, and as many by the other transfer that had begun by then

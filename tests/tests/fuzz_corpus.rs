@@ -8,8 +8,8 @@ use tests::workspace;
 type Target = fn(&[u8]);
 
 const TARGETS: [(&str, Target); 22] = [
-    ("apt_sources", bake::fuzz::apt_sources),
-    ("ar", bake::fuzz::ar),
+    ("apt_sources", fuzzed::bake::apt_sources),
+    ("ar", fuzzed::bake::ar),
     ("configure_certificates", configure::fuzz::certificates),
     ("configure_delivery", configure::fuzz::delivery),
     ("configure_envfile", configure::fuzz::envfile),
@@ -18,18 +18,18 @@ const TARGETS: [(&str, Target); 22] = [
     ("configure_judge", configure::fuzz::judge),
     ("configure_policy", configure::fuzz::policy),
     ("configure_user_data", configure::fuzz::user_data),
-    ("deb822", bake::fuzz::deb822),
-    ("decompress", bake::fuzz::decompress),
-    ("elf", bake::fuzz::elf),
-    ("index", bake::fuzz::index),
-    ("inrelease", bake::fuzz::inrelease),
-    ("kernel_module", bake::fuzz::kernel_module),
-    ("lock", bake::fuzz::lock),
-    ("manifest", bake::fuzz::manifest),
-    ("package", bake::fuzz::package),
-    ("recipe", bake::fuzz::recipe),
-    ("script", debian::fuzz::script),
-    ("tar", bake::fuzz::tar),
+    ("deb822", fuzzed::bake::deb822),
+    ("decompress", fuzzed::bake::decompress),
+    ("elf", fuzzed::bake::elf),
+    ("index", fuzzed::bake::index),
+    ("inrelease", fuzzed::bake::inrelease),
+    ("kernel_module", fuzzed::bake::kernel_module),
+    ("lock", fuzzed::bake::lock),
+    ("manifest", fuzzed::bake::manifest),
+    ("package", fuzzed::bake::package),
+    ("recipe", fuzzed::bake::recipe),
+    ("script", fuzzed::debian::script),
+    ("tar", fuzzed::bake::tar),
 ];
 
 /// The committed inputs by target.

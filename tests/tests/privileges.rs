@@ -2,13 +2,13 @@
 //! what `plan`, `bake` and the record say.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use tests::run::Run;
 use tests::shared::{BASE, Shared};
+use tree::digest::Sha256;
 use xshell::{Shell, cmd};
 
 /// What the package brings: path, mode, text; and what that grants.

@@ -98,7 +98,7 @@ fn a_project_is_one_recipe_and_one_lock_and_vmbake_alone_makes_both() -> Result<
         for path in ["/usr/bin/htop", "/usr/bin/jq", "/usr/bin/containerd"] {
             ensure!(paths.iter().any(|entry| entry["path"] == path), "{path} is not in the image");
         }
-        // what nothing asks for any more leaves the lock
+        // what nothing asks for any longer leaves the lock
         let changed = answer("remove", &folder.stored(["remove", "jq", "--json"])?)?;
         let changes = changed["locks"][0]["changes"].to_string();
         ensure!(changed["removed"][0] == "jq" && changes.contains("- libjq1"), "{changed}");
@@ -117,7 +117,7 @@ fn what_cannot_be_added_or_removed_leaves_recipe_and_lock_as_they_are() -> Resul
     in_an_empty_folder(|folder| {
         // no project yet
         let said = folder.run(["add", "jq"]).refused(2)?;
-        ensure!(said.stderr.contains("`vmbake init` makes a project here"), "{said}");
+        ensure!(said.stderr.contains("run `vmbake init` to create a project"), "{said}");
         folder.run(["init", "--kind", "web", "--extends", "base"]).done()?;
         let before = folder.text("image-recipes/web/recipe.toml")?;
         let add = folder.run(["add", "no-such-package-anywhere"]).option("--store", folder.shared.store());
@@ -128,7 +128,7 @@ fn what_cannot_be_added_or_removed_leaves_recipe_and_lock_as_they_are() -> Resul
         let said = folder.run(["add", "--kind", "base", "jq"]).refused(2)?;
         ensure!(said.stderr.contains("`vmbake init --kind NAME --extends base`"), "{said}");
         let said = folder.run(["init", "--kind", "web"]).refused(2)?;
-        ensure!(said.stderr.contains("it is there already"), "{said}");
+        ensure!(said.stderr.contains("it already exists"), "{said}");
         let said = folder.run(["init", "--kind", "other", "--extends", "bsae"]).refused(2)?;
         ensure!(said.stderr.contains("did you mean `base`?"), "{said}");
         assert_eq!(folder.text("image-recipes/web/recipe.toml")?, before);
@@ -177,21 +177,16 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
             Ok(())
         };
         refused(&format!("{}/latest/tool", server.url()), &[], 2, "`--version VERSION`")?;
-        refused(&url.replace("amd64", "arm64"), &[], 2, "architecture, expected `amd64`, found `arm64`")?;
-        refused(&url, &["--version", "1.2.4"], 2, "version, expected `1.2.4`")?;
+        refused(&url.replace("amd64", "arm64"), &[], 2, "expected architecture `amd64`, found `arm64`")?;
+        refused(&url, &["--version", "1.2.4"], 2, "expected version `1.2.4`")?;
         let other = format!("sha512:{}", "0".repeat(128));
         refused(&url, &["--digest", &other], 4, "nothing was changed")?;
-        refused(
-            &url.replace("http://", "http://user@"),
-            &[],
-            2,
-            "a user name or password has no place in it",
-        )?;
-        refused("no-such-file", &[], 2, "neither an address nor a file")?;
+        refused(&url.replace("http://", "http://user@"), &[], 2, "must not contain a user name or password")?;
+        refused("no-such-file", &[], 2, "neither a URL nor a file")?;
         assert_eq!(folder.text("image-recipes/small/recipe.toml")?, recipe);
         assert_eq!(folder.files()?, ["image-recipes/small/recipe.toml"]);
 
-        let digest = bake::digest::Digest::from(bake::digest::Sha256::of(&archive)).to_string();
+        let digest = tree::digest::Digest::from(tree::digest::Sha256::of(&archive)).to_string();
         let added = folder.stored([
             "add",
             "--arch",
@@ -219,7 +214,7 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
         // again it changes nothing that a person may have written
         let again = folder.stored(["add", "--arch", "amd64", "--component", &url])?;
         ensure!(
-            again.stderr.contains("[components.tool] of image-recipes/small/recipe.toml stays as it is"),
+            again.stderr.contains("[components.tool] of image-recipes/small/recipe.toml is not changed"),
             "{again}"
         );
         let removed = answer("remove", &folder.stored(["remove", "tool", "--json"])?)?;
@@ -237,7 +232,7 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
 fn built_in_kinds_are_known_where_there_is_no_project() -> Result<()> {
     in_an_empty_folder(|folder| {
         let said = folder.run(["bake"]).refused(2)?;
-        ensure!(said.stderr.contains("name one of base, knc, knd with `--kind`"), "{said}");
+        ensure!(said.stderr.contains("pass `--kind` with one of base, knc, knd"), "{said}");
         let said = folder.run(["bake", "--kind", "bsae"]).refused(2)?;
         ensure!(said.stderr.contains("did you mean `base`?"), "{said}");
         let plan = ["plan", "--kind", "base", "--arch", "amd64", "--json"];
@@ -246,7 +241,7 @@ fn built_in_kinds_are_known_where_there_is_no_project() -> Result<()> {
             serde_json::from_str(&plan.option("--store", folder.path.join("none")).done()?.stdout)?;
         assert_eq!(plan["name"], "base.debian-13.amd64");
         let said = folder.run(["boot"]).refused(2)?;
-        ensure!(said.stderr.contains("`vmbake bake --format qcow2` makes one"), "{said}");
+        ensure!(said.stderr.contains("run `vmbake bake --format qcow2` to create one"), "{said}");
         Ok(())
     })
 }

@@ -3,11 +3,11 @@
 
 use anyhow::{Context as _, Result, bail};
 use bake::manifest::Entry;
-use bake::name::{Arch, ImagePath};
 use bake::recipe::{Body, Recipe};
 use std::collections::{BTreeMap, BTreeSet};
 use tests::recipes::{KINDS, manifest, recipe};
 use tests::workspace;
+use tree::name::{Arch, ImagePath};
 
 /// Kind, access, paths.
 const DIRECTORIES: [(&str, &str, &str); 24] = [
@@ -191,7 +191,7 @@ fn the_policy_that_nodes_come_with_is_the_default_spelled_out() -> Result<()> {
 
 #[test]
 fn what_an_image_says_of_its_role_is_what_a_node_of_any_kind_understands() {
-    use bake::name::Role;
+    use tree::name::Role;
     for (role, wanted) in [
         (Role::Worker, configure::names::Role::Worker),
         (Role::ControlPlane, configure::names::Role::ControlPlane),
@@ -206,12 +206,12 @@ fn every_component_is_declared_for_both_architectures_and_the_other_way_round() 
         let recipe = recipe(kind)?;
         // no manifest of upstream's has kube2iam, and a bake for aws says that it is left out; of the two registry caches
         // the pins have zot
-        let placed = recipe.components.keys().map(bake::name::Name::as_str);
+        let placed = recipe.components.keys().map(tree::name::Name::as_str);
         let expected: BTreeSet<&str> =
             placed.filter(|name| !["kube2iam", "registry"].contains(name)).collect();
         for arch in Arch::ALL {
             let manifest = manifest(kind, arch)?;
-            let found = manifest.components.keys().map(bake::name::Name::as_str);
+            let found = manifest.components.keys().map(tree::name::Name::as_str);
             // Podplane's own, unreleased package of scripts: no artifact, and nothing of it is in an image
             let found: BTreeSet<&str> = found.filter(|name| *name != "vmconfig").collect();
             assert_eq!(found, expected, "{kind} {arch}");
@@ -235,7 +235,7 @@ fn the_policy_lets_the_committed_pins_through_and_nothing_older() -> Result<()> 
         }
     }
     let (runc, containerd) = ("runc".parse()?, "containerd".parse()?);
-    let overridden = |name: &bake::name::Name, version: &str| {
+    let overridden = |name: &tree::name::Name, version: &str| {
         let Some(Entry::Pinned(pin)) = manifest.components.get(name) else { panic!("{name} is pinned") };
         policy.check(name, version, &pin.digest, true).map(|told| told.map(|told| told.refused))
     };

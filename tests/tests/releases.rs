@@ -238,7 +238,7 @@ impl Node {
         self.write("opt/nstance-agent/recv/ca.pub", &public)?;
         self.write("opt/nstance-agent/recv/service-accounts.pub", &public)?;
         let said = self.receive(sent)?;
-        ensure!(!said.contains("is no setting of this image"), "{said}");
+        ensure!(!said.contains("is not a setting of this image"), "{said}");
         let files = self.files()?;
         for name in &names {
             let installed = files.get(&format!("opt/crt/{name}.crt"));
@@ -250,9 +250,9 @@ impl Node {
         let mut later = sent.clone();
         later.insert("KUBE_OF_A_LATER_RELEASE".to_owned(), "x".to_owned());
         let said = self.receive(&later)?;
-        ensure!(said.contains("KUBE_OF_A_LATER_RELEASE is no setting of this image"), "{said}");
+        ensure!(said.contains("KUBE_OF_A_LATER_RELEASE is not a setting of this image"), "{said}");
         let status = self.run("status")?;
-        ensure!(status.contains("KUBE_OF_A_LATER_RELEASE is no setting of this image"), "{status}");
+        ensure!(status.contains("KUBE_OF_A_LATER_RELEASE is not a setting of this image"), "{status}");
         Ok(())
     }
 

@@ -26,7 +26,7 @@ fn each_answer_has_the_shape_of_its_schema() -> Result<()> {
     }
     let baked = answer("bake", shared.bake(knd, &store, &output)?.option("--format", "tar.zst,raw"))?;
     ensure!(baked["files"].as_array().is_some_and(|files| files.len() >= 4), "{baked}");
-    // what stands beside the artifacts
+    // what stands next to the artifacts
     for name in BESIDE {
         let path = output.join(format!("{}.{name}.json", knd.name()));
         Schema::load(name)?.check(&fs::read_to_string(path)?)?;
@@ -117,7 +117,7 @@ fn an_answer_that_says_what_failed_is_the_only_document() -> Result<()> {
     let run = shared.run("lock").args(["--check", "--json", "--kind", "base", "--arch", "amd64"]);
     let ended = run.option("--output", scratch.path().join("none.toml")).refused(2)?;
     let reports = Schema::load("lock")?.check(&ended.stdout)?;
-    ensure!(reports[0]["disagreements"][0] == "there is no lock", "{reports}");
+    ensure!(reports[0]["disagreements"][0] == "no lock found", "{reports}");
     Ok(())
 }
 

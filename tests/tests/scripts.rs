@@ -1,18 +1,18 @@
 //! Maintainer scripts of real .debs: interpreted, reviewed, accepted, and what says so.
 
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use bake::effects::{SCRIPTS, key, line, normal};
-use bake::name::Name;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tests::run::Run;
 use tests::shared::{BASE, Shared};
+use tree::digest::Sha256;
+use tree::name::Name;
 use xshell::{Shell, cmd};
 
-/// Adds an account, a service, a file with an answer of debconf, and joins a group of somebody else's.
+/// Adds an account, a service, a file with an answer of debconf, and joins a group of someone else's.
 const POSTINST: &str = r#"#!/bin/sh
 set -e
 . /usr/share/debconf/confmodule
@@ -233,7 +233,10 @@ fn a_script_that_cannot_be_followed_stops_the_bake_and_each_way_out_works() -> R
     // and what is accepted must be there
     project.say("[components.tool]\n[accept]\ntol = \"x\"")?;
     let said = project.bake()?.refused(2)?.stderr;
-    ensure!(said.contains("accept: no package `tol` with maintainer scripts is in the image"), "{said}");
+    ensure!(
+        said.contains("[accept] names `tol`, but the image has no such package with maintainer scripts"),
+        "{said}"
+    );
     Ok(())
 }
 

@@ -132,7 +132,7 @@ fn a_private_key_never_gets_into_a_seed() -> Result<()> {
         ensure!(said.code != Some(0) && said.stderr.contains("private key"), "{said}");
         ensure!(!said.stderr.contains("s3cr3t") && !scratch.path().join("seed.iso").exists(), "{said}");
     }
-    // what is no key at all is told, and nobody could log in by it
+    // what is not a key at all is reported, and nobody could log in by it
     fs::write(scratch.path().join("given.env"), "CLUSTER_ID=c\n")?;
     fs::write(scratch.path().join("key"), "https://example.com/me.keys\n")?;
     let said = seed(&shared, scratch.path(), &["--ssh-key", &path("key")])?.stderr;
@@ -177,13 +177,13 @@ fn user_data_of_ones_own_makes_a_seed_for_any_image() -> Result<()> {
     ensure!(meta["public-keys"] == serde_json::json!([KEY]), "{meta}");
     // a key alone is a seed
     seed(&["--ssh-key", &key]).done()?;
-    // settings in the place of user-data would do nothing, and nobody would know why
+    // settings in place of user-data would do nothing, and nobody would know why
     let said = seed(&["--user-data", &path("given.env")]).refused(2)?.stderr;
-    ensure!(said.contains("given.env: parse: its first line, expected `#cloud-config`"), "{said}");
-    ensure!(said.contains("hint: these are settings of Podplane: give them with --settings"), "{said}");
+    ensure!(said.contains("given.env: parse: expected a first line such as `#cloud-config`"), "{said}");
+    ensure!(said.contains("hint: these are Podplane settings; pass them with `--settings`"), "{said}");
     fs::write(folder.join("plain"), "users: []\n")?;
     let said = seed(&["--user-data", &path("plain")]).refused(2)?.stderr;
-    ensure!(said.contains("hint: a cloud-config has `#cloud-config` as its first line"), "{said}");
+    ensure!(said.contains("hint: a cloud-config must have `#cloud-config` as its first line"), "{said}");
     let said = seed(&[]).refused(2)?.stderr;
     ensure!(said.contains("hint: --user-data takes a cloud-config"), "{said}");
     Ok(())

@@ -24,7 +24,7 @@ fn manifest(image: &[u8], archive: &[u8]) -> String {
     let about = |name: &str, file: &str, kind: &str, bytes: &[u8]| {
         format!(
             r#"{{"version": "20261129-abc", "url": "https://vmbake.invalid/vmconfig/artifacts/{name}/20261129-abc/{file}", "type": "{kind}", "digest": "{}", "size": {}}}"#,
-            bake::digest::Sha256::of(bytes),
+            tree::digest::Sha256::of(bytes),
             bytes.len()
         )
     };
@@ -40,14 +40,14 @@ fn both_layouts_of_mirrors_ranges_heads_and_what_is_known_are_answered() -> Resu
     let (shared, dir) = (Shared::get()?, tempfile::tempdir()?);
     let (image, archive) = (tests::image::noise(3_000_000, 1), b"archive".to_vec());
     let text = manifest(&image, &archive);
-    let mut sums = bake::emit::sums::Sums::new();
+    let mut sums = store::sums::Sums::new();
     for (name, bytes) in
         [(IMAGE, &image[..]), (ARCHIVE, &archive), ("vmconfig_knd_debian-13_amd64.json", text.as_bytes())]
     {
         fs::write(dir.path().join(name), bytes)?;
-        sums.insert(name.to_owned(), bake::digest::Sha256::of(bytes));
+        sums.insert(name.to_owned(), tree::digest::Sha256::of(bytes));
     }
-    fs::write(dir.path().join("SHA256SUMS"), bake::emit::sums::print(&sums))?;
+    fs::write(dir.path().join("SHA256SUMS"), store::sums::print(&sums))?;
     let run = shared.run("serve").args([dir.path().as_os_str()]).option("--listen", "127.0.0.1:0");
     let mut running = Running(run.start_with_output()?);
     let mut line = String::new();

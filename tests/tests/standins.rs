@@ -7,27 +7,15 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use tests::authority::{Authority, key};
+use tests::run::Group;
 use tests::standin::{Arch, Program};
 
 /// The programs, and a node's files for them.
 struct Node {
     folder: tempfile::TempDir,
     port: u16,
-}
-
-/// A program that runs, and what it has started; all of it ends with the value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let group = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(group) = group {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        let _ = self.0.wait();
-    }
 }
 
 impl Node {
@@ -76,12 +64,12 @@ impl Node {
     }
 
     /// Starts a program as systemd does.
-    fn start(&self, name: &str, flags: &[String]) -> Result<Running> {
+    fn start(&self, name: &str, flags: &[String]) -> Result<Group> {
         #[expect(clippy::disallowed_methods, reason = "it runs beside the test, which reads what it says")]
         let mut command = Command::new(self.folder.path().join(name));
         command.args(flags).env("INVOCATION_ID", "1").stdin(Stdio::null()).stdout(Stdio::piped());
         command.process_group(0);
-        Ok(Running(command.stderr(Stdio::inherit()).spawn()?))
+        Ok(Group(command.stderr(Stdio::inherit()).spawn()?))
     }
 
     /// The first line that `name` says after how it was started.
@@ -199,7 +187,7 @@ fn an_api_server_does_not_start_with_what_the_real_one_refuses() -> Result<()> {
         (&[("service-account-key-file", "DIR/p384.pub")], "nobody believes tokens"),
         (
             &[("service-cluster-ip-range", "10.0.0.0/8")],
-            "--service-cluster-ip-range: 10.0.0.0/8 is no range, or",
+            "--service-cluster-ip-range: 10.0.0.0/8 is not a range, or",
         ),
         (
             &[("service-cluster-ip-range", "10.0.0.0/16,10.1.0.0/16")],

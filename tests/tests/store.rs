@@ -1,9 +1,6 @@
 //! The store against what other processes, other users and failing disks do to it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
-use bake::store::{Key, Options, Sharing, Store};
 use rustix::fs::{FileType, Mode};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -11,7 +8,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use store::{Key, Options, Sharing, Store};
 use tests::keyed::{self, note_path};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Class;
 
 fn put(store: &Store, bytes: &[u8]) -> Digest {
     let mut incoming = store.incoming().unwrap();
@@ -397,7 +397,7 @@ fn every_mode_is_exact() {
     }
 }
 
-/// Exchanges two names in a directory, again and again, until it is told that it is over.
+/// Exchanges two names in a directory, again and again, until it is notified that it is over.
 fn exchange(directory: &Path, names: [&str; 2], over: &AtomicBool) {
     let directory = File::open(directory).unwrap();
     while !over.load(Ordering::Relaxed) {
@@ -463,7 +463,7 @@ fn what_is_kept_or_set_aside_stays_in_the_store_wherever_its_directories_lead() 
         std::fs::rename(root.join("moved"), directory).unwrap();
     };
     let is_empty = || elsewhere.read_dir().unwrap().count() == 0;
-    // what somebody else has written would be moved to where root runs all that it finds
+    // what someone else has written would be moved to where root runs all that it finds
     lead(&root.join("aside"));
     std::fs::write(&note, "#!/bin/sh").unwrap();
     assert_eq!(store.note("kind-1", &input), None);

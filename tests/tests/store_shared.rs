@@ -5,11 +5,8 @@
     reason = "processes that are stopped and killed are not a command line to be read"
 )]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
 use bake::fetch::{Deadlines, Options, Place, Silent, fetch};
-use bake::plan::{Source, Want};
-use bake::store::{self, Store};
+use bake::plan::{Requirement, Source};
 use rustix::process::{Pid, Signal};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -17,8 +14,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, SystemTime};
+use store::Store;
 use tests::keyed;
 use tests::server::{Reply, Server};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::{Class, Remedy};
 
 const ACTOR: &str = env!("CARGO_BIN_EXE_store-actor");
 
@@ -48,10 +48,10 @@ impl Drop for Actor {
     }
 }
 
-fn want(bytes: &[u8], n: usize) -> Want {
+fn requirement(bytes: &[u8], n: usize) -> Requirement {
     let (name, version) = ("thing".parse().unwrap(), format!("{n}"));
     let source = Source::Upstream { url: "https://127.0.0.1:9/thing.bin".to_owned() };
-    Want { name, version, digest: Sha256::of(bytes).into(), size: bytes.len() as u64, source }
+    Requirement { name, version, digest: Sha256::of(bytes).into(), size: bytes.len() as u64, source }
 }
 
 fn options(mirror: &str) -> Options {
@@ -65,7 +65,8 @@ fn incoming(root: &Path) -> usize {
 #[test]
 fn sixteen_bakes_on_one_empty_store_fetch_each_digest_once() {
     let blobs: Vec<Vec<u8>> = (0..6_u8).map(|n| vec![n; 100_000 + usize::from(n)]).collect();
-    let wants: Vec<Want> = blobs.iter().enumerate().map(|(n, bytes)| want(bytes, n)).collect();
+    let requirements: Vec<Requirement> =
+        blobs.iter().enumerate().map(|(n, bytes)| requirement(bytes, n)).collect();
     for _ in 0..5 {
         let server = Server::start().unwrap();
         for (n, bytes) in blobs.iter().enumerate() {
@@ -73,7 +74,7 @@ fn sixteen_bakes_on_one_empty_store_fetch_each_digest_once() {
         }
         let place = tempfile::tempdir().unwrap();
         let (root, options) = (place.path().join("store"), options(&server.url()));
-        let bake = || fetch(&Store::open(&root).unwrap(), &wants, &options, &Silent).unwrap();
+        let bake = || fetch(&Store::open(&root).unwrap(), &requirements, &options, &Silent).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(bake);
@@ -123,12 +124,12 @@ fn a_stopped_holder_is_named_after_the_time_out_and_a_killed_one_is_followed() {
     holder.signal(Signal::STOP);
     let deadlines = Deadlines { stalled: Duration::from_millis(500), ..Deadlines::default() };
     let hasty = Options { deadlines, ..options(&server.url()) };
-    let refusal = fetch(&store, &[want(&bytes, 1)], &hasty, &Silent).unwrap_err();
+    let refusal = fetch(&store, &[requirement(&bytes, 1)], &hasty, &Silent).unwrap_err();
     assert_eq!((refusal.class, refusal.class.exit_code()), (Class::Lock, 7));
     let named = format!("process {} (stopped)", holder.0.id());
     assert!(refusal.to_string().contains(&named), "expected `{named}`, found `{refusal}`");
     holder.signal(Signal::KILL);
-    fetch(&store, &[want(&bytes, 1)], &options(&server.url()), &Silent).unwrap();
+    fetch(&store, &[requirement(&bytes, 1)], &options(&server.url()), &Silent).unwrap();
     assert_eq!(incoming(place.path()), 0);
 }
 
@@ -150,7 +151,8 @@ fn a_clean_up_waits_for_those_who_have_the_store_open_and_names_them() {
 #[test]
 fn clean_ups_beside_bakes_remove_nothing_in_use() {
     let blobs: Vec<Vec<u8>> = (0..4_u8).map(|n| vec![n; 20_000]).collect();
-    let wants: Vec<Want> = blobs.iter().enumerate().map(|(n, bytes)| want(bytes, n)).collect();
+    let requirements: Vec<Requirement> =
+        blobs.iter().enumerate().map(|(n, bytes)| requirement(bytes, n)).collect();
     let server = Server::start().unwrap();
     for (n, bytes) in blobs.iter().enumerate() {
         server.at(&format!("/vmconfig/artifacts/thing/{n}/thing.bin"), vec![Reply::File(bytes.clone())]);
@@ -162,10 +164,10 @@ fn clean_ups_beside_bakes_remove_nothing_in_use() {
             scope.spawn(|| {
                 for _ in 0..10 {
                     let store = Store::open(&root).unwrap();
-                    let fetched = fetch(&store, &wants, &options, &Silent).unwrap();
+                    let fetched = fetch(&store, &requirements, &options, &Silent).unwrap();
                     std::thread::sleep(Duration::from_millis(5));
-                    for want in &wants {
-                        fetched.open(&store, &want.digest).unwrap();
+                    for requirement in &requirements {
+                        fetched.open(&store, &requirement.digest).unwrap();
                     }
                 }
             });
@@ -196,7 +198,7 @@ fn a_store_whose_writer_was_killed_has_whole_blobs_and_no_temporaries() {
     }
 }
 
-/// Runs a deed behind `sh`, which sets what `before` says.
+/// Runs a deed after `sh`, which sets what `before` says.
 fn behind(before: &str, arguments: &[&str]) -> Output {
     let script = format!("{before}; exec \"$0\" \"$@\"");
     Command::new("sh").args(["-c", &script, ACTOR]).args(arguments).output().unwrap()
@@ -339,40 +341,43 @@ fn a_digest_that_is_in_the_store_as_another_version_is_refused_until_it_is_forgo
         server.at(&format!("/thing/{version}/thing.bin"), vec![Reply::File(bytes.clone())]);
     }
     let offline = Options { offline: true, ..Options::default() };
-    let bring = |want: &Want, options: &Options| {
+    let bring = |requirement: &Requirement, options: &Options| {
         let store = keyed::open(&root).unwrap();
-        fetch(&store, std::slice::from_ref(want), options, &Silent)
+        fetch(&store, std::slice::from_ref(requirement), options, &Silent)
             .map(drop)
-            .map_err(|refusal| (refusal.class, refusal.to_string(), refusal.hint.unwrap_or_default()))
+            .map_err(|refusal| (refusal.class, refusal.to_string(), refusal.remedy))
     };
-    bring(&want(&bytes, 1), &options(&server.url())).unwrap();
-    bring(&want(&bytes, 1), &offline).unwrap();
-    let elsewhere = |want: Want| {
+    bring(&requirement(&bytes, 1), &options(&server.url())).unwrap();
+    bring(&requirement(&bytes, 1), &offline).unwrap();
+    let elsewhere = |requirement: Requirement| {
         let source = Source::Upstream { url: "https://example.org/v2/thing.bin".to_owned() };
-        Want { source, ..want }
+        Requirement { source, ..requirement }
     };
     // another version, another place, another name: each says what is known, and how to go on
-    let named = Want { name: "other".parse().unwrap(), ..want(&bytes, 1) };
+    let named = Requirement { name: "other".parse().unwrap(), ..requirement(&bytes, 1) };
     for (other, said) in [
-        (want(&bytes, 2), "pinned as `thing` 2 from"),
-        (elsewhere(want(&bytes, 1)), "from https://example.org/v2/thing.bin, and in the store as `thing` 1"),
+        (requirement(&bytes, 2), "pinned as `thing` 2 from"),
+        (
+            elsewhere(requirement(&bytes, 1)),
+            "from https://example.org/v2/thing.bin, and in the store as `thing` 1",
+        ),
         (named, "pinned as `other` 1 from"),
     ] {
-        let (class, message, hint) = bring(&other, &offline).unwrap_err();
+        let (class, message, remedy) = bring(&other, &offline).unwrap_err();
         assert_eq!(class, Class::Usage);
         assert!(message.contains(said), "{message}");
-        assert!(hint.contains("`vmbake store forget sha256:"), "{hint}");
+        assert!(matches!(remedy.as_deref(), Some(Remedy::Forget(_))), "{remedy:?}");
     }
     // the refused pins have changed nothing
-    bring(&want(&bytes, 1), &offline).unwrap();
+    bring(&requirement(&bytes, 1), &offline).unwrap();
     // the way out: the bytes are removed, and come again from where the new pin says
-    let digest = want(&bytes, 1).digest;
+    let digest = requirement(&bytes, 1).digest;
     assert!(keyed::open(&root).unwrap().forget(&digest).unwrap());
     assert!(!keyed::open(&root).unwrap().forget(&digest).unwrap());
-    assert_eq!(bring(&want(&bytes, 2), &offline).unwrap_err().0, Class::Network);
-    bring(&want(&bytes, 2), &options(&server.url())).unwrap();
-    bring(&want(&bytes, 2), &offline).unwrap();
-    assert!(bring(&want(&bytes, 1), &offline).is_err());
+    assert_eq!(bring(&requirement(&bytes, 2), &offline).unwrap_err().0, Class::Network);
+    bring(&requirement(&bytes, 2), &options(&server.url())).unwrap();
+    bring(&requirement(&bytes, 2), &offline).unwrap();
+    assert!(bring(&requirement(&bytes, 1), &offline).is_err());
 }
 
 #[test]
@@ -380,9 +385,9 @@ fn two_pins_of_one_digest_are_refused_before_anything_is_fetched() {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&place.path().join("store")).unwrap();
     let bytes = b"bytes".to_vec();
-    let wants = [want(&bytes, 1), want(&bytes, 2)];
+    let requirements = [requirement(&bytes, 1), requirement(&bytes, 2)];
     let server = Server::start().unwrap();
-    let refusal = fetch(&store, &wants, &options(&server.url()), &Silent).unwrap_err();
+    let refusal = fetch(&store, &requirements, &options(&server.url()), &Silent).unwrap_err();
     assert!(refusal.to_string().contains("pinned as `thing` 2"), "{refusal}");
     assert_eq!(refusal.class, Class::Usage);
     assert_eq!(server.requests().len(), 0);

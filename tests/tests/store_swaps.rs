@@ -4,28 +4,29 @@
 //! `VMBAKE_SWAPS` says how often it is changed: some hundreds of times in the gate, ten thousand on demand.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
-use bake::Class;
-use bake::digest::{Digest, Sha256};
-use bake::emit::{self, Format};
+use bake::emit;
 use bake::fetch::{self, Silent};
 use bake::manifest::Form;
-use bake::name::{Arch, Name};
-use bake::plan::{Plan, Source, Want};
-use bake::store::Store;
-use bake::tree::{Entry, Node, Origin, Tree};
+use bake::plan::{Plan, Requirement, Source};
 use bake::unpack::{self, Unpacked};
+use disk::Format;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use store::Store;
 use tests::image::{EPOCH, noise};
 use tests::keyed;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, Name};
+use tree::refusal::Class;
+use tree::{Entry, Node, Origin, Tree};
 
 /// What is baked: four inputs, in a mirror that nobody disturbs.
 struct Inputs {
-    wants: Vec<Want>,
+    requirements: Vec<Requirement>,
     forms: Vec<Form>,
     mirror: PathBuf,
     plan: Plan,
@@ -119,17 +120,17 @@ fn inputs(place: &Path) -> Inputs {
         ("kubelet", Form::Binary, hasher.finish(), kubelet),
     ];
     let mirror = place.join("mirror");
-    let (mut wants, mut forms) = (Vec::new(), Vec::new());
+    let (mut requirements, mut forms) = (Vec::new(), Vec::new());
     for (name, form, digest, bytes) in all {
         let folder = mirror.join(name).join("1");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("file"), &bytes).unwrap();
         let source = Source::Upstream { url: "https://127.0.0.1:9/file".to_owned() };
         let (name, version) = (name.parse().unwrap(), "1".to_owned());
-        wants.push(Want { name, version, digest, size: bytes.len() as u64, source });
+        requirements.push(Requirement { name, version, digest, size: bytes.len() as u64, source });
         forms.push(form);
     }
-    Inputs { wants, forms, mirror, plan: tests::image::plan().unwrap() }
+    Inputs { requirements, forms, mirror, plan: tests::image::plan().unwrap() }
 }
 
 /// A bake of `inputs` in the store at `root`; `between` is told before which stage it is.
@@ -138,7 +139,7 @@ fn bake(
     root: &Path,
     output: &Path,
     between: &mut dyn FnMut(usize),
-) -> bake::Result<(BTreeMap<String, Sha256>, Vec<String>)> {
+) -> tree::refusal::Result<(BTreeMap<String, Sha256>, Vec<String>)> {
     let store = keyed::open(root)?;
     let options = fetch::Options {
         mirrors: vec![inputs.mirror.to_str().unwrap().parse().unwrap()],
@@ -146,15 +147,15 @@ fn bake(
         ..fetch::Options::default()
     };
     between(0);
-    fetch::fetch(&store, &inputs.wants, &options, &Silent)?;
+    fetch::fetch(&store, &inputs.requirements, &options, &Silent)?;
     between(1);
     let jobs = NonZeroUsize::new(2).unwrap();
     let unpacked = unpack::all(&store, &to_unpack(inputs), jobs, &|_| {})?;
     between(2);
     let tree = tree(inputs, &unpacked);
-    let options =
-        emit::Options { formats: &[Format::TarZst], jobs, keep_frames: true, published: emit::NOWHERE };
-    let emitted = emit::emit(&tree, &inputs.plan, &store, output, options, |_| {})?;
+    let options = emit::Options { jobs, keep_frames: true, published: emit::NOWHERE };
+    let prepared = emit::prepare(&tree, &inputs.plan, &[Format::TarZst])?;
+    let emitted = prepared.write(&store, output, options, |_| {})?;
     let made = emitted.files.iter().map(|file| {
         let read = Sha256::of(&std::fs::read(output.join(&file.name)).unwrap());
         assert_eq!(read, file.sha256, "{}", file.name);
@@ -164,11 +165,11 @@ fn bake(
 }
 
 fn to_unpack(inputs: &Inputs) -> Vec<unpack::Input<'_>> {
-    let all = inputs.wants.iter().zip(&inputs.forms);
-    all.map(|(want, form)| unpack::Input {
-        name: &want.name,
-        digest: &want.digest,
-        size: want.size,
+    let all = inputs.requirements.iter().zip(&inputs.forms);
+    all.map(|(requirement, form)| unpack::Input {
+        name: &requirement.name,
+        digest: &requirement.digest,
+        size: requirement.size,
         form: *form,
         arch: Arch::Amd64,
         must_be_static: true,
@@ -178,14 +179,15 @@ fn to_unpack(inputs: &Inputs) -> Vec<unpack::Input<'_>> {
 
 fn tree(inputs: &Inputs, unpacked: &[Unpacked]) -> Tree {
     let mut tree = Tree::new(Origin::Made { step: "test".into() }, EPOCH);
-    for (want, unpacked) in inputs.wants.iter().zip(unpacked) {
+    for (requirement, unpacked) in inputs.requirements.iter().zip(unpacked) {
         let members = match unpacked {
             Unpacked::Package(package) => &package.members,
             Unpacked::Members(members) => members,
         };
         // the archives' own `/bin` would be a link
-        let below = |path: &bake::name::ImagePath| format!("/opt/{}{path}", want.name).parse().unwrap();
-        let origin = Origin::Package { name: Name::clone(&want.name) };
+        let below =
+            |path: &tree::name::ImagePath| format!("/opt/{}{path}", requirement.name).parse().unwrap();
+        let origin = Origin::Package { name: Name::clone(&requirement.name) };
         for member in members.iter().filter(|member| member.path.as_str() != "/") {
             let path = below(&member.path);
             tree.make_parents(&path, &origin, EPOCH);
@@ -391,10 +393,10 @@ fn an_input_that_is_swapped_between_fetch_and_unpack_is_refused_and_leaves_nothi
     let place = tempfile::tempdir().unwrap();
     let inputs = inputs(place.path());
     let evil = deb(&[("usr/", 0o755, b""), ("usr/evil", 0o4755, b"evil")]);
-    for (number, want) in inputs.wants.iter().enumerate() {
+    for (number, requirement) in inputs.requirements.iter().enumerate() {
         let root = place.path().join(format!("store-{number}"));
         let store = keyed::open(&root).unwrap();
-        let blob = store.blob_path(&want.digest);
+        let blob = store.blob_path(&requirement.digest);
         let mut swapped = Vec::new();
         let result = bake(&inputs, &root, &place.path().join("out"), &mut |stage| {
             if stage == 1 {
@@ -403,7 +405,10 @@ fn an_input_that_is_swapped_between_fetch_and_unpack_is_refused_and_leaves_nothi
             }
         });
         let refusal = result.unwrap_err();
-        assert_eq!((refusal.class, refusal.artifact.as_str()), (Class::Verification, want.name.as_str()));
+        assert_eq!(
+            (refusal.class, refusal.artifact.as_str()),
+            (Class::Verification, requirement.name.as_str())
+        );
         assert!(!blob.exists(), "it is set aside");
         assert!(store.note("unpacked-2", &note_key(&inputs, number)).is_none(), "nothing is noted of it");
         // and the next bake is as if nothing had been
@@ -421,7 +426,7 @@ fn note_key(inputs: &Inputs, number: usize) -> Sha256 {
         Form::TarGz => "tar.gz",
         _ => "binary",
     };
-    Sha256::of(format!("{form} {}", inputs.wants[number].digest).as_bytes())
+    Sha256::of(format!("{form} {}", inputs.requirements[number].digest).as_bytes())
 }
 
 #[test]

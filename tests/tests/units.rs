@@ -1,13 +1,13 @@
 //! The units of all kinds: Debian 13's systemd understands each word of them, and finds them closed enough.
 
 use anyhow::Result;
-use bake::name::Provider;
 use bake::recipe::{Body, Recipe};
 use std::collections::{BTreeMap, BTreeSet};
 use tests::recipes::{KINDS, recipe};
 use tests::trixie::Tree;
 use tests::unit_file::{self, Setting};
 use tests::workspace;
+use tree::name::Provider;
 
 const UNITS: &str = "/etc/systemd/system/";
 

@@ -92,7 +92,7 @@ fn upgrades_bring_back_nothing_that_the_recipe_leaves_out() -> Result<()> {
     let recipe = recipe("knc")?;
     let dpkg = text(&recipe, LEFT_OUT)?;
     let lines: Vec<&str> = dpkg.lines().filter(|line| !line.starts_with('#')).collect();
-    // `*` of dpkg matches `/` too; what is below /var is fetched and derived anew, and links of System V's init are made by
+    // `*` of dpkg matches `/` too; what is below /var is fetched and derived again, and links of System V's init are made by
     // scripts: neither is of packages
     let mut expected: Vec<String> = Vec::new();
     let of_packages =
@@ -106,7 +106,7 @@ fn upgrades_bring_back_nothing_that_the_recipe_leaves_out() -> Result<()> {
     Ok(())
 }
 
-/// The block of the page behind a line that names `what`.
+/// The block of the page after a line that names `what`.
 fn block(page: &str, what: &str) -> Result<String> {
     let (_, rest) = page.split_once(what).with_context(|| what.to_owned())?;
     let (_, rest) = rest.split_once("\n```").context("a block")?;

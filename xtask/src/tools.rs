@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use xshell::{Shell, cmd};
 
+pub(crate) mod pypi;
+
 /// An extension of cargo: the subcommand, the crate that brings it, and the version that it was tried with.
 pub(crate) type Extension = (&'static str, &'static str, &'static str);
 

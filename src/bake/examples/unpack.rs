@@ -10,15 +10,15 @@
 )]
 
 use bake::archive::ar;
-use bake::digest::{Digest, Sha256};
 use bake::manifest::Form;
-use bake::name::{Arch, Name};
-use bake::store::{Key, Options, Store};
 use bake::unpack::{Input, Unpacked, all};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
+use store::{Key, Options, Store};
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, Name};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

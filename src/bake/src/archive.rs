@@ -18,6 +18,9 @@ pub mod decompress;
 pub mod elf;
 pub mod tar;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 use std::io;
 
 /// Whether a failed read is the fault of the bytes that were read, not of the disk they are on.

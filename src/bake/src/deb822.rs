@@ -29,12 +29,12 @@ pub fn paragraph(text: &str) -> Result<Paragraph<'_>, Deb822Error> {
     let first = all.next().unwrap_or(Err(Deb822Error { line: 1, what: What::Count("none") }))?;
     match all.next() {
         None => Ok(first),
-        Some(Ok(second)) => Err(Deb822Error { line: second.line, what: What::Count("a second one") }),
+        Some(Ok(second)) => Err(Deb822Error { line: second.line, what: What::Count("more than one") }),
         Some(Err(error)) => Err(error),
     }
 }
 
-/// Text that is no deb822, with its line, counted from 1.
+/// Text that is not deb822, with its line, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct Deb822Error {
@@ -51,10 +51,10 @@ pub enum What {
     #[error("control character {0:#04x}")]
     Control(u8),
     /// The text breaks off.
-    #[error("the last line has no end")]
+    #[error("the last line has no newline")]
     Cut,
     /// A line of blanks: a separator for some readers and a continuation for others.
-    #[error("a line of blanks only")]
+    #[error("a line with only whitespace")]
     Blank,
     /// A continuation before any field.
     #[error("a continuation line without a field")]
@@ -63,7 +63,7 @@ pub enum What {
     #[error("expected `Name: value`, found `{0}`")]
     Name(String),
     /// The same name twice.
-    #[error("field `{0}` given twice")]
+    #[error("duplicate field `{0}`")]
     Twice(String),
     /// More than one of the limits of this module.
     #[error("{what}, expected at most {limit}")]
@@ -255,10 +255,10 @@ mod tests {
     #[test]
     fn what_readers_disagree_about_is_refused() {
         let cases = [
-            ("A: 1\nB: 2\na: 3\n", "line 3: field `a` given twice"),
-            ("A: 1", "line 1: the last line has no end"),
-            ("A: 1\n \nB: 2\n", "line 1: a line of blanks only"),
-            (" \nB: 2\n", "line 1: a line of blanks only"),
+            ("A: 1\nB: 2\na: 3\n", "line 3: duplicate field `a`"),
+            ("A: 1", "line 1: the last line has no newline"),
+            ("A: 1\n \nB: 2\n", "line 1: a line with only whitespace"),
+            (" \nB: 2\n", "line 1: a line with only whitespace"),
             ("\n x\n", "line 2: a continuation line without a field"),
             ("A: 1\r\n", "line 1: control character 0x0d"),
             ("A: 1\nB: \0\n", "line 2: control character 0x00"),
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(paragraph("").unwrap_err().to_string(), "line 1: expected one paragraph, found none");
         assert_eq!(
             paragraph("A: 1\n\nB: 2\n").unwrap_err().to_string(),
-            "line 3: expected one paragraph, found a second one"
+            "line 3: expected one paragraph, found more than one"
         );
     }
 

@@ -5,7 +5,7 @@
 //! recipe.toml [effects.*] ─┴─► Effects ─plan─► the effects of the plan's packages ─stage─► paths of the tree
 //! a .deb's preinst, postinst, config ─normal─► digest ── among `reviewed`? ── no: refused, with the difference
 //! ```
-//! For each package: the digests of the scripts that somebody has read, and what they come to in an image. That a
+//! For each package: the digests of the scripts that someone has read, and what they come to in an image. That a
 //! script has no effect is an effect too, with its reason. `prerm` and `postrm` are not looked at: they run when a
 //! package is upgraded or removed, which does not happen to the packages of an image.
 //!
@@ -19,12 +19,12 @@ pub use difference::unified;
 pub(crate) use review::release;
 pub use review::{Text, Unreviewed, line, normal, unreviewed};
 
-use crate::digest::Sha256;
-use crate::name::{ImagePath, Name};
 use crate::recipe::Access;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
+use tree::name::{ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// A file of effects larger than this is refused unread; the committed one has 60 thousand bytes.
 const MOST_BYTES: usize = 4 << 20;
@@ -55,7 +55,7 @@ pub struct Known {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Effect {
-    /// Nothing that an image has to have.
+    /// Nothing that an image must have.
     Nothing {
         /// Why not.
         why: String,
@@ -151,7 +151,7 @@ pub enum Effect {
         database: String,
         /// The service, with its actions.
         service: String,
-        /// The service that it goes before or behind.
+        /// The service that it goes before or after.
         place: Place,
     },
 }
@@ -191,7 +191,7 @@ pub struct Slave {
 pub enum Place {
     /// Right before this one.
     Before(String),
-    /// Right behind this one, and the actions that belong to it.
+    /// Right after this one, and the actions that belong to it.
     After(String),
 }
 
@@ -206,7 +206,7 @@ fn file() -> Access {
 /// Reads a file of effects, `artifact` in messages. Errors are `Class::Usage` with line and column.
 pub fn parse(artifact: &str, text: &str) -> Result<Effects> {
     if text.len() > MOST_BYTES {
-        let what = format!("size, expected at most {MOST_BYTES} bytes, found {}", text.len());
+        let what = format!("expected at most {MOST_BYTES} bytes, found {}", text.len());
         return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
     }
     let effects: Effects = toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))?;
@@ -222,10 +222,10 @@ pub fn parse(artifact: &str, text: &str) -> Result<Effects> {
 pub(crate) fn check(known: &Known) -> Result<(), String> {
     let named = known.reviewed.keys().chain(known.lines.keys());
     if let Some(script) = named.into_iter().find(|script| !SCRIPTS.contains(&script.as_str())) {
-        return Err(format!("`{script}` is none of the scripts {}", SCRIPTS.join(", ")));
+        return Err(format!("unknown script `{script}`; expected one of {}", SCRIPTS.join(", ")));
     }
     if !known.reviewed.is_empty() && known.effects.is_empty() {
-        return Err("scripts were reviewed, and have no effect; `nothing` is one, with its reason".to_owned());
+        return Err("reviewed scripts have no effects; add one, such as `nothing` with its reason".to_owned());
     }
     for effect in &known.effects {
         let text = match effect {
@@ -234,7 +234,7 @@ pub(crate) fn check(known: &Known) -> Result<(), String> {
             _ => continue,
         };
         if text.trim().is_empty() {
-            return Err("an effect without its reason".to_owned());
+            return Err("an effect without a reason".to_owned());
         }
     }
     Ok(())

@@ -1,13 +1,13 @@
-//! Fetch: what a plan wants, from mirrors, upstream and Debian's archives into the store.
+//! Fetch: what a plan requires, from mirrors, upstream and Debian's archives into the store.
 //!
 //! ```text
-//! wants ─► in the store? hashed once ─► yes: fetched
+//! requirements ─► in the store? hashed once ─► yes: fetched
 //!                                    └► no: each place in turn ─► part ─► whole, and its digest ─► blob
 //! ```
 //! Invariants
 //! - Nothing is believed of a place: the size bounds what is read, the digest over the whole decides. A place that lacks
 //!   a file, or has another one of its name, is left for the next place, and an event names both.
-//! - A [`Fetched`] says that each want was in the store and was hashed in this run. Nothing else can make one. Whoever
+//! - A [`Fetched`] says that each requirement was in the store and was hashed in this run. Nothing else can make one. Whoever
 //!   reads such a blob hashes it again ([`Store::verified`]), as its file may have been changed since.
 //! - Each digest is transferred once, also by several bakes at once: the others wait for the part's lock.
 //! - Offline, and where nothing lacks, no socket is opened and no run time started.
@@ -36,12 +36,9 @@ pub use progress::{Event, Progress, Silent};
 pub use proxy::{Proxies, Proxy};
 pub use unpinned::unpinned;
 
-use crate::digest::Digest;
 use crate::manifest::place::scheme;
-use crate::plan::{Source, Want};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::plan::{Requirement, Source};
 use crate::sources::Snapshots;
-use crate::store::{Identity, Store, Verified};
 use hosts::Hosts;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -50,7 +47,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use transfer::One;
+use store::{Identity, Store, Verified};
+use transfer::Job;
+use tree::digest::Digest;
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 use web::Web;
 
 /// How to fetch.
@@ -81,14 +81,14 @@ pub struct Options {
     pub authorities: Vec<u8>,
     /// How long things may take.
     pub deadlines: Deadlines,
-    /// The way out when no archive has a Debian package any more, as a hint of the refusal.
+    /// The way out when no archive has a Debian package any longer, as a hint of the refusal.
     pub relock_hint: Cow<'static, str>,
 }
 
-/// The cause of a refusal of a Debian package that an archive had once, and that no place has any more.
+/// The cause of a refusal of a Debian package that an archive had once, and that no place has any longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Gone(String);
+pub struct Unavailable(String);
 
 /// How long things may take. All are upper bounds of waits without progress but the last.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ pub struct Deadlines {
     pub stalled: Duration,
 }
 
-/// Proof that each want is in the store and was hashed in this run.
+/// Proof that each requirement is in the store and was hashed in this run.
 #[derive(Debug, Clone)]
 pub struct Fetched {
     sizes: BTreeMap<Digest, u64>,
@@ -151,33 +151,52 @@ impl Default for Deadlines {
     }
 }
 
-/// Brings all `wants` into the store.
+/// Brings all `requirements` into the store.
 ///
 /// # Errors
 /// `Usage` where two pins of different names, versions or publishers' URLs have one digest, here or in an earlier run; `Verification` where a place had wrong bytes and no other had right ones; `Network` where no place could be
 /// reached or had the file; `Io` for the store; `Lock` where another process holds a transfer and does not go on.
-pub fn fetch(store: &Store, wants: &[Want], options: &Options, progress: &dyn Progress) -> Result<Fetched> {
-    let wants = without_repeats(wants)?;
-    wants.iter().try_for_each(|want| check_identity(store, want))?;
-    let present: Vec<bool> = wants.par_iter().map(|want| is_present(store, want)).collect::<Result<_>>()?;
-    let (hits, misses): (Vec<_>, Vec<_>) = wants.iter().zip(present).partition(|(_, present)| *present);
-    let misses: Vec<&Want> = misses.into_iter().map(|(want, _)| *want).collect();
-    progress.event(Event::Cached { count: hits.len(), bytes: hits.iter().map(|(want, _)| want.size).sum() });
-    let transferred = misses.iter().map(|want| want.size).sum();
+pub fn fetch(
+    store: &Store,
+    requirements: &[Requirement],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Fetched> {
+    let requirements = without_repeats(requirements)?;
+    requirements.iter().try_for_each(|requirement| check_identity(store, requirement))?;
+    let present: Vec<bool> =
+        requirements.par_iter().map(|requirement| is_present(store, requirement)).collect::<Result<_>>()?;
+    let (hits, misses): (Vec<_>, Vec<_>) =
+        requirements.iter().zip(present).partition(|(_, present)| *present);
+    let misses: Vec<&Requirement> = misses.into_iter().map(|(requirement, _)| *requirement).collect();
+    progress.event(Event::Cached {
+        count: hits.len(),
+        bytes: hits.iter().map(|(requirement, _)| requirement.size).sum(),
+    });
+    let transferred = misses.iter().map(|requirement| requirement.size).sum();
     if !misses.is_empty() {
         progress.event(Event::Begin { count: misses.len(), bytes: transferred });
-        let packages = wants.iter().filter(|want| matches!(want.source, Source::Debian { .. })).count();
+        let packages = requirements
+            .iter()
+            .filter(|requirement| matches!(requirement.source, Source::Debian { .. }))
+            .count();
         transfer_all(store, &misses, packages, options, progress)?;
         progress.event(Event::End);
     }
-    for want in &wants {
-        if let Some(identity) = identity(want)
-            && store.identity(&want.digest).as_ref() != Some(&identity)
+    for requirement in &requirements {
+        if let Some(identity) = identity(requirement)
+            && store.identity(&requirement.digest).as_ref() != Some(&identity)
         {
-            store.put_identity(&want.digest, &identity)?;
+            store.put_identity(&requirement.digest, &identity)?;
         }
     }
-    Ok(Fetched { sizes: wants.iter().map(|want| (want.digest.clone(), want.size)).collect(), transferred })
+    Ok(Fetched {
+        sizes: requirements
+            .iter()
+            .map(|requirement| (requirement.digest.clone(), requirement.size))
+            .collect(),
+        transferred,
+    })
 }
 
 impl Fetched {
@@ -188,7 +207,7 @@ impl Fetched {
                 Class::Io,
                 digest.to_string(),
                 Stage::Store,
-                "it was not among the wants of the plan",
+                "the plan did not request it",
             ));
         }
         store.verified(digest)
@@ -216,27 +235,26 @@ impl Fetched {
 /// Whether it is the refusal of a package that its archive no longer has: another lock is the way out.
 #[must_use]
 pub fn is_gone(refusal: &Refusal) -> bool {
-    refusal.cause.is::<Gone>()
+    refusal.cause.is::<Unavailable>()
 }
 
 /// What a pin of upstream's says that its digest is. A Debian package says it itself, and is compared with its lock.
-fn identity(want: &Want) -> Option<Identity> {
-    let Source::Upstream { url } = &want.source else { return None };
-    Some(Identity { name: want.name.clone(), version: want.version.clone(), url: url.clone() })
+fn identity(requirement: &Requirement) -> Option<Identity> {
+    let Source::Upstream { url } = &requirement.source else { return None };
+    Some(Identity { name: requirement.name.clone(), version: requirement.version.clone(), url: url.clone() })
 }
 
 /// Refuses a pin of bytes that the store has as something else: they would go into the image under a name and version that
 /// nobody has published them as.
-fn check_identity(store: &Store, want: &Want) -> Result<()> {
-    let (Some(pinned), Some(known)) = (identity(want), store.identity(&want.digest)) else { return Ok(()) };
+fn check_identity(store: &Store, requirement: &Requirement) -> Result<()> {
+    let (Some(pinned), Some(known)) = (identity(requirement), store.identity(&requirement.digest)) else {
+        return Ok(());
+    };
     if is_one(&pinned, &known) {
         return Ok(());
     }
-    let digest = &want.digest;
-    Err(other_identity(&pinned, &known, digest, "in the store").hint(format!(
-        "pin the digest that is published for this version; if it is the same, `vmbake store forget {digest}` has it fetched \
-         from there"
-    )))
+    let digest = &requirement.digest;
+    Err(other_identity(&pinned, &known, digest, "in the store").remedy(Remedy::Forget(digest.clone())))
 }
 
 /// Whether two pins of one digest are of one thing. One that moves from or to a place that vouches for nothing, a file or an
@@ -256,27 +274,27 @@ fn other_identity(pinned: &Identity, known: &Identity, digest: &Digest, place: &
     Refusal::new(Class::Usage, name.as_str(), Stage::Fetch, what)
 }
 
-/// One want a digest, in their order. Two sizes of one digest cannot both be right, nor can two pins of it.
-fn without_repeats(wants: &[Want]) -> Result<Vec<&Want>> {
-    let mut seen: BTreeMap<&Digest, &Want> = BTreeMap::new();
-    let mut kept = Vec::with_capacity(wants.len());
-    for want in wants {
-        match seen.insert(&want.digest, want) {
-            None => kept.push(want),
-            Some(other) if other.size == want.size => {
-                if let (Some(pinned), Some(known)) = (identity(want), identity(other))
+/// One requirement a digest, in their order. Two sizes of one digest cannot both be right, nor can two pins of it.
+fn without_repeats(requirements: &[Requirement]) -> Result<Vec<&Requirement>> {
+    let mut seen: BTreeMap<&Digest, &Requirement> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(requirements.len());
+    for requirement in requirements {
+        match seen.insert(&requirement.digest, requirement) {
+            None => kept.push(requirement),
+            Some(other) if other.size == requirement.size => {
+                if let (Some(pinned), Some(known)) = (identity(requirement), identity(other))
                     && pinned != known
                 {
-                    let refusal = other_identity(&pinned, &known, &want.digest, "beside it");
+                    let refusal = other_identity(&pinned, &known, &requirement.digest, "beside it");
                     return Err(refusal.hint("pin the digest that is published for each"));
                 }
             }
             Some(other) => {
                 let cause = format!(
                     "`{}` has the same digest but another size, expected {}, found {}",
-                    other.name, other.size, want.size
+                    other.name, other.size, requirement.size
                 );
-                return Err(Refusal::new(Class::Usage, want.name.as_str(), Stage::Fetch, cause));
+                return Err(Refusal::new(Class::Usage, requirement.name.as_str(), Stage::Fetch, cause));
             }
         }
     }
@@ -284,8 +302,8 @@ fn without_repeats(wants: &[Want]) -> Result<Vec<&Want>> {
 }
 
 /// Whether it is in the store and is what its name says.
-fn is_present(store: &Store, want: &Want) -> Result<bool> {
-    Ok(store.has(&want.digest, want.size)? && store.verify_blob(&want.digest)?)
+fn is_present(store: &Store, requirement: &Requirement) -> Result<bool> {
+    Ok(store.has(&requirement.digest, requirement.size)? && store.verify_blob(&requirement.digest)?)
 }
 
 /// How many transfers from the snapshot archive go on at once.
@@ -295,15 +313,24 @@ const SNAPSHOT_JOBS: usize = 2;
 /// first refusal ends them all; what is begun stays as parts. `packages` are all of Debian's that are wanted.
 fn transfer_all(
     store: &Store,
-    misses: &[&Want],
+    misses: &[&Requirement],
     packages: usize,
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<()> {
     let (stop, web, hosts) = (AtomicBool::new(false), Web::new(options), Hosts::default());
-    let one = |(id, want)| One { id, want, store, options, web: &web, progress, stop: &stop, hosts: &hosts };
-    let mut queue: Vec<(usize, &Want)> = misses.iter().copied().enumerate().collect();
-    queue.sort_by_key(|(id, want)| (std::cmp::Reverse(want.size), *id));
+    let one = |(id, requirement)| Job {
+        id,
+        requirement,
+        store,
+        options,
+        web: &web,
+        progress,
+        stop: &stop,
+        hosts: &hosts,
+    };
+    let mut queue: Vec<(usize, &Requirement)> = misses.iter().copied().enumerate().collect();
+    queue.sort_by_key(|(id, requirement)| (std::cmp::Reverse(requirement.size), *id));
     let left = Mutex::new(Vec::new());
     let mut ended = on_threads(options.jobs, queue, &stop, |item| {
         if let Some(failures) = transfer::transfer(&one(item))? {

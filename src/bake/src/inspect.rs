@@ -1,6 +1,6 @@
 //! Looking at an artifact, far from the machine and the store of its bake.
 //!
-//! An artifact is `<name>.tar.zst` or a disk, `<name>.qcow2`; beside it may stand `<name>.files.json`, which says who put
+//! An artifact is `<name>.tar.zst` or a disk, `<name>.qcow2`; next to it may stand `<name>.files.json`, which says who put
 //! each path there, `<name>.disk.json`, which says what stands where on a disk, and `SHA256SUMS`. Without them the archive
 //! itself is read, and owners are unknown; of a disk there are its partitions then. What images are made from, a `.tar.gz` or a
 //! Debian package, is listed as it is. All that is read may be hostile:
@@ -9,29 +9,28 @@
 //! Not supported, on purpose: printing, and readers of tars, disk images and file systems in general.
 
 mod compare;
-mod disk;
 mod inputs;
 mod scan;
 mod verify;
 mod why;
 
-pub use crate::disk::record::{Extent, Head as DiskHead, Partition, Record as DiskRecord};
-pub use disk::Disk;
 pub use verify::{Damage, Verified, verify};
 pub use why::{Owner, Why};
 
-use crate::digest::Sha256;
 use crate::emit::index::{self, Frame, IndexError};
-use crate::emit::{Files, Format, Line, Type, parse_files};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::{Origin, merged};
+use crate::emit::{Files, Line, Type, parse_files};
+use disk::read::{Disk, DiskError};
+use disk::{Codec, Format};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
+use tree::{Origin, merged};
 
 /// The largest `files.json` that is read in bytes: some 200,000 paths.
 const MAX_FILES: u64 = 48 << 20;
@@ -45,7 +44,7 @@ pub struct Artifact {
     path: PathBuf,
     file: File,
     format: Format,
-    /// Set for what is no artifact but an input of one.
+    /// Set for what is not an artifact but an input of one.
     input: Option<inputs::Input>,
     frames: Option<Vec<Frame>>,
     /// What its partition table says, where it is a disk.
@@ -62,7 +61,7 @@ pub struct Artifact {
 pub struct Share {
     /// The owner: none where it is unknown, a recipe as a whole whatever its file.
     pub owner: String,
-    /// How many paths that are no directories.
+    /// How many paths that are not directories.
     pub files: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
@@ -71,16 +70,15 @@ pub struct Share {
 /// Opens the artifact at `path`, or an input: a `.tar.gz` or a Debian package.
 ///
 /// # Errors
-/// `Io` where it cannot be read; `Archive` where it, or the `files.json` beside it, is of another form.
+/// `Io` where it cannot be read; `Archive` where it, or the `files.json` next to it, is of another form.
 pub fn open(path: &Path) -> Result<Artifact> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let format = Format::of_name(&name).map_or(Format::TarZst, |(_, format)| format);
     let mut file = plain(path)?;
-    if format.is_disk() {
-        let refuse =
-            |error: disk::DiskError| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error);
-        let mut runs = disk::open(path, format)?.map_err(refuse)?;
-        let about = disk::about(&mut *runs).map_err(refuse)?;
+    if let Some(codec) = format.codec() {
+        let refuse = |error: DiskError| Refusal::new(Class::Archive, shown(path), Stage::Inspect, error);
+        let mut runs = codec.open(plain(path)?).map_err(refuse)?;
+        let about = disk::read::about(&mut *runs).map_err(refuse)?;
         let record = record(&beside(path, "files.json"))?;
         let disk = Some(about);
         return Ok(Artifact { disk, record, ..empty(path, file, format) });
@@ -144,7 +142,7 @@ impl Artifact {
                 Stage::Inspect,
                 format!("it has no `{path}`"),
             )
-            .hint("`vmbake inspect` without a path lists what it has")),
+            .remedy(Remedy::Paths)),
         }
     }
 
@@ -172,7 +170,7 @@ impl Artifact {
     /// error is not to be used. Only the frames that hold it are read.
     ///
     /// # Errors
-    /// `Usage` for what is no file; `Verification` where the bytes are not those of the record.
+    /// `Usage` for what is not a file; `Verification` where the bytes are not those of the record.
     pub fn read(&self, path: &ImagePath, out: &mut impl Write) -> Result<()> {
         let mut line = self.find(path)?;
         if let (Type::Hardlink, Some(target)) = (line.r#type, &line.target) {
@@ -181,23 +179,23 @@ impl Artifact {
         }
         let (Type::File, Some(size), Some(at), Some(wanted)) = (line.r#type, line.size, line.at, line.sha256)
         else {
-            return Err(self.refuse(Class::Usage, format!("`{path}` is no regular file")));
+            return Err(self.refuse(Class::Usage, format!("`{path}` is not a regular file")));
         };
         let mut hasher = sha2::Sha256::new();
         let mut take = |bytes: &[u8]| {
             hasher.update(bytes);
             out.write_all(bytes).map_err(|error| Refusal::io("output", Stage::Inspect, "write", &error))
         };
-        match &self.frames {
-            _ if self.disk.is_some() => self.read_disk(&line.path, size, &mut take)?,
-            Some(frames) => self.read_frames(frames, at, size, &mut take)?,
-            None => self.read_on(at, size, &mut take)?,
+        match (self.format.codec(), &self.frames) {
+            (Some(codec), _) => self.read_disk(codec, &line.path, size, &mut take)?,
+            (None, Some(frames)) => self.read_frames(frames, at, size, &mut take)?,
+            (None, None) => self.read_on(at, size, &mut take)?,
         }
         if Sha256(hasher.finalize().into()) == wanted {
             return Ok(());
         }
         let damage =
-            Damage { entry: Some(line.path.clone()), what: "its content is not that of the record".into() };
+            Damage { entry: Some(line.path.clone()), what: "its content differs from the record".into() };
         Err(self.refuse(Class::Verification, damage))
     }
 
@@ -234,13 +232,14 @@ impl Artifact {
     /// From a disk: the extents that its record has of the file, in the order of the file.
     fn read_disk(
         &self,
+        codec: &Codec,
         path: &ImagePath,
         size: u64,
         take: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let wrong = |error: disk::DiskError| self.refuse(Class::Verification, error);
+        let wrong = |error: DiskError| self.refuse(Class::Verification, error);
         let record = verify::disk_record(&beside(&self.path, "disk.json"))?;
-        let mut runs = disk::open(&self.path, self.format)?.map_err(wrong)?;
+        let mut runs = codec.open(plain(&self.path)?).map_err(wrong)?;
         let mut bytes = Vec::new();
         let mut run = 0..0;
         let mut have = 0;
@@ -325,7 +324,7 @@ fn record(path: &Path) -> Result<Option<Files>> {
     }
     let files = parse_files(&bytes).map_err(|error| refuse(error.to_string()))?;
     if !files.paths.is_sorted_by(|a, b| a.path < b.path) {
-        return Err(refuse("its paths are not in their order, or one is there twice".into()));
+        return Err(refuse("its paths are not sorted, or one is listed twice".into()));
     }
     Ok(Some(files))
 }
@@ -339,7 +338,7 @@ fn plain(path: &Path) -> Result<File> {
     if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Ok(file);
     }
-    Err(Refusal::new(Class::Io, shown(path), Stage::Inspect, "not a plain file"))
+    Err(Refusal::new(Class::Io, shown(path), Stage::Inspect, "not a regular file"))
 }
 
 fn decoder<R: Read>(packed: R) -> std::io::Result<zstd::Decoder<'static, BufReader<R>>> {

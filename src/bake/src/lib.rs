@@ -11,33 +11,19 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make files to read"))]
 
 pub mod archive;
-pub mod beneath;
 pub mod deb822;
 pub mod debian;
-pub mod digest;
-pub(crate) mod disk;
 pub mod effects;
 pub mod emit;
 pub mod fetch;
-#[doc(hidden)]
-pub mod fuzz;
 pub mod inspect;
 pub mod lock;
 pub mod manifest;
-pub mod name;
-pub mod near;
 pub mod plan;
 pub mod policy;
-pub mod privilege;
 pub mod recipe;
-pub mod refusal;
-pub mod scripts;
 pub mod seed;
 pub mod sources;
 pub mod stage;
-pub mod store;
 pub mod time;
-pub mod tree;
 pub mod unpack;
-
-pub use refusal::{Class, Refusal, Result, Stage};

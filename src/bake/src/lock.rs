@@ -9,9 +9,9 @@ mod text;
 pub use scripts::{Scripts, scripts_of};
 pub use text::{LockError, MAX, MAX_PACKAGES, parse, print};
 
-use crate::digest::Sha256;
-use crate::name::{Arch, Kind, Name};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
+use tree::name::{Arch, Kind, Name};
 
 /// A resolved set of Debian packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl LockedPackage {
         self.suite == crate::sources::LOCAL
     }
 
-    /// Whether somebody else than Debian vouches for it: the archive of a third party, one of `suites`, or, for a file of the
+    /// Whether someone else than Debian vouches for it: the archive of a third party, one of `suites`, or, for a file of the
     /// project, nobody but the lock.
     #[must_use]
     pub fn is_third_party(&self, suites: &[LockedSuite]) -> bool {
@@ -124,7 +124,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Difference {
     /// It is for another machine.
-    #[error("the lock is for {got}, expected {expected}")]
+    #[error("expected a lock for {expected}, found one for {got}")]
     Arch {
         /// The request's.
         expected: Arch,
@@ -132,16 +132,16 @@ pub enum Difference {
         got: Arch,
     },
     /// The recipe asks for a package that the lock does not have.
-    #[error("package `{0}` is asked for and not locked")]
+    #[error("package `{0}` is required by the recipe, but not locked")]
     Missing(Name),
-    /// The lock has a package for the recipe, which does not ask for it any more.
-    #[error("package `{0}` is locked for the recipe, which does not ask for it")]
+    /// The lock has a package for the recipe, which does not ask for it any longer.
+    #[error("package `{0}` is locked, but no longer required by the recipe")]
     Extra(Name),
     /// The lock has a package that the recipe avoids.
-    #[error("package `{0}` is locked, and to be avoided")]
+    #[error("package `{0}` is locked, but is to be avoided")]
     Avoided(Name),
     /// The lock has a package of somewhere else.
-    #[error("package `{name}` is to be taken from `{expected}`, and is locked from `{got}`")]
+    #[error("expected package `{name}` from `{expected}`, but it is locked from `{got}`")]
     From {
         /// Its name.
         name: Name,
@@ -151,10 +151,10 @@ pub enum Difference {
         got: String,
     },
     /// The recipe asks for a file that the lock does not have.
-    #[error("`{0}` is asked for and not locked")]
+    #[error("`{0}` is required by the recipe, but not locked")]
     NoFile(String),
-    /// The lock has a file that the recipe does not ask for any more.
-    #[error("`{0}` is locked, and the recipe does not ask for it")]
+    /// The lock has a file that the recipe does not ask for any longer.
+    #[error("`{0}` is locked, but no longer required by the recipe")]
     ExtraFile(String),
     /// What is asked for has changed in a way that the packages do not show.
     #[error("the lists of packages to recommend or to avoid have changed")]
@@ -282,9 +282,9 @@ pub(crate) mod tests {
         assert_eq!(
             said,
             [
-                "package `wget` is asked for and not locked",
-                "package `sudo` is locked for the recipe, which does not ask for it",
-                "package `libc6` is locked, and to be avoided"
+                "package `wget` is required by the recipe, but not locked",
+                "package `sudo` is locked, but no longer required by the recipe",
+                "package `libc6` is locked, but is to be avoided"
             ]
         );
         let other = Request { recommends_of: vec![], ..request() };
@@ -303,7 +303,7 @@ pub(crate) mod tests {
         asked.from.insert(name, "vendor".to_owned());
         assert_eq!(
             said(&lock, &asked),
-            ["package `curl` is to be taken from `vendor`, and is locked from `trixie`"]
+            ["expected package `curl` from `vendor`, but it is locked from `trixie`"]
         );
         let vendor =
             LockedSuite { name: "x".to_owned(), archive: "vendor".to_owned(), ..lock.suites[0].clone() };
@@ -317,16 +317,16 @@ pub(crate) mod tests {
         // without the name, it is what is asked for no more
         assert_eq!(check(&lock, &request()), [Difference::Lists]);
         asked.files = vec!["debs/a.deb".to_owned()];
-        assert_eq!(said(&lock, &asked), ["`debs/a.deb` is asked for and not locked"]);
+        assert_eq!(said(&lock, &asked), ["`debs/a.deb` is required by the recipe, but not locked"]);
         lock.packages[2] = LockedPackage {
             suite: "local".to_owned(),
             file: "debs/b.deb".to_owned(),
             ..package("zz", &["recipe"])
         };
         let known = [
-            "package `sudo` is asked for and not locked",
-            "`debs/a.deb` is asked for and not locked",
-            "`debs/b.deb` is locked, and the recipe does not ask for it",
+            "package `sudo` is required by the recipe, but not locked",
+            "`debs/a.deb` is required by the recipe, but not locked",
+            "`debs/b.deb` is locked, but no longer required by the recipe",
         ];
         assert_eq!(said(&lock, &asked), known);
         assert!(lock.packages[2].is_third_party(&lock.suites));

@@ -12,10 +12,10 @@ mod agree;
 pub mod place;
 mod raw;
 
-use crate::digest::Digest;
-use crate::name::{Arch, Kind, Name, Provider};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use std::collections::BTreeMap;
+use tree::digest::Digest;
+use tree::name::{Arch, Kind, Name, Provider};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 pub use agree::{Disagreement, agree, without_epoch};
 pub use raw::{Boot, BootFile, StockImage};
@@ -41,7 +41,7 @@ pub struct Manifest {
     /// The components by name.
     pub components: BTreeMap<Name, Entry>,
     /// Container images.
-    pub images: Vec<Image>,
+    pub images: Vec<ContainerImage>,
 }
 
 impl Manifest {
@@ -114,7 +114,7 @@ pub enum Form {
 /// A container image.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "raw::ImageText")]
-pub struct Image {
+pub struct ContainerImage {
     /// `registry.k8s.io/pause:3.10.2`.
     pub image: String,
     /// The digest of the image's manifest for the platform.
@@ -159,13 +159,13 @@ impl Pin {
 /// Reads a manifest; `artifact` names it in messages. Errors are `Class::Usage` with line and column.
 pub fn parse(artifact: &str, text: &[u8]) -> Result<Manifest> {
     if text.len() > MOST_BYTES {
-        let what = format!("size, expected at most {MOST_BYTES} bytes, found {}", text.len());
+        let what = format!("expected at most {MOST_BYTES} bytes, found {}", text.len());
         return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
     }
     let file: raw::File = serde_json::from_slice(text).map_err(|error| {
         // serde's words for a repeated key differ by where it stands; ours do not
-        let what = error.to_string().replace("duplicate field", "key given twice:");
-        let hint = crate::near::hint(&what);
+        let what = error.to_string().replace("duplicate field", "duplicate key");
+        let hint = tree::near::hint(&what);
         let refusal = Refusal::new(Class::Usage, artifact, Stage::Parse, what);
         if let Some(hint) = hint { refusal.hint(hint) } else { refusal }
     })?;

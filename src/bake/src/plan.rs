@@ -1,7 +1,7 @@
 //! The plan: everything decided, nothing done.
 //!
 //! It has no host, clock, user or environment in it: the same manifest, lock, recipe and `configure` give the same
-//! plan, its digest names the image, and `bake` executes just this value.
+//! plan, its digest names the image, and `bake` executes just this value. While it is decided it is a [`Draft`].
 
 mod apt_sources;
 mod components;
@@ -13,35 +13,35 @@ mod tests;
 mod third_party;
 mod units;
 
-use crate::digest::{Digest, Sha256};
 use crate::effects::{self, Effects};
 use crate::lock::{Lock, LockedPackage, LockedSuite};
-use crate::manifest::{Image, Manifest, Pin};
-use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use crate::manifest::{ContainerImage, Manifest, Pin};
 use crate::policy::Policy;
-use crate::privilege::Grant;
 use crate::recipe::{self, Recipe};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::{Published, Snapshots, Sources, is_debian};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use tree::privilege::Grant;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
-pub use disk::{Disk, Holds, Partition, PartitionType};
+pub use self::disk::Disk;
 pub use remarks::Remark;
 pub use resolved::resolved;
 pub use third_party::remarks as third_party_remarks;
 
 /// The version of the plan's shape and of how it is executed. A change that changes bytes raises it.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// The zstd level of the tar.
 const LEVEL: i32 = 3;
 /// The zstd level of an initrd: most of it is compressed already, and the rest takes milliseconds at this one.
 const INITRD_LEVEL: i32 = 12;
 
-/// What a bake will do.
+/// What a bake will do, as long as it may be changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Plan {
+pub struct Draft {
     /// The version of this shape, and of how it is executed: a change of bytes is a change of this number.
     pub format: u32,
     /// Which kind.
@@ -77,7 +77,7 @@ pub struct Plan {
     /// What was decided about packages and components beyond taking them as they are pinned.
     pub remarks: Vec<Remark>,
     /// Container images that belong to the image.
-    pub images: Vec<Image>,
+    pub images: Vec<ContainerImage>,
     /// The boot-time program.
     pub configure: Option<PlannedConfigure>,
     /// The program of the initrd.
@@ -124,12 +124,20 @@ pub struct Plan {
     pub disk: Disk,
 }
 
+/// What a bake will do: a draft that is sealed. What is in it can be read and not changed, so that its digest is that of
+/// what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    draft: Draft,
+    digest: Sha256,
+}
+
 /// What an image is called where that is not just what it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Label {
     /// In the place of kind, system and architecture.
     pub name: Option<Name>,
-    /// Behind all else: a version.
+    /// After all else: a version.
     pub tag: Option<Name>,
 }
 
@@ -164,7 +172,7 @@ pub struct PlannedConfigure {
     pub bytes: Arc<[u8]>,
 }
 
-/// The program that finds the root file system, and which modules are beside it.
+/// The program that finds the root file system, and which modules are next to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedInit {
     /// Modules beyond the usual ones, each loaded when a device asks for it.
@@ -211,7 +219,7 @@ pub struct Compression {
 
 /// One thing to have in the store before the tree can be laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
+pub struct Requirement {
     /// The component or package, as messages name it.
     pub name: Name,
     /// Its version.
@@ -304,7 +312,7 @@ pub fn plan(
         |(name, reason): (&Name, &String)| Remark::Accepted { name: name.clone(), reason: reason.clone() };
     remarks.extend(recipe.accept.iter().map(accepted));
     let units = units::of(recipe, &components);
-    Ok(Plan {
+    Ok(Draft {
         format: FORMAT,
         kind: recipe.kind.clone(),
         lineage: recipe.lineage.clone(),
@@ -342,7 +350,8 @@ pub fn plan(
         debconf: recipe.debconf.clone(),
         compression: Compression { level: LEVEL },
         disk: disk(recipe, manifest),
-    })
+    }
+    .seal())
 }
 
 /// A plan of just the Debian packages of `lock`, for what their maintainer scripts do in an image of `recipe`: without components,
@@ -376,12 +385,42 @@ pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, sources: &
     plan(&recipe, &manifest, lock, &Policy::default(), &choices)
 }
 
+impl Draft {
+    /// The plan that this is: nothing more is decided.
+    #[must_use]
+    pub fn seal(self) -> Plan {
+        // a plan has no map with keys that are no text and no number that is no JSON: this cannot fail
+        let digest = Sha256::of(&serde_json::to_vec(&self).unwrap_or_default());
+        Plan { draft: self, digest }
+    }
+}
+
+impl std::ops::Deref for Plan {
+    type Target = Draft;
+
+    fn deref(&self) -> &Draft {
+        &self.draft
+    }
+}
+
+impl Serialize for Plan {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.draft.serialize(serializer)
+    }
+}
+
 impl Plan {
+    /// What it says, to be changed and sealed anew.
+    #[must_use]
+    pub fn into_draft(self) -> Draft {
+        self.draft
+    }
+
     /// The name of the image: `knc.debian-13.amd64`, with the cloud after it where it is for just one, or the name that it
     /// was given; and the tag after that.
     #[must_use]
     pub fn name(&self) -> String {
-        let Self { kind, os, arch, label, .. } = self;
+        let Draft { kind, os, arch, label, .. } = &self.draft;
         let mut name = match (&label.name, self.provider) {
             (Some(name), _) => name.to_string(),
             (None, None) => format!("{kind}.{os}.{arch}"),
@@ -396,24 +435,41 @@ impl Plan {
     /// The digest of all that is decided; it names the image.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
-        // a plan has no map with keys that are no text and no number that is no JSON: this cannot fail
-        Sha256::of(&serde_json::to_vec(self).unwrap_or_default())
+        self.digest
+    }
+
+    /// What its disk is laid out by.
+    #[must_use]
+    pub fn disk_spec(&self) -> ::disk::Spec {
+        let Disk { partitions, size, cmdline, compression } = &self.disk;
+        ::disk::Spec {
+            seed: self.digest(),
+            name: self.name(),
+            kind: self.kind.clone(),
+            arch: self.arch,
+            epoch: self.epoch,
+            partitions: partitions.clone(),
+            size: *size,
+            cmdline: cmdline.clone(),
+            compression: *compression,
+            level: self.compression.level,
+        }
     }
 
     /// What must be in the store: packages, then components, each by name.
     #[must_use]
-    pub fn wants(&self) -> Vec<Want> {
-        let packages = package_wants(&self.packages, &self.suites);
+    pub fn requirements(&self) -> Vec<Requirement> {
+        let packages = package_requirements(&self.packages, &self.suites);
         let components =
-            self.components.iter().map(|component| component_want(&component.name, &component.pin));
+            self.components.iter().map(|component| component_requirement(&component.name, &component.pin));
         packages.into_iter().chain(components).collect()
     }
 }
 
-/// A component as a want.
+/// A component as a requirement.
 #[must_use]
-pub fn component_want(name: &Name, pin: &Pin) -> Want {
-    Want {
+pub fn component_requirement(name: &Name, pin: &Pin) -> Requirement {
+    Requirement {
         name: name.clone(),
         version: pin.version.clone(),
         digest: pin.digest.clone(),
@@ -422,9 +478,9 @@ pub fn component_want(name: &Name, pin: &Pin) -> Want {
     }
 }
 
-/// Debian packages as wants, in their order; `suites` are those that they were found in.
+/// Debian packages as requirements, in their order; `suites` are those that they were found in.
 #[must_use]
-pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<Want> {
+pub fn package_requirements(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<Requirement> {
     // Debian's snapshots are of all its archives at one time
     let date = |archive: &str| {
         let is_of = |suite: &&LockedSuite| match is_debian(archive) {
@@ -442,7 +498,7 @@ pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<
         let archive = archive(&package.suite);
         Source::Debian { date: date(&archive), archive, file: package.file.clone() }
     };
-    let want = |package: &LockedPackage| Want {
+    let requirement = |package: &LockedPackage| Requirement {
         name: package.name.clone(),
         version: package.version.clone(),
         digest: package.sha256.into(),
@@ -452,7 +508,7 @@ pub fn package_wants(packages: &[LockedPackage], suites: &[LockedSuite]) -> Vec<
             false => of_archive(package),
         },
     };
-    packages.iter().map(want).collect()
+    packages.iter().map(requirement).collect()
 }
 
 fn refuse(artifact: &str, what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refusal {
@@ -463,13 +519,13 @@ fn refuse(artifact: &str, what: impl Into<Box<dyn std::error::Error + Send + Syn
 fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
     for (what, got) in [("manifest", &manifest.kind), ("lock", &lock.kind)] {
         if *got != recipe.kind {
-            return Err(refuse(what, format!("kind, expected `{}`, found `{got}`", recipe.kind)));
+            return Err(refuse(what, format!("expected kind `{}`, found `{got}`", recipe.kind)));
         }
     }
     if manifest.arch != lock.arch {
         return Err(refuse(
             "manifest",
-            format!("architecture, expected `{}`, found `{}`", lock.arch, manifest.arch),
+            format!("expected architecture `{}`, found `{}`", lock.arch, manifest.arch),
         ));
     }
     Ok(())
@@ -480,7 +536,7 @@ fn agree(recipe: &Recipe, manifest: &Manifest, lock: &Lock) -> Result<()> {
 fn disk(recipe: &Recipe, manifest: &Manifest) -> Disk {
     let mut disk = Disk::of(&recipe.disk, manifest.arch);
     if manifest.boot.is_some() && recipe.disk.compression.is_none() {
-        disk.compression = recipe::DiskCompression::Zlib;
+        disk.compression = ::disk::Compression::Zlib;
     }
     disk
 }
@@ -499,7 +555,9 @@ fn effects(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Effects {
 fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigure>> {
     match (&recipe.configure, &choices.configure) {
         (None, _) => Ok(None),
-        (Some(_), None) => Err(refuse("configure", "the recipe places it, and it was not built".to_owned())),
+        (Some(_), None) => {
+            Err(refuse("configure", "the recipe installs it, but it was not built".to_owned()))
+        }
         (Some(install), Some(bytes)) => Ok(Some(PlannedConfigure {
             install: install.clone(),
             digest: Sha256::of(bytes),
@@ -513,7 +571,7 @@ fn init(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedInit>> {
     match (&recipe.initrd, &choices.init) {
         (None, _) => Ok(None),
         (Some(_), None) => {
-            Err(refuse("init", "the recipe has an initrd, and its program was not built".to_owned()))
+            Err(refuse("init", "the recipe has an initrd, but its program was not built".to_owned()))
         }
         (Some(initrd), Some(bytes)) => Ok(Some(PlannedInit {
             modules: initrd.modules.iter().cloned().collect(),

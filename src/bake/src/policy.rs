@@ -6,11 +6,11 @@
 //! version without changing its upstream number.
 
 use crate::debian::version::Version;
-use crate::digest::Digest;
-use crate::name::Name;
-use crate::refusal::{Class, Refusal, Result, Stage};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use tree::digest::Digest;
+use tree::name::Name;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// A whole policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -68,12 +68,12 @@ pub fn parse(artifact: &str, text: &str) -> Result<Policy> {
     let policy: Policy = toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))?;
     for deny in &policy.deny {
         if deny.version.is_none() && deny.digest.is_none() {
-            return Err(wrong(format!("deny: `{}` needs a version or a digest", deny.name)));
+            return Err(wrong(format!("deny: `{}` requires a version or a digest", deny.name)));
         }
     }
     for (name, floor) in &policy.floor {
         if version(&ordered(&floor.version)).is_none() {
-            return Err(wrong(format!("floor: `{}` of `{name}` is no version", floor.version)));
+            return Err(wrong(format!("floor: `{}` of `{name}` is not a version", floor.version)));
         }
     }
     Ok(policy)
@@ -102,7 +102,7 @@ impl Policy {
         match self.r#override.iter().find(|line| line.name == *name && line.version == found) {
             Some(line) => Ok(Some(Overridden { refused, line })),
             None => Err(Refusal::new(Class::Usage, name.as_str(), Stage::Plan, refused)
-                .hint("pin another version, or have an [[override]] reviewed in manifests/policy.toml")),
+                .hint("pin another version, or add a reviewed [[override]] to manifests/policy.toml")),
         }
     }
 
@@ -139,7 +139,7 @@ fn ordered(text: &str) -> String {
     }
 }
 
-/// A version that orders; none where it is no version, which is below every floor. A name such as `latest` is none:
+/// A version that orders; none where it is not a version, which is below every floor. A name such as `latest` is none:
 /// letters come after digits in Debian's order, so it would be above every floor.
 fn version(text: &str) -> Option<Version<'_>> {
     text.starts_with(|c: char| c.is_ascii_digit()).then(|| Version::parse(text).ok()).flatten()
@@ -167,7 +167,7 @@ approved-by = "a. reviewer"
     #[test]
     fn below_the_floor_or_denied_is_refused_and_only_a_reviewed_line_lets_it_through() {
         let policy = parse("policy.toml", TEXT).unwrap();
-        let digest = Digest::from(crate::digest::Sha256([7; 32]));
+        let digest = Digest::from(tree::digest::Sha256([7; 32]));
         let check = |name: &str, version: &str, floors| {
             policy.check(&name.parse().unwrap(), version, &digest, floors)
         };
@@ -212,7 +212,7 @@ approved-by = "a. reviewer"
     #[test]
     fn a_denied_digest_is_refused_under_any_version_and_another_digest_is_not() {
         for digest in [
-            Digest::from(crate::digest::Sha256([7; 32])),
+            Digest::from(tree::digest::Sha256([7; 32])),
             format!("sha512:{}", "7".repeat(128)).parse().unwrap(),
         ] {
             let text = format!("[[deny]]\nname = \"zot\"\ndigest = \"{digest}\"\nreason = \"swapped\"\n");
@@ -223,7 +223,7 @@ approved-by = "a. reviewer"
             for floors in [true, false] {
                 let error = check("zot", &digest, floors).unwrap_err().to_string();
                 assert!(error.contains("deny list: swapped"), "{error}");
-                assert!(check("zot", &crate::digest::Sha256([8; 32]).into(), floors).is_ok());
+                assert!(check("zot", &tree::digest::Sha256([8; 32]).into(), floors).is_ok());
                 assert!(check("runc", &digest, floors).is_ok());
             }
         }

@@ -1,6 +1,6 @@
 //! A recipe: how an image is laid out. It knows names, not versions.
 //!
-//! `image-recipes/<kind>/recipe.toml` with `rootfs/` beside it, and `rootfs.<provider>/` for files that are only for
+//! `image-recipes/<kind>/recipe.toml` with `rootfs/` next to it, and `rootfs.<provider>/` for files that are only for
 //! one cloud. A kind extends another; `Recipe` is the result, with what each line came from. `raw` has the shape of
 //! one `recipe.toml`, `layers` lays a lineage of them over each other. A later recipe's line replaces an earlier one's
 //! for the same path or name.
@@ -11,16 +11,16 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Compression as DiskCompression, Disk, Word};
+pub use self::disk::{Disk, Word};
 pub use layers::{Folder, RootfsFile, combine};
 pub(crate) use raw::access;
 pub use raw::{Raw, parse};
 
-use crate::name::{Arch, ImagePath, Kind, Name, Provider, Role};
-use crate::privilege::Grant;
 use crate::sources::LOCAL;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tree::name::{Arch, ImagePath, Kind, Name, Provider, Role};
+use tree::privilege::Grant;
 
 /// A whole recipe, with all that it inherits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,17 +32,17 @@ pub struct Recipe {
     /// What such a node does.
     pub role: Role,
     /// Debian packages by name: who asks for each, and for which architecture alone.
-    pub packages: BTreeMap<Name, Asked>,
+    pub packages: BTreeMap<Name, RequestedPackage>,
     /// Packages whose Recommends are wanted too.
     pub recommends_of: BTreeMap<Name, Kind>,
     /// Packages that must not be chosen where there is an alternative.
     pub avoid: BTreeMap<Name, Kind>,
     /// Packages that are taken from somewhere alone, and what they may grant.
-    pub taken: BTreeMap<Name, Taken>,
+    pub taken: BTreeMap<Name, PackageSource>,
     /// Archives and suites that the image's own apt is told of, by whose recipe.
     pub sources: BTreeMap<String, Kind>,
     /// Debian packages that are files of the project, by their path below its folder.
-    pub local: BTreeMap<String, Asked>,
+    pub local: BTreeMap<String, RequestedPackage>,
     /// Upstream components by their name in the manifest.
     pub components: BTreeMap<Name, Component>,
     /// Fixed numeric ids of users and groups that packages' sysusers.d files leave open.
@@ -87,7 +87,7 @@ pub struct Recipe {
 
 /// Who asks for a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestedPackage {
     /// Whose recipe says so.
     pub kind: Kind,
     /// Only for this architecture.
@@ -96,7 +96,7 @@ pub struct Asked {
 
 /// Where a package is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct PackageSource {
     /// Whose recipe says so.
     pub kind: Kind,
     /// A suite, the archive of a third party, or `local`.
@@ -257,7 +257,7 @@ pub struct Configure {
 }
 
 impl Configure {
-    /// Its links with what each is a link to: the name alone beside it, else the whole path.
+    /// Its links with what each is a link to: the name alone next to it, else the whole path.
     pub(crate) fn targets(&self) -> impl Iterator<Item = (&ImagePath, &str)> {
         self.links.iter().map(|link| {
             let beside = link.parent() == self.path.parent();
@@ -290,7 +290,7 @@ impl Recipe {
         // what files are for an architecture the lock knows by their paths
         let taken = || self.taken.iter().filter(|(_, taken)| taken.from != LOCAL);
         let install: BTreeSet<&Name> = self.packages_for(arch).chain(taken().map(|(name, _)| name)).collect();
-        let is_asked = |(_, asked): &(&String, &Asked)| asked.arch.is_none_or(|only| only == arch);
+        let is_asked = |(_, asked): &(&String, &RequestedPackage)| asked.arch.is_none_or(|only| only == arch);
         let files = self.local.iter().filter(is_asked).map(|(path, _)| path.clone());
         crate::lock::Request {
             arch,

@@ -29,7 +29,7 @@ pub enum SeedError {
     #[error("file name `{0}`: expected at most 28 of a-z, 0-9, `-` and one `.`, not at an end")]
     Name(String),
     /// Two names that differ in what ISO 9660 does not know.
-    #[error("files `{0}` and `{1}` have one name in ISO 9660")]
+    #[error("files `{0}` and `{1}` have the same ISO 9660 name")]
     Same(String, String),
     /// Too much.
     #[error("expected at most {MOST_FILES} files of at most {MOST_BYTES} bytes each")]

@@ -6,12 +6,12 @@
 //! The archives `debian` and `debian-security` are Debian's own. Any other is a third party's: it vouches for the packages
 //! that a recipe takes from it by name, and for what these need and Debian does not have.
 
-use crate::beneath;
 use crate::debian::certificate::{Certificate, CertificateError};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use store::beneath;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// How many bytes a `sources.toml` may have.
 pub const MAX: usize = 256 << 10;
@@ -43,7 +43,7 @@ pub struct Published {
 /// The names of Debian's own archives.
 pub const DEBIAN: [&str; 2] = ["debian", "debian-security"];
 
-/// What stands in the place of a suite for packages that are files of the project.
+/// What stands in place of a suite for packages that are files of the project.
 pub const LOCAL: &str = "local";
 
 /// Whether the archive of this name is Debian's own, which vouches for every package that it has.
@@ -60,11 +60,11 @@ pub struct Archive {
     pub name: String,
     /// Its root where nothing nearer is named: signatures and digests decide, so `http:` will do.
     pub mirror: String,
-    /// Where each of its states is kept, if somebody does: the URL to which a time is added.
+    /// Where each of its states is kept, if someone does: the URL to which a time is added.
     pub snapshot: Option<String>,
 }
 
-/// How old somebody accepts an archive: `200` for Debian's main suite, `vendor=200` for a third party's.
+/// How old someone accepts an archive: `200` for Debian's main suite, `vendor=200` for a third party's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaxAge {
     /// A suite or archive of a third party; Debian's main suite where there is none.
@@ -82,7 +82,8 @@ impl std::str::FromStr for MaxAge {
             None => (None, text),
         };
         let days = days.parse().ok().filter(|days| *days > 0);
-        let days = days.ok_or("expected days, such as `200`, or an archive's, such as `vendor=200`")?;
+        let days =
+            days.ok_or("expected a number of days such as `200`, or `ARCHIVE=DAYS` such as `vendor=200`")?;
         Ok(Self { of, days })
     }
 }
@@ -161,7 +162,7 @@ pub enum Where {
 }
 
 impl Suite {
-    /// Whether it is Debian's release itself (`trixie`), not one of the suites beside it (`trixie-security`) or another's.
+    /// Whether it is Debian's release itself (`trixie`), not one of the suites next to it (`trixie-security`) or another's.
     #[must_use]
     pub fn is_main(&self) -> bool {
         is_debian(&self.archive) && self.codename.as_ref().is_some_and(|name| !name.contains('-'))
@@ -236,16 +237,16 @@ struct Raw {
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesError {
     /// More than `MAX`.
-    #[error("{0} bytes, expected at most {MAX}")]
+    #[error("expected at most {MAX} bytes, found {0}")]
     Large(usize),
     /// Not TOML, or not of this shape: `line 3 column 2: …`.
     #[error("{0}")]
     Form(String),
     /// The same name twice.
-    #[error("{0} `{1}` given twice")]
+    #[error("duplicate {0} `{1}`")]
     Twice(&'static str, String),
     /// A name that nothing has.
-    #[error("suite `{suite}` names {sort} `{name}`, which is not there")]
+    #[error("suite `{suite}` names {sort} `{name}`, which is not defined")]
     Missing {
         /// Whose line it is.
         suite: String,
@@ -264,7 +265,7 @@ pub enum SourcesError {
         /// What it is.
         got: String,
     },
-    /// A file that is no certificate.
+    /// A file that is not a certificate.
     #[error("`{file}`: {error}")]
     Certificate {
         /// The file.
@@ -273,7 +274,7 @@ pub enum SourcesError {
         error: CertificateError,
     },
     /// A file that holds another certificate.
-    #[error("`{file}` holds the certificate {got}, expected {expected}")]
+    #[error("expected certificate {expected} in `{file}`, found {got}")]
     Fingerprint {
         /// The file.
         file: String,
@@ -311,7 +312,7 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
         return Err(SourcesError::Large(text.len()));
     }
     let raw: Raw =
-        toml::from_str(text).map_err(|error| SourcesError::Form(crate::refusal::toml(text, &error)))?;
+        toml::from_str(text).map_err(|error| SourcesError::Form(tree::refusal::toml(text, &error)))?;
     let mut sources = Sources {
         archives: BTreeMap::new(),
         suites: Vec::new(),
@@ -346,7 +347,7 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
 }
 
 impl Sources {
-    /// These and those of `others`, behind them; a name or a key that both have is an error.
+    /// These and those of `others`, after them; a name or a key that both have is an error.
     pub fn with(mut self, others: Self) -> Result<Self, SourcesError> {
         for (name, archive) in others.archives {
             if self.archives.insert(name.clone(), archive).is_some() {
@@ -432,7 +433,7 @@ pub fn is_mirror(url: &str) -> bool {
 fn is_root(url: &str, schemes: &[&str]) -> bool {
     let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
     rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) && !rest.contains(crate::refusal::hides)
+        !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) && !rest.contains(tree::refusal::hides)
     })
 }
 
@@ -620,9 +621,9 @@ mod tests {
     fn what_does_not_fit_together_is_refused() {
         let key = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";
         let cases: [(&str, &str, &str); 11] = [
-            ("name = \"debian-security\"", "name = \"debian\"", "archive `debian` given twice"),
-            ("name = \"trixie-updates\"", "name = \"trixie\"", "suite `trixie` given twice"),
-            ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not there"),
+            ("name = \"debian-security\"", "name = \"debian\"", "duplicate archive `debian`"),
+            ("name = \"trixie-updates\"", "name = \"trixie\"", "duplicate suite `trixie`"),
+            ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not defined"),
             ("keys = [\"5E04", "keys = [\"6E04", "names key `6E04A1E3223A19A20706E20F9904613D4CCE68C6`"),
             (
                 "snapshot = \"https://",
@@ -637,7 +638,7 @@ mod tests {
             ("max-age-days = 150", "max-age-days = 0", "expected max-age-days of 1 to 400"),
             ("snapshot = \"https://snapshot.debian.org/archive/debian\"", "", "expected a snapshot"),
             ("trust/debian-archive-trixie-stable.asc", "/etc/passwd", "expected a file below trust/"),
-            ("trixie-automatic.asc", "trixie-stable.asc", "holds the certificate 41587F7D"),
+            ("trixie-automatic.asc", "trixie-stable.asc", "found 41587F7D"),
             ("codename =", "code-name =", "unknown field `code-name`"),
         ];
         for (from, to, expected) in cases {

@@ -34,15 +34,15 @@ mod privileges;
 mod scripts;
 mod units;
 
-use crate::digest::Sha256;
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::scripts::Scripted;
-use crate::store::Store;
-use crate::tree::{ALIASES, Content, Entry, Meta, Node, Origin, Stored, Tree, TreeError};
 use crate::unpack::{Package, Unpacked};
 use std::collections::BTreeMap;
+use store::Store;
+use tree::digest::Sha256;
+use tree::name::{ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::scripts::Scripted;
+use tree::{ALIASES, Content, Entry, Meta, Node, Origin, Stored, Tree, TreeError};
 
 /// What is laid out: each package and component of the plan, unpacked.
 pub struct Inputs<'a> {
@@ -56,10 +56,10 @@ pub struct Inputs<'a> {
     /// Where what is slow to find out is kept for the next bake.
     pub memory: &'a dyn Memory,
     /// Is told how far the work is.
-    pub told: Told<'a>,
+    pub told: OnStep<'a>,
 }
 
-/// Keeps what was found out about inputs, under a digest of those inputs. What is not kept, or not there any more, is
+/// Keeps what was found out about inputs, under a digest of those inputs. What is not kept, or not there any longer, is
 /// found out again: nothing depends on it but time.
 pub trait Memory {
     /// What was kept for `key`; `sort` says what it is, and how it is written.
@@ -93,7 +93,7 @@ impl Memory for () {
 const STEPS: usize = 11;
 
 /// Is told that so many steps of so many are done.
-pub type Told<'a> = &'a dyn Fn(usize, usize);
+pub type OnStep<'a> = &'a dyn Fn(usize, usize);
 
 /// Reads a range of a blob.
 type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
@@ -164,7 +164,7 @@ fn configured(plan: &Plan, inputs: &Inputs<'_>, step: &dyn Fn()) -> Result<Confi
     claims.extend(overlay::claims(plan, &accounts)?);
     let through = aliases(&claims);
     step();
-    let claim::Settled { mut tree, lost, diversions, replaced } = claim::settle(plan, &debs, claims)?;
+    let claim::ResolvedClaims { mut tree, lost, diversions, replaced } = claim::settle(plan, &debs, claims)?;
     check_aliases(&tree, &through)?;
     exclude::exclude(plan, &mut tree)?;
     step();
@@ -185,14 +185,14 @@ fn is_third_party(plan: &Plan, name: &Name) -> bool {
 }
 
 /// A file, link or directory that the bake makes itself.
-struct Made {
+struct Generated {
     path: ImagePath,
     mode: u16,
     gid: u32,
     node: Node,
 }
 
-impl Made {
+impl Generated {
     /// A file of root's.
     fn file(path: &str, mode: u16, bytes: impl AsRef<[u8]>) -> Result<Self> {
         let node = Node::File(Content::Inline(bytes.as_ref().into()));
@@ -211,9 +211,9 @@ impl Made {
 }
 
 /// Puts what the bake makes into the tree.
-fn put(tree: &mut Tree, plan: &Plan, step: &str, all: Vec<Made>) -> Result<()> {
+fn put(tree: &mut Tree, plan: &Plan, step: &str, all: Vec<Generated>) -> Result<()> {
     let origin = Origin::Made { step: step.to_owned() };
-    for Made { path, mode, gid, node } in all {
+    for Generated { path, mode, gid, node } in all {
         let meta = Meta { gid, ..Meta::root(mode, plan.epoch) };
         // a maintainer script may have made the same link
         let is_there = |entry: &Entry| entry.node == node && matches!(node, Node::Symlink(_));
@@ -222,7 +222,7 @@ fn put(tree: &mut Tree, plan: &Plan, step: &str, all: Vec<Made>) -> Result<()> {
         }
         tree.make_parents(&path, &origin, plan.epoch);
         tree.insert(&path, Entry { meta, node, origins: [origin.clone()].into() }).map_err(|error| {
-            let hint = "the bake makes this path itself; take it out of the recipe or leave it out with [files] exclude";
+            let hint = "the bake makes this path itself; remove it from the recipe, or exclude it with [files] exclude";
             refuse(Class::Archive, step, error).hint(hint)
         })?;
     }
@@ -246,9 +246,9 @@ fn check_aliases(tree: &Tree, through: &BTreeMap<&'static str, ImagePath>) -> Re
     for (alias, path) in through {
         let link = image_path(&format!("/{alias}"))?;
         if !tree.get(&link).is_some_and(|entry| matches!(entry.node, Node::Symlink(_))) {
-            let cause = TreeError::Alias { path: link, origin: format!("whoever brings `{path}`") };
+            let cause = TreeError::Alias { path: link, origin: format!("the owner of `{path}`") };
             return Err(refuse(Class::Archive, path.as_str(), cause)
-                .hint("the package `base-files` brings these links; the lock lacks it"));
+                .hint("package `base-files` provides these links, but is not in the lock"));
         }
     }
     Ok(())
@@ -274,8 +274,9 @@ fn refuse(
     Refusal::new(class, artifact, Stage::Stage, cause)
 }
 
-/// All that a kernel module says of itself, for the fuzzer.
-pub(crate) fn module_says(bytes: &[u8]) -> Option<Vec<String>> {
+/// All that a kernel module says of itself: aliases, dependencies and symbols; none where it is no module.
+#[must_use]
+pub fn module_says(bytes: &[u8]) -> Option<Vec<String>> {
     let modules::facts::Facts { aliases, softdeps, weakdeps, exports, needs } =
         modules::facts::of(bytes).ok()?;
     Some([aliases, softdeps, weakdeps, exports, needs].concat())

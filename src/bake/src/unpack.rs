@@ -23,14 +23,14 @@ use crate::archive::deb::{self, DebError};
 use crate::archive::decompress::{self, Form, Limits};
 use crate::archive::tar::{Policy, TarError};
 use crate::archive::{elf, is_content_fault};
-use crate::digest::Digest;
-use crate::name::{Arch, ImagePath, Name};
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::store::{Changed, Store, Verified};
-use crate::tree::{Content, Meta, Node, Stored};
 use members::{Blob, Ranges};
 use std::io::{self, BufReader, Read as _};
 use std::sync::Arc;
+use store::{Changed, Store, Verified};
+use tree::digest::Digest;
+use tree::name::{Arch, ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::{Content, Meta, Node, Stored};
 
 /// An unpacked Debian package.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -146,7 +146,7 @@ fn program(store: &Store, name: &Name, content: &Stored, arch: Arch, must_be_sta
     }
     checked.map(|()| true).map_err(|error| {
         Refusal::new(Class::Archive, name.as_str(), Stage::Unpack, error)
-            .hint("see that the pin's url names the release for this architecture")
+            .hint("check that the pinned URL names the release for this architecture")
     })
 }
 
@@ -197,7 +197,7 @@ fn failed(name: &Name, doing: &str, error: &io::Error) -> Refusal {
 
 fn changed(name: &Name) -> Refusal {
     Refusal::new(Class::Verification, name.as_str(), Stage::Unpack, Changed)
-        .hint("look at who writes to the store, then run it again")
+        .hint("check who writes to the store, then run the command again")
 }
 
 fn refuse_deb(name: &Name, error: DebError) -> Refusal {

@@ -9,7 +9,7 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     Base64::decode_vec(&text).ok()
 }
 
-/// The PEM text within base64: at least one certificate, nothing that is no text.
+/// The PEM text within base64: at least one certificate, nothing that is not text.
 #[must_use]
 pub fn certificates(text: &str) -> Option<Vec<u8>> {
     let bytes = decode(text)?;

@@ -3,7 +3,7 @@
 //! This is not the shell's form but a stricter one, kept as present senders have it: a line is `KEY=value`, with one
 //! pair of quotes around the value or none; nothing is escaped, the last of a key wins, an empty value clears, a key that
 //! is not there keeps its value. A value in quotes goes over several lines only for SSH keys. Accepted whole or refused
-//! whole: every character is harmless, every rule of [`crate::keys`] kept. A key that is no setting is passed over and
+//! whole: every character is harmless, every rule of [`crate::keys`] kept. A key that is not a setting is passed over and
 //! told: an image is older than who sends to it.
 
 use crate::envfile::{NO_MARK, is_key};
@@ -27,11 +27,11 @@ pub type Delivery = Vec<(String, String, u32)>;
 pub struct Delivered {
     /// What it sets.
     pub settings: Delivery,
-    /// Keys that are no settings of this image, in the order of their lines.
+    /// Keys that are not settings of this image, in the order of their lines.
     pub unknown: Vec<Unknown>,
 }
 
-/// A key that is no setting.
+/// A key that is not a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
     /// Its name: letters, digits and `_`.
@@ -44,7 +44,7 @@ impl Unknown {
     /// What a node says of it.
     #[must_use]
     pub fn note(&self, place: &str) -> String {
-        format!("{place}:{}: {} is no setting of this image, and is passed over", self.line, self.key)
+        format!("{place}:{}: {} is not a setting of this image, and is passed over", self.line, self.key)
     }
 
     /// What its author is told.
@@ -152,7 +152,7 @@ fn check<'a>(key: &str, value: &'a str, known: Option<&Key>, role: Role) -> Resu
         _ => false,
     });
     let lines = known.is_some_and(|key| key.rule == Rule::SshKeys);
-    // what is no key is that first
+    // what is not a key is that first
     if let Some(broken) = rule.filter(|_| lines).and_then(|rule| rule.broken(value)) {
         return Err(broken);
     }
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(delivered.settings, [("KUBE_API_PORT".to_owned(), "7443".to_owned(), 1)]);
         let notes: Vec<String> = delivered.unknown.iter().map(|one| one.note(PLACE)).collect();
         assert_eq!(notes.len(), 2);
-        assert!(notes[0].starts_with("/recv/mutable.env:2: KUBE_CLUSTER_DNSS is no setting"), "{notes:?}");
+        assert!(notes[0].starts_with("/recv/mutable.env:2: KUBE_CLUSTER_DNSS is not a setting"), "{notes:?}");
         let faults: Vec<_> = delivered.unknown.iter().map(|one| one.fault(PLACE)).collect();
         assert!(
             faults[0].hint.as_ref().is_some_and(|hint| hint.contains("`KUBE_CLUSTER_DNS`")),

@@ -26,7 +26,7 @@ pub(crate) fn is_no_character(code: u32) -> bool {
 }
 
 /// `KEY='value'` with a newline at the end; none for a value that no spelling is safe for: control characters but tab and
-/// newline, code points that are no characters.
+/// newline, code points that are not characters.
 #[must_use]
 pub fn line(key: &str, value: &str) -> Option<String> {
     let mut out = String::with_capacity(key.len() + value.len() + 4);

@@ -100,7 +100,7 @@ impl Layers {
     }
 }
 
-/// The lines of `place` that are no assignments, as faults.
+/// The lines of `place` that are not assignments, as faults.
 #[must_use]
 pub fn syntax_faults(place: &str, faults: Vec<Syntax>) -> Vec<Fault> {
     faults

@@ -7,7 +7,7 @@ use crate::base64;
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
-/// The most blocks of a file: more is no chain of certificates.
+/// The most blocks of a file: more is not a chain of certificates.
 const MOST: usize = 64;
 
 /// A block.

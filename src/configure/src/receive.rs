@@ -70,7 +70,7 @@ pub fn settings(
     }
     let place = format!("{RECV}/{}", table::MUTABLE);
     let delivered = delivery::parse(bytes, &place, role, defaults)?;
-    // comments alone are no settings, and not "all of them as by default"
+    // comments alone are not settings, and not "all of them as by default"
     if delivered == Delivered::default() {
         return Ok(None);
     }

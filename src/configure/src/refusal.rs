@@ -146,7 +146,7 @@ impl fmt::Display for Refusal {
 }
 
 /// Whether a reader does not see `character`, or sees other text because of it: control characters, marks, embeddings and
-/// isolates of direction (Unicode's `Bidi_Control`), separators, what has no width, tags, and what is no character.
+/// isolates of direction (Unicode's `Bidi_Control`), separators, what has no width, tags, and what is not a character.
 fn hides(character: char) -> bool {
     character.is_control()
         || crate::envfile::is_no_character(u32::from(character))

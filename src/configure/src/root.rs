@@ -110,7 +110,7 @@ impl Root {
     }
 
     /// Some names in the directory `path` that a service's user may have filled or replaced: at most `most`, sorted; none
-    /// where it is no directory.
+    /// where it is not a directory.
     pub fn list_some(&self, path: &str, most: usize) -> Result<Vec<String>> {
         match self.list_at_most(path, most) {
             Err(refusal) if refusal.class == crate::refusal::Class::Input => Ok(Vec::new()),

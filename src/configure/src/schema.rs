@@ -1,6 +1,6 @@
 //! JSON Schema (draft 2020-12) of the settings, made from [`crate::keys`], for editors and for checks at plan time.
 //!
-//! A schema takes whatever a node takes. Where a rule is no regular expression (an IPv6 address, a certificate) it takes
+//! A schema takes whatever a node takes. Where a rule is not a regular expression (an IPv6 address, a certificate) it takes
 //! more, and so it does of what several settings must be together; `configure check` is the whole truth.
 
 mod pattern;

@@ -43,7 +43,7 @@ pub struct Settings {
     /// What is off until a setting is given: it may come with the first delivery, which nobody takes in before the node is
     /// configured.
     pub waits: Vec<Wait>,
-    /// Names in user-data that are no settings and look like one.
+    /// Names in user-data that are not settings and look like one.
     pub slips: Vec<String>,
     values: BTreeMap<&'static str, String>,
 }
@@ -224,12 +224,12 @@ fn required(layers: &Layers, role: Role, when: When, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Names in user-data that are no settings and look like one; others are somebody else's.
+/// Names in user-data that are not settings and look like one; others are somebody else's.
 fn slips(layers: &Layers) -> Vec<String> {
     let slips = layers.user_data.iter().filter(|(key, ..)| keys::find(key).is_none());
     let told = slips.filter_map(|(key, _, line)| {
         let meant = keys::closest(key)?;
-        Some(format!("{USER_DATA}:{line}: {key} is no setting: is `{meant}` meant?"))
+        Some(format!("{USER_DATA}:{line}: {key} is not a setting: is `{meant}` meant?"))
     });
     told.collect()
 }

@@ -60,7 +60,7 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
-/// RSA keys of fewer bytes are no keys.
+/// RSA keys of fewer bytes are not keys.
 const LEAST: usize = 2048 / 8;
 /// RSA keys of more bits would only cost time.
 const MOST: usize = 8192;

@@ -42,6 +42,8 @@ pub(crate) mod version;
 mod x509;
 mod xml;
 
+pub use own::finish;
+
 use crate::files::Bytes;
 use crate::sh::{Call, Stop};
 

@@ -1,6 +1,6 @@
 //! debconf: templates, questions and their answers, as with `DEBIAN_FRONTEND=noninteractive`.
 //!
-//! A script that sources the confmodule gets its functions, `db_get` and so on, from here: no frontend is started anew. A
+//! A script that sources the confmodule gets its functions, `db_get` and so on, from here: no frontend is started again. A
 //! question that is asked and not answered beforehand gets its default, which is noted at the next `db_go`.
 
 mod store;

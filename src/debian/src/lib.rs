@@ -11,7 +11,6 @@ pub mod debconf;
 pub mod failure;
 pub mod files;
 pub mod filters;
-pub mod fuzz;
 pub mod order;
 pub mod run;
 pub mod sh;

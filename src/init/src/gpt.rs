@@ -2,7 +2,7 @@
 //! disk's signature alone, MBR.
 //!
 //! Which partitions there are, and where, the kernel has read already; here it is only said what each is called. A table
-//! that does not check is no table. Limits: a block of 512 to 64 KiB, entries of 128 to 4096 bytes, 1 MiB of them.
+//! that does not check is not a table. Limits: a block of 512 to 64 KiB, entries of 128 to 4096 bytes, 1 MiB of them.
 
 use crate::crc32;
 use std::fs::File;

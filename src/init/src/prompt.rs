@@ -34,7 +34,7 @@ pub fn ask(machine: &mut Machine<'_>) -> Answer {
     loop {
         print("vmbake> ");
         let mut line = String::new();
-        // a line of a person; what is longer is no command
+        // a line of a person; what is longer is not a command
         match input.by_ref().take(1024).read_line(&mut line) {
             Ok(0) | Err(_) => return Answer::Continue,
             Ok(_) => {}
@@ -60,7 +60,7 @@ pub fn ask(machine: &mut Machine<'_>) -> Answer {
                 Err(fault) => print(&format!("root={text}: {fault}\n")),
             },
             ("help", _) => print(HELP),
-            (other, _) => print(&format!("`{other}` is no command; `help` lists them\n")),
+            (other, _) => print(&format!("`{other}` is not a command; `help` lists them\n")),
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Contents {
     pub kind: &'static str,
     /// Its UUID, lower case.
     pub uuid: String,
-    /// Its label; what is no UTF-8 in it is replaced.
+    /// Its label; what is not UTF-8 in it is replaced.
     pub label: String,
 }
 

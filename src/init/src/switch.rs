@@ -107,7 +107,7 @@ pub fn become_init(init: &str) -> Result<Infallible, String> {
     Err(format!("cannot start `{init}`: {error}"))
 }
 
-/// Deletes what the kernel unpacked, and nothing where that is no file system in memory.
+/// Deletes what the kernel unpacked, and nothing where that is not a file system in memory.
 fn delete_initrd() {
     let is_in_memory = rustix::fs::statfs("/")
         .is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|magic| IN_MEMORY.contains(&magic)));

@@ -6,11 +6,11 @@
 
 use crate::argv;
 use anyhow::{Context as _, Result};
-use bake::name::Arch;
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 /// How many trials in a row have to succeed.
@@ -87,7 +87,7 @@ fn says(child: &mut Child, text: &'static str, patience: Duration) -> bool {
         while let Ok(length @ 1..) = output.read(&mut buffer) {
             said.extend_from_slice(buffer.get(..length).unwrap_or_default());
             if said.windows(text.len()).any(|window| window == text.as_bytes()) {
-                // nobody listens any more when it was too late
+                // nobody listens any longer when it was too late
                 let _ = found.send(());
                 return;
             }

@@ -1,11 +1,11 @@
-//! Whether a disk image is one file: an image of somebody else's may say that a part of its disk is another file, which QEMU
+//! Whether a disk image is one file: an image of someone else's may say that a part of its disk is another file, which QEMU
 //! would open, read to the guest and, where it may write, change.
 //!
 //! ```text
 //! qcow2   offset 8: where a backing file's name is; offset 72, bit 2: the data is in another file   (docs/interop/qcow2.txt)
 //! vmdk    a text that names files, or a sparse file whose header has no size of its own and sends to one; `parentCID`,
 //!         `parentFileNameHint`                                                (VMware's "Virtual Disk Format", 5.0)
-//! vhd     a footer of type 4, which differs from a parent                     (Microsoft's "VHD Image Format")
+//! vhd     a footer of type 4, which differs from a parent                     (Microsoft's "VHD DiskImage Format")
 //! ```
 
 use super::Format;
@@ -87,7 +87,7 @@ fn number(bytes: &[u8], range: std::ops::Range<usize>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::image::Image;
+    use super::super::image::DiskImage;
     use std::path::Path;
     use xshell::{Shell, cmd};
 
@@ -113,7 +113,7 @@ mod tests {
             ("fixed.vhd", &["-f", "vpc", "-o", "subformat=fixed"]),
         ] {
             let path = made(dir.path(), name, arguments);
-            assert!(Image::open(&path).is_ok(), "{name}: {:?}", Image::open(&path));
+            assert!(DiskImage::open(&path).is_ok(), "{name}: {:?}", DiskImage::open(&path));
         }
         let (of_old, of_new) = (
             ["-f", "qcow2", "-o", "compat=0.10", "-b", victim, "-F", "raw"],
@@ -128,7 +128,7 @@ mod tests {
             ("flat.vmdk", &["-f", "vmdk", "-o", "subformat=monolithicFlat"], "the files that its text names"),
             ("child.vmdk", &["-f", "vmdk", "-b", parent, "-F", "vmdk"], "a parent"),
         ] {
-            let refused = Image::open(&made(dir.path(), name, arguments)).unwrap_err().to_string();
+            let refused = DiskImage::open(&made(dir.path(), name, arguments)).unwrap_err().to_string();
             assert!(refused.contains(what), "{name}: {refused}");
         }
         // one whose header sends to its text
@@ -136,12 +136,12 @@ mod tests {
         empty[12..20].fill(0);
         let path = dir.path().join("sent.vmdk");
         std::fs::write(&path, empty).unwrap();
-        assert!(Image::open(&path).is_err());
+        assert!(DiskImage::open(&path).is_err());
         let mut differs = std::fs::read(dir.path().join("fixed.vhd")).unwrap();
         let at = differs.len() - 512 + 63;
         differs[at] = 4;
         let path = dir.path().join("differs.vhd");
         std::fs::write(&path, differs).unwrap();
-        assert!(Image::open(&path).unwrap_err().to_string().contains("a parent"));
+        assert!(DiskImage::open(&path).unwrap_err().to_string().contains("a parent"));
     }
 }

@@ -1,10 +1,10 @@
 //! A machine as QEMU's command line. Pure: the same machine gives the same words.
 
 use crate::{Accel, Disk, Firmware, Forward, Machine, Start, shell};
-use bake::name::Arch;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
+use tree::name::Arch;
 
 /// The name of the serial port that the shell inside answers on.
 pub(crate) const SHELL_PORT: &str = shell::PORT;

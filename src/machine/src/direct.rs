@@ -1,7 +1,7 @@
 //! The kernel of an image, taken out of it: what its boot loader would start.
 
 use crate::fat::Volume;
-use crate::{Image, entry};
+use crate::{DiskImage, entry};
 use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 pub struct Kernel {
     /// The kernel.
     pub kernel: PathBuf,
-    /// Its initrds, one behind the other.
+    /// Its initrds, one after the other.
     pub initrd: Option<PathBuf>,
     /// Its command line.
     pub cmdline: String,
 }
 
 /// Takes the kernel out of the EFI system partition of `image`, into `dir`.
-pub fn kernel(image: &Image, dir: &Path) -> Result<Kernel> {
+pub fn kernel(image: &DiskImage, dir: &Path) -> Result<Kernel> {
     let partitions = image.partitions()?;
     let esp = partitions.iter().find(|partition| partition.is_esp());
     let esp = esp.with_context(|| format!("`{}` has no EFI system partition", image.path.display()))?;

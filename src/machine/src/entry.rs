@@ -5,15 +5,15 @@
 
 /// An entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct LoaderEntry {
     pub(crate) linux: String,
     pub(crate) initrd: Vec<String>,
     pub(crate) options: String,
 }
 
 /// Reads an entry; one without a kernel is none.
-pub(crate) fn parse(text: &str) -> Option<Entry> {
-    let mut entry = Entry::default();
+pub(crate) fn parse(text: &str) -> Option<LoaderEntry> {
+    let mut entry = LoaderEntry::default();
     for (key, value) in lines(text) {
         match key {
             "linux" => value.clone_into(&mut entry.linux),

@@ -33,7 +33,7 @@ pub(crate) struct Volume<'v> {
 
 /// A name in a directory and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct FatEntry {
     pub(crate) name: String,
     pub(crate) directory: bool,
     first: u32,
@@ -80,22 +80,22 @@ impl<'v> Volume<'v> {
     }
 
     /// What is in the directory at `path`, in its order.
-    pub(crate) fn list(&self, path: &str) -> Result<Vec<Entry>, Error> {
+    pub(crate) fn list(&self, path: &str) -> Result<Vec<FatEntry>, Error> {
         let found = self.find(path)?;
         if found.directory { self.entries(found.first) } else { Err(Error::Absent(path.to_owned())) }
     }
 
-    fn find(&self, path: &str) -> Result<Entry, Error> {
-        let mut at = Entry { name: String::new(), directory: true, first: self.root, size: 0 };
+    fn find(&self, path: &str) -> Result<FatEntry, Error> {
+        let mut at = FatEntry { name: String::new(), directory: true, first: self.root, size: 0 };
         for part in path.split(['/', '\\']).filter(|part| !part.is_empty()) {
             let entries = if at.directory { self.entries(at.first)? } else { Vec::new() };
-            let same = |entry: &Entry| entry.name.to_lowercase() == part.to_lowercase();
+            let same = |entry: &FatEntry| entry.name.to_lowercase() == part.to_lowercase();
             at = entries.into_iter().find(same).ok_or_else(|| Error::Absent(path.to_owned()))?;
         }
         Ok(at)
     }
 
-    fn entries(&self, first: u32) -> Result<Vec<Entry>, Error> {
+    fn entries(&self, first: u32) -> Result<Vec<FatEntry>, Error> {
         let bytes = self.chain(first)?;
         let (mut found, mut long) = (Vec::new(), Vec::new());
         for raw in bytes.chunks_exact(32).take(MOST_ENTRIES) {
@@ -111,7 +111,7 @@ impl<'v> Volume<'v> {
                     let name = if units.is_empty() { short(raw) } else { String::from_utf16_lossy(&units) };
                     let high = u16_at(raw, 20).unwrap_or_default();
                     let low = u16_at(raw, 26).unwrap_or_default();
-                    found.push(Entry {
+                    found.push(FatEntry {
                         name,
                         directory: attributes & 0x10 != 0,
                         first: u32::from(high) << 16 | u32::from(low),

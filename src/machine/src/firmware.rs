@@ -1,9 +1,9 @@
 //! UEFI firmware of this machine for a guest, found where distributions put it.
 
 use anyhow::{Context as _, Result, bail};
-use bake::name::Arch;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tree::name::Arch;
 
 /// Firmware: its code, and a fresh copy of its variables.
 #[derive(Debug, Clone)]

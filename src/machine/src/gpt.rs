@@ -3,7 +3,7 @@
 //! The bytes come from whoever made the image: every number is checked, and sizes are bounded. Only the primary table on
 //! sectors of 512 bytes is read.
 
-use bake::name::Arch;
+use tree::name::Arch;
 
 const SECTOR: u64 = 512;
 /// More partitions than this are none of ours.
@@ -29,7 +29,7 @@ pub struct Partition {
 /// What is wrong with a partition table.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
-    /// No header where one has to be.
+    /// No header where one must be.
     #[error("the disk has no GUID partition table")]
     None,
     /// A checksum that is not that of the bytes.

@@ -54,20 +54,20 @@ impl Format {
 
 /// A disk image.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct DiskImage {
     /// The file, absolute.
     pub path: PathBuf,
     /// What is in it.
     pub format: Format,
 }
 
-impl Image {
+impl DiskImage {
     /// The image at `path`.
     pub fn open(path: &Path) -> Result<Self> {
         let path = fs::canonicalize(path).with_context(|| format!("`{}`", path.display()))?;
         let Some(format) = Format::of(&path) else {
             bail!(
-                "`{}` is no disk image by its name, which must end in .raw, .img, .qcow2, .vhd or .vmdk",
+                "`{}` is not a disk image by its name, which must end in .raw, .img, .qcow2, .vhd or .vmdk",
                 path.display()
             );
         };
@@ -146,13 +146,13 @@ fn read(file: &File, offset: u64, length: u64) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn sample(dir: &Path) -> Image {
+    fn sample(dir: &Path) -> DiskImage {
         let path = dir.join("disk.raw");
         let file = File::create(&path).unwrap();
         file.set_len(8 << 20).unwrap();
         file.write_all_at(b"here", 3 << 20).unwrap();
         file.write_all_at(b"there", (3 << 20) + 512).unwrap();
-        Image::open(&path).unwrap()
+        DiskImage::open(&path).unwrap()
     }
 
     #[test]
@@ -173,8 +173,8 @@ mod tests {
         for name in ["a.tar.zst", "a.iso", "a"] {
             let path = dir.path().join(name);
             fs::write(&path, "").unwrap();
-            assert!(Image::open(&path).unwrap_err().to_string().contains(".qcow2"), "{name}");
+            assert!(DiskImage::open(&path).unwrap_err().to_string().contains(".qcow2"), "{name}");
         }
-        assert!(Image::open(&dir.path().join("absent.raw")).is_err());
+        assert!(DiskImage::open(&dir.path().join("absent.raw")).is_err());
     }
 }

@@ -31,13 +31,13 @@ pub use accel::{Accel, choose as choose_accelerator};
 pub use direct::{Kernel, kernel};
 pub use firmware::Firmware;
 pub use gpt::{Partition, partitions as parse_partitions};
-pub use image::{Format, Image};
+pub use image::{DiskImage, Format};
 pub use running::{Event, FAILED, Running, Terminal, within};
 pub use shell::Answer;
 
-use bake::name::Arch;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tree::name::Arch;
 
 /// A machine that could be started.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub struct Machine {
     pub start: Start,
     /// Its disks, the one that it starts from first.
     pub disks: Vec<Disk>,
-    /// Its network: `None` is no network card at all.
+    /// Its network: `None` is not a network card at all.
     pub network: Option<Vec<Forward>>,
     /// systemd credentials by name.
     pub credentials: BTreeMap<String, Vec<u8>>,

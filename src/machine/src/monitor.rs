@@ -1,4 +1,4 @@
-//! What QEMU says of a machine, beside the machine itself: the QEMU Machine Protocol, one JSON object a line.
+//! What QEMU says of a machine, next to the machine itself: the QEMU Machine Protocol, one JSON object a line.
 //!
 //! Two things are asked of it. Whether the machine stopped by an error of who executes it (`KVM internal error`: an
 //! instruction that a nested hypervisor does not emulate); and how much its disks have done, which tells a machine that
@@ -18,7 +18,7 @@ pub(crate) const LONGEST_LINE: u64 = 4 << 20;
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// QEMU is there and has to be answered.
+    /// QEMU is there and must be answered.
     Greeting,
     /// The machine stands still: why is not said.
     Stopped,

@@ -5,7 +5,7 @@
 //! ```
 //! systemd 256 and later take units out of system credentials (systemd.system-credentials(7)), so the image has no agent and
 //! is not changed: whoever can give a machine its credentials owns it anyway. The service begins with
-//! the first units, nothing is ordered behind it, and it writes to no disk.
+//! the first units, nothing is ordered after it, and it writes to no disk.
 //!
 //! A line each way, no byte of which can be mistaken: `NUMBER BASE64(script)` in, `ready BOOT-ID` once a boot and
 //! `answer NUMBER BASE64(output, newline, exit code)` out. One script at a time, each with a shell of its own.

@@ -78,7 +78,7 @@ pub fn file(path: &str) -> Option<&'static File> {
     built_in().files.iter().find(|file| file.path == path)
 }
 
-/// The text at `path`; none where there is none, or it is no text.
+/// The text at `path`; none where there is none, or it is not text.
 #[must_use]
 pub fn text(path: &str) -> Option<&'static str> {
     std::str::from_utf8(file(path)?.bytes).ok()

@@ -9,13 +9,13 @@ use std::ffi::OsString;
 /// What stands below the list of commands.
 pub const AFTER_HELP: &str = "\
 A first image:     vmbake bake --kind base
-One of your own:   vmbake init, vmbake add htop, vmbake bake --format qcow2, vmbake boot
+Your own image:    vmbake init, vmbake add htop, vmbake bake --format qcow2, vmbake boot
 What it would do:  vmbake plan --kind base
 Why a file is in:  vmbake why dist/base.debian-13.amd64.tar.zst /usr/bin/containerd
 
-Exit codes: 0 done, 1 the tool itself failed, 2 usage or manifest, 3 network, 4 verification (size, digest, \
-signature), 5 archive policy, 6 input or output, 7 a lock is held for too long, 8 boot-time input refused.\n\
-With --json, standard output has one document: the result, or `error` with class, exit code, message and hint.";
+Exit codes: 0 success, 1 internal error, 2 usage or manifest, 3 network, 4 verification (size, digest, \
+signature), 5 archive policy, 6 input or output, 7 timed out waiting for a lock, 8 boot-time input rejected.\n\
+With --json, standard output is one document: the result, or `error` with class, exit code, message and hint.";
 
 /// Whether the command line asks for JSON, also where it is wrong otherwise.
 pub fn asks_for_json(mut args: impl Iterator<Item = OsString>) -> bool {
@@ -40,39 +40,39 @@ pub struct Cli {
 /// The commands of users.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a project here, with a recipe of your own
+    /// Create a project in the current directory, with a recipe of your own
     Init(init::Args),
-    /// Add Debian packages to a recipe, and lock them
+    /// Add Debian packages to a recipe and its locks
     Add(add::Args),
-    /// Remove Debian packages from a recipe, and from its locks
+    /// Remove Debian packages from a recipe and its locks
     Remove(add::RemoveArgs),
-    /// Lock the packages as the archive has them now, and show what changes
+    /// Lock the newest packages of the archive, and show what changes
     Upgrade(add::UpgradeArgs),
-    /// Bake an image: fetch what is pinned, lay it out, write the artifacts
+    /// Bake an image: fetch what is pinned, lay it out, and write the artifacts
     Bake(bake::Args),
-    /// Show what a bake will do, its digest and what is already in the store; nothing is done
+    /// Show what a bake would do, its digest, and what is already in the store, without doing anything
     Plan(plan::Args),
-    /// Bring all that an image is made of into the store
+    /// Fetch everything that an image is made of into the store
     Fetch(fetch::Args),
-    /// Start a machine from a disk image, wait for what has to be, and say where its time went
+    /// Boot a disk image in QEMU, wait for expectations, and report where the time went
     Boot(Box<boot::Args>),
     /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
     Lock(lock::Args),
     /// Pin another version of a component in every manifest that has it
     Pin(pin::Args),
-    /// List what is in an artifact, or one path of it
+    /// List the contents of an artifact, or show one path of it
     Inspect(inspect::Args),
-    /// Say which pin, package or recipe file put a path into an artifact
+    /// Show which pin, package or recipe file put a path into an artifact
     Why(why::Args),
     /// Check an artifact against its list of files, byte by byte
     Verify(verify::Args),
-    /// Make the volume that tells an instance who it is at first boot
+    /// Create the volume that configures an instance at first boot
     Seed(seed::Args),
-    /// Serve an output directory as a mirror of Podplane's
+    /// Serve an output directory as a Podplane mirror
     Serve(serve::Args),
-    /// Check or clear the store
+    /// Verify or clean the store
     Store(store::Args),
-    /// Print the completions of the command line for a shell
+    /// Print shell completions
     Completions(completions::Args),
 }
 

@@ -5,8 +5,6 @@
 
 use crate::cli;
 use anyhow::{Context as _, bail};
-use bake::Class;
-use bake::refusal::{hides, shown};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -14,6 +12,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tree::refusal::Class;
+use tree::refusal::{hides, shown};
 
 /// Whether standard output has its one JSON document.
 static IS_JSON_OUT: AtomicBool = AtomicBool::new(false);
@@ -26,7 +26,7 @@ pub fn call(name: &'static str) {
     let _ = NAME.set(name);
 }
 
-/// `text`, which names commands of `vmbake`, as the program called `name` has them: behind a backtick, a blank of an
+/// `text`, which names commands of `vmbake`, as the program called `name` has them: after a backtick, a blank of an
 /// indented line or of a list, and only before the name of a command, so that no other word changes.
 #[must_use]
 pub fn spelled(text: &str, name: &str) -> String {
@@ -94,7 +94,7 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Standard output for bytes of the result, as they are. Here a failed write is a failure: half a file is no file.
+/// Standard output for bytes of the result, as they are. Here a failed write is a failure: half a file is not a file.
 pub struct Stdout;
 
 impl std::io::Write for Stdout {
@@ -107,19 +107,19 @@ impl std::io::Write for Stdout {
     }
 }
 
-/// A line beside the result: what is going on, or a warning.
+/// A line next to the result: what is going on, or a warning.
 pub fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{}", seen(&own(&text.to_string())));
 }
 
 /// Says at the end of a command, however it ends, what was found wrong in the store.
-pub struct Rejected<'s>(pub &'s bake::store::Store);
+pub struct Rejected<'s>(pub &'s store::Store);
 
 impl Drop for Rejected<'_> {
     fn drop(&mut self) {
         for name in self.0.rejected() {
             note(format!(
-                "warning: `{}` in the store was damaged or forged; it was not used, and is now in `aside`",
+                "warning: `{}` in the store is damaged or forged; it was not used, and was moved to `aside`",
                 shown(&name)
             ));
         }
@@ -140,8 +140,8 @@ struct Failed<'a> {
     /// The file, component or package that it is about.
     artifact: Option<&'a str>,
     /// Which stage refused.
-    stage: Option<bake::Stage>,
-    /// The whole line, as standard error has it behind `error: `.
+    stage: Option<tree::refusal::Stage>,
+    /// The whole line, as standard error has it after `error: `.
     message: String,
     hint: Option<Cow<'a, str>>,
 }
@@ -149,7 +149,7 @@ struct Failed<'a> {
 /// Says why a command failed, and gives its exit code: that of the refusal's class, else 1. With `json` standard output
 /// gets it as well, unless the result stands there already and says it.
 pub fn failed(error: &anyhow::Error, json: bool) -> ExitCode {
-    let refusal = error.chain().find_map(|cause| cause.downcast_ref::<bake::Refusal>());
+    let refusal = error.chain().find_map(|cause| cause.downcast_ref::<tree::refusal::Refusal>());
     let failed = match refusal {
         Some(refusal) => Failed {
             class: Some(refusal.class),
@@ -157,7 +157,7 @@ pub fn failed(error: &anyhow::Error, json: bool) -> ExitCode {
             artifact: Some(&refusal.artifact),
             stage: Some(refusal.stage),
             message: own(&refusal.to_string()).into_owned(),
-            hint: refusal.hint.as_deref().map(own),
+            hint: crate::remedy::hint(refusal).map(|hint| own(&hint).into_owned().into()),
         },
         None => {
             let is_io = error.is::<std::io::Error>();
@@ -226,7 +226,7 @@ pub fn bytes(text: &str) -> anyhow::Result<u64> {
         "M" | "MiB" => 20,
         "G" | "GiB" => 30,
         "T" | "TiB" => 40,
-        unit => bail!("unit, expected K, M, G or T, found `{unit}`"),
+        unit => bail!("unknown unit `{unit}`; expected one of K, M, G, T"),
     };
     digits.parse::<u64>()?.checked_mul(1 << shift).context("too large")
 }
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(seen("a\tb\n\u{1b}[2J\u{9b}2J\u{202e}\n"), "a\tb\n\\u{1b}[2J\\u{9b}2J\\u{202e}\n");
         let text = serde_json::to_string_pretty(&["\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}é\n"]).unwrap();
         let seen = seen_json(&text);
-        assert!(!seen.chars().any(|c| c != '\n' && bake::refusal::hides(c)), "{seen}");
+        assert!(!seen.chars().any(|c| c != '\n' && tree::refusal::hides(c)), "{seen}");
         assert_eq!(
             serde_json::from_str::<Vec<String>>(&seen).unwrap(),
             ["\u{1b}\u{7f}\u{9b}\u{202e}\u{e0041}é\n"]

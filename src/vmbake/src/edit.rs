@@ -1,4 +1,4 @@
-//! Changes of a recipe's text that leave all else as somebody has written it: its comments, its order, its lines.
+//! Changes of a recipe's text that leave all else as someone has written it: its comments, its order, its lines.
 //!
 //! ```text
 //! [packages]
@@ -7,17 +7,17 @@
 //! A comment at the end of a line belongs to what stands before it on that line, one on a line of its own to what stands
 //! below it.
 
-use bake::name::Name;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
+use tree::name::Name;
 
 /// A recipe that cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EditError {
-    /// It is no TOML.
+    /// It is not TOML.
     #[error("{0}")]
     Form(#[from] toml_edit::TomlError),
     /// A key that holds something else than a recipe has there.
-    #[error("`{0}`, expected {1}")]
+    #[error("expected {1} as `{0}`")]
     Kind(&'static str, &'static str),
 }
 
@@ -128,7 +128,7 @@ fn components_of(document: &mut DocumentMut) -> Result<&mut Table, EditError> {
     item.as_table_mut().ok_or(EditError::Kind("components", "tables `[components.NAME]`"))
 }
 
-/// A key of `[packages]` that is no package's name.
+/// A key of `[packages]` that is not a package's name.
 fn is_key(name: &str) -> bool {
     const OTHERS: [&str; 7] =
         ["recommends-of", "avoid", "without", "sources", "files", "files-amd64", "files-arm64"];
@@ -158,7 +158,7 @@ fn position(list: &Array, name: &str) -> Option<usize> {
     list.iter().position(|value| value.as_str() == Some(name))
 }
 
-/// What stands before a value, or behind the last one.
+/// What stands before a value, or after the last one.
 fn before(value: Option<&Value>, list: &Array) -> String {
     let text = match value {
         Some(value) => value.decor().prefix(),
@@ -176,14 +176,14 @@ fn append(list: &mut Array, name: &str) {
     };
     let indent = before(Some(last), list);
     let Some((_, indent)) = indent.rsplit_once('\n') else {
-        // all on one line; the blank behind the last value, if any, stays behind the new one
+        // all on one line; the blank after the last value, if any, stays after the new one
         let mut new = Value::from(name);
         new.decor_mut().set_prefix(" ");
         list.push_formatted(new);
         return;
     };
     let indent = indent.to_owned();
-    // a comment behind the last value stays on its line
+    // a comment after the last value stays on its line
     let suffix = last.decor().suffix().and_then(toml_edit::RawString::as_str).unwrap_or_default();
     let behind = format!("{suffix}{}", before(None, list));
     let behind = behind.trim_end().to_owned();

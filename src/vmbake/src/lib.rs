@@ -16,6 +16,7 @@ pub mod programs;
 pub mod progress;
 pub mod project;
 pub mod relock;
+pub mod remedy;
 mod review;
 mod selection;
 mod store_key;

@@ -3,40 +3,45 @@
 use crate::progress::{self, Show};
 use crate::project::Project;
 use crate::review;
-use bake::digest::{Digest, Sha256};
 use bake::effects::{Effects, Unreviewed, unreviewed};
-use bake::emit::Corrupt;
 use bake::fetch::{self, Fetched};
 use bake::lock::{self, Lock};
 use bake::manifest::{Form, Pin};
-use bake::name::{Arch, ImagePath, Name};
-use bake::plan::{Plan, Want, component_want, package_wants};
-use bake::scripts::Scripted;
+use bake::plan::{Plan, Requirement, component_requirement, package_requirements};
 use bake::stage::{self, Inputs};
-use bake::store::Store;
-use bake::tree::{Content, Node, Stored, Tree};
 use bake::unpack::{self, Unpacked};
-use bake::{Class, Refusal, Result, Stage};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use store::Store;
+use store::contents::Corrupt;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::scripts::Scripted;
+use tree::{Content, Node, Stored, Tree};
 
 /// Small files only are read into memory while staging: 16 MiB is far above any of them.
 const MOST_READ: usize = 16 << 20;
 
-/// Brings what `wants` names into the store.
-pub fn fetch(store: &Store, wants: &[Want], options: &fetch::Options, show: &Show) -> Result<Fetched> {
-    let fetched = fetch::fetch(store, wants, options, show)?;
+/// Brings what `requirements` names into the store.
+pub fn fetch(
+    store: &Store,
+    requirements: &[Requirement],
+    options: &fetch::Options,
+    show: &Show,
+) -> Result<Fetched> {
+    let fetched = fetch::fetch(store, requirements, options, show)?;
     store.settle()?;
     Ok(fetched)
 }
 
-/// Unpacks all inputs of `plan`, in the order of its wants: packages, then components.
+/// Unpacks all inputs of `plan`, in the order of its requirements: packages, then components.
 fn unpacked(plan: &Plan, store: &Store, threads: usize, show: &Show) -> Result<Vec<Unpacked>> {
-    let sizes = plan.wants();
+    let sizes = plan.requirements();
     let packages = plan.packages.iter().map(|package| (&package.name, Form::Deb, false));
     let components = plan
         .components
@@ -45,10 +50,10 @@ fn unpacked(plan: &Plan, store: &Store, threads: usize, show: &Show) -> Result<V
     let inputs: Vec<unpack::Input<'_>> = packages
         .chain(components)
         .zip(&sizes)
-        .map(|((name, form, must_be_static), want)| unpack::Input {
+        .map(|((name, form, must_be_static), requirement)| unpack::Input {
             name,
-            digest: &want.digest,
-            size: want.size,
+            digest: &requirement.digest,
+            size: requirement.size,
             form,
             arch: plan.arch,
             must_be_static,
@@ -66,7 +71,7 @@ fn unpack(store: &Store, inputs: &[unpack::Input<'_>], threads: usize, show: &Sh
     })
 }
 
-/// Hashes every blob that inputs were unpacked to; what is wrong is set aside, and is unpacked anew when it is next
+/// Hashes every blob that inputs were unpacked to; what is wrong is set aside, and is unpacked again when it is next
 /// needed. For when one was found wrong: others may be.
 pub fn recheck(plan: &Plan, store: &Store, threads: usize, show: &Show) -> Result<()> {
     let mut blobs = BTreeSet::new();
@@ -92,7 +97,7 @@ pub fn tree(
     threads: usize,
     show: &Show,
 ) -> Result<Tree> {
-    debug_assert!(plan.wants().iter().all(|want| fetched.contains(&want.digest)));
+    debug_assert!(plan.requirements().iter().all(|requirement| fetched.contains(&requirement.digest)));
     laid_out(plan, project, store, threads, show)
 }
 
@@ -175,20 +180,21 @@ pub fn old_scripts(
     threads: usize,
     show: &Show,
 ) -> Result<review::Old> {
-    let mut wants = Vec::new();
-    for want in package_wants(&lock.packages, &lock.suites) {
-        if of.contains(&want.name) && store.has(&want.digest, want.size)? {
-            wants.push(want);
+    let mut requirements = Vec::new();
+    for requirement in package_requirements(&lock.packages, &lock.suites) {
+        if of.contains(&requirement.name) && store.has(&requirement.digest, requirement.size)? {
+            requirements.push(requirement);
         }
     }
-    let inputs: Vec<unpack::Input<'_>> = wants.iter().map(|want| deb(want, lock.arch)).collect();
+    let inputs: Vec<unpack::Input<'_>> =
+        requirements.iter().map(|requirement| deb(requirement, lock.arch)).collect();
     let unpacked = unpack(store, &inputs, threads, show)?;
     let mut old = review::Old::new();
-    for (want, unpacked) in wants.iter().zip(unpacked) {
+    for (requirement, unpacked) in requirements.iter().zip(unpacked) {
         let Unpacked::Package(package) = unpacked else { continue };
         for file in package.control {
-            let text = bake::effects::normal(&want.name, &file.bytes).bytes;
-            old.insert((want.name.clone(), file.name), String::from_utf8_lossy(&text).into_owned());
+            let text = bake::effects::normal(&requirement.name, &file.bytes).bytes;
+            old.insert((requirement.name.clone(), file.name), String::from_utf8_lossy(&text).into_owned());
         }
     }
     Ok(old)
@@ -203,10 +209,12 @@ pub fn with_scripts(
     threads: usize,
     show: &Show,
 ) -> Result<(Lock, Vec<Unreviewed>)> {
-    let wants = package_wants(&lock.packages, &lock.suites);
-    let inputs: Vec<unpack::Input<'_>> = wants.iter().map(|want| deb(want, lock.arch)).collect();
+    let requirements = package_requirements(&lock.packages, &lock.suites);
+    let inputs: Vec<unpack::Input<'_>> =
+        requirements.iter().map(|requirement| deb(requirement, lock.arch)).collect();
     let unpacked = unpack(store, &inputs, threads, show)?;
-    let unpacked: BTreeMap<&Name, Unpacked> = wants.iter().map(|want| &want.name).zip(unpacked).collect();
+    let unpacked: BTreeMap<&Name, Unpacked> =
+        requirements.iter().map(|requirement| &requirement.name).zip(unpacked).collect();
     let mut unknown = Vec::new();
     for package in &mut lock.packages {
         if let Some(Unpacked::Package(unpacked)) = unpacked.get(&package.name) {
@@ -230,9 +238,11 @@ pub fn debs(
     if components.is_empty() {
         return Ok(Vec::new());
     }
-    let wants: Vec<Want> = components.iter().map(|(name, pin)| component_want(name, pin)).collect();
-    fetch(store, &wants, options, show)?;
-    let inputs: Vec<unpack::Input<'_>> = wants.iter().map(|want| deb(want, arch)).collect();
+    let requirements: Vec<Requirement> =
+        components.iter().map(|(name, pin)| component_requirement(name, pin)).collect();
+    fetch(store, &requirements, options, show)?;
+    let inputs: Vec<unpack::Input<'_>> =
+        requirements.iter().map(|requirement| deb(requirement, arch)).collect();
     let unpacked = unpack(store, &inputs, threads, show)?.into_iter().zip(components);
     let packages = unpacked.filter_map(|(unpacked, (name, _))| match unpacked {
         Unpacked::Package(package) => Some((name.clone(), package)),
@@ -241,11 +251,11 @@ pub fn debs(
     Ok(packages.collect())
 }
 
-fn deb(want: &Want, arch: Arch) -> unpack::Input<'_> {
+fn deb(requirement: &Requirement, arch: Arch) -> unpack::Input<'_> {
     unpack::Input {
-        name: &want.name,
-        digest: &want.digest,
-        size: want.size,
+        name: &requirement.name,
+        digest: &requirement.digest,
+        size: requirement.size,
         form: Form::Deb,
         arch,
         must_be_static: false,
@@ -259,7 +269,7 @@ pub fn read(store: &Store, stored: &Stored) -> Result<Vec<u8>> {
     let len = usize::try_from(stored.len).unwrap_or(usize::MAX);
     if len > MOST_READ {
         let what =
-            format!("a file that is read while staging, expected at most {MOST_READ} bytes, found {len}");
+            format!("expected at most {MOST_READ} bytes in a file that is read while staging, found {len}");
         return Err(refuse(Class::Archive, what));
     }
     let mut bytes = vec![0; len];

@@ -4,10 +4,10 @@ use crate::project::Project;
 use crate::{console, store_key};
 use bake::fetch::{self, Place, Proxy, apt};
 use bake::sources::{Sources, is_debian};
-use bake::store::{self, Sharing, Store};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use store::{Sharing, Store};
 
 /// Which store.
 #[derive(Debug, Clone, clap::Args)]
@@ -15,12 +15,12 @@ pub struct StoreArgs {
     /// The store of inputs [default: vmbake in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// The store is shared: take it although others of its group may write to it. Blobs are shared; what is derived only
-    /// with those who have the same key
+    /// Use a store that other members of its group may write to. Blobs are shared; derived data only with those who
+    /// have the same key
     #[arg(long)]
     shared_store: bool,
     /// The key that authenticates what the store keeps from bake to bake, 64 hexadecimal digits [default:
-    /// $VMBAKE_STORE_KEY, else vmbake/key in the user's state directory, made when it is not there]
+    /// $VMBAKE_STORE_KEY, else vmbake/key in the user's state directory, created if missing]
     #[arg(long, value_name = "FILE")]
     store_key: Option<PathBuf>,
 }
@@ -28,7 +28,7 @@ pub struct StoreArgs {
 /// Which mirrors.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PlaceArgs {
-    /// A mirror of the upstream components, tried before upstream; may be given several times
+    /// A mirror of the upstream components, tried before upstream; may be repeated
     #[arg(long, value_name = "URL|DIR")]
     mirror: Vec<Place>,
     /// Debian's archive [default: those of this machine's apt, then the one that manifests/sources.toml names]
@@ -37,10 +37,10 @@ pub struct PlaceArgs {
     /// Debian's security archive [default: those of this machine's apt, then the one that manifests/sources.toml names]
     #[arg(long, value_name = "URL|DIR")]
     debian_security_mirror: Vec<Place>,
-    /// Open no connection: everything must be in the store or in a mirror directory
+    /// Use no network: everything must be in the store or in a mirror directory
     #[arg(long)]
     offline: bool,
-    /// Transfers, and threads, at once [default: 8 transfers, and the number of cores]
+    /// The number of concurrent transfers and threads [default: 8 transfers, and one thread per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
 }
@@ -64,16 +64,16 @@ impl StoreArgs {
     }
 
     /// Opens it, with the key, which is made where there is none.
-    pub fn open(&self) -> bake::Result<Store> {
+    pub fn open(&self) -> tree::refusal::Result<Store> {
         self.open_with(true)
     }
 
     /// Opens it with the key if there is one, else without.
-    pub fn open_with_known_key(&self) -> bake::Result<Store> {
+    pub fn open_with_known_key(&self) -> tree::refusal::Result<Store> {
         self.open_with(false)
     }
 
-    fn open_with(&self, make: bool) -> bake::Result<Store> {
+    fn open_with(&self, make: bool) -> tree::refusal::Result<Store> {
         let path = self.path();
         let set =
             |name| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
@@ -89,7 +89,7 @@ impl StoreArgs {
         };
         if make && key.is_none() {
             console::note(
-                "warning: there is no place for the store's key: what is derived is not kept for the next bake; \
+                "warning: no place for the store's key is configured, so derived data is not kept for the next bake; \
                  --store-key or XDG_STATE_HOME names one",
             );
         }

@@ -1,10 +1,10 @@
 //! What an image grants, as lines for people.
 
-use bake::name::Name;
-use bake::privilege::{Privilege, Sort};
-use bake::refusal::shown;
-use bake::tree::Origin;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::Origin;
+use tree::name::Name;
+use tree::privilege::{Privilege, Sort};
+use tree::refusal::shown;
 
 /// More than so many of one sort by one owner are counted.
 const MOST: usize = 6;

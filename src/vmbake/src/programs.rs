@@ -7,9 +7,9 @@ use crate::builtin;
 use crate::progress::{self, Show};
 use crate::project::Project;
 use anyhow::Context as _;
-use bake::name::Arch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 /// How they are compiled and linked, a flag a line, before what is of this machine: rust-lld and the start files of the
@@ -73,7 +73,9 @@ pub fn program(project: &Project, program: Program, arch: Arch, show: &Show) -> 
         .quiet();
     let what = format!("building `{name}` for {target}");
     show.during(&what, progress::SHORT, |_| build.run()).with_context(|| {
-        format!("cannot build `{name}` for {target}; `rustup target add {target}` brings the target")
+        format!(
+            "cannot build `{name}` for {target}; if the target is missing, run `rustup target add {target}`"
+        )
     })?;
     Ok(folder.join(target).join("configure").join(name))
 }

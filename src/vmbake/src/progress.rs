@@ -4,13 +4,13 @@ mod bars;
 
 use crate::console::{self, size};
 use bake::fetch::{Event, Progress};
-use bake::refusal::shown;
 use bars::{Bars, Work};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tree::refusal::shown;
 
 /// How often a line says how far work is, where there is no terminal.
 const LINE: Duration = Duration::from_secs(10);
@@ -22,7 +22,7 @@ pub const SHORT: Duration = Duration::from_millis(500);
 /// How much to show.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub struct ShowArgs {
-    /// Show no progress, only results, warnings and errors
+    /// Do not show progress, only results, warnings and errors
     #[arg(long, short)]
     pub quiet: bool,
     /// Print the result as JSON
@@ -79,7 +79,7 @@ impl Show {
     pub fn labelled<T>(&self, label: &str, what: &str, after: Duration, work: impl FnOnce(&Meter) -> T) -> T {
         let (meter, end, began) = (Meter::default(), End::default(), Instant::now());
         let far = || match meter.far() {
-            Far::Unknown => format!("{what}: {} s", began.elapsed().as_secs()),
+            Completion::Unknown => format!("{what}: {} s", began.elapsed().as_secs()),
             far => format!("{what}: {far}"),
         };
         let begun = || self.step(what);
@@ -119,7 +119,7 @@ impl Show {
         }
     }
 
-    /// A line beside the result, where the caller has not asked for quiet.
+    /// A line next to the result, where the caller has not asked for quiet.
     pub fn note(&self, line: &str) {
         match &self.form {
             Form::Quiet => {}
@@ -132,11 +132,11 @@ impl Show {
 
 /// How far a piece of work is.
 #[derive(Debug, Default)]
-pub struct Meter(Mutex<Far>);
+pub struct Meter(Mutex<Completion>);
 
 /// So much of so much.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Far {
+enum Completion {
     #[default]
     Unknown,
     Things(u64, u64),
@@ -146,20 +146,20 @@ enum Far {
 impl Meter {
     /// So many things of so many are done.
     pub fn at(&self, done: usize, of: usize) {
-        *held(&self.0) = Far::Things(done as u64, of as u64);
+        *held(&self.0) = Completion::Things(done as u64, of as u64);
     }
 
     /// So many bytes of so many are done.
     pub fn at_bytes(&self, done: u64, of: u64) {
-        *held(&self.0) = Far::Bytes(done, of);
+        *held(&self.0) = Completion::Bytes(done, of);
     }
 
-    fn far(&self) -> Far {
+    fn far(&self) -> Completion {
         *held(&self.0)
     }
 }
 
-impl std::fmt::Display for Far {
+impl std::fmt::Display for Completion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Self::Unknown => Ok(()),
@@ -216,7 +216,7 @@ impl Progress for Show {
             }
             Event::Begin { count, bytes } => self.step(&format!("fetching {count} inputs ({})", size(bytes))),
             Event::Retry { from, why, wait, .. } => {
-                self.step(&format!("{from}: {why}; again in {:.1} s", wait.as_secs_f64()));
+                self.step(&format!("{from}: {why}; retrying in {:.1} s", wait.as_secs_f64()));
             }
             // a mirror directory that lacks a file, or has the other layout, is no news
             Event::NextPlace { why: "not there", .. } => {}
@@ -229,7 +229,10 @@ impl Progress for Show {
             )),
             Event::Waiting { name, pids, .. } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-                self.step(&format!("{name}: another process transfers it ({}); waiting", pids.join(", ")));
+                self.step(&format!(
+                    "{name}: another process is transferring it ({}); waiting",
+                    pids.join(", ")
+                ));
             }
             _ => {}
         }

@@ -8,17 +8,17 @@
 
 use crate::builtin;
 use anyhow::Context as _;
-use bake::beneath::{self, Found};
 use bake::effects::Effects;
 use bake::lock::Lock;
 use bake::manifest::Manifest;
-use bake::name::{Arch, ImagePath, Kind, Provider};
 use bake::policy::Policy;
 use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
 use bake::sources::{Sources, is_debian};
-use bake::{Class, Refusal, Stage};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+use store::beneath::{self, Found};
+use tree::name::{Arch, ImagePath, Kind, Provider};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// A recipe of more levels than this extends itself.
 const MOST_LEVELS: usize = 16;
@@ -41,22 +41,22 @@ impl Project {
             } else {
                 let what = "expected a folder with `image-recipes`";
                 let refusal = Refusal::new(Class::Usage, label(root), Stage::Parse, what);
-                Err(refusal.hint("`vmbake init` makes a project in the current directory").into())
+                Err(refusal.hint("run `vmbake init` to create a project in the current directory").into())
             };
         }
         let here = std::env::current_dir().context("the current directory")?;
         Ok(Self { root: here.ancestors().find(is_project).unwrap_or(&here).to_owned() })
     }
 
-    /// The project that somebody changes: as [`find`](Self::find), but there must be one.
+    /// The project that someone changes: as [`find`](Self::find), but there must be one.
     pub fn find_own(named: Option<&Path>) -> anyhow::Result<Self> {
         let project = Self::find(named)?;
         if project.root.join("image-recipes").is_dir() {
             return Ok(project);
         }
-        let what = "no folder with `image-recipes` here or above";
+        let what = "no folder with `image-recipes` in the current directory or any parent";
         Err(Refusal::new(Class::Usage, label(&project.root), Stage::Parse, what)
-            .hint("`vmbake init` makes a project here; `--project DIR` names one")
+            .hint("run `vmbake init` to create a project, or pass `--project DIR`")
             .into())
     }
 
@@ -72,17 +72,17 @@ impl Project {
         let known = self.known_kinds()?;
         let what = if own.is_empty() { "no kind is given" } else { "the project has several kinds" };
         Err(Refusal::new(Class::Usage, "--kind", Stage::Parse, what)
-            .hint(format!("name one of {} with `--kind`", known.join(", ")))
+            .hint(format!("pass `--kind` with one of {}", known.join(", ")))
             .into())
     }
 
     /// The recipe of `kind` with all that it extends.
-    pub fn recipe(&self, kind: &Kind) -> bake::Result<Recipe> {
+    pub fn recipe(&self, kind: &Kind) -> tree::refusal::Result<Recipe> {
         self.recipe_of(kind, None)
     }
 
     /// The recipe of `kind` as it would be with `text` in its file.
-    pub fn recipe_of(&self, kind: &Kind, text: Option<&str>) -> bake::Result<Recipe> {
+    pub fn recipe_of(&self, kind: &Kind, text: Option<&str>) -> tree::refusal::Result<Recipe> {
         self.combined(kind, text).map_err(|refusal| self.located(refusal))
     }
 
@@ -97,7 +97,7 @@ impl Project {
         Refusal { artifact: opened_from(&prefix, &refusal.artifact), hint, ..refusal }
     }
 
-    fn combined(&self, kind: &Kind, text: Option<&str>) -> bake::Result<Recipe> {
+    fn combined(&self, kind: &Kind, text: Option<&str>) -> tree::refusal::Result<Recipe> {
         let mut first = self.folder(kind)?;
         if let Some(text) = text {
             first.recipe = recipe::parse(&format!("image-recipes/{kind}/recipe.toml"), text)?;
@@ -158,7 +158,7 @@ impl Project {
 
     /// What is pinned for `kind` and `arch`, and where that is said. Where the project has no manifest of its own for a kind
     /// of its own, the pins are those of the kind that it extends.
-    pub fn pinned(&self, kind: &Kind, arch: Arch) -> bake::Result<Option<Manifest>> {
+    pub fn pinned(&self, kind: &Kind, arch: Arch) -> tree::refusal::Result<Option<Manifest>> {
         let mut of = kind.clone();
         for _ in 0..MOST_LEVELS {
             let path = self.manifest_path(&of, arch);
@@ -182,7 +182,7 @@ impl Project {
     }
 
     /// The lock of `kind` and `arch`, where there is one: the project's, and the built-in one of a built-in kind.
-    pub fn locked(&self, kind: &Kind, arch: Arch) -> bake::Result<Option<Lock>> {
+    pub fn locked(&self, kind: &Kind, arch: Arch) -> tree::refusal::Result<Option<Lock>> {
         let path = self.lock_path(kind, arch);
         if path.exists() {
             return self.lock(&path).map(Some);
@@ -196,19 +196,19 @@ impl Project {
     }
 
     /// What no image may be made of.
-    pub fn policy(&self) -> bake::Result<Policy> {
+    pub fn policy(&self) -> tree::refusal::Result<Policy> {
         let (name, text) = self.own_or_built_in("manifests/policy.toml")?;
         bake::policy::parse(&name, &text)
     }
 
     /// What is known of packages' maintainer scripts.
-    pub fn effects(&self) -> bake::Result<Effects> {
+    pub fn effects(&self) -> tree::refusal::Result<Effects> {
         let (name, text) = self.own_or_built_in("manifests/effects.toml")?;
         bake::effects::parse(&name, &text)
     }
 
     /// Debian's archives, suites and keys, and those that the project adds.
-    pub fn sources(&self) -> bake::Result<Sources> {
+    pub fn sources(&self) -> tree::refusal::Result<Sources> {
         let folder = self.root.join("manifests");
         let own = if self.has("manifests/sources.toml") { Some(bake::sources::load(&folder)?) } else { None };
         if let Some(own) = own.as_ref().filter(|own| own.archives.keys().any(|name| is_debian(name))) {
@@ -228,7 +228,7 @@ impl Project {
     }
 
     /// A text of the project, else the one that comes with the program, and what messages call it.
-    fn own_or_built_in(&self, name: &str) -> bake::Result<(String, String)> {
+    fn own_or_built_in(&self, name: &str) -> tree::refusal::Result<(String, String)> {
         if self.has(name) {
             let path = self.root.join(name);
             return Ok((label(&path), self.text(&path)?));
@@ -243,7 +243,7 @@ impl Project {
             || !beneath::file(&self.root, Path::new(name)).is_err_and(is_absent)
     }
 
-    fn folder(&self, kind: &Kind) -> bake::Result<Folder> {
+    fn folder(&self, kind: &Kind) -> tree::refusal::Result<Folder> {
         let name = format!("image-recipes/{kind}/recipe.toml");
         let folder = self.root.join("image-recipes").join(kind.as_str());
         let path = folder.join("recipe.toml");
@@ -256,25 +256,25 @@ impl Project {
             return Ok(Folder { kind: kind.clone(), recipe, rootfs: built_in_rootfs(kind)? });
         }
         let known = self.known_kinds().unwrap_or_default();
-        let meant = bake::near::nearest(kind.as_str(), known.iter().map(String::as_str));
+        let meant = tree::near::nearest(kind.as_str(), known.iter().map(String::as_str));
         let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "));
-        let what = "there is no recipe of this kind";
+        let what = "unknown kind";
         Err(Refusal::new(Class::Usage, kind.as_str(), Stage::Parse, what).hint(format!(
-            "{meant}the kinds here are {}; `vmbake init --kind {kind}` makes a new one",
+            "{meant}expected one of {}; run `vmbake init --kind {kind}` to create a new one",
             known.join(", ")
         )))
     }
 }
 
 /// The files that a built-in kind places.
-fn built_in_rootfs(kind: &Kind) -> bake::Result<Vec<RootfsFile>> {
+fn built_in_rootfs(kind: &Kind) -> tree::refusal::Result<Vec<RootfsFile>> {
     let mut files = Vec::new();
     for provider in [None].into_iter().chain(PROVIDERS.map(Some)) {
         let top = rootfs_name(provider);
         let prefix = format!("image-recipes/{kind}/{top}/");
         for (below, file) in builtin::below(&prefix) {
             let path = format!("/{below}");
-            let path: ImagePath = path.parse().map_err(|error: bake::name::NameError| {
+            let path: ImagePath = path.parse().map_err(|error: tree::name::NameError| {
                 Refusal::new(Class::Usage, file.path, Stage::Parse, error)
             })?;
             let (source, executable, body) =
@@ -295,26 +295,26 @@ fn rootfs_name(provider: Option<Provider>) -> String {
 
 impl Project {
     /// Reads a manifest.
-    pub fn manifest(&self, path: &Path) -> bake::Result<Manifest> {
+    pub fn manifest(&self, path: &Path) -> tree::refusal::Result<Manifest> {
         bake::manifest::parse(&label(path), &self.read(path, beneath::MAX_TEXT)?)
     }
 
     /// Reads a lock.
-    pub fn lock(&self, path: &Path) -> bake::Result<Lock> {
+    pub fn lock(&self, path: &Path) -> tree::refusal::Result<Lock> {
         bake::lock::parse(&self.text(path)?).map_err(|error| {
             Refusal::new(Class::Usage, label(path), Stage::Parse, error)
-                .hint("`vmbake lock --kind KIND --arch ARCH` makes it anew")
+                .hint("run `vmbake lock --kind KIND --arch ARCH` to create it again")
         })
     }
 
     /// Reads a text.
-    pub fn text(&self, path: &Path) -> bake::Result<String> {
+    pub fn text(&self, path: &Path) -> tree::refusal::Result<String> {
         let wrong = |_| Refusal::new(Class::Usage, label(path), Stage::Parse, "it is not UTF-8");
         String::from_utf8(self.read(path, beneath::MAX_TEXT)?).map_err(wrong)
     }
 
     /// Reads a file: one of the project without leaving it, any other as it was named.
-    pub fn read(&self, path: &Path, limit: u64) -> bake::Result<Vec<u8>> {
+    pub fn read(&self, path: &Path, limit: u64) -> tree::refusal::Result<Vec<u8>> {
         let bytes = match self.inside(path) {
             Some(below) => beneath::read(&self.root, &below, limit),
             None => beneath::read_named(path, limit),
@@ -324,7 +324,7 @@ impl Project {
 
     /// Refuses to write into a folder of the project that a link leads out of it: whoever sends a change to the project
     /// chooses no folder of the machine. One elsewhere is as it was named, and one that is not there yet is made.
-    pub fn check_output(&self, folder: &Path) -> bake::Result<()> {
+    pub fn check_output(&self, folder: &Path) -> tree::refusal::Result<()> {
         let Some(below) = self.inside(folder) else { return Ok(()) };
         for part in below.ancestors().filter(|part| !part.as_os_str().is_empty()) {
             match beneath::directory(&self.root, part) {
@@ -332,7 +332,7 @@ impl Project {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
                     let refusal = Refusal::io(label(folder), Stage::Emit, "open the directory", &error);
-                    return Err(refusal.hint("name the folder that is meant with --output"));
+                    return Err(refusal.hint("pass the intended directory with `--output`"));
                 }
             }
         }
@@ -348,7 +348,7 @@ impl Project {
     }
 
     /// The files of `rootfs` and of each `rootfs.<provider>`; each is read once.
-    fn rootfs(&self, folder: &Path) -> bake::Result<Vec<RootfsFile>> {
+    fn rootfs(&self, folder: &Path) -> tree::refusal::Result<Vec<RootfsFile>> {
         let mut files = Vec::new();
         let mut left = beneath::MAX_FILES;
         for provider in [None].into_iter().chain(PROVIDERS.map(Some)) {
@@ -371,7 +371,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn directory(&mut self, directory: &Path, below: &str) -> bake::Result<()> {
+    fn directory(&mut self, directory: &Path, below: &str) -> tree::refusal::Result<()> {
         let root = &self.project.root;
         let found = beneath::list(root, directory.strip_prefix(root).unwrap_or(directory))
             .map_err(|error| Refusal::io(label(directory), Stage::Parse, "read", &error))?;
@@ -391,16 +391,16 @@ impl Walk<'_> {
                     *self.left -= bytes.len() as u64;
                     Body::Bytes(bytes.into())
                 }
-                beneath::Kind::Link(target) if target.contains(bake::refusal::hides) => {
-                    return Err(wrong("its target has a control character or one that is not seen"));
+                beneath::Kind::Link(target) if target.contains(tree::refusal::hides) => {
+                    return Err(wrong("its target has a control or invisible character"));
                 }
                 beneath::Kind::Link(target) => Body::Link(target),
                 beneath::Kind::Other => {
-                    return Err(wrong("only files and symbolic links have a place in a rootfs"));
+                    return Err(wrong("expected a file or symbolic link in a rootfs"));
                 }
             };
             let path: ImagePath =
-                below.parse().map_err(|error: bake::name::NameError| wrong(&error.to_string()))?;
+                below.parse().map_err(|error: tree::name::NameError| wrong(&error.to_string()))?;
             let (source, provider) = (format!("{}{below}", self.top), self.provider);
             self.files.push(RootfsFile { path, source, executable: is_executable, provider, body });
         }
@@ -528,10 +528,10 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(rootfs.join("socket")).unwrap();
         let refusal =
             Project::find(Some(folder.path())).unwrap().recipe(&"mine".parse().unwrap()).unwrap_err();
-        assert!(refusal.to_string().contains("only files and symbolic links"), "{refusal}");
+        assert!(refusal.to_string().contains("expected a file or symbolic link"), "{refusal}");
     }
 
-    /// A project with a recipe `mine`, and a folder of secrets beside it.
+    /// A project with a recipe `mine`, and a folder of secrets next to it.
     fn beside_secrets() -> (tempfile::TempDir, Project) {
         let place = tempfile::tempdir().unwrap();
         let root = place.path().join("project");
@@ -672,7 +672,7 @@ mod tests {
             fs::remove_file(&name).unwrap();
             std::os::unix::fs::symlink(format!("a{c}b"), &link).unwrap();
             let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
-            assert!(said.contains("not seen"), "{said}");
+            assert!(said.contains("invisible"), "{said}");
             fs::remove_file(&link).unwrap();
         }
     }

@@ -10,18 +10,18 @@ use bake::effects::Effects;
 use bake::fetch::{self, Archives};
 use bake::lock::{Lock, LockedPackage, Request};
 use bake::manifest::{Entry, Form, Manifest, Pin};
-use bake::name::{Arch, Kind, Name};
-use bake::plan::{package_wants, third_party_remarks};
+use bake::plan::{package_requirements, third_party_remarks};
 use bake::recipe::Recipe;
-use bake::refusal::shown;
-use bake::scripts::Scripted;
 use bake::sources::{MaxAge, Sources, Suite};
-use bake::store::Store;
 use bake::unpack::Package;
-use bake::{Class, Refusal, Stage};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use store::Store;
+use tree::name::{Arch, Kind, Name};
+use tree::refusal::shown;
+use tree::refusal::{Class, Refusal, Stage};
+use tree::scripts::Scripted;
 
 /// What to resolve.
 pub struct Task<'a> {
@@ -51,7 +51,7 @@ pub fn components(recipe: &Recipe, manifest: Option<&Manifest>) -> Vec<(Name, Pi
     pinned.collect()
 }
 
-/// The locks that a new one of `kind` must not go back behind: the one that is committed, and the one that is there where
+/// The locks that a new one of `kind` must not roll back past: the one that is committed, and the one that is there where
 /// the new one is written or that was named. One that does not read protects from nothing, so it stops the command.
 pub fn previous(
     project: &Project,
@@ -59,12 +59,12 @@ pub fn previous(
     arch: Arch,
     named: Option<&Path>,
     show: &Show,
-) -> bake::Result<Vec<Lock>> {
+) -> tree::refusal::Result<Vec<Lock>> {
     let committed = project.lock_path(kind, arch);
     let named = named.filter(|named| **named != committed && named.exists());
     let protects = |path: &Path, refusal: Refusal| {
         refusal.hint(format!(
-            "it says which state of Debian's archive nobody can go back behind: restore it (`git checkout {0}`), or \
+            "it records the state of Debian's archive that must not be rolled back: restore it (`git checkout {0}`), or \
              remove it to accept any state that Debian has signed and that is not too old",
             project::label(path)
         ))
@@ -100,9 +100,10 @@ pub fn resolve(
     options: &fetch::Options,
     threads: usize,
     show: &Show,
-) -> bake::Result<Resolved> {
+) -> tree::refusal::Result<Resolved> {
     let debs = pipeline::debs(task.components, task.arch, store, options, threads, show)?;
-    let given = debs.iter().map(|(name, package)| given(name, package)).collect::<bake::Result<Vec<_>>>()?;
+    let given =
+        debs.iter().map(|(name, package)| given(name, package)).collect::<tree::refusal::Result<Vec<_>>>()?;
     let request = recipe.request(task.arch);
     let files = local::read(project, store, &request.files)?;
     let lock =
@@ -127,7 +128,7 @@ pub fn resolve(
 }
 
 /// What is known of maintainer scripts: the project's, and over it the recipe's.
-pub fn known_effects(project: &Project, recipe: &Recipe) -> bake::Result<Effects> {
+pub fn known_effects(project: &Project, recipe: &Recipe) -> tree::refusal::Result<Effects> {
     let mut effects = project.effects()?;
     effects.extend(recipe.effects.clone());
     Ok(effects)
@@ -142,7 +143,7 @@ pub fn scripts(
     store: &Store,
     threads: usize,
     show: &Show,
-) -> bake::Result<Vec<Scripted>> {
+) -> tree::refusal::Result<Vec<Scripted>> {
     let has_scripts = |package: &LockedPackage| {
         bake::effects::SCRIPTS.iter().any(|script| package.scripts.contains_key(*script))
     };
@@ -155,7 +156,7 @@ pub fn scripts(
 }
 
 /// What the resolver has to know of a component.
-fn given(name: &Name, package: &Package) -> bake::Result<Given> {
+fn given(name: &Name, package: &Package) -> tree::refusal::Result<Given> {
     let control = package.control.iter().find(|file| file.name == "control");
     let text = control.and_then(|file| String::from_utf8(file.bytes.to_vec()).ok()).ok_or_else(|| {
         Refusal::new(Class::Archive, name.as_str(), Stage::Resolve, "its control file is not UTF-8")
@@ -182,11 +183,11 @@ pub fn packages(
     store: &Store,
     options: &fetch::Options,
     show: &Show,
-) -> bake::Result<Lock> {
+) -> tree::refusal::Result<Lock> {
     let mut sources = project.sources()?;
     for age in task.max_age {
         if !sources.accept_age(age) {
-            let what = format!("`{}` is no archive of a third party", age.of.as_deref().unwrap_or_default());
+            let what = format!("`{}` is not a third party's archive", age.of.as_deref().unwrap_or_default());
             return Err(Refusal::new(Class::Usage, "--max-age", Stage::Resolve, what)
                 .hint("`--max-age DAYS` is for Debian's main suite, `--max-age ARCHIVE=DAYS` for one of manifests/sources.toml"));
         }
@@ -200,7 +201,7 @@ pub fn packages(
         .during(&what, Duration::ZERO, |_| resolve::resolve(&asked, &sources, &archive, &Limits::default()))
         .map_err(|refusal| with_age_hint(refusal, &sources, now))?;
     show.step(&format!("resolved {} packages for {} on {}", lock.packages.len(), task.kind, task.arch));
-    let wants = package_wants(&lock.packages, &lock.suites);
+    let wants = package_requirements(&lock.packages, &lock.suites);
     pipeline::fetch(store, &wants, options, show)?;
     Ok(lock)
 }
@@ -220,19 +221,19 @@ fn with_age_hint(refusal: Refusal, sources: &Sources, now: jiff::Timestamp) -> R
             "archive `{}` is out of date, or this machine's clock is wrong{}",
             suite.archive,
             if days > 0 {
-                format!("; `--max-age {}={days}` accepts it", suite.archive)
+                format!("; pass `--max-age {}={days}` to accept it", suite.archive)
             } else {
                 String::new()
             }
         )
     } else if days > 0 && is_main {
         format!(
-            "if Debian has made no newer one since, `--max-age {days}` accepts it; else the mirror is out of date, \
-             `--debian-mirror` names another"
+            "if Debian has published none since, pass `--max-age {days}` to accept it; otherwise the mirror is out of date: \
+             pass `--debian-mirror URL` to use another"
         )
     } else {
-        "the mirror is out of date, or this machine's clock is wrong: `--debian-mirror` and \
-         `--debian-security-mirror` name others (`--max-age` is for the main suite only)"
+        "the mirror is out of date, or this machine's clock is wrong: pass others with `--debian-mirror` and \
+         `--debian-security-mirror` (`--max-age` is for the main suite only)"
             .to_owned()
     };
     refusal.hint(hint)
@@ -247,25 +248,25 @@ pub fn tell_third_parties(lock: &Lock, sources: &Sources, show: &Show) {
     let archives: BTreeSet<&str> = lock.suites.iter().map(|suite| suite.archive.as_str()).collect();
     for archive in archives.into_iter().filter(|archive| !snapshots.has(archive)) {
         show.note(&format!(
-            "note: archive {archive} has no snapshot service: what it removes is in the store, or nowhere"
+            "note: archive {archive} has no snapshot service; what it removes is only in the store"
         ));
     }
 }
 
 /// Writes a lock that a bake has made for itself beside its artifact, and says where.
-pub fn write_beside(output: &Path, name: &str, lock: &Lock) -> bake::Result<PathBuf> {
+pub fn write_beside(output: &Path, name: &str, lock: &Lock) -> tree::refusal::Result<PathBuf> {
     let path = output.join(format!("{name}.lock.toml"));
     write(&path, lock)?;
     Ok(path)
 }
 
 /// Writes a lock, whole or not at all.
-pub fn write(path: &Path, lock: &Lock) -> bake::Result<()> {
+pub fn write(path: &Path, lock: &Lock) -> tree::refusal::Result<()> {
     write_text(path, &bake::lock::print(lock))
 }
 
 /// Writes a text of the project, whole or not at all.
-pub fn write_text(path: &Path, text: &str) -> bake::Result<()> {
+pub fn write_text(path: &Path, text: &str) -> tree::refusal::Result<()> {
     let failed =
         |error: std::io::Error| Refusal::io(path.display().to_string(), Stage::Resolve, "write", &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -332,7 +333,11 @@ mod tests {
         };
         // 179 days and 23 hours old: a limit of 180 days takes it
         let aged = || ReleaseError::Aged { got, days: 150 };
-        assert!(hint("trixie", aged()).contains("`--max-age 180` accepts it"), "{}", hint("trixie", aged()));
+        assert!(
+            hint("trixie", aged()).contains("pass `--max-age 180` to accept it"),
+            "{}",
+            hint("trixie", aged())
+        );
         for (suite, error) in [("trixie-security", aged()), ("trixie-security", ReleaseError::Ended(got))] {
             let hint = hint(suite, error);
             assert!(

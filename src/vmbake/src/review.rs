@@ -5,11 +5,7 @@
 
 use crate::console;
 use crate::project::{Project, label};
-use bake::beneath;
-use bake::digest::Sha256;
 use bake::effects::{Unreviewed, key, line, unified};
-use bake::name::Name;
-use bake::{Class, Refusal, Result, Stage};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +13,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use store::beneath;
+use tree::digest::Sha256;
+use tree::name::Name;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// How many digits of a digest are in the name of a text.
 const DIGITS: usize = 12;
@@ -82,7 +82,7 @@ fn entry(script: &Unreviewed) -> String {
 }
 
 /// Puts the text of a script, and the lines that say it was reviewed, into a folder. Whoever sent the change that has the script must not choose where
-/// that is by a link: one in the place of the package's folder or of the text is not followed.
+/// that is by a link: one in place of the package's folder or of the text is not followed.
 fn save(project: &Project, folder: &Path, script: &Unreviewed) -> Result<()> {
     let path = text_path(folder, script, &script.text.digest);
     let below = path.strip_prefix(folder).unwrap_or(&path);
@@ -165,7 +165,7 @@ mod tests {
         };
         let folder = root.join("manifests/effects");
         let path = text_path(&folder, &script, &script.text.digest);
-        // in the place of the text
+        // in place of the text
         symlink(home.join(".bashrc"), &path).unwrap();
         save(&project, &folder, &script).unwrap();
         assert_eq!(fs::read(&path).unwrap(), script.text.bytes);

@@ -5,30 +5,30 @@ use crate::progress::Show;
 use crate::project::{self, Project};
 use bake::lock::{Lock, Request};
 use bake::manifest::Manifest;
-use bake::name::{Arch, Kind, Name, Provider};
 use bake::plan::{Choices, Label, Plan};
 use bake::recipe::Recipe;
-use bake::{Class, Refusal, Stage};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tree::name::{Arch, Kind, Name, Provider};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Which image.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Selection {
-    /// What the image is for: base, knd, knc, or a folder of your own in image-recipes [default: the project's only kind]
+    /// The kind of image: base, knd, knc, or a folder of your own in image-recipes [default: the project's only kind]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
     /// The architecture to bake for; any host bakes for either [default: this machine's]
     #[arg(long, value_name = "amd64|arm64", default_value_t = host(), hide_default_value = true)]
     pub(crate) arch: Arch,
-    /// Bake for just this cloud: its components come in addition
+    /// Bake for this cloud only, and add its components
     #[arg(long, value_name = "local|aws|google|proxmox")]
     pub(crate) provider: Option<Provider>,
-    /// What its files are called [default: KIND.debian-13.ARCH]
+    /// The base name of the artifacts [default: KIND.debian-13.ARCH]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<Name>,
-    /// What is added to that name after a dot, such as a version
+    /// Append this to the base name after a dot, such as a version
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Option<Name>,
     /// The pinned upstream components [default: manifests/KIND.debian-13.ARCH.json]
@@ -43,7 +43,7 @@ pub(crate) struct Selection {
     /// The initrd's program [default: the one that comes with vmbake; in a clone, built from source]
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
-    /// The folder with image-recipes and manifests [default: the nearest one upwards]
+    /// The folder with image-recipes and manifests [default: the nearest one, searching upwards]
     #[arg(long, value_name = "DIR")]
     pub(crate) project: Option<PathBuf>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Inputs {
 }
 
 impl Selection {
-    /// Reads recipe, manifest and policy, and builds the programs that have a place. With `is_locked` there has to be a
+    /// Reads recipe, manifest and policy, and builds the programs that have a place. With `is_locked` there must be a
     /// lock, and a plan of all that: building may take minutes, so what is wrong is told before.
     pub(crate) fn inputs(&self, is_locked: bool, show: &Show) -> anyhow::Result<Inputs> {
         let project = Project::find(self.project.as_deref())?;
@@ -109,8 +109,15 @@ impl Selection {
         Ok(inputs)
     }
 
+    /// What a plan is made of, and the plan with the lock, which must be there.
+    pub(crate) fn planned(&self, show: &Show) -> anyhow::Result<(Inputs, Plan)> {
+        let inputs = self.inputs(true, show)?;
+        let plan = self.plan(&inputs, &self.lock(&inputs)?)?;
+        Ok((inputs, plan))
+    }
+
     /// Its manifest, which must be there.
-    fn read_manifest(&self, project: &Project, kind: &Kind) -> bake::Result<Manifest> {
+    fn read_manifest(&self, project: &Project, kind: &Kind) -> tree::refusal::Result<Manifest> {
         if let Some(path) = &self.manifest {
             return project.manifest(path);
         }
@@ -122,14 +129,14 @@ impl Selection {
             return Ok(Manifest::empty(kind.clone(), self.arch));
         }
         let path = project.manifest_path(kind, self.arch);
-        let what = "there is no manifest of this kind and architecture";
+        let what = "no manifest for this kind and architecture";
         Err(Refusal::new(Class::Usage, project::label(&path), Stage::Parse, what).hint(
-            "a kind that extends another has its pins; any other with components needs a manifest of its own: image-recipes/README.md",
+            "a kind that extends another uses its pins; any other with components requires its own manifest (image-recipes/README.md)",
         ))
     }
 
     /// Its lock, where there is one.
-    pub(crate) fn read_lock(&self, inputs: &Inputs) -> bake::Result<Option<Lock>> {
+    pub(crate) fn read_lock(&self, inputs: &Inputs) -> tree::refusal::Result<Option<Lock>> {
         let Inputs { project, kind, .. } = inputs;
         match &self.lock {
             Some(path) if path.exists() => project.lock(path).map(Some),
@@ -138,7 +145,7 @@ impl Selection {
         }
     }
 
-    /// How to make its lock anew, for hints.
+    /// How to make its lock again, for hints.
     fn lock_command(&self, inputs: &Inputs) -> String {
         format!("vmbake lock --kind {} --arch {}", inputs.kind, self.arch)
     }
@@ -147,24 +154,24 @@ impl Selection {
     pub(crate) fn way_out(&self, inputs: &Inputs) -> String {
         let lock = self.lock_command(inputs);
         format!(
-            "the archive has moved on: `{lock}` resolves what it has now, `vmbake bake --relock …` for one bake"
+            "the archive has changed: run `{lock}` to resolve what it has now, or `vmbake bake --relock …` for this bake only"
         )
     }
 
     /// Its lock, which must be there and answer what the recipe asks.
-    pub(crate) fn lock(&self, inputs: &Inputs) -> bake::Result<Lock> {
+    pub(crate) fn lock(&self, inputs: &Inputs) -> tree::refusal::Result<Lock> {
         let Inputs { project, kind, .. } = inputs;
         let path = self.lock.clone().unwrap_or_else(|| project.lock_path(kind, self.arch));
         let refuse = |what: String| {
             Refusal::new(Class::Usage, project::label(&path), Stage::Plan, what)
-                .hint(format!("`{}` resolves it", self.lock_command(inputs)))
+                .hint(format!("run `{}`", self.lock_command(inputs)))
         };
         let Some(lock) = self.read_lock(inputs)? else {
-            return Err(refuse("there is no lock of the Debian packages".to_owned()));
+            return Err(refuse("no lock of the Debian packages found".to_owned()));
         };
         let differences = differences(&lock, kind, &inputs.recipe.request(self.arch));
         if !differences.is_empty() {
-            return Err(refuse(format!("recipe and lock do not agree: {}", differences.join("; "))));
+            return Err(refuse(format!("the lock is out of date: {}", differences.join("; "))));
         }
         Ok(lock)
     }
@@ -188,13 +195,13 @@ impl Selection {
 }
 
 /// The value of SOURCE_DATE_EPOCH: seconds since 1970, up to the year 2106.
-fn epoch(text: &OsStr) -> bake::Result<i64> {
+fn epoch(text: &OsStr) -> tree::refusal::Result<i64> {
     let seconds = text.to_str().and_then(|text| text.parse::<u32>().ok());
     seconds.map(i64::from).ok_or_else(|| {
         let what = format!("expected seconds since 1970, at most {}, found `{}`", u32::MAX, text.display());
         Refusal::new(Class::Usage, "SOURCE_DATE_EPOCH", Stage::Plan, what)
             .hint(
-                "`SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)` is the time of the last commit; without the variable \
+                "set `SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)` for the time of the last commit; without the variable \
                  it is that of the lock",
             )
     })
@@ -203,7 +210,7 @@ fn epoch(text: &OsStr) -> bake::Result<i64> {
 /// How a lock differs from what `kind` asks for; empty when they agree.
 pub(crate) fn differences(lock: &Lock, kind: &Kind, request: &Request) -> Vec<String> {
     let other =
-        (lock.kind != *kind).then(|| format!("the lock is of kind `{}`, expected `{kind}`", lock.kind));
+        (lock.kind != *kind).then(|| format!("expected a lock of kind `{kind}`, found `{}`", lock.kind));
     other.into_iter().chain(bake::lock::check(lock, request).iter().map(ToString::to_string)).collect()
 }
 

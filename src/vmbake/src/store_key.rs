@@ -1,18 +1,18 @@
 //! The file of the store's key: 64 hexadecimal digits in a file that only its owner can read, outside of the store.
 
-use bake::store::Key;
-use bake::{Class, Refusal, Result, Stage};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use store::Key;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The key in a file that was named, which must be there.
 pub(crate) fn named(path: &Path, store: &Path) -> Result<Key> {
     outside(path, store)?;
     read(path)?.ok_or_else(|| {
-        refuse(path, "there is no such file").hint(
-            "`(umask 077; openssl rand -hex 32 >FILE)` makes a key; a new one only costs that all is derived anew",
+        refuse(path, "no such file").hint(
+            "`(umask 077; openssl rand -hex 32 >FILE)` creates a key; with a new one, everything is derived again",
         )
     })
 }
@@ -43,9 +43,7 @@ pub(crate) fn kept(path: &Path, store: &Path, make: bool) -> Result<Option<Key>>
 /// Who can write to the store must not find the key in it.
 fn outside(path: &Path, store: &Path) -> Result<()> {
     if real(path).starts_with(real(store)) {
-        return Err(
-            refuse(path, "the key of the store must not be in the store").hint("choose another place")
-        );
+        return Err(refuse(path, "the key of the store must not be in the store").hint("choose another path"));
     }
     Ok(())
 }
@@ -69,22 +67,24 @@ fn read(path: &Path) -> Result<Option<Key>> {
     };
     let metadata = file.metadata().map_err(|error| io(path, "look at", &error))?;
     if !metadata.is_file() {
-        return Err(refuse(path, "expected a file with the store's key, found something else"));
+        return Err(refuse(path, "expected a regular file with the store's key"));
     }
     let (mode, owner, me) = (metadata.mode() & 0o7777, metadata.uid(), rustix::process::geteuid().as_raw());
     if mode & 0o077 != 0 {
         let cause = format!("others can read or write the store's key: expected mode 0600, found {mode:04o}");
-        return Err(refuse(path, cause).hint("make a new one with mode 0600, as others may know this one"));
+        return Err(
+            refuse(path, cause).hint("create a new one with mode 0600, as others may have read this one")
+        );
     }
     if owner != me {
-        let cause = format!("the store's key belongs to another user: expected uid {me}, found {owner}");
-        return Err(refuse(path, cause).hint("name one of your own with --store-key"));
+        let cause = format!("expected the store's key to belong to uid {me}, found {owner}");
+        return Err(refuse(path, cause).hint("pass your own with `--store-key`"));
     }
     let mut text = Vec::new();
     file.take(256).read_to_end(&mut text).map_err(|error| io(path, "read", &error))?;
     Key::parse(&text)
         .map(Some)
-        .map_err(|error| refuse(path, error).hint("remove it: a new key only costs that all is derived anew"))
+        .map_err(|error| refuse(path, error).hint("remove it; with a new key, everything is derived again"))
 }
 
 fn open(path: &Path) -> std::io::Result<File> {
@@ -172,7 +172,7 @@ mod tests {
         }
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(kept(&path, &store, true).unwrap_err().to_string().contains("found something else"));
+        assert!(kept(&path, &store, true).unwrap_err().to_string().contains("expected a regular file"));
         let inside = store.join("key");
         fs::create_dir_all(&store).unwrap();
         assert!(kept(&inside, &store, true).unwrap_err().to_string().contains("must not be in the store"));

@@ -12,7 +12,7 @@ use tests::effects::surveyed::{Surveyed, Task};
 enum Command {
     /// Compares an image
     Image(Box<Image>),
-    /// Judges lines of standard input again: `[KIND, FOUND]`; `null` stands for what has to be compared again
+    /// Judges lines of standard input again: `[KIND, FOUND]`; `null` stands for what must be compared again
     Again,
 }
 
@@ -81,7 +81,7 @@ fn main() -> Result<()> {
         Command::Again => {
             for line in std::io::stdin().lines() {
                 let (kind, found): (String, Surveyed) = serde_json::from_str(&line?)?;
-                // an excess is a failure that has to be found anew, too
+                // an excess is a failure that must be found again, too
                 println!("{}", serde_json::to_string(&found.again(&kind).ok().flatten())?);
             }
         }

@@ -13,9 +13,9 @@ fn main() -> anyhow::Result<()> {
         if image == "small" { tests::image::small(&store)? } else { tests::image::sample(&store)? };
     let formats = formats.split(',').map(str::parse).collect::<Result<Vec<_>, _>>()?;
     let (jobs, keep_frames) = (jobs.parse()?, keep == "keep");
-    let options =
-        bake::emit::Options { formats: &formats, jobs, keep_frames, published: bake::emit::NOWHERE };
+    let options = bake::emit::Options { jobs, keep_frames, published: bake::emit::NOWHERE };
     let plan = tests::image::plan()?;
-    tests::image::with_hint(bake::emit::emit(&tree, &plan, &store, &PathBuf::from(output), options, |_| {}))?;
+    let prepared = tests::image::with_hint(bake::emit::prepare(&tree, &plan, &formats))?;
+    tests::image::with_hint(prepared.write(&store, &PathBuf::from(output), options, |_| {}))?;
     Ok(())
 }

@@ -3,20 +3,20 @@
 //! `store-actor <deed> <store> [<argument>…]`; says `ready` on a line of its own, and the refusal where there is one.
 
 use anyhow::{Context as _, Result, bail};
-use bake::digest::Sha256;
 use bake::fetch::{Options, Silent, fetch};
-use bake::plan::{Source, Want};
-use bake::store::Begun;
+use bake::plan::{Requirement, Source};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use store::Begun;
+use tree::digest::Sha256;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match act(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let refusal = error.downcast_ref::<bake::Refusal>();
+            let refusal = error.downcast_ref::<tree::refusal::Refusal>();
             let _ = writeln!(
                 std::io::stdout(),
                 "{}",
@@ -47,7 +47,9 @@ fn act(arguments: &[String]) -> Result<()> {
             let bytes = vec![b'x'; size.parse()?];
             let mut incoming = store.incoming().map_err(whole)?;
             let written = incoming.write_all(&bytes).and_then(|()| incoming.flush());
-            written.map_err(|error| whole(bake::Refusal::io("blob", bake::Stage::Store, "write", &error)))?;
+            written.map_err(|error| {
+                whole(tree::refusal::Refusal::io("blob", tree::refusal::Stage::Store, "write", &error))
+            })?;
             let (digest, _) = incoming.commit().map_err(whole)?;
             store.put_note("actor-1", &digest, b"noted").map_err(whole)
         }
@@ -71,16 +73,21 @@ fn act(arguments: &[String]) -> Result<()> {
             };
             let digest = Sha256::from_hex(digest)?.into();
             let source = Source::Upstream { url: "https://127.0.0.1:9/thing.bin".to_owned() };
-            let want =
-                Want { name: "thing".parse()?, version: "1".to_owned(), digest, size: size.parse()?, source };
-            fetch(&store, &[want], &options, &Silent).map(|_| ()).map_err(whole)
+            let requirement = Requirement {
+                name: "thing".parse()?,
+                version: "1".to_owned(),
+                digest,
+                size: size.parse()?,
+                source,
+            };
+            fetch(&store, &[requirement], &options, &Silent).map(|_| ()).map_err(whole)
         }
         _ => bail!("unknown deed `{deed}`"),
     }
 }
 
 /// A refusal as an error that keeps its class.
-fn whole(refusal: bake::Refusal) -> anyhow::Error {
+fn whole(refusal: tree::refusal::Refusal) -> anyhow::Error {
     anyhow::Error::new(refusal)
 }
 

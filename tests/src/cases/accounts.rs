@@ -1,4 +1,4 @@
-//! Changes of accounts, in the form of the records: by name, with classes in the place of numbers.
+//! Changes of accounts, in the form of the records: by name, with classes in place of numbers.
 
 use configure::accounts::Accounts;
 use serde_json::{Map, Value, json};

@@ -18,11 +18,11 @@ pub(super) enum Difference {
     Loud,
     /// A path is not as recorded: what of it.
     Path { path: String, what: String },
-    /// An environment file has another value of a key; none is no line.
+    /// An environment file has another value of a key; none is not a line.
     Env { path: String, key: String, expected: Option<String>, got: Option<String> },
     /// A path changed that was not recorded to change.
     Extra { path: String, how: &'static str },
-    /// A file was written anew with equal content.
+    /// A file was rewritten with equal content.
     Rewritten { path: String },
     /// Other programs were asked other things.
     Calls { expected: Vec<Vec<String>>, got: Vec<Vec<String>> },

@@ -1,9 +1,9 @@
-//! Real certificates and keys in the place of the recorded ones.
+//! Real certificates and keys in place of the recorded ones.
 //!
 //! The scripts copied whatever was called `ca.crt`, and wrote whatever was given as an SSH key, so the records deliver
 //! text that is neither, and expect just that. This program looks inside. What is delivered under the name of a certificate
 //! or key, and expected where such are installed, becomes a real one, all of a pair that belongs together; what was
-//! recorded stands behind it, where no reader of PEM looks, and keeps different files different. The body of an SSH key
+//! recorded stands after it, where no reader of PEM looks, and keeps different files different. The body of an SSH key
 //! that is none becomes one of its type, another for each. Cases of our own are left as they are: what is wrong in them is
 //! meant.
 

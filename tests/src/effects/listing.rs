@@ -6,11 +6,11 @@
 
 use super::Listing;
 use anyhow::{Context as _, Result};
-use bake::digest::Sha256;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
+use tree::digest::Sha256;
 
 /// Each path below `root` with its type, mode, owner, extended attributes, and content or target.
 pub fn of(root: &Path) -> Result<Listing> {

@@ -3,12 +3,12 @@
 use crate::standin::Arch;
 use crate::translated;
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
 use bake::lock::Lock;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
 use xshell::{Shell, cmd};
 
 /// A system of `pool`'s packages for `arch`, which are those of `lock` in its order, below `folder`.

@@ -1,6 +1,6 @@
 //! One image of the survey: a kind of some packages is locked, baked and compared with a real system of the same lock.
 //!
-//! Alone, a package has beside it what makes a system that is managed as images are: systemd, and a kernel, as scripts ask
+//! Alone, a package has next to it what makes a system that is managed as images are: systemd, and a kernel, as scripts ask
 //! for its release. In a set, all its packages are laid over `base`.
 
 use super::differences::{self, Subject, Unexplained, Verdict};
@@ -78,7 +78,7 @@ impl Surveyed {
         Ok(Self { packages, unexplained, reasons, real_seconds, bake_seconds })
     }
 
-    /// What was found of a kind before, with the reasons of today; nothing where it has to be found anew.
+    /// What was found of a kind before, with the reasons of today; nothing where it must be found again.
     pub fn again(self, kind: &str) -> Result<Option<Self>> {
         let Self { packages, unexplained, reasons, real_seconds, bake_seconds } = self;
         let subject = Subject { kind, packages: &packages, accounts: &BTreeSet::new() };

@@ -116,14 +116,15 @@ pub(crate) fn kubelet(args: &[String]) -> Result<Client, String> {
         // others are passed over
         if entry.path().extension().is_some_and(|ending| ending == "conf") {
             for server in list(&configuration(entry.path())?, "clusterDNS") {
-                server.parse::<IpAddr>().map_err(|_| format!("clusterDNS: {server} is no address"))?;
+                server.parse::<IpAddr>().map_err(|_| format!("clusterDNS: {server} is not an address"))?;
             }
         }
     }
     tls::pair(value(&config, "tlsCertFile")?, value(&config, "tlsPrivateKeyFile")?)?;
     tls::authority(value(&config, "clientCAFile")?)?;
     for address in needed(&flags, "node-ip")?.split(',') {
-        let parsed: IpAddr = address.parse().map_err(|_| format!("--node-ip: {address} is no address"))?;
+        let parsed: IpAddr =
+            address.parse().map_err(|_| format!("--node-ip: {address} is not an address"))?;
         // one of this machine's own
         let own = UdpSocket::bind((parsed, 0));
         own.map_err(|error| format!("--node-ip: {address} is none of this node: {error}"))?;
@@ -139,7 +140,7 @@ pub(crate) fn kubelet(args: &[String]) -> Result<Client, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     let server = value(&text, "server")?;
     let address = server.strip_prefix("https://").and_then(|address| address.split_once(':'));
-    let (host, port) = address.ok_or_else(|| format!("{path}: {server} is no https://HOST:PORT"))?;
+    let (host, port) = address.ok_or_else(|| format!("{path}: {server} is not an https://HOST:PORT"))?;
     let client = Client {
         host: host.to_owned(),
         port: port.to_owned(),
@@ -192,7 +193,7 @@ pub(crate) fn api_server(args: &[String]) -> Result<Server, String> {
         });
         match parts {
             Some((IpAddr::V4(_), 12..=32) | (IpAddr::V6(_), 108..=128)) => {}
-            _ => return Err(format!("--service-cluster-ip-range: {range} is no range, or too large")),
+            _ => return Err(format!("--service-cluster-ip-range: {range} is not a range, or too large")),
         }
     }
     let sixes = ranges.iter().filter(|range| range.contains(':')).count();

@@ -155,7 +155,7 @@ fn show_machine() {
     println!("stand-in: that is all");
 }
 
-/// Its name and version. The array is read behind `black_box`, or the compiler would fold the padding into the code
+/// Its name and version. The array is read after `black_box`, or the compiler would fold the padding into the code
 /// and a stamped copy would not know its name.
 fn identity() -> (String, String) {
     let stamped = &std::hint::black_box(&IDENTITY)[32..];

@@ -47,7 +47,7 @@ impl Client {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot run openssl: {error}"))?;
-        // whoever is refused may not read it any more
+        // whoever is refused may not read it any longer
         let asked = child.stdin.as_mut().map(|stdin| stdin.write_all(b"GET /livez HTTP/1.0\r\n\r\n"));
         let output = child.wait_with_output().map_err(|error| error.to_string())?;
         let answer = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,6 +1,6 @@
 //! The readers of the field, each asked for the same: what an archive holds.
 
-use bake::archive::tar::{Entry, Limits, Policy, Reader, Shape};
+use bake::archive::tar::{Limits, Policy, Reader, Shape, TarEntry};
 use std::fs;
 use std::path::{Path, PathBuf};
 use xshell::{Shell, cmd};
@@ -8,7 +8,7 @@ use xshell::{Shell, cmd};
 /// An entry as all readers can tell it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 pub(crate) struct Told {
-    /// Without `./` in front and slash behind; the root is empty.
+    /// Without `./` in front and a trailing slash; the root is empty.
     pub path: String,
     /// As `ls` shows it: `-rw-r--r--`; a hard link begins with `h`.
     pub mode: String,
@@ -34,7 +34,7 @@ pub(crate) fn ours(bytes: &[u8], policy: Policy) -> Result<Vec<Told>, String> {
     Ok(told)
 }
 
-fn tell(entry: &Entry, content: String) -> Told {
+fn tell(entry: &TarEntry, content: String) -> Told {
     let (kind, link) = match &entry.shape {
         Shape::Directory => ('d', String::new()),
         Shape::File { .. } => ('-', String::new()),

@@ -125,7 +125,7 @@ fn a_node_follows_deliveries_comes_back_whole_from_a_power_cut_and_keeps_its_use
     assert_eq!(level(&mut guest)?, "4");
     kubelet_joins(&mut guest, NODE, 6443, SERVERS)?;
 
-    // the power goes off at three moments of a delivery: what comes back is one of the two sets, and whole
+    // the power is cut at three moments of a delivery: what comes back is one of the two sets, and whole
     for (pause, new) in [("0", "5"), ("0.3", "6"), ("1.5", "7")] {
         let old = level(&mut guest)?;
         deliver(&mut guest, NODE, &format!("KUBE_LOG_LEVEL='{new}'\n"), &[])?;

@@ -120,7 +120,7 @@ fn joins(guest: &mut Guest, id: &str, api: &Server) -> Result<()> {
     };
     ensure!(before != after && others(&before) == others(&after), "kubelet restarts alone:\n{before}{after}");
     let status = guest.sh("/opt/podplane/bin/configure status")?;
-    ensure!(status.contains("KUBE_OF_A_LATER_RELEASE is no setting of this image"), "{status}");
+    ensure!(status.contains("KUBE_OF_A_LATER_RELEASE is not a setting of this image"), "{status}");
     Ok(())
 }
 

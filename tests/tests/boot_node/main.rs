@@ -63,7 +63,7 @@ fn settings() -> String {
     all.into_iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
-/// Demands that just these keys let somebody in as admin.
+/// Demands that just these keys let someone in as admin.
 fn let_in(guest: &mut Guest, keys: &[&str]) -> Result<()> {
     let file = "/home/admin/.ssh/authorized_keys";
     let got = guest

@@ -1,4 +1,4 @@
-//! In what the two trees may differ, each with its reason. An entry that explains nothing any more is wrong too.
+//! In what the two trees may differ, each with its reason. An entry that explains nothing any longer is wrong too.
 
 use crate::Listing;
 
@@ -62,7 +62,7 @@ const DIFFERENCES: &[Difference] = &[
     Difference {
         path: "/dev/null",
         who: Who::Dpkg,
-        why: "scripts write to it, and it is no device in a chroot without mounts",
+        why: "scripts write to it, and it is not a device in a chroot without mounts",
     },
     Difference {
         path: "/usr/lib/modules/*/.fresh-install",

@@ -3,19 +3,19 @@
 use crate::Listing;
 use anyhow::{Context as _, Result};
 use bake::deb822;
-use bake::digest::{Digest, Sha256};
 use bake::lock::{LockedPackage, LockedSuite};
-use bake::name::{Arch, Role};
-use bake::plan::{Compression, Plan};
+use bake::plan::{Compression, Draft};
 use bake::stage::{Inputs, stage};
-use bake::store::Store;
-use bake::tree::{Content, Node, Stored, Tree};
 use bake::unpack;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, Role};
+use tree::{Content, Node, Stored, Tree};
 
 /// A staged tree with the store that its contents are in.
 pub(crate) struct Ours {
@@ -67,13 +67,21 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
         known.push(Deb { path: path.clone(), name, control });
     }
     locked.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut plan = plan(locked, arch(&known)?)?;
+    let mut draft = plan(locked, arch(&known)?)?;
     // dpkg unpacks here and runs no postinst
-    plan.effects = tests::image::without_effects(&packages);
+    draft.effects = tests::image::without_effects(&packages);
+    let plan = draft.seal();
     let read = |stored: &Stored| {
         let mut bytes = vec![0; usize::try_from(stored.len).unwrap_or(usize::MAX)];
         store.open_blob(&Digest::Sha256(stored.blob))?.read_exact_at(&mut bytes, stored.offset).map_err(
-            |error| bake::Refusal::io(stored.blob.to_string(), bake::Stage::Stage, "read", &error),
+            |error| {
+                tree::refusal::Refusal::io(
+                    stored.blob.to_string(),
+                    tree::refusal::Stage::Stage,
+                    "read",
+                    &error,
+                )
+            },
         )?;
         Ok(bytes)
     };
@@ -94,12 +102,12 @@ fn arch(debs: &[Deb]) -> Result<Arch> {
     }
 }
 
-fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
+fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Draft> {
     let recipe = fs::read_to_string(tests::workspace::root().join("image-recipes/base/recipe.toml"))?;
     let recipe: toml::Table = recipe.parse()?;
     let ids = recipe["ids"].as_table().context("[ids]")?;
     let ids = ids.iter().filter_map(|(name, id)| Some((name.clone(), u32::try_from(id.as_integer()?).ok()?)));
-    Ok(Plan {
+    Ok(Draft {
         snapshots: bake::sources::Snapshots::default(),
         format: 1,
         kind: "base".parse()?,
@@ -146,14 +154,14 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Plan> {
         debconf: BTreeMap::new(),
         disable: BTreeMap::new(),
         compression: Compression { level: 3 },
-        disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), bake::name::Arch::Amd64),
+        disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), tree::name::Arch::Amd64),
     })
 }
 
 impl Ours {
     /// Each path with what it is.
     pub(crate) fn listing(&self) -> Listing {
-        let line = |(path, entry): (&bake::name::ImagePath, &bake::tree::Entry)| {
+        let line = |(path, entry): (&tree::name::ImagePath, &tree::Entry)| {
             let meta = &entry.meta;
             let access = format!("{:04o} {}:{}", meta.mode, meta.uid, meta.gid);
             let what = match &entry.node {

@@ -4,11 +4,11 @@ use crate::Listing;
 use crate::dpkg::ours::Deb;
 use anyhow::{Context as _, Result, ensure};
 use bake::debian::relation;
-use bake::digest::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
 use xshell::{Shell, cmd};
 
 /// A tree on disk.
@@ -113,7 +113,7 @@ impl Reference {
     fn walk(&self, each: &mut dyn FnMut(String, fs::Metadata) -> Result<()>) -> Result<()> {
         let mut open = vec![self.root.clone()];
         while let Some(path) = open.pop() {
-            let relative = path.strip_prefix(&self.root)?.to_str().context("a name that is no UTF-8")?;
+            let relative = path.strip_prefix(&self.root)?.to_str().context("a name that is not UTF-8")?;
             let meta = path.symlink_metadata()?;
             if meta.is_dir() {
                 for entry in fs::read_dir(&path)? {

@@ -1,10 +1,10 @@
 //! What is not what its digest says is found: in the store while emitting, and in an artifact afterwards.
 
 use super::{ARTIFACT, Bench, FILES, RECORD, SUMS, listing, options};
-use bake::Class;
-use bake::emit::Corrupt;
 use bake::inspect::{self, Damage, verify};
 use std::path::Path;
+use store::contents::Corrupt;
+use tree::refusal::Class;
 
 /// Changes one bit of a file in place.
 fn flip(path: &Path, at: usize, bit: u8) {
@@ -18,14 +18,8 @@ fn a_changed_blob_is_set_aside_and_named() {
     let bench = Bench::new();
     // frames that were made before are right without the blob: here none is kept
     let emit = || {
-        bake::emit::emit(
-            &bench.tree,
-            &bench.plan,
-            &bench.store,
-            &bench.path("out"),
-            options(2, false),
-            |_| {},
-        )
+        let prepared = bake::emit::prepare(&bench.tree, &bench.plan, &[disk::Format::TarZst])?;
+        prepared.write(&bench.store, &bench.path("out"), options(2, false), |_| {})
     };
     let path = bench.blob_path();
     let size = usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap();
@@ -59,7 +53,7 @@ fn a_range_that_the_blob_never_had_is_told_from_a_damaged_blob() {
     let mut bench = Bench::new();
     let path = "/usr/bin/perl".parse().unwrap();
     let mut entry = bench.tree.remove(&path).unwrap();
-    if let bake::tree::Node::File(bake::tree::Content::Stored(stored)) = &mut entry.node {
+    if let tree::Node::File(tree::Content::Stored(stored)) = &mut entry.node {
         stored.digest.0[0] ^= 1;
     }
     bench.tree.insert(&path, entry).unwrap();
@@ -144,7 +138,7 @@ fn an_entry_that_was_replaced_with_all_its_sums_is_found() {
     let output = bench.path("out");
     let artifact = output.join(ARTIFACT);
     // another artifact under the first one's record, with a list of sums that says it is right
-    let path: bake::name::ImagePath = "/usr/share/doc/150".parse().unwrap();
+    let path: tree::name::ImagePath = "/usr/share/doc/150".parse().unwrap();
     bench.tree.change_meta(|at, meta| {
         if *at == path {
             meta.mode = 0o4755;
@@ -160,13 +154,13 @@ fn an_entry_that_was_replaced_with_all_its_sums_is_found() {
     let sums: String = lines.collect();
     std::fs::write(output.join(SUMS), sums).unwrap();
     let error = verify(&artifact).unwrap_err();
-    let expected = Damage { entry: Some(path), what: "its header is not that of the record".into() };
+    let expected = Damage { entry: Some(path), what: "its header differs from the record".into() };
     assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&expected));
 }
 
 #[test]
 fn a_content_that_was_replaced_with_all_its_sums_is_found() {
-    use bake::tree::{Content, Node};
+    use tree::{Content, Node};
     let mut bench = Bench::new();
     bench.emit("out").unwrap();
     let (output, artifact) = (bench.path("out"), bench.path("out").join(ARTIFACT));
@@ -188,7 +182,7 @@ fn a_content_that_was_replaced_with_all_its_sums_is_found() {
     let sums = std::fs::read_to_string(output.join(SUMS)).unwrap();
     std::fs::write(output.join(SUMS), sums.replace(&good.hex(), &bad.hex())).unwrap();
     let error = verify(&artifact).unwrap_err();
-    let expected = Damage { entry: Some(path), what: "its content is not that of the record".into() };
+    let expected = Damage { entry: Some(path), what: "its content differs from the record".into() };
     assert_eq!(error.cause.downcast_ref::<Damage>(), Some(&expected));
 }
 
@@ -219,5 +213,5 @@ fn hostile_artifacts_are_refused_and_not_unpacked() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(inspect::open(&path).unwrap_err().class, Class::Io);
     std::fs::create_dir(&path).unwrap();
-    assert!(inspect::open(&path).unwrap_err().to_string().contains("not a plain file"));
+    assert!(inspect::open(&path).unwrap_err().to_string().contains("not a regular file"));
 }

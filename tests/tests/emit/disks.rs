@@ -1,17 +1,17 @@
 //! Disks: other programs find them whole and read in them what the tree says, in each format the same.
 
 use super::{Bench, listing};
-use bake::Class;
-use bake::emit::{Emitted, Format, Options, emit, needs};
+use bake::emit::{Emitted, Options, prepare};
 use bake::inspect::{self, Damage, verify};
-use bake::name::ImagePath;
 use bake::plan::Plan;
-use bake::recipe::DiskCompression;
-use bake::tree::{Content, Node};
+use disk::Format;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Remedy};
+use tree::{Content, Node};
 use xshell::{Shell, cmd};
 
 const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");
@@ -25,22 +25,24 @@ fn write(
     formats: &[Format],
     jobs: usize,
     keep_frames: bool,
-) -> bake::Result<Emitted> {
+) -> tree::refusal::Result<Emitted> {
     write_as(
         bench,
         &bench.plan,
         output,
-        Options {
-            formats,
-            jobs: NonZeroUsize::new(jobs).unwrap(),
-            keep_frames,
-            published: bake::emit::NOWHERE,
-        },
+        formats,
+        Options { jobs: NonZeroUsize::new(jobs).unwrap(), keep_frames, published: bake::emit::NOWHERE },
     )
 }
 
-fn write_as(bench: &Bench, plan: &Plan, output: &str, options: Options<'_>) -> bake::Result<Emitted> {
-    emit(&bench.tree, plan, &bench.store, &bench.path(output), options, |progress| {
+fn write_as(
+    bench: &Bench,
+    plan: &Plan,
+    output: &str,
+    formats: &[Format],
+    options: Options<'_>,
+) -> tree::refusal::Result<Emitted> {
+    prepare(&bench.tree, plan, formats)?.write(&bench.store, &bench.path(output), options, |progress| {
         assert!(progress.done <= progress.total);
     })
 }
@@ -57,7 +59,7 @@ fn said(shell: &Shell, program: &str, args: &[&str]) -> String {
     said
 }
 
-/// The bytes of a partition, in a file beside the disk.
+/// The bytes of a partition, in a file next to the disk.
 fn partition(raw: &Path, number: usize) -> PathBuf {
     let disk = inspect::open(raw).unwrap().disk.unwrap();
     let found = &disk.partitions[number];
@@ -73,7 +75,7 @@ fn partition(raw: &Path, number: usize) -> PathBuf {
 
 fn content(bench: &Bench, path: &str) -> Vec<u8> {
     let node = &bench.tree.get(&path.parse().unwrap()).unwrap().node;
-    assert!(matches!(node, Node::File(_)), "{path} is no file");
+    assert!(matches!(node, Node::File(_)), "{path} is not a file");
     let Node::File(content) = node else { return Vec::new() };
     match content {
         Content::Inline(bytes) => bytes.to_vec(),
@@ -145,14 +147,14 @@ fn each_way_to_compress_qcow2_is_read_by_qemu() {
     write(&bench, "out", &[Format::Raw], 2, false).unwrap();
     let (shell, raw) = (Shell::new().unwrap(), artifact(&bench, "out", Format::Raw));
     let mut sizes = Vec::new();
-    for compression in [DiskCompression::Zstd, DiskCompression::Zlib, DiskCompression::None] {
-        let mut plan = bench.plan.clone();
-        plan.disk.compression = compression;
+    for compression in [disk::Compression::Zstd, disk::Compression::Zlib, disk::Compression::None] {
+        let mut draft = bench.plan.clone().into_draft();
+        draft.disk.compression = compression;
         // another plan has other identifiers, so it is compared with a raw one of its own
         let formats = [Format::Raw, Format::Qcow2];
         let jobs = NonZeroUsize::MIN;
-        let options = Options { formats: &formats, jobs, keep_frames: false, published: bake::emit::NOWHERE };
-        write_as(&bench, &plan, "out", options).unwrap();
+        let options = Options { jobs, keep_frames: false, published: bake::emit::NOWHERE };
+        write_as(&bench, &draft.seal(), "out", &formats, options).unwrap();
         let qcow2 = artifact(&bench, "out", Format::Qcow2);
         cmd!(shell, "qemu-img check -q {qcow2}").quiet().run().unwrap();
         cmd!(shell, "qemu-img compare -q -f raw -F qcow2 {raw} {qcow2}").quiet().run().unwrap();
@@ -165,7 +167,7 @@ fn each_way_to_compress_qcow2_is_read_by_qemu() {
 #[test]
 fn jobs_kept_segments_and_other_formats_do_not_show() {
     let bench = Bench::new();
-    let disks = |output: &str| -> BTreeMap<String, bake::digest::Sha256> {
+    let disks = |output: &str| -> BTreeMap<String, tree::digest::Sha256> {
         let all = listing(&bench.path(output)).into_iter();
         // the list of files, and so that of sums, names the formats that were written
         all.filter(|(name, _)| !name.ends_with(".files.json") && name != "SHA256SUMS").collect()
@@ -255,7 +257,7 @@ fn a_changed_bit_is_found_with_its_partition_and_entry() {
         assert!(entries > 0 || matches!(format, Format::Raw | Format::Vhd), "{format}");
         if matches!(format, Format::Raw | Format::Vhd) {
             let text = std::fs::read_to_string(bench.path("out").join(format!("{NAME}.disk.json"))).unwrap();
-            let record: inspect::DiskRecord = serde_json::from_str(&text).unwrap();
+            let record: disk::record::Record = serde_json::from_str(&text).unwrap();
             let found = record
                 .extents
                 .iter()
@@ -324,7 +326,7 @@ fn a_tree_that_nothing_starts_is_no_disk() {
         let entry = bench.tree.remove(&path).unwrap();
         let error = write(&bench, "out", &[Format::TarZst, Format::Raw], 1, false).unwrap_err();
         assert_eq!(error.class, Class::Usage, "{error}");
-        assert!(error.hint.as_ref().is_some_and(|hint| hint.contains("--format tar.zst")), "{error}");
+        assert!(error.remedy.as_deref() == Some(&Remedy::Bootable), "{error}");
         assert!(listing(&bench.path("out")).is_empty());
         bench.tree.insert(&path, entry).unwrap();
     }
@@ -368,7 +370,7 @@ fn a_directory_at_a_disks_name_is_refused_before_any_work() {
 #[test]
 fn no_more_is_written_than_was_stated_and_holes_are_never_written() {
     let bench = Bench::new();
-    let stated = needs(&bench.tree, &bench.plan, &DISKS).unwrap();
+    let stated = prepare(&bench.tree, &bench.plan, &DISKS).unwrap().needs();
     let before = used(&bench.path("store"));
     write(&bench, "out", &DISKS, 2, true).unwrap();
     let artifacts: u64 = DISKS.map(|format| blocks(&artifact(&bench, "out", format))).iter().sum();
@@ -377,7 +379,7 @@ fn no_more_is_written_than_was_stated_and_holes_are_never_written() {
     // a blob and its note are whole blocks
     assert!(kept <= stated.store + (1 << 20), "{kept} {stated:?}");
     let raw = std::fs::metadata(artifact(&bench, "out", Format::Raw)).unwrap();
-    let one = needs(&bench.tree, &bench.plan, &[Format::Raw]).unwrap();
+    let one = prepare(&bench.tree, &bench.plan, &[Format::Raw]).unwrap().needs();
     assert!(raw.len() == 1 << 30 && raw.blocks() * 512 <= one.outputs + (1 << 20), "{raw:?} {one:?}");
     let unpacked: u64 = bench
         .tree
@@ -442,7 +444,7 @@ fn disturbed(place: &Path, format: &str, inject: &str) -> (bool, String) {
     (run.status.success(), String::from_utf8(run.stderr).unwrap())
 }
 
-fn undisturbed(place: &Path, format: &str) -> BTreeMap<String, bake::digest::Sha256> {
+fn undisturbed(place: &Path, format: &str) -> BTreeMap<String, tree::digest::Sha256> {
     let shell = Shell::new().unwrap();
     let (store, output) = (place.join("store"), place.join("whole"));
     cmd!(shell, "{SAMPLE} small {store} {output} 2 no-keep {format}").quiet().run().unwrap();
@@ -498,20 +500,16 @@ fn a_bake_killed_while_it_writes_a_disk_is_made_good_by_the_next() {
 #[test]
 fn a_disk_that_is_too_large_for_vhd_is_refused_before_anything_is_written() {
     let bench = Bench::new();
-    let mut plan = bench.plan.clone();
-    plan.disk.size = Some(2041 << 30);
-    let options = |formats| Options {
-        formats,
-        jobs: NonZeroUsize::MIN,
-        keep_frames: false,
-        published: bake::emit::NOWHERE,
-    };
-    let error = write_as(&bench, &plan, "out", options(&[Format::Qcow2, Format::Vhd])).unwrap_err();
+    let mut draft = bench.plan.clone().into_draft();
+    draft.disk.size = Some(2041 << 30);
+    let plan = draft.seal();
+    let options = Options { jobs: NonZeroUsize::MIN, keep_frames: false, published: bake::emit::NOWHERE };
+    let error = write_as(&bench, &plan, "out", &[Format::Qcow2, Format::Vhd], options).unwrap_err();
     assert_eq!((error.class, &*error.artifact), (Class::Usage, "vhd"), "{error}");
     assert!(error.to_string().contains("expected at most 2040 GiB, found 2041 GiB"), "{error}");
     assert!(listing(&bench.path("out")).is_empty());
     // a format that says larger sizes takes it
-    write_as(&bench, &plan, "out", options(&[Format::Qcow2])).unwrap();
+    write_as(&bench, &plan, "out", &[Format::Qcow2], options).unwrap();
 }
 
 #[test]
@@ -519,7 +517,7 @@ fn a_vmdk_asks_for_the_controller_that_the_kernel_has_a_driver_for() {
     let bench = Bench::new();
     write(&bench, "out", &[Format::Vmdk], 2, false).unwrap();
     let bytes = std::fs::read(artifact(&bench, "out", Format::Vmdk)).unwrap();
-    // the text that describes it: 20 sectors behind the header
+    // the text that describes it: 20 sectors after the header
     let text = String::from_utf8_lossy(&bytes[512..512 * 21]).into_owned();
     assert!(text.contains("\nddb.adapterType = \"pvscsi\"\n"), "{text}");
 }

@@ -1,12 +1,12 @@
 //! Outputs appear whole or not at all, whatever fails and whenever it is killed.
 
 use super::{ARTIFACT, Bench, FILES, RECORD, SUMS, listing};
-use bake::Class;
-use bake::digest::Sha256;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::Duration;
+use tree::digest::Sha256;
+use tree::refusal::Class;
 use xshell::{Shell, cmd};
 
 const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");
@@ -202,7 +202,7 @@ fn a_directory_at_an_output_is_refused_before_any_work() {
         std::fs::create_dir_all(output.join(name)).unwrap();
         let error = bench.emit(output.to_str().unwrap()).unwrap_err();
         assert_eq!(error.class, Class::Io);
-        assert!(error.artifact.ends_with(name) && error.hint.is_some(), "{error}");
+        assert!(error.artifact.ends_with(name) && error.has_way_out(), "{error}");
         assert_eq!(std::fs::read_dir(&output).unwrap().count(), 1, "{name}");
     }
 }

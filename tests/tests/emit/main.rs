@@ -9,15 +9,16 @@ mod failures;
 mod readers;
 mod same_bytes;
 
-use bake::digest::Sha256;
-use bake::emit::{Emitted, Format, NOWHERE, Options, emit};
+use bake::emit::{Emitted, NOWHERE, Options, prepare};
 use bake::plan::Plan;
-use bake::store::Store;
-use bake::tree::Tree;
+use disk::Format;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use store::Store;
 use tempfile::TempDir;
+use tree::Tree;
+use tree::digest::Sha256;
 
 const ARTIFACT: &str = "base.debian-13.amd64.tar.zst";
 const FILES: &str = "base.debian-13.amd64.files.json";
@@ -45,8 +46,13 @@ impl Bench {
         self.place.path().join(name)
     }
 
-    fn emit(&self, output: &str) -> bake::Result<Emitted> {
-        emit(&self.tree, &self.plan, &self.store, &self.path(output), options(2, true), |_| {})
+    fn emit(&self, output: &str) -> tree::refusal::Result<Emitted> {
+        prepare(&self.tree, &self.plan, &[Format::TarZst])?.write(
+            &self.store,
+            &self.path(output),
+            options(2, true),
+            |_| {},
+        )
     }
 
     fn blob_path(&self) -> PathBuf {
@@ -56,7 +62,7 @@ impl Bench {
 
 fn options(jobs: usize, keep_frames: bool) -> Options<'static> {
     let jobs = NonZeroUsize::new(jobs).unwrap();
-    Options { formats: &[Format::TarZst], jobs, keep_frames, published: NOWHERE }
+    Options { jobs, keep_frames, published: NOWHERE }
 }
 
 /// All that is in a directory, hidden files too, by name with its digest.

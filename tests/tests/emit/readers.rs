@@ -1,15 +1,15 @@
 //! GNU tar, zstd and Python's tarfile read what the tree says, and so do our own readers.
 
 use super::{ARTIFACT, Bench, FILES};
-use bake::digest::Sha256;
 use bake::emit::pax::{Shape, header};
 use bake::emit::{Line, Type};
 use bake::inspect;
-use bake::name::ImagePath;
-use bake::tree::Meta;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
+use tree::Meta;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
 use xshell::{Shell, cmd};
 
 fn lines(bench: &Bench) -> Vec<Line> {
@@ -140,9 +140,6 @@ fn python_reads_every_field() {
     let (artifact, tar) = (bench.path("out").join(ARTIFACT), bench.path("plain.tar"));
     let shell = Shell::new().unwrap();
     cmd!(shell, "zstd --quiet --decompress {artifact} -o {tar}").run().unwrap();
-    let mut ours = Vec::new();
-    bake::emit::tar(&bench.tree, &bench.store, &mut ours).unwrap();
-    assert!(ours == std::fs::read(&tar).unwrap(), "zstd decompresses what `emit::tar` writes");
     let read = cmd!(shell, "python3 -c {PYTHON} {tar}").quiet().read().unwrap();
     let read: Vec<Line> = read.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (read, expected) in read.iter().zip(&expected) {
@@ -187,7 +184,7 @@ fn each_file_is_read_alone_with_and_without_the_index() {
         assert!(one == other, "{path}");
     }
     let error = fast.read(&"/dev/null".parse().unwrap(), &mut Vec::new()).unwrap_err();
-    assert!(error.to_string().contains("`/dev/null` is no regular file"), "{error}");
+    assert!(error.to_string().contains("`/dev/null` is not a regular file"), "{error}");
 }
 
 #[test]

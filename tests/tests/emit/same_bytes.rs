@@ -1,9 +1,10 @@
 //! The same tree gives the same bytes, and a changed tree changes little.
 
 use super::{ARTIFACT, Bench, SUMS, listing, options};
-use bake::emit::emit;
-use bake::tree::{Content, Node};
+use bake::emit::prepare;
+use disk::Format;
 use std::os::unix::fs::PermissionsExt as _;
+use tree::{Content, Node};
 use xshell::{Shell, cmd};
 
 const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");
@@ -17,8 +18,9 @@ fn jobs_and_kept_frames_do_not_show() {
     {
         let output = bench.path(&format!("out-{nth}"));
         let mut seen = 0;
-        let emitted =
-            emit(&bench.tree, &bench.plan, &bench.store, &output, options(jobs, keep), |progress| {
+        let emitted = prepare(&bench.tree, &bench.plan, &[Format::TarZst])
+            .unwrap()
+            .write(&bench.store, &output, options(jobs, keep), |progress| {
                 assert!(progress.done > seen || progress.done == progress.total);
                 seen = progress.done;
             })

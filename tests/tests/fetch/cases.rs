@@ -1,9 +1,9 @@
 //! What a server does, and what must come of it.
 
 use super::{PATH, SIZE, body};
-use bake::Class;
 use std::time::Duration;
 use tests::server::{Reply, Step, head};
+use tree::refusal::Class;
 
 /// What a case must come to.
 pub(crate) enum Outcome {
@@ -71,7 +71,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "d02 no length, early end",
             vec![ok(&[], &all[..10])],
             4,
-            Refused(Verification, "size, expected 100000, found 10"),
+            Refused(Verification, "expected a size of 100000, found 10"),
             Refused(Verification, "found 10"),
         ),
         case("d02 no length, whole", vec![ok(&[], &all)], 1, Fetched, Fetched),
@@ -103,7 +103,7 @@ pub(crate) fn cases() -> Vec<Case> {
             "d03 one byte more, as announced",
             vec![ok(&[("Content-Length", "100001")], &longer)],
             1,
-            Refused(Verification, "size, expected 100000, found 100001"),
+            Refused(Verification, "expected a size of 100000, found 100001"),
             Refused(Verification, "100001"),
         ),
         case("d03 more than announced", vec![sized(&longer)], 1, Fetched, Fetched),
@@ -141,8 +141,8 @@ pub(crate) fn cases() -> Vec<Case> {
                 Step::Endless(b"x: yyyyyyyyyyyyyyy\r\n".repeat(100)),
             ]),
             4,
-            Refused(Network, "broken answer"),
-            Refused(Network, "broken answer"),
+            Refused(Network, "invalid response"),
+            Refused(Network, "invalid response"),
         ),
         case(
             "d04 a flood of early hints",
@@ -184,8 +184,8 @@ pub(crate) fn cases() -> Vec<Case> {
             "d05 to nowhere",
             vec![Reply::raw("302 Found", &[("Content-Length", "0")], b"")],
             1,
-            Refused(Network, "without a place"),
-            Refused(Network, "without a place"),
+            Refused(Network, "no Location header"),
+            Refused(Network, "no Location header"),
         ),
         case("d07 the range is ignored", vec![sized(&all)], 1, Fetched, Fetched),
         case(
@@ -234,8 +234,8 @@ pub(crate) fn cases() -> Vec<Case> {
             "d08 two lengths",
             vec![ok(&[("Content-Length", &len), ("Content-Length", "5")], &all)],
             4,
-            Refused(Network, "broken answer"),
-            Refused(Network, "broken answer"),
+            Refused(Network, "invalid response"),
+            Refused(Network, "invalid response"),
         ),
         case(
             "d08 gzip",
@@ -262,8 +262,8 @@ pub(crate) fn cases() -> Vec<Case> {
             "d10 another file of this size",
             vec![Reply::File(other.clone())],
             2,
-            Refused(Verification, "digest, expected"),
-            Refused(Verification, "digest, expected"),
+            Refused(Verification, "expected digest"),
+            Refused(Verification, "expected digest"),
         ),
         case(
             "an error, always",
@@ -283,8 +283,8 @@ pub(crate) fn cases() -> Vec<Case> {
             "not there",
             vec![status("404 No")],
             1,
-            Refused(Network, "not there"),
-            Refused(Network, "not there"),
+            Refused(Network, "not found"),
+            Refused(Network, "not found"),
         ),
         case(
             "forbidden",
@@ -316,22 +316,22 @@ pub(crate) fn cases() -> Vec<Case> {
             "no HTTP",
             raw(vec![Step::Send(all.clone())]),
             4,
-            Refused(Network, "broken answer"),
-            Refused(Network, "broken answer"),
+            Refused(Network, "invalid response"),
+            Refused(Network, "invalid response"),
         ),
         case(
             "closed at once",
             raw(vec![]),
             4,
-            Refused(Network, "broken answer"),
-            Refused(Network, "broken answer"),
+            Refused(Network, "invalid response"),
+            Refused(Network, "invalid response"),
         ),
         case(
             "a length beyond all numbers",
             vec![ok(&[("Content-Length", "99999999999999999999999")], b"")],
             4,
-            Refused(Network, "broken answer"),
-            Refused(Network, "broken answer"),
+            Refused(Network, "invalid response"),
+            Refused(Network, "invalid response"),
         ),
         case(
             "a length of 2^63",

@@ -3,16 +3,16 @@
 
 mod cases;
 
-use bake::Refusal;
-use bake::digest::{Digest, Sha256};
 use bake::fetch::{Deadlines, Options, Silent, fetch};
-use bake::plan::{Source, Want};
-use bake::store::Store;
+use bake::plan::{Requirement, Source};
 use cases::{Case, Fetched, Refused, cases, hops};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use store::Store;
 use tests::server::{Reply, Server};
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Refusal;
 
 const NAME: &str = "thing";
 const SIZE: usize = 100_000;
@@ -22,9 +22,9 @@ fn body() -> Vec<u8> {
     (0..=250).cycle().take(SIZE).collect()
 }
 
-fn want(bytes: &[u8]) -> Want {
+fn requirement(bytes: &[u8]) -> Requirement {
     let source = Source::Upstream { url: "https://127.0.0.1:9/down/thing.bin".to_owned() };
-    Want {
+    Requirement {
         name: NAME.parse().unwrap(),
         version: "1".to_owned(),
         digest: Sha256::of(bytes).into(),
@@ -33,10 +33,10 @@ fn want(bytes: &[u8]) -> Want {
     }
 }
 
-fn deb(bytes: &[u8], file: &str) -> Want {
+fn deb(bytes: &[u8], file: &str) -> Requirement {
     let date = "2026-09-12T20:00:00Z".parse().unwrap();
     let source = Source::Debian { archive: "debian".to_owned(), file: file.to_owned(), date };
-    Want { source, ..want(bytes) }
+    Requirement { source, ..requirement(bytes) }
 }
 
 /// Deadlines that a test can wait for; Debian's archive, since there is no upstream behind it that would be tried, too.

@@ -1,7 +1,6 @@
 //! A machine in QEMU that starts Debian's kernel with our initrd, and its console.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bake::name::Arch;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 use tests::kernel::Kernel;
 use tests::standin;
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 /// What the disk of all tests is called.

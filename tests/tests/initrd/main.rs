@@ -3,8 +3,8 @@
 mod machine;
 
 use anyhow::{Context as _, Result, ensure};
-use bake::name::Arch;
 use machine::{Machine, PART_UUID, UUID};
+use tree::name::Arch;
 
 const VIRTIO: [&str; 1] = ["virtio-blk-pci,DISK"];
 

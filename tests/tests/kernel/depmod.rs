@@ -1,11 +1,11 @@
 //! Debian 13's own depmod, run through its own loader over a copy of a kernel's package.
 
 use anyhow::{Context as _, Result};
-use bake::name::Arch;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::kernel::Kernel;
 use tests::{trixie, workspace};
+use tree::name::Arch;
 use xshell::{Shell, cmd};
 
 /// kmod and what it is linked with.

@@ -171,14 +171,14 @@ fn ours(world: &World, request: &Request) -> Result<Chosen> {
     let names = request.keys().map(|name| name.parse()).collect::<Result<Vec<_>, _>>()?;
     let from = request.iter().filter_map(|(name, from)| Some((name.parse().ok()?, (*from)?.to_owned())));
     let request = bake::lock::Request {
-        arch: bake::name::Arch::Amd64,
+        arch: tree::name::Arch::Amd64,
         install: names,
         from: from.collect(),
         files: Vec::new(),
         recommends_of: Vec::new(),
         avoid: Vec::new(),
     };
-    let store = bake::store::Store::open(&world.path("../store"))?;
+    let store = store::Store::open(&world.path("../store"))?;
     let options = bake::fetch::Options {
         debian: vec![world.path("../debian").to_str().context("a path")?.parse()?],
         archives: [("vendor".to_owned(), vec![world.path("../vendor").to_str().context("a path")?.parse()?])]
@@ -194,7 +194,7 @@ fn ours(world: &World, request: &Request) -> Result<Chosen> {
             let packages = lock.packages.into_iter();
             Ok(Some(packages.map(|one| (one.name.to_string(), one.version)).collect()))
         }
-        Err(refusal) if refusal.class == bake::Class::Usage => Ok(None),
+        Err(refusal) if refusal.class == tree::refusal::Class::Usage => Ok(None),
         Err(refusal) => Err(refusal.into()),
     }
 }

@@ -86,7 +86,9 @@ fn what_a_third_partys_package_grants_is_refused_until_the_recipe_allows_it_and_
     ] {
         world.recipe(&allow(agent, lib))?;
         let ended = bake(&world)?.refused(5)?;
-        let says = format!("{package}: stage: its package grants what the recipe does not allow: {grant}");
+        let says = format!(
+            "{package}: stage: its package grants privileges that the recipe does not allow: {grant}"
+        );
         ensure!(ended.stderr.contains(&says), "expected `{says}` in\n{ended}");
         let hint = format!("[packages.\"{package}\"]: from = \"vendor\", privileges = [\"{grant}\"]");
         ensure!(ended.stderr.contains(&hint), "expected `{hint}` in\n{ended}");

@@ -89,7 +89,7 @@ impl World {
         self.sources("", "")
     }
 
-    /// Writes sources.toml: `vendor` stands in the suite of the third party in the place of its folder and components, `more`
+    /// Writes sources.toml: `vendor` stands in the suite of the third party in place of its folder and components, `more`
     /// at the end.
     pub(crate) fn sources(&self, vendor: &str, more: &str) -> Result<()> {
         let usual = "path = \"trixie-vendor\"\ncomponents = [\"main\"]\norigin = \"Vendor\"\ncodename = \"trixie-vendor\"";

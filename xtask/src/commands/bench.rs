@@ -2,7 +2,7 @@
 //!
 //! What is compared takes turns: each round does everything once, so that a machine that is slow for a while is slow for
 //! all. All files are in the page cache after the first round. Nothing here decides whether a change is good: it
-//! prints figures beside the goals, and a goal that is missed is printed as it is.
+//! prints figures next to the goals, and a goal that is missed is printed as it is.
 
 mod boot;
 mod disk;

@@ -2,9 +2,9 @@
 
 use crate::tools;
 use anyhow::{Result, bail};
-use bake::name::Arch;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use tree::name::Arch;
 use vmbake::programs::{self, Program};
 use vmbake::progress::ShowArgs;
 use vmbake::project::Project;

@@ -14,11 +14,11 @@ mod zig;
 use crate::cli::NAME;
 use crate::tools;
 use anyhow::{Context as _, Result, ensure};
-use bake::digest::Sha256;
-use bake::name::Arch;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
+use tree::name::Arch;
 use vmbake::console::{self, size};
 use vmbake::programs::{self, Program};
 use vmbake::progress::{self, Show, ShowArgs};
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let arches = if args.arch.is_empty() { Arch::ALL.to_vec() } else { args.arch.clone() };
     let epoch = epoch()?;
     let root = tools::root();
-    let zig = zig::Zig::get(root, &show)?;
+    let zig = zig::Zig::get(&show)?;
     let files = release(root, &arches, epoch, &zig, &show)?;
     if args.check {
         let elsewhere = tempfile::Builder::new().prefix("vmbake-dist-").tempdir()?;
@@ -68,15 +68,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut made = Vec::new();
     for (name, bytes) in files {
         fs::write(args.output.join(&name), &bytes).with_context(|| format!("write `{name}`"))?;
-        made.push(Made { name, size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
+        made.push(ReleaseFile { name, size: bytes.len() as u64, sha256: Sha256::of(&bytes) });
     }
     let sums: String =
-        made.iter().map(|Made { name, sha256, .. }| format!("{}  {name}\n", sha256.hex())).collect();
+        made.iter().map(|ReleaseFile { name, sha256, .. }| format!("{}  {name}\n", sha256.hex())).collect();
     fs::write(args.output.join("SHA256SUMS"), sums)?;
     if args.show.json {
         return console::json(&made);
     }
-    for Made { name, size: bytes, sha256 } in &made {
+    for ReleaseFile { name, size: bytes, sha256 } in &made {
         console::line(format!("{}  {:>8}  {name}", sha256.hex(), size(*bytes)));
     }
     Ok(())
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// A file of a release.
 #[derive(serde::Serialize)]
-struct Made {
+struct ReleaseFile {
     name: String,
     size: u64,
     sha256: Sha256,
@@ -93,7 +93,7 @@ struct Made {
 /// The time of the files: SOURCE_DATE_EPOCH, else that of the last commit; seconds since 1970.
 fn epoch() -> Result<u64> {
     if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") {
-        return text.to_str().and_then(|text| text.parse().ok()).context("SOURCE_DATE_EPOCH is no number");
+        return text.to_str().and_then(|text| text.parse().ok()).context("SOURCE_DATE_EPOCH is not a number");
     }
     let shell = tools::shell()?;
     let text = cmd!(shell, "git log -1 --format=%ct").quiet().read()?;

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Only compare, and build no book
     #[arg(long)]
     check: bool,
-    /// Record docs/session.svg anew, by running its commands; nothing else
+    /// Re-record docs/session.svg by running its commands, and do nothing else
     #[arg(long, conflicts_with = "check")]
     record: bool,
     #[command(flatten)]
@@ -111,7 +111,10 @@ fn listed() -> Result<()> {
         }
     }
     for link in summary.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        ensure!(pages.iter().any(|page| page == link), "docs/SUMMARY.md lists `{link}`, which is not there");
+        ensure!(
+            pages.iter().any(|page| page == link),
+            "docs/SUMMARY.md lists `{link}`, which does not exist"
+        );
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `program`: one of the programs that run inside an image, as it is there.
 
 use anyhow::{Context as _, Result};
-use bake::name::Arch;
 use std::path::{Path, PathBuf};
+use tree::name::Arch;
 use vmbake::console;
 use vmbake::programs::{self, Program};
 use vmbake::progress::ShowArgs;
@@ -13,13 +13,13 @@ use vmbake::project::Project;
 #[command(after_help = "\
 `bake --configure FILE --init FILE` takes the results, for a machine that bakes but has no compiler. The same sources give the same bytes anywhere.")]
 pub(crate) struct Args {
-    /// Which one
+    /// The digest of the blob
     #[arg(value_name = "configure|init")]
     program: Program,
     /// Architecture of the image
     #[arg(long, default_value = "amd64")]
     arch: Arch,
-    /// Where to put it; without this, where it was built is printed
+    /// The file to write; without this, where it was built is printed
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }

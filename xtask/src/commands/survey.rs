@@ -17,12 +17,12 @@ mod sets;
 mod table;
 
 use anyhow::{Context as _, bail, ensure};
-use bake::name::Arch;
 use bake::sources::MaxAge;
 use compare::Task;
 use compared::{Compared, Comparisons};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tree::name::Arch;
 use vmbake::console;
 use vmbake::places::{PlaceArgs, StoreArgs};
 use vmbake::progress::{Show, ShowArgs};
@@ -115,7 +115,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             let closure = archive.closure(&universe, name, &args.with);
             match closure.or_else(|_| archive.closure(&universe, name, &[])) {
                 Ok(set) => tasks.push((name.clone(), set)),
-                Err(error) => results.add(report::One::unresolved(name, &error))?,
+                Err(error) => results.add(report::PackageReport::unresolved(name, &error))?,
             }
         }
         let kernel = archive.kernel(&universe);
@@ -169,7 +169,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn compared(
     args: &Args,
     project: &Project,
-    followed: &[report::One],
+    followed: &[report::PackageReport],
     show: &Show,
 ) -> anyhow::Result<Vec<Compared>> {
     let is_followed = |name: &str| followed.iter().any(|one| one.package == name && one.is_whole());

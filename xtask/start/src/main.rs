@@ -7,7 +7,7 @@
 //! cargo xtask ARGS ─► start ARGS ─► targets there? else `rustup target add` ─► C compiler? ─► cargo build --package xtask ─► xtask ARGS
 //! ```
 //! Neither the build nor xtask, which calls cargo again, gets the variables by which `cargo run` tells a program of its own package:
-//! build scripts (ring's is one) look at them, and cargo would compile what depends on those anew for each other value.
+//! build scripts (ring's is one) look at them, and cargo would compile what depends on those again for each other value.
 #![allow(clippy::disallowed_methods, reason = "xshell would be a dependency")]
 #![allow(clippy::print_stderr, reason = "there is no console yet")]
 

@@ -1,4 +1,4 @@
-//! The container of a `.deb`, deb(5): an `ar` archive with exactly three members in a fixed order.
+//! The container of a `.deb`, deb(5): an `ar` archive with three members in a fixed order.
 //!
 //! ```text
 //! !<arch>\n
@@ -6,12 +6,15 @@
 //! control.tar[.gz|.xz|.zst]
 //! data.tar[.gz|.xz|.zst]
 //! ```
-//! Each member has a header of 60 bytes, is followed by a newline when its size is odd, and there is nothing
-//! else: no member starting with `_` (deb(5) allows readers to skip those; Debian makes none), none after
-//! `data.tar`, no name table. All headers are read before anything is decompressed.
+//! Each member has a header of 60 bytes, and is followed by a newline when its size is odd. Members whose names start
+//! with `_`, such as `_gpgorigin`, are ignored between those three and behind them, as deb(5) has it. There is nothing
+//! else: no other member behind `data.tar`, no name table. All headers are read before anything is decompressed.
 
 use super::decompress::Form;
 use std::io::{self, Read, Seek, SeekFrom};
+
+/// How many members are ignored; signatures of packages are one or two.
+const MAX_IGNORED: usize = 16;
 
 /// Where the two archives of a `.deb` are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub struct Part {
     pub size: u64,
 }
 
-/// Why a file is no `.deb`.
+/// Why a file is not an `.deb`.
 #[derive(Debug, thiserror::Error)]
 pub enum ArError {
     /// It could not be read.
@@ -56,13 +59,38 @@ pub fn layout<R: Read + Seek>(input: &mut R, length: u64) -> Result<Layout, ArEr
         return Err(form(format!("first member, expected `debian-binary`, found `{}`", version.name)));
     }
     check_version(input, &version)?;
+    let mut ignored = MAX_IGNORED;
+    let at = behind_ignored(input, at, length, &mut ignored)?;
     let (control, at) = part(input, at, length, "control.tar")?;
+    let at = behind_ignored(input, at, length, &mut ignored)?;
     let (data, at) = part(input, at, length, "data.tar")?;
+    let at = behind_ignored(input, at, length, &mut ignored)?;
     if at != length {
         let left = length.saturating_sub(at);
-        return Err(form(format!("{left} bytes after its last member")));
+        return Err(form(format!("{left} bytes of trailing data")));
     }
     Ok(Layout { control, data })
+}
+
+/// Where the first member at or behind `at` starts that is not to be ignored, or the end.
+fn behind_ignored<R: Read + Seek>(
+    input: &mut R,
+    mut at: u64,
+    length: u64,
+    left: &mut usize,
+) -> Result<u64, ArError> {
+    while at < length {
+        let mut first = [0; 1];
+        read_at(input, at, &mut first, "a member's header")?;
+        if &first != b"_" {
+            break;
+        }
+        *left = left.checked_sub(1).ok_or_else(|| {
+            form(format!("members that start with `_`, expected at most {MAX_IGNORED}, found more"))
+        })?;
+        (_, at) = member(input, at, length)?;
+    }
+    Ok(at)
 }
 
 struct Header {
@@ -96,15 +124,16 @@ fn member<R: Read + Seek>(input: &mut R, at: u64, length: u64) -> Result<(Header
     let name = member_name(name).ok_or_else(|| form(format!("bad member name at byte {at}")))?;
     for (field, radix) in [(date, 10), (uid, 10), (gid, 10), (mode, 8)] {
         if !field.starts_with(b" ") && number(field, radix).is_none() {
-            return Err(form(format!("member `{name}` has a header field that is no number")));
+            return Err(form(format!("member `{name}` has a non-numeric header field")));
         }
     }
-    let size =
-        number(size, 10).ok_or_else(|| form(format!("member `{name}` has a size that is no number")))?;
+    let size = number(size, 10).ok_or_else(|| form(format!("member `{name}` has a non-numeric size")))?;
     let offset = at + 60;
     let next = offset + size + (size & 1);
     if next > length {
-        return Err(form(format!("member `{name}` is cut: expected {next} bytes in all, found {length}")));
+        return Err(form(format!(
+            "member `{name}` is truncated: expected {next} bytes in all, found {length}"
+        )));
     }
     if size & 1 == 1 {
         let mut pad = [0; 1];
@@ -146,7 +175,7 @@ fn check_version<R: Read + Seek>(input: &mut R, header: &Header) -> Result<(), A
 fn read_at<R: Read + Seek>(input: &mut R, at: u64, into: &mut [u8], what: &str) -> Result<(), ArError> {
     input.seek(SeekFrom::Start(at)).map_err(ArError::Read)?;
     input.read_exact(into).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => form(format!("it ends within {what}")),
+        io::ErrorKind::UnexpectedEof => form(format!("unexpected end of file within {what}")),
         _ => ArError::Read(error),
     })
 }
@@ -157,19 +186,8 @@ fn form(what: impl Into<String>) -> ArError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::ar as deb;
     use super::*;
-
-    fn deb(members: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut out = b"!<arch>\n".to_vec();
-        for (name, bytes) in members {
-            out.extend(
-                format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", bytes.len()).bytes(),
-            );
-            out.extend_from_slice(bytes);
-            out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
-        }
-        out
-    }
 
     fn check(bytes: &[u8]) -> Result<Layout, String> {
         layout(&mut io::Cursor::new(bytes), bytes.len() as u64).map_err(|error| error.to_string())
@@ -197,8 +215,11 @@ mod tests {
             &[control, binary, data],
             &[binary, data, control],
             &[binary, control, data, data],
-            &[binary, control, data, ("_extra", b"")],
-            &[binary, ("_gpgbuilder", b""), control, data],
+            &[binary, control, data, ("extra", b"")],
+            &[binary, ("gpgbuilder", b""), control, data],
+            &[("_gpgorigin", b""), binary, control, data],
+            &[binary, control, data, ("_gpgorigin", b""), data],
+            &[binary, ("_control.tar.xz", b"abc"), data],
             &[binary, control, control, data],
             &[binary, ("control.tar.bz2", b"abc"), data],
             &[binary, ("control.tar.xz.gz", b"abc"), data],
@@ -213,6 +234,36 @@ mod tests {
             let error = check(&deb(case)).unwrap_err();
             assert!(error.starts_with("not a Debian 2.0 package"), "{case:?}: {error}");
         }
+    }
+
+    #[test]
+    fn members_that_deb_5_says_to_ignore_are_ignored() {
+        let [binary, control, data] = GOOD;
+        let origin: (&str, &[u8]) = ("_gpgorigin", b"signed\n");
+        let plain = check(&deb(&GOOD)).unwrap();
+        let size = |part: Part| (part.form, part.size);
+        let cases: &[&[(&str, &[u8])]] = &[
+            &[binary, origin, control, data],
+            &[binary, control, origin, data],
+            &[binary, control, data, origin],
+            &[binary, control, data, origin, ("_gpgbuilder/", b"")],
+            &[binary, origin, origin, control, origin, data, origin],
+            &[binary, ("_control.tar.xz", b"another"), control, ("_data.tar.zst", b""), data],
+        ];
+        for case in cases {
+            let layout = check(&deb(case)).unwrap();
+            assert_eq!(size(layout.control), size(plain.control), "{case:?}");
+            assert_eq!(size(layout.data), size(plain.data), "{case:?}");
+        }
+        let whole = deb(&[binary, control, data, origin]);
+        for cut in deb(&GOOD).len() + 1..whole.len() {
+            assert!(check(&whole[..cut]).is_err(), "{cut}");
+        }
+        let mut many = GOOD.to_vec();
+        many.extend([origin; MAX_IGNORED]);
+        assert!(check(&deb(&many)).is_ok());
+        many.push(origin);
+        assert!(check(&deb(&many)).unwrap_err().ends_with("expected at most 16, found more"));
     }
 
     #[test]

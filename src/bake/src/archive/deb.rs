@@ -42,7 +42,7 @@ pub fn control<R: Read + Seek>(input: &mut R, length: u64) -> Result<(Layout, Ve
         match entry.shape {
             Shape::Directory if name.is_empty() => continue,
             Shape::File { .. } if fits(name) => {}
-            _ => return Err(DebError::ControlFile(format!("`{name}` is no plain control file"))),
+            _ => return Err(DebError::ControlFile(format!("`{name}` is not a regular file"))),
         }
         let mut bytes = Vec::new();
         let keep = |chunk: &[u8]| {
@@ -53,7 +53,7 @@ pub fn control<R: Read + Seek>(input: &mut R, length: u64) -> Result<(Layout, Ve
         files.push(ControlFile { name: name.to_owned(), mode: entry.meta.mode, bytes: bytes.into() });
     }
     if !files.iter().any(|file| file.name == "control") {
-        return Err(DebError::ControlFile("it has no `control`".to_owned()));
+        return Err(DebError::ControlFile("missing `control`".to_owned()));
     }
     Ok((layout, files))
 }

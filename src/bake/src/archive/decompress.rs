@@ -61,13 +61,13 @@ pub enum DecompressError {
         cause: String,
     },
     /// Bytes after the end.
-    #[error("data after the end of the {form} stream")]
+    #[error("trailing data after the {form} stream")]
     Trailing {
         /// What ended.
         form: Form,
     },
     /// More than the ratio allows.
-    #[error("{form} data grows too much when decompressed: expected at most {limit} times its size")]
+    #[error("{form} data expands too much: expected at most {limit} times its compressed size")]
     Ratio {
         /// What it is.
         form: Form,
@@ -75,7 +75,7 @@ pub enum DecompressError {
         limit: u64,
     },
     /// More than the absolute limit.
-    #[error("too large when decompressed: expected at most {limit} bytes")]
+    #[error("decompressed size exceeds the limit of {limit} bytes")]
     Size {
         /// The limit.
         limit: u64,

@@ -2,10 +2,10 @@
 //!
 //! Only the ELF header, the program headers and the dynamic section are read; a program's size does not matter.
 
-use crate::name::Arch;
 use object::elf;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use object::{LittleEndian, ReadCache, ReadCacheOps};
+use tree::name::Arch;
 
 /// Why a file is not the program that was promised.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum ElfError {
     #[error("not an ELF program: {0}")]
     Form(String),
     /// Another machine.
-    #[error("machine {got}, expected {expected}")]
+    #[error("expected machine {expected}, found {got}")]
     Machine {
         /// The machine's name, or its number.
         got: String,
@@ -22,10 +22,10 @@ pub enum ElfError {
         expected: &'static str,
     },
     /// An object file, a core dump, a library.
-    #[error("ELF of type {0}, expected a program")]
+    #[error("expected an ELF executable, found type {0}")]
     Type(String),
     /// It needs a loader or libraries.
-    #[error("dynamic ({0}), expected static")]
+    #[error("expected a static executable, found a dynamic one ({0})")]
     Dynamic(String),
 }
 
@@ -49,7 +49,7 @@ pub fn check<R: ReadCacheOps>(input: R, arch: Arch, must_be_static: bool) -> Res
     }
     let segments = header.program_headers(endian, &cache).map_err(form)?;
     if !segments.iter().any(|segment| segment.p_type(endian) == elf::PT_LOAD) {
-        return Err(ElfError::Form("nothing to load".to_owned()));
+        return Err(ElfError::Form("no loadable segment".to_owned()));
     }
     if !must_be_static {
         return Ok(());

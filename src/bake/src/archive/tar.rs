@@ -6,7 +6,7 @@
 //! Paths are `./a/b` or `a/b`; the root directory is `./`, at most once. Refused is what has no single meaning: `..`,
 //! absolute names, empty parts, text that is not UTF-8, a path twice, an entry below a link, sizes that disagree,
 //! headers for a header (`x` then `L`), global headers, sparse files, contents where there can be none, padding
-//! that is not zero, a missing end, anything behind it. What an archive may hold beyond files, directories and links
+//! that is not zero, a missing end, trailing data. What an archive may hold beyond files, directories and links
 //! is a `Policy`.
 
 mod header;
@@ -18,13 +18,13 @@ mod pax;
 #[cfg(test)]
 mod tests;
 
-use crate::name::ImagePath;
-use crate::tree::Meta;
 use header::BLOCK;
 use input::Input;
 use meaning::Extension;
 use names::{Names, Seen};
 use std::io::{self, Read};
+use tree::Meta;
+use tree::name::ImagePath;
 
 /// What an archive of some class may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct Limits {
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TarEntry {
     /// Its path, made absolute and normal.
     pub path: ImagePath,
     /// Mode, owner, time, extended attributes; those of its target for a hard link.
@@ -81,7 +81,7 @@ pub enum Shape {
     },
     /// A symbolic link with its target, as written.
     Symlink(String),
-    /// Another name of this regular file, which came before and is no hard link itself.
+    /// Another name of this regular file, which came before and is not a hard link itself.
     Hardlink(ImagePath),
     /// A character device.
     Character {
@@ -107,7 +107,7 @@ pub enum TarError {
     /// Its bytes cannot be had: the disk, or the compression around it.
     #[error(transparent)]
     Read(io::Error),
-    /// A block that is no header, or a chain of headers that has no single meaning.
+    /// A block that is not a header, or a chain of headers that has no single meaning.
     #[error("bad header at byte {at}: {what}")]
     Header {
         /// Where, counted from the start of the tar.
@@ -118,7 +118,7 @@ pub enum TarError {
     /// It ends before its end, or goes on after it.
     #[error("{0}")]
     End(&'static str),
-    /// A name that is no path below the root.
+    /// A name that is not a path below the root.
     #[error("path `{path}`: {what}")]
     Path {
         /// The name as it is written.
@@ -127,7 +127,7 @@ pub enum TarError {
         what: String,
     },
     /// One path, two entries.
-    #[error("path appears twice: `{path}`")]
+    #[error("duplicate path `{path}`")]
     Twice {
         /// The second of them.
         path: ImagePath,
@@ -137,11 +137,11 @@ pub enum TarError {
     Clash {
         /// The entry.
         path: ImagePath,
-        /// What is no directory.
+        /// What is not a directory.
         below: ImagePath,
     },
     /// A hard link to something else than an earlier regular file.
-    #[error("`{path}` is a hard link to `{target}`, which is no regular file before it in the archive")]
+    #[error("`{path}` is a hard link to `{target}`, which is not an earlier regular file of the archive")]
     Hardlink {
         /// The link.
         path: ImagePath,
@@ -222,9 +222,9 @@ impl<R: Read> Reader<R> {
     /// is passed over.
     #[allow(
         clippy::should_implement_trait,
-        reason = "an entry's content is read from the reader, so it is no iterator"
+        reason = "an entry's content is read from the reader, so it is not an iterator"
     )]
-    pub fn next(&mut self) -> Result<Option<Entry>, TarError> {
+    pub fn next(&mut self) -> Result<Option<TarEntry>, TarError> {
         if self.ended {
             return Ok(None);
         }
@@ -234,7 +234,7 @@ impl<R: Read> Reader<R> {
             let at = self.input.position();
             let wrong = |what: &str| TarError::Header { at, what: what.to_owned() };
             let Some(block) = self.input.block()? else {
-                return Err(TarError::End("it ends without two blocks of zeros"));
+                return Err(TarError::End("missing end-of-archive marker (two zero blocks)"));
             };
             if block.iter().all(|&b| b == 0) {
                 extension.must_be_empty().map_err(|what| wrong(&what))?;
@@ -264,7 +264,7 @@ impl<R: Read> Reader<R> {
         while self.padding > 0 {
             let chunk = self.input.chunk(self.padding)?;
             if chunk.iter().any(|&b| b != 0) {
-                return Err(TarError::End("bytes in the padding after a file"));
+                return Err(TarError::End("non-zero padding after a file"));
             }
             let length = chunk.len();
             self.input.consume(length);
@@ -301,7 +301,7 @@ impl<R: Read> Reader<R> {
         Ok(bytes)
     }
 
-    fn entry(&mut self, header: header::Header, extension: Extension, at: u64) -> Result<Entry, TarError> {
+    fn entry(&mut self, header: header::Header, extension: Extension, at: u64) -> Result<TarEntry, TarError> {
         let wrong = |what: String| TarError::Header { at, what };
         let facts = extension.apply(header).map_err(wrong)?;
         let mut entry = meaning::entry(facts, &self.policy, self.limits.depth, self.input.position())?;
@@ -309,7 +309,7 @@ impl<R: Read> Reader<R> {
             Shape::Directory => Seen::Directory,
             Shape::File { size, .. } => {
                 if self.input.position().checked_add(*size).is_none() {
-                    return Err(wrong("size beyond all bounds".to_owned()));
+                    return Err(wrong("size out of range".to_owned()));
                 }
                 self.expect_content(*size);
                 Seen::File { path: entry.path.clone(), meta: Box::new(entry.meta.clone()) }
@@ -318,8 +318,10 @@ impl<R: Read> Reader<R> {
                 let (file, meta, key) = self.names.file(&entry.path, target)?;
                 let of = |meta: &Meta| (meta.mode, meta.uid, meta.gid, meta.mtime);
                 if of(&meta) != of(&entry.meta) {
-                    let what =
-                        format!("`{}` and `{file}` are one file with two modes, owners or times", entry.path);
+                    let what = format!(
+                        "`{}` and `{file}` are one file with different modes, owners or times",
+                        entry.path
+                    );
                     return Err(wrong(what));
                 }
                 (entry.meta, entry.shape) = (meta, Shape::Hardlink(file));
@@ -341,7 +343,7 @@ impl<R: Read> Reader<R> {
         match self.input.block()? {
             Some(block) if block.iter().all(|&b| b == 0) => {}
             Some(_) => return Err(TarError::End("data after the end of the archive")),
-            None => return Err(TarError::End("it ends without two blocks of zeros")),
+            None => return Err(TarError::End("missing end-of-archive marker (two zero blocks)")),
         }
         while let Some(block) = self.input.block()? {
             if block.iter().any(|&b| b != 0) {

@@ -7,7 +7,7 @@
 //! - any revocation of a key ends it for ever, whatever its reason, even one that cannot be verified;
 //! - a subkey signs only with a binding that says so and with its own signature back.
 //!
-//! Not supported, on purpose: the web of trust, key servers, user ids as a means to tell who somebody is.
+//! Not supported, on purpose: the web of trust, key servers, user ids as a means to tell who someone is.
 
 use super::policy;
 use jiff::Timestamp;
@@ -25,14 +25,14 @@ pub struct Certificate {
     fingerprint: String,
 }
 
-/// Text that is no certificate.
+/// Text that is not a certificate.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CertificateError {
     /// More than `MAX`.
-    #[error("{0} bytes, expected at most {MAX}")]
+    #[error("expected at most {MAX} bytes, found {0}")]
     Large(usize),
     /// Not armoured, cut, or of no known form.
-    #[error("no OpenPGP certificate: {0}")]
+    #[error("not an OpenPGP certificate: {0}")]
     Form(String),
     /// None, or several.
     #[error("expected one certificate, found {0}")]
@@ -52,7 +52,7 @@ pub enum Standing {
     #[error("is revoked")]
     Revoked,
     /// Its owner did not make it for signing.
-    #[error("is not made for signing")]
+    #[error("cannot be used for signing")]
     Use,
     /// An algorithm or size that the policy does not allow.
     #[error("{0}")]

@@ -1,20 +1,20 @@
-//! A Packages file: what a suite offers for one architecture. deb822(5), and the fields of policy 5.3 and of
+//! A Packages file: what a suite has for one architecture. deb822(5), and the fields of policy 5.3 and of
 //! <https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices>.
 //!
 //! It borrows from the text: 69,000 packages are read in a few tens of milliseconds and take no more memory than
-//! their slices. Relations stay text until somebody needs them.
+//! their slices. Relations stay text until someone needs them.
 
 use super::version::{Version, VersionError};
 use crate::deb822::{self, Deb822Error, Paragraph};
-use crate::digest::Sha256;
-use crate::name::Arch;
+use tree::digest::Sha256;
+use tree::name::Arch;
 
 /// How many packages an index may have.
 pub const MAX: usize = 400_000;
 
-/// A package that a suite offers.
+/// A package of a suite, which the solver may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer<'a> {
+pub struct Candidate<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its version.
@@ -56,7 +56,7 @@ pub enum IndexError {
     #[error(transparent)]
     Form(#[from] Deb822Error),
     /// A field that is not there, or not of its form.
-    #[error("line {line}: package `{name}` has no good `{field}`")]
+    #[error("line {line}: package `{name}` has a missing or invalid `{field}`")]
     Field {
         /// Where its paragraph begins.
         line: usize,
@@ -89,16 +89,21 @@ pub enum Layout {
     Flat,
 }
 
-/// Reads the offers of `text`, the Packages file of `suite` for `arch`.
-pub fn parse(text: &str, suite: usize, arch: Arch) -> Result<Vec<Offer<'_>>, IndexError> {
+/// Reads the candidates of `text`, the Packages file of `suite` for `arch`.
+pub fn parse(text: &str, suite: usize, arch: Arch) -> Result<Vec<Candidate<'_>>, IndexError> {
     parse_as(text, suite, arch, Layout::Pool)
 }
 
 /// `parse`, for an index of this layout.
-pub fn parse_as(text: &str, suite: usize, arch: Arch, layout: Layout) -> Result<Vec<Offer<'_>>, IndexError> {
-    let mut offers = Vec::with_capacity(text.len() / 800);
+pub fn parse_as(
+    text: &str,
+    suite: usize,
+    arch: Arch,
+    layout: Layout,
+) -> Result<Vec<Candidate<'_>>, IndexError> {
+    let mut candidates = Vec::with_capacity(text.len() / 800);
     for paragraph in deb822::paragraphs(text) {
-        if offers.len() == MAX {
+        if candidates.len() == MAX {
             return Err(IndexError::Many);
         }
         let paragraph = paragraph?;
@@ -106,17 +111,17 @@ pub fn parse_as(text: &str, suite: usize, arch: Arch, layout: Layout) -> Result<
         if layout == Layout::Flat && !["", "all", arch.debian()].contains(&machine) {
             continue;
         }
-        offers.push(offer(&paragraph, suite, arch, layout)?);
+        candidates.push(candidate(&paragraph, suite, arch, layout)?);
     }
-    Ok(offers)
+    Ok(candidates)
 }
 
-fn offer<'a>(
+fn candidate<'a>(
     paragraph: &Paragraph<'a>,
     suite: usize,
     arch: Arch,
     layout: Layout,
-) -> Result<Offer<'a>, IndexError> {
+) -> Result<Candidate<'a>, IndexError> {
     let field = |name| paragraph.get(name).unwrap_or_default();
     let wrong = |field| IndexError::Field {
         line: paragraph.line,
@@ -124,7 +129,7 @@ fn offer<'a>(
         field,
     };
     let check = |name, fits: bool| if fits { Ok(field(name)) } else { Err(wrong(name)) };
-    let name = check("Package", field("Package").parse::<crate::name::Name>().is_ok())?;
+    let name = check("Package", field("Package").parse::<tree::name::Name>().is_ok())?;
     let file = field("Filename");
     let file = match layout {
         Layout::Pool => check("Filename", is_pool_path(file))?,
@@ -135,7 +140,7 @@ fn offer<'a>(
         }
     };
     let sized = field("Size").bytes().all(|b| b.is_ascii_digit());
-    Ok(Offer {
+    Ok(Candidate {
         name,
         version: Version::parse(field("Version"))
             .map_err(|error| IndexError::Version { line: paragraph.line, error })?,
@@ -186,8 +191,8 @@ mod tests {
 
     #[test]
     fn an_offer_has_its_fields() {
-        let offers = parse(ONE, 2, Arch::Amd64).unwrap();
-        let one = &offers[0];
+        let candidates = parse(ONE, 2, Arch::Amd64).unwrap();
+        let one = &candidates[0];
         assert_eq!((one.name, one.version.as_str(), one.suite, one.size), ("a", "1:2-3", 2, 12));
         assert_eq!((one.depends, one.provides, one.any, one.essential), ("b (>= 1)", "", true, true));
     }
@@ -197,9 +202,9 @@ mod tests {
         let other = ONE.replace("amd64", "arm64").replace("Package: a", "Package: b");
         let both = format!("{ONE}\n{other}");
         let parsed = |text: &str, layout| {
-            let offers = parse_as(text, 0, Arch::Amd64, layout).map_err(|error| error.to_string())?;
+            let candidates = parse_as(text, 0, Arch::Amd64, layout).map_err(|error| error.to_string())?;
             Ok::<_, String>(
-                offers.iter().map(|one| (one.name.to_owned(), one.file.to_owned())).collect::<Vec<_>>(),
+                candidates.iter().map(|one| (one.name.to_owned(), one.file.to_owned())).collect::<Vec<_>>(),
             )
         };
         let one = |file: &str| vec![("a".to_owned(), file.to_owned())];
@@ -220,7 +225,7 @@ mod tests {
     fn a_package_whose_fields_are_in_doubt_refuses_the_index() {
         let cases = [
             ("Package: a", "Package: ../a", "`Package`"),
-            ("Version: 1:2-3", "Version: one two", "`one two` is no Debian version"),
+            ("Version: 1:2-3", "Version: one two", "`one two` is not a valid Debian version"),
             ("Architecture: amd64", "Architecture: arm64", "`Architecture`"),
             ("Size: 12", "Size: +12", "`Size`"),
             ("Size: 12", "Size: 99999999999999999999", "`Size`"),
@@ -228,11 +233,11 @@ mod tests {
             ("pool/main", "pool/../..", "`Filename`"),
             ("pool/main", "http://x", "`Filename`"),
             ("_amd64.deb", "_amd64.deb?x", "`Filename`"),
-            ("Size: 12", "Size: 12\nSize: 13", "field `Size` given twice"),
+            ("Size: 12", "Size: 12\nSize: 13", "duplicate field `Size`"),
         ];
-        for (from, to, wanted) in cases {
+        for (from, to, expected) in cases {
             let error = parse(&ONE.replace(from, to), 0, Arch::Amd64).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{to}: {error}");
+            assert!(error.contains(expected), "{to}: {error}");
         }
     }
 }

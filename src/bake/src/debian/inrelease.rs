@@ -12,7 +12,7 @@
 //! Exactly this, from the first byte to the last: what one reader takes as signed and another one as a preface
 //! has been a way into apt more than once. The text that is handed out is made from the bytes that are hashed.
 //!
-//! An archive of a third party may have `Release` with a signature of its bytes beside it, `Release.gpg` (section 5.2.4), and
+//! An archive of a third party may have `Release` with a signature of its bytes next to it, `Release.gpg` (section 5.2.4), and
 //! what its program says of itself in the armour (`Version:`, `Comment:`), which nobody reads.
 
 /// How many bytes an InRelease may have; that of trixie has 140 thousand.
@@ -58,7 +58,7 @@ pub fn split_with(bytes: &[u8], headers: Headers) -> Result<Cleartext<'_>, InRel
 pub fn detached<'a>(release: &'a [u8], signatures: &'a [u8]) -> Result<Detached<'a>, InReleaseError> {
     let (text, signatures) = (plain(release)?, plain(signatures)?);
     if text.starts_with("-----") {
-        return Err(InReleaseError::Outside("an armour in the place of the Release"));
+        return Err(InReleaseError::Outside("an armor in place of the Release"));
     }
     if !signatures.starts_with(MIDDLE) {
         return Err(InReleaseError::NotDetached);
@@ -78,7 +78,7 @@ fn plain(bytes: &[u8]) -> Result<&str, InReleaseError> {
     Ok(text)
 }
 
-/// A text with signatures of just its bytes beside it, not verified.
+/// A text with signatures of just its bytes next to it, not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detached<'a> {
     /// The text, which is what is hashed.
@@ -111,11 +111,11 @@ impl Cleartext<'_> {
     }
 }
 
-/// What is no cleartext message.
+/// What is not a cleartext message.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InReleaseError {
     /// More than `MAX`.
-    #[error("{0} bytes, expected at most {MAX}")]
+    #[error("expected at most {MAX} bytes, found {0}")]
     Large(usize),
     /// Binary data, carriage returns, control characters.
     #[error("expected plain UTF-8 text")]
@@ -136,16 +136,16 @@ pub enum InReleaseError {
     #[error("a line of the signed text begins with `-` and is not escaped")]
     Dash,
     /// `- ` before a line that needs none.
-    #[error("a line of the signed text is escaped without need")]
+    #[error("a line of the signed text is escaped unnecessarily")]
     Escape,
     /// Headers of the signatures' armour, which nobody has signed.
     #[error("the signature block has headers: expected an empty line after its first")]
     Armor,
     /// No signature, or one that does not end.
-    #[error("the message breaks off before its signature ends")]
+    #[error("the message is truncated before the end of its signature")]
     Cut,
     /// More than `MAX_SIGNATURES`.
-    #[error("{0} bytes of signatures, expected at most {MAX_SIGNATURES}")]
+    #[error("expected at most {MAX_SIGNATURES} bytes of signatures, found {0}")]
     Signatures(usize),
 }
 
@@ -154,7 +154,7 @@ fn beginning(text: &str) -> InReleaseError {
     if text.contains(HEAD) {
         InReleaseError::Outside("text before it")
     } else if text.starts_with(MIDDLE) {
-        InReleaseError::NotSigned("a detached signature, which belongs beside a Release")
+        InReleaseError::NotSigned("a detached signature, which belongs next to a Release")
     } else if text.trim_start().starts_with('<') {
         InReleaseError::NotSigned("what looks like a web page")
     } else {
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_detached_signature_in_the_place_of_an_inrelease_is_refused() {
         let error = split(SIGNATURE.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("detached signature, which belongs beside a Release"), "{error}");
+        assert!(error.contains("detached signature, which belongs next to a Release"), "{error}");
         let payload = format!("{SIGNATURE}Origin: Debian\n");
         assert!(split(payload.as_bytes()).is_err());
         assert!(split(b"Origin: Debian\nCodename: trixie\n").is_err());
@@ -284,7 +284,7 @@ mod tests {
             (release, format!("x\n{SIGNATURE}"), "at the beginning of Release.gpg"),
             (release, SIGNATURE.replacen("\n\n", "\nHash: SHA256\n\n", 1), "has headers"),
             (release, SIGNATURE.replacen("\n\n", "\n", 1), "has headers"),
-            (SIGNATURE, SIGNATURE.to_owned(), "an armour in the place of the Release"),
+            (SIGNATURE, SIGNATURE.to_owned(), "an armor in place of the Release"),
             ("Origin: x\r\n", SIGNATURE.to_owned(), "plain UTF-8 text"),
         ];
         for (release, signature, expected) in cases {
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_message_that_other_readers_would_split_elsewhere_is_refused() {
-        for (text, wanted) in [
+        for (text, expected) in [
             (message("A: b\n-x\n"), InReleaseError::Dash),
             (message("A: b\n-----BEGIN PGP SIGNED MESSAGE-----\n"), InReleaseError::Dash),
             (message("A: b\r\n"), InReleaseError::Text),
@@ -322,7 +322,7 @@ mod tests {
             (format!("{HEAD}Hash: SHA256\n\nA: b\n"), InReleaseError::Cut),
             ("<html>".to_owned(), InReleaseError::NotSigned("what looks like a web page")),
         ] {
-            assert_eq!(split(text.as_bytes()).unwrap_err(), wanted, "{text:?}");
+            assert_eq!(split(text.as_bytes()).unwrap_err(), expected, "{text:?}");
         }
         assert_eq!(split(&[0xff, 0xfe]).unwrap_err(), InReleaseError::Text);
         assert_eq!(split(&vec![b'x'; MAX + 1]).unwrap_err(), InReleaseError::Large(MAX + 1));

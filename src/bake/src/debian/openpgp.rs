@@ -2,7 +2,7 @@
 //!
 //! - at least one good signature by a pinned certificate;
 //! - a signature that names a pinned certificate and is not good in every respect refuses the message, even
-//!   beside a good one: it is either an attack or a fault that somebody should see;
+//!   beside a good one: it is either an attack or a fault that someone should see;
 //! - signatures by others are neither help nor harm: Debian signs each release with the keys of two.
 //!
 //! Keys are named by their full fingerprints; user ids are never read, let alone printed.
@@ -10,12 +10,12 @@
 use super::certificate::{Certificate, Standing, hex};
 use super::inrelease::{Cleartext, Detached};
 use super::policy;
-use crate::refusal::shown;
 use jiff::Timestamp;
 use pgp::armor::Dearmor;
 use pgp::packet::{Packet, PacketParser, Signature, SignatureType};
 use std::collections::BTreeSet;
 use std::io::{BufReader, Read as _};
+use tree::refusal::shown;
 
 /// How many signatures a message may have.
 pub const MAX_SIGNATURES: usize = 16;
@@ -30,7 +30,7 @@ pub fn verify(
     verify_bytes(message.signed(), SignatureType::Text, message.signatures, trusted, now)
 }
 
-/// `verify` of a message whose signatures are beside it.
+/// `verify` of a message whose signatures are next to it.
 pub fn verify_detached(
     message: &Detached<'_>,
     trusted: &[&Certificate],
@@ -125,11 +125,11 @@ pub enum Why {
     #[error("the signature is older than its key")]
     Older,
     /// Not over this text, or not by this key.
-    #[error("the text is not what was signed")]
+    #[error("the text does not match the signature")]
     Bad,
 }
 
-/// The signatures of an armoured block. What is no whole signature refuses all of them.
+/// The signatures of an armoured block. What is not a whole signature refuses all of them.
 fn signatures(armored: &str) -> Result<Vec<Signature>, SignatureError> {
     let unreadable = |text: String| SignatureError::Packets(shown(&text).into_owned());
     let mut bytes = Vec::new();
@@ -142,7 +142,7 @@ fn signatures(armored: &str) -> Result<Vec<Signature>, SignatureError> {
         match packet {
             Ok(Packet::Signature(_)) if all.len() == MAX_SIGNATURES => return Err(SignatureError::Many),
             Ok(Packet::Signature(signature)) => all.push(signature),
-            Ok(_) => return Err(unreadable("a packet that is no signature".to_owned())),
+            Ok(_) => return Err(unreadable("a packet that is not a signature".to_owned())),
             Err(error) => return Err(unreadable(error.to_string())),
         }
     }
@@ -154,7 +154,7 @@ fn issuer(signature: &Signature) -> String {
     let fingerprint = signature.issuer_fingerprint().first().map(|&one| hex(one));
     let id =
         || signature.issuer_key_id().first().map(|id| format!("key id {}", id.to_string().to_uppercase()));
-    fingerprint.or_else(id).unwrap_or_else(|| "a key without a name".to_owned())
+    fingerprint.or_else(id).unwrap_or_else(|| "an unnamed key".to_owned())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub const SKEW_SECONDS: i64 = 600;
 
 /// What the policy does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is refused by the policy of {DATE}, expected {expected}")]
+#[error("{what} is rejected by the policy of {DATE}, expected {expected}")]
 pub struct Weak {
     what: String,
     expected: &'static str,
@@ -29,10 +29,10 @@ pub struct Weak {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Time {
     /// It does not say when it was made.
-    #[error("has no time of creation")]
+    #[error("has no creation time")]
     None,
     /// It is from the future.
-    #[error("is made at {0}, in the future")]
+    #[error("was created at {0}, in the future")]
     Future(Timestamp),
     /// It has ended.
     #[error("expired at {0}")]
@@ -59,7 +59,7 @@ pub(super) fn signature(signature: &Signature) -> Result<(), Weak> {
         )
     };
     match parts.find(|part| part.is_critical && unknown(&part.data)) {
-        Some(_) => weak("a critical part of unknown meaning".to_owned(), "only known ones"),
+        Some(_) => weak("an unknown critical subpacket".to_owned(), "only known ones"),
         None => Ok(()),
     }
 }

@@ -35,7 +35,7 @@ pub enum Operator {
     After,
 }
 
-/// Text that is no relation.
+/// Text that is not a relation.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RelationError {
     /// Not of the form.
@@ -78,10 +78,10 @@ pub fn list<'a>(field: &'a str) -> Result<Vec<Relation<'a>>, RelationError> {
 }
 
 impl Operator {
-    /// Whether `version` is one of those that this operator and `wanted` allow.
+    /// Whether `version` is one of those that this operator and `required` allow.
     #[must_use]
-    pub fn allows(self, version: Version<'_>, wanted: Version<'_>) -> bool {
-        let order = version.cmp(&wanted);
+    pub fn allows(self, version: Version<'_>, required: Version<'_>) -> bool {
+        let order = version.cmp(&required);
         match self {
             Self::Before => order == Ordering::Less,
             Self::UpTo => order != Ordering::Greater,

@@ -4,10 +4,10 @@
 //! is of this suite, of today, or without a second meaning.
 
 use crate::deb822::{self, Deb822Error};
-use crate::digest::Sha256;
 use crate::sources::{Suite, Where};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
 
 /// How many files a Release may list; that of trixie lists about 1,100.
 pub const MAX_FILES: usize = 50_000;
@@ -31,7 +31,7 @@ pub struct Release {
     pub by_hash: bool,
     /// Whether packages for all architectures have an index of their own.
     pub all_apart: bool,
-    /// Whether apt takes a package from it only where somebody asks for that: `NotAutomatic`.
+    /// Whether apt takes a package from it only where someone asks for that: `NotAutomatic`.
     pub not_automatic: bool,
     /// Its files by their path below the suite.
     files: BTreeMap<String, Listed>,
@@ -59,7 +59,7 @@ pub enum ReleaseError {
     #[error("it has no SHA256 list, only weaker ones")]
     Weak,
     /// A date in another form than `Sat, 12 Sep 2026 07:55:41 UTC`.
-    #[error("`{field}` is no date: `{got}`")]
+    #[error("`{field}` is not a valid date: `{got}`")]
     Date {
         /// Which field.
         field: &'static str,
@@ -76,7 +76,7 @@ pub enum ReleaseError {
     #[error("it lists more than {MAX_FILES} files")]
     Many,
     /// A Release of something else.
-    #[error("{field} {got}, expected {expected}")]
+    #[error("expected {field} {expected}, found {got}")]
     Other {
         /// `origin`, `codename` or `suite`.
         field: &'static str,
@@ -86,13 +86,13 @@ pub enum ReleaseError {
         expected: String,
     },
     /// Its date is to come.
-    #[error("it is of {0}, which is in the future")]
+    #[error("its date, {0}, is in the future")]
     Future(Timestamp),
     /// Its time is over.
-    #[error("it was valid until {0}")]
+    #[error("it expired at {0}")]
     Ended(Timestamp),
     /// Older than the one of the lock before.
-    #[error("it is of {got}, older than accepted before ({accepted})")]
+    #[error("its date, {got}, is earlier than the one accepted before ({accepted})")]
     Older {
         /// Its date.
         got: Timestamp,
@@ -100,7 +100,7 @@ pub enum ReleaseError {
         accepted: Timestamp,
     },
     /// Older than the limit of `sources.toml`.
-    #[error("it is of {got}, older than accepted: more than {days} days")]
+    #[error("its date, {got}, is more than {days} days ago")]
     Aged {
         /// Its date.
         got: Timestamp,
@@ -149,7 +149,7 @@ pub fn check(
     now: Timestamp,
     accepted: Option<Timestamp>,
 ) -> Result<(), ReleaseError> {
-    let expect = |field, got: &Option<String>, expected: &[&str]| match got.as_deref().unwrap_or("absent") {
+    let expect = |field, got: &Option<String>, expected: &[&str]| match got.as_deref().unwrap_or("none") {
         got if expected.is_empty() || expected.contains(&got) => Ok(()),
         got => Err(ReleaseError::Other { field, got: got.to_owned(), expected: expected.join(" or ") }),
     };
@@ -276,9 +276,14 @@ mod tests {
         let until = TEXT.replace("Acquire", "Valid-Until: Sat, 19 Sep 2026 07:55:41 UTC\nAcquire");
         let cases = [
             (TEXT, "2026-09-12T07:45:40Z", None, "in the future"),
-            (TEXT, "2026-11-11T07:55:42Z", None, "older than accepted: more than 60 days"),
-            (TEXT, "2026-09-13T00:00:00Z", Some("2026-09-12T07:55:42Z"), "older than accepted before"),
-            (&until, "2026-09-19T07:55:42Z", None, "it was valid until 2026-09-19T07:55:41Z"),
+            (TEXT, "2026-11-11T07:55:42Z", None, "is more than 60 days ago"),
+            (
+                TEXT,
+                "2026-09-13T00:00:00Z",
+                Some("2026-09-12T07:55:42Z"),
+                "is earlier than the one accepted before",
+            ),
+            (&until, "2026-09-19T07:55:42Z", None, "it expired at 2026-09-19T07:55:41Z"),
         ];
         for (text, now, accepted, expected) in cases {
             let error = at(text, now, accepted).unwrap_err();
@@ -293,19 +298,27 @@ mod tests {
         {
             let error =
                 at(&TEXT.replace("Sat, 12 Sep 2026 07:55:41 UTC", date), "2026-09-13T00:00:00Z", None);
-            assert!(error.unwrap_err().contains("`Date` is no date"), "{date}");
+            assert!(error.unwrap_err().contains("`Date` is not a valid date"), "{date}");
         }
     }
 
     #[test]
     fn a_release_of_another_suite_is_refused() {
         for (from, to, expected) in [
-            ("Codename: trixie", "Codename: bookworm", "codename bookworm, expected trixie"),
-            ("Codename: trixie", "Codename: trixie-updates", "codename trixie-updates, expected trixie"),
-            ("Suite: stable", "Suite: stable-updates", "suite stable-updates, expected stable or oldstable"),
-            ("Suite: stable\n", "", "suite absent, expected stable or oldstable"),
-            ("Codename: trixie\n", "", "codename absent, expected trixie"),
-            ("Origin: Debian", "Origin: Debiam", "origin Debiam, expected Debian"),
+            ("Codename: trixie", "Codename: bookworm", "expected codename trixie, found bookworm"),
+            (
+                "Codename: trixie",
+                "Codename: trixie-updates",
+                "expected codename trixie, found trixie-updates",
+            ),
+            (
+                "Suite: stable",
+                "Suite: stable-updates",
+                "expected suite stable or oldstable, found stable-updates",
+            ),
+            ("Suite: stable\n", "", "expected suite stable or oldstable, found none"),
+            ("Codename: trixie\n", "", "expected codename trixie, found none"),
+            ("Origin: Debian", "Origin: Debiam", "expected origin Debian, found Debiam"),
         ] {
             assert_eq!(at(&TEXT.replace(from, to), "2026-09-13T00:00:00Z", None).unwrap_err(), expected);
         }
@@ -324,9 +337,9 @@ mod tests {
             Ok(())
         );
         let other = TEXT.replace("Codename: trixie", "Codename: sid");
-        assert_eq!(said(&other, &vague).unwrap_err(), "codename sid, expected trixie");
+        assert_eq!(said(&other, &vague).unwrap_err(), "expected codename trixie, found sid");
         let none = TEXT.replace("Codename: trixie\n", "").replace("Suite: stable\n", "");
-        assert_eq!(said(&none, &vague).unwrap_err(), "codename absent, expected trixie");
+        assert_eq!(said(&none, &vague).unwrap_err(), "expected codename trixie, found none");
         // a flat archive is in no folder that has a name
         assert_eq!(said(&none, &Suite { place: Where::Flat(String::new()), ..vague }), Ok(()));
     }
@@ -352,7 +365,7 @@ mod tests {
             (TEXT.replace("Packages.xz", "Packages.xz more"), "in the SHA256 list, found"),
             (TEXT.replace("Date:", "Dates:"), "it has no field `Date`"),
             (format!("{TEXT}\nSuite: stable\n"), "expected one paragraph"),
-            (format!("{TEXT}sha256:\n"), "field `sha256` given twice"),
+            (format!("{TEXT}sha256:\n"), "duplicate field `sha256`"),
         ] {
             let error = at(&text, "2026-09-13T00:00:00Z", None).unwrap_err();
             assert!(error.contains(expected), "{error}, expected {expected}");

@@ -5,14 +5,11 @@ mod indexes;
 mod signed;
 
 use super::check;
-use super::check::Whole;
-use super::index::{self, Layout, Offer};
-use super::solve::{SolveError, Wanted, solve};
+use super::check::ConsistentSet;
+use super::index::{self, Candidate, Layout};
+use super::solve::{Goal, SolveError, solve};
 use super::universe::{Preferences, Universe, UniverseError};
-use crate::digest::Sha256;
 use crate::lock::{Lock, LockedPackage, LockedSuite, Request};
-use crate::name::{Kind, Name};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::{LOCAL, Sources, Suite};
 use elsewhere::{elsewhere, passed_over};
 use indexes::{Index, Reader, layout};
@@ -20,6 +17,9 @@ use jiff::Timestamp;
 use signed::{Verified, verify};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use tree::digest::Sha256;
+use tree::name::{Kind, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// Where the files of suites come from: the network, or a directory. It verifies nothing and is believed nothing.
 pub trait Archive: Sync {
@@ -124,12 +124,12 @@ pub fn resolve(task: &Task<'_>, sources: &Sources, archive: &dyn Archive, limits
         suites.push(over(locked.clone(), &indexes, suite));
         texts.extend(indexes.into_iter().map(|index| (at, index)));
     }
-    let mut offers = Vec::new();
+    let mut candidates = Vec::new();
     for (at, index) in &texts {
         let name = format!("{} {}", suites[*at].name, index.path);
         let layout = layout(verified[*at].suite);
         let parsed = index::parse_as(&index.text, *at, arch, layout);
-        offers.extend(parsed.map_err(|error| refuse(Class::Verification, name, error))?);
+        candidates.extend(parsed.map_err(|error| refuse(Class::Verification, name, error))?);
     }
     let given: Vec<String> = task.given.iter().map(Given::paragraph).collect();
     let files: Vec<String> = task.files.iter().map(LocalPackage::paragraph).collect();
@@ -145,21 +145,21 @@ pub fn resolve(task: &Task<'_>, sources: &Sources, archive: &dyn Archive, limits
         let own = index::parse_as(text, suite, arch, Layout::Anywhere)
             .map_err(|error| wrong(format!("its control file: {error}")))?;
         let [one] = own.as_slice() else {
-            return Err(wrong("its control file is of another package".to_owned()));
+            return Err(wrong("its control file is for another package".to_owned()));
         };
         if name.is_some_and(|name| name != one.name) {
-            return Err(wrong("its control file is of another package".to_owned()));
+            return Err(wrong("its control file is for another package".to_owned()));
         }
         if !replaced.insert(one.name) {
             return Err(wrong(format!("its package `{}` is also another file's, or a component", one.name)));
         }
         // it is the one that the image gets, whatever version an archive has
-        offers.retain(|offer| offer.name != one.name);
-        offers.extend(own);
+        candidates.retain(|candidate| candidate.name != one.name);
+        candidates.extend(own);
     }
-    let preferences = preferences(task, &verified, &offers)?;
+    let preferences = preferences(task, &verified, &candidates)?;
     let elsewhere = |names: &[String]| elsewhere(names, task, sources, &verified, &reader);
-    let packages = choose(task, offers, &preferences, &suites, &elsewhere)?;
+    let packages = choose(task, candidates, &preferences, &suites, &elsewhere)?;
     Ok(Lock { kind: task.kind.clone(), arch, request: task.request.digest(), suites, packages })
 }
 
@@ -185,7 +185,7 @@ fn suites<'s>(task: &Task<'_>, sources: &'s Sources) -> Result<Vec<&'s Suite>> {
 fn preferences<'a>(
     task: &Task<'a>,
     verified: &[Verified<'_>],
-    offers: &[Offer<'_>],
+    candidates: &[Candidate<'_>],
 ) -> Result<Preferences<'a>> {
     let group = |(at, Verified { suite, release, .. }): (usize, &Verified<'_>)| {
         let first = || verified.iter().position(|one| one.suite.archive == suite.archive);
@@ -195,8 +195,9 @@ fn preferences<'a>(
     let groups = verified.iter().enumerate().map(group).collect();
     let mut named: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (name, from) in &task.request.from {
-        let has =
-            |suite: usize| offers.iter().any(|offer| offer.name == name.as_str() && offer.suite == suite);
+        let has = |suite: usize| {
+            candidates.iter().any(|candidate| candidate.name == name.as_str() && candidate.suite == suite)
+        };
         let wrong = |what: String| Err(refuse(Class::Usage, artifact(task), what));
         if has(verified.len() + 1) {
             return wrong(format!(
@@ -230,14 +231,14 @@ fn over(mut locked: LockedSuite, indexes: &[Index], suite: &Suite) -> LockedSuit
 /// Chooses packages and says what asked for each.
 fn choose(
     task: &Task<'_>,
-    offers: Vec<Offer<'_>>,
+    candidates: Vec<Candidate<'_>>,
     preferences: &Preferences<'_>,
     suites: &[LockedSuite],
     elsewhere: &dyn Fn(&[String]) -> Vec<String>,
 ) -> Result<Vec<LockedPackage>> {
     let request = task.request;
     let unread = |error: UniverseError| solver_refusal(task, error.into(), &[]);
-    let universe = Universe::preferring(offers, request.arch, preferences).map_err(unread)?;
+    let universe = Universe::preferring(candidates, request.arch, preferences).map_err(unread)?;
     let failed = |error: SolveError| {
         let names = match &error {
             SolveError::Unknown { name, .. } => std::slice::from_ref(name),
@@ -252,39 +253,45 @@ fn choose(
     };
     let mut because: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     // what is essential is Debian's word, or that of a recipe which names it
-    let offers = universe.offers().iter().enumerate().filter(|(at, _)| !universe.is_bound(*at));
-    for (_, offer) in offers {
+    let candidates = universe.candidates().iter().enumerate().filter(|(at, _)| !universe.is_bound(*at));
+    for (_, candidate) in candidates {
         // mmdebstrap's and debootstrap's notion; `Protected` and `Important` only guard against removal
-        for (reason, holds) in [("essential", offer.essential), ("required", offer.priority == "required")] {
+        for (reason, holds) in
+            [("essential", candidate.essential), ("required", candidate.priority == "required")]
+        {
             if holds {
-                because.entry(offer.name).or_default().insert(reason);
+                because.entry(candidate.name).or_default().insert(reason);
             }
         }
     }
-    let files = universe.offers().iter().filter(|offer| offer.suite > suites.len()).map(|offer| offer.name);
+    let files = universe
+        .candidates()
+        .iter()
+        .filter(|candidate| candidate.suite > suites.len())
+        .map(|candidate| candidate.name);
     let given = task.given.iter().map(|given| given.name.as_str());
     for name in request.install.iter().map(Name::as_str).chain(given).chain(files) {
         because.entry(name).or_default().insert("recipe");
     }
     let names = |names: &[Name]| names.iter().map(|name| name.as_str().to_owned()).collect::<BTreeSet<_>>();
     let (recommends_of, avoid) = (names(&request.recommends_of), names(&request.avoid));
-    let wanted = Wanted {
+    let goal = Goal {
         roots: because.keys().copied().collect(),
         recommends_of: recommends_of.iter().map(String::as_str).collect(),
         avoid: avoid.iter().map(String::as_str).collect(),
     };
-    let chosen = solve(&universe, &wanted).map_err(failed)?;
-    let set: Vec<&Offer<'_>> = chosen.iter().map(|&at| &universe.offers()[at]).collect();
+    let chosen = solve(&universe, &goal).map_err(failed)?;
+    let set: Vec<&Candidate<'_>> = chosen.iter().map(|&at| &universe.candidates()[at]).collect();
     let whole = check::check(&set, request.arch).map_err(|error| {
-        refuse(Class::Usage, artifact(task), format!("the resolved set is not whole: {error}"))
+        refuse(Class::Usage, artifact(task), format!("the resolved set is not consistent: {error}"))
     })?;
     for &at in &chosen {
         let relations = universe.relations(at).map_err(|error| failed(error.into()))?;
-        let name = universe.offers()[at].name;
-        let wants = relations.wants.iter().filter(|_| wanted.recommends_of.contains(name));
+        let name = universe.candidates()[at].name;
+        let wants = relations.wants.iter().filter(|_| goal.recommends_of.contains(name));
         for target in relations.needs.iter().chain(wants).flatten().flat_map(|one| universe.targets(one)) {
             if target != at && chosen.contains(&target) && universe.serves(at, target) {
-                because.entry(universe.offers()[target].name).or_default().insert(name);
+                because.entry(universe.candidates()[target].name).or_default().insert(name);
             }
         }
     }
@@ -293,30 +300,30 @@ fn choose(
 
 /// What a lock says of the packages of a set that was checked.
 fn locked(
-    whole: &Whole<'_, '_>,
+    whole: &ConsistentSet<'_, '_>,
     suites: &[LockedSuite],
     because: &BTreeMap<&str, BTreeSet<&str>>,
 ) -> Result<Vec<LockedPackage>> {
     // components are not in it
-    let of_suites = whole.offers().iter().filter(|offer| offer.suite != suites.len());
-    of_suites.map(|offer| package(offer, suites, because)).collect()
+    let of_suites = whole.candidates().iter().filter(|candidate| candidate.suite != suites.len());
+    of_suites.map(|candidate| package(candidate, suites, because)).collect()
 }
 
 fn package(
-    offer: &Offer<'_>,
+    candidate: &Candidate<'_>,
     suites: &[LockedSuite],
     because: &BTreeMap<&str, BTreeSet<&str>>,
 ) -> Result<LockedPackage> {
-    let name = offer.name.parse::<Name>();
+    let name = candidate.name.parse::<Name>();
     Ok(LockedPackage {
-        name: name.map_err(|error| refuse(Class::Verification, offer.name, error))?,
-        version: offer.version.as_str().to_owned(),
-        arch: offer.arch.to_owned(),
-        suite: suites.get(offer.suite).map_or(LOCAL, |suite| suite.name.as_str()).to_owned(),
-        file: offer.file.to_owned(),
-        size: offer.size,
-        sha256: offer.sha256,
-        because: because.get(offer.name).into_iter().flatten().map(|&reason| reason.to_owned()).collect(),
+        name: name.map_err(|error| refuse(Class::Verification, candidate.name, error))?,
+        version: candidate.version.as_str().to_owned(),
+        arch: candidate.arch.to_owned(),
+        suite: suites.get(candidate.suite).map_or(LOCAL, |suite| suite.name.as_str()).to_owned(),
+        file: candidate.file.to_owned(),
+        size: candidate.size,
+        sha256: candidate.sha256,
+        because: because.get(candidate.name).into_iter().flatten().map(|&reason| reason.to_owned()).collect(),
         scripts: BTreeMap::new(),
         triggers: Vec::new(),
         diverts: Vec::new(),
@@ -331,7 +338,7 @@ fn solver_refusal(task: &Task<'_>, error: SolveError, ways: &[String]) -> Refusa
     let hint = match &error {
         _ if !ways.is_empty() => Some(ways.join("; ")),
         SolveError::Unknown { close, .. } if !close.is_empty() => {
-            Some(format!("close names: {}", close.join(", ")))
+            Some(format!("similar names: {}", close.join(", ")))
         }
         SolveError::Root { name, .. } => Some(format!(
             "a recipe that inherits `{name}` leaves it out by `without = [\"{name}\"]` in [packages]"

@@ -18,7 +18,7 @@ pub const MAX_CHOICES: usize = 2_000;
 
 /// What to solve.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted<'a> {
+pub struct Goal<'a> {
     /// Names that must be chosen, sorted: of the recipe, or essential, or required.
     pub roots: BTreeSet<&'a str>,
     /// Names whose Recommends are taken where they can be.
@@ -27,11 +27,11 @@ pub struct Wanted<'a> {
     pub avoid: BTreeSet<&'a str>,
 }
 
-/// Solves `wanted` and gives the chosen candidates in the order of their names.
-pub fn solve(universe: &Universe<'_>, wanted: &Wanted<'_>) -> Result<BTreeSet<usize>, SolveError> {
-    let solver = Solver { universe, wanted };
+/// Solves `goal` and gives the chosen candidates in the order of their names.
+pub fn solve(universe: &Universe<'_>, goal: &Goal<'_>) -> Result<BTreeSet<usize>, SolveError> {
+    let solver = Solver { universe, goal };
     let mut state = State::default();
-    for root in &wanted.roots {
+    for root in &goal.roots {
         let found = universe.find(root).filter(|&at| !universe.is_bound(at));
         let at = found.ok_or_else(|| unknown(universe, root))?;
         if !state.chosen.contains(&at) {
@@ -45,7 +45,7 @@ pub fn solve(universe: &Universe<'_>, wanted: &Wanted<'_>) -> Result<BTreeSet<us
     let mut state = solver.search(state, &mut choices)?;
     let mut done = BTreeSet::new();
     loop {
-        let named = |at: &usize| wanted.recommends_of.contains(universe.offers()[*at].name);
+        let named = |at: &usize| goal.recommends_of.contains(universe.candidates()[*at].name);
         let Some(at) = state.chosen.iter().copied().find(|at| named(at) && !done.contains(at)) else {
             return Ok(state.chosen);
         };
@@ -66,11 +66,11 @@ pub fn solve(universe: &Universe<'_>, wanted: &Wanted<'_>) -> Result<BTreeSet<us
 /// Why there is no solution.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SolveError {
-    /// The offers cannot be read.
+    /// The candidates cannot be read.
     #[error(transparent)]
     Universe(#[from] UniverseError),
     /// A name that no suite has.
-    #[error("no suite has a package `{name}`, which the recipe asks for")]
+    #[error("no suite has package `{name}`, which the recipe requires")]
     Unknown {
         /// The name.
         name: String,
@@ -78,7 +78,7 @@ pub enum SolveError {
         close: Vec<String>,
     },
     /// A package that is asked for and cannot be.
-    #[error("package `{name}` is asked for, but {reason}")]
+    #[error("package `{name}` is required by the recipe, but {reason}")]
     Root {
         /// Its name.
         name: String,
@@ -107,7 +107,7 @@ pub enum SolveError {
 
 struct Solver<'s, 'a> {
     universe: &'s Universe<'a>,
-    wanted: &'s Wanted<'s>,
+    goal: &'s Goal<'s>,
 }
 
 /// What is chosen so far, and what is still to be looked at.
@@ -209,9 +209,9 @@ impl<'s, 'a> Solver<'s, 'a> {
 
     /// What stands against choosing `at`.
     fn obstacle(&self, state: &State<'s, 'a>, at: usize) -> Result<Option<String>, SolveError> {
-        let name = |at: usize| self.universe.offers()[at].name;
-        if self.wanted.avoid.contains(name(at)) {
-            return Ok(Some(format!("`{}` is to be avoided", name(at))));
+        let name = |at: usize| self.universe.candidates()[at].name;
+        if self.goal.avoid.contains(name(at)) {
+            return Ok(Some(format!("`{}` is on the list of packages to avoid", name(at))));
         }
         for (owner, relation) in &state.against {
             if *owner != at && self.universe.satisfies(at, relation) {
@@ -244,15 +244,15 @@ impl<'s, 'a> Solver<'s, 'a> {
                 if self.universe.serves(need.by, at) {
                     reasons.extend(self.obstacle(state, at).unwrap_or_else(|error| Some(error.to_string())));
                 } else {
-                    let name = self.universe.offers()[at].name;
-                    reasons.push(format!("`{name}` is only where packages are taken from by name"));
+                    let name = self.universe.candidates()[at].name;
+                    reasons.push(format!("`{name}` is only in suites whose packages are taken by name"));
                 }
             }
             if targets.is_empty() {
                 reasons.push(match self.universe.find(relation.name) {
                     Some(at) => {
-                        let offer = &self.universe.offers()[at];
-                        format!("the newest `{}` is {}", offer.name, offer.version.as_str())
+                        let candidate = &self.universe.candidates()[at];
+                        format!("the newest `{}` is {}", candidate.name, candidate.version.as_str())
                     }
                     None => format!("no suite has `{}`", relation.name),
                 });
@@ -260,7 +260,7 @@ impl<'s, 'a> Solver<'s, 'a> {
         }
         let group: Vec<String> = need.group.iter().map(|one| format!("`{one}`")).collect();
         SolveError::Unsatisfied {
-            package: self.universe.offers()[need.by].name.to_owned(),
+            package: self.universe.candidates()[need.by].name.to_owned(),
             group: group.join(" or "),
             names: need.group.iter().map(|one| one.name.to_owned()).collect(),
             reason: reasons.join("; "),
@@ -272,7 +272,8 @@ impl<'s, 'a> Solver<'s, 'a> {
 fn unknown(universe: &Universe<'_>, name: &str) -> SolveError {
     let mut close: Vec<&str> = universe.provider_names(name).collect();
     if close.is_empty() {
-        let near = universe.offers().iter().map(|offer| (distance(offer.name, name), offer.name));
+        let near =
+            universe.candidates().iter().map(|candidate| (distance(candidate.name, name), candidate.name));
         let mut near: Vec<(usize, &str)> = near.filter(|(far, _)| *far <= 2).collect();
         near.sort_unstable();
         close = near.into_iter().map(|(_, name)| name).collect();

@@ -1,4 +1,4 @@
-//! All that the suites offer: of each name one version, and who provides what.
+//! All that the suites have: of each name one version, and who provides what.
 //!
 //! Of the suites that are taken from without a word it is the newest. Of a suite that is taken from by name it is what the
 //! recipe names (apt: `Pin-Priority: 990`), and what no other has (apt: 100); the latter only for packages of that same
@@ -6,26 +6,26 @@
 //!
 //! Lookups are binary searches in sorted slices: no order of a hash table can show in a result.
 
-use super::index::Offer;
+use super::index::Candidate;
 use super::relation::{self, Relation, RelationError};
 use super::version::Version;
-use crate::name::Arch;
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::Arch;
 
-/// The candidates of a resolution. An offer is named by its place in the order of names.
+/// The candidates of a resolution. A candidate is identified by its place in the order of names.
 #[derive(Debug)]
 pub struct Universe<'a> {
     arch: Arch,
-    offers: Vec<Offer<'a>>,
+    candidates: Vec<Candidate<'a>>,
     /// Sorted by the provided name, then by preference.
     provided: Vec<Provided<'a>>,
     relations: Vec<OnceCell<Relations<'a>>>,
-    /// Of each offer.
+    /// Of each candidate.
     homes: Vec<Home>,
     /// Sorted by name, the newest first: those of suites that are taken from by name, where the name is another's.
-    passed_over: Vec<Offer<'a>>,
+    passed_over: Vec<Candidate<'a>>,
 }
 
 /// From which suites what is taken.
@@ -46,7 +46,7 @@ struct Home {
     bound: bool,
 }
 
-/// The relations of one offer.
+/// The relations of one candidate.
 #[derive(Debug)]
 pub struct Relations<'a> {
     /// Pre-Depends and Depends.
@@ -64,7 +64,7 @@ struct Provided<'a> {
     by: usize,
 }
 
-/// What makes the offers no set to choose from.
+/// Why the candidates cannot be chosen from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UniverseError {
     /// A relation that cannot be read.
@@ -77,8 +77,8 @@ pub enum UniverseError {
         /// What is wrong.
         error: RelationError,
     },
-    /// One suite offers one version in two forms.
-    #[error("package `{package}` {version} is there twice in one suite")]
+    /// One suite has one version in two forms.
+    #[error("package `{package}` {version} is listed twice in one suite")]
     Twice {
         /// Its name.
         package: String,
@@ -88,32 +88,37 @@ pub enum UniverseError {
 }
 
 impl<'a> Universe<'a> {
-    /// The newest of `offers` for each name; of equal versions the one of the earlier suite.
-    pub fn new(offers: Vec<Offer<'a>>, arch: Arch) -> Result<Self, UniverseError> {
-        Self::preferring(offers, arch, &Preferences::default())
+    /// The newest of `candidates` for each name; of equal versions the one of the earlier suite.
+    pub fn new(candidates: Vec<Candidate<'a>>, arch: Arch) -> Result<Self, UniverseError> {
+        Self::preferring(candidates, arch, &Preferences::default())
     }
 
-    /// Of `offers` the one for each name that `preferences` say; of equal versions the one of the earlier suite.
+    /// Of `candidates` the one for each name that `preferences` say; of equal versions the one of the earlier suite.
     pub fn preferring(
-        mut offers: Vec<Offer<'a>>,
+        mut candidates: Vec<Candidate<'a>>,
         arch: Arch,
         preferences: &Preferences<'_>,
     ) -> Result<Self, UniverseError> {
-        offers.sort_by(|a, b| {
+        candidates.sort_by(|a, b| {
             (a.name, Reverse(a.version), a.suite).cmp(&(b.name, Reverse(b.version), b.suite))
         });
         // two indexes of a suite, such as those of `all` and of an architecture, may have the same package
-        offers.dedup();
-        let same =
-            |a: &Offer<'_>, b: &Offer<'_>| a.name == b.name && a.version == b.version && a.suite == b.suite;
-        if let Some(pair) = offers.windows(2).find(|pair| same(&pair[0], &pair[1])) {
+        candidates.dedup();
+        let same = |a: &Candidate<'_>, b: &Candidate<'_>| {
+            a.name == b.name && a.version == b.version && a.suite == b.suite
+        };
+        if let Some(pair) = candidates.windows(2).find(|pair| same(&pair[0], &pair[1])) {
             let (package, version) = (pair[0].name.to_owned(), pair[0].version.as_str().to_owned());
             return Err(UniverseError::Twice { package, version });
         }
-        let (offers, homes, passed_over) = chosen(offers, preferences);
+        let (candidates, homes, passed_over) = chosen(candidates, preferences);
         let mut provided = Vec::new();
-        for (by, offer) in offers.iter().enumerate().filter(|(_, offer)| !offer.provides.is_empty()) {
-            for one in relation::list(offer.provides).map_err(|error| unreadable(offer, "Provides", error))? {
+        for (by, candidate) in
+            candidates.iter().enumerate().filter(|(_, candidate)| !candidate.provides.is_empty())
+        {
+            for one in relation::list(candidate.provides)
+                .map_err(|error| unreadable(candidate, "Provides", error))?
+            {
                 provided.push(Provided {
                     name: one.name,
                     version: one.version.map(|(_, version)| version),
@@ -121,21 +126,21 @@ impl<'a> Universe<'a> {
                 });
             }
         }
-        provided.sort_by_key(|one| (one.name, rank(offers[one.by].priority), one.by));
-        let relations = std::iter::repeat_with(OnceCell::new).take(offers.len()).collect();
-        Ok(Self { arch, offers, provided, relations, homes, passed_over })
+        provided.sort_by_key(|one| (one.name, rank(candidates[one.by].priority), one.by));
+        let relations = std::iter::repeat_with(OnceCell::new).take(candidates.len()).collect();
+        Ok(Self { arch, candidates, provided, relations, homes, passed_over })
     }
 
     /// All candidates, in the order of their names.
     #[must_use]
-    pub fn offers(&self) -> &[Offer<'a>] {
-        &self.offers
+    pub fn candidates(&self) -> &[Candidate<'a>] {
+        &self.candidates
     }
 
     /// The candidate of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.offers.binary_search_by(|offer| offer.name.cmp(name)).ok()
+        self.candidates.binary_search_by(|candidate| candidate.name.cmp(name)).ok()
     }
 
     /// Whether the candidate `at` may be chosen because the candidate `by` needs it.
@@ -151,7 +156,7 @@ impl<'a> Universe<'a> {
     }
 
     /// What suites that are taken from by name have of `name`, the newest first, where that is not the candidate.
-    pub fn passed_over(&self, name: &str) -> impl Iterator<Item = &Offer<'a>> {
+    pub fn passed_over(&self, name: &str) -> impl Iterator<Item = &Candidate<'a>> {
         let from = self.passed_over.partition_point(|one| one.name < name);
         self.passed_over[from..].iter().take_while(move |one| one.name == name)
     }
@@ -161,14 +166,15 @@ impl<'a> Universe<'a> {
         if let Some(relations) = self.relations[at].get() {
             return Ok(relations);
         }
-        let offer = &self.offers[at];
-        let groups = |field, text| relation::groups(text).map_err(|error| unreadable(offer, field, error));
-        let list = |field, text| relation::list(text).map_err(|error| unreadable(offer, field, error));
-        let mut needs = groups("Pre-Depends", offer.pre_depends)?;
-        needs.extend(groups("Depends", offer.depends)?);
-        let mut against = list("Conflicts", offer.conflicts)?;
-        against.extend(list("Breaks", offer.breaks)?);
-        let wants = groups("Recommends", offer.recommends)?;
+        let candidate = &self.candidates[at];
+        let groups =
+            |field, text| relation::groups(text).map_err(|error| unreadable(candidate, field, error));
+        let list = |field, text| relation::list(text).map_err(|error| unreadable(candidate, field, error));
+        let mut needs = groups("Pre-Depends", candidate.pre_depends)?;
+        needs.extend(groups("Depends", candidate.depends)?);
+        let mut against = list("Conflicts", candidate.conflicts)?;
+        against.extend(list("Breaks", candidate.breaks)?);
+        let wants = groups("Recommends", candidate.recommends)?;
         Ok(self.relations[at].get_or_init(|| Relations { needs, wants, against }))
     }
 
@@ -195,7 +201,7 @@ impl<'a> Universe<'a> {
 
     /// The names of the candidates that provide `name`.
     pub fn provider_names(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.providers(name).iter().map(|one| self.offers[one.by].name)
+        self.providers(name).iter().map(|one| self.candidates[one.by].name)
     }
 
     fn providers(&self, name: &str) -> &[Provided<'a>] {
@@ -205,38 +211,41 @@ impl<'a> Universe<'a> {
     }
 
     fn is_real(&self, at: usize, relation: &Relation<'_>) -> bool {
-        let offer = &self.offers[at];
-        offer.name == relation.name
-            && self.qualifies(offer, relation)
-            && relation.version.is_none_or(|(operator, wanted)| operator.allows(offer.version, wanted))
+        let candidate = &self.candidates[at];
+        candidate.name == relation.name
+            && self.qualifies(candidate, relation)
+            && relation
+                .version
+                .is_none_or(|(operator, required)| operator.allows(candidate.version, required))
     }
 
     /// An unversioned Provides satisfies only unversioned relations: policy 7.5.
     fn is_provided(&self, one: &Provided<'_>, relation: &Relation<'_>) -> bool {
-        self.qualifies(&self.offers[one.by], relation)
-            && relation.version.is_none_or(|(operator, wanted)| {
-                one.version.is_some_and(|version| operator.allows(version, wanted))
+        self.qualifies(&self.candidates[one.by], relation)
+            && relation.version.is_none_or(|(operator, required)| {
+                one.version.is_some_and(|version| operator.allows(version, required))
             })
     }
 
-    fn qualifies(&self, offer: &Offer<'_>, relation: &Relation<'_>) -> bool {
+    fn qualifies(&self, candidate: &Candidate<'_>, relation: &Relation<'_>) -> bool {
         match relation.qualifier {
             None => true,
-            Some("any") => offer.any,
+            Some("any") => candidate.any,
             Some(arch) => arch == self.arch.debian(),
         }
     }
 }
 
-/// Of each name the candidate with its home, and what else suites that are taken from by name have of it. `offers` are
+/// Of each name the candidate with its home, and what else suites that are taken from by name have of it. `candidates` are
 /// sorted by name, the newest first.
 fn chosen<'a>(
-    offers: Vec<Offer<'a>>,
+    candidates: Vec<Candidate<'a>>,
     preferences: &Preferences<'_>,
-) -> (Vec<Offer<'a>>, Vec<Home>, Vec<Offer<'a>>) {
-    let group = |offer: &Offer<'_>| preferences.groups.get(offer.suite).copied().flatten();
-    let (mut kept, mut homes, mut passed_over) = (Vec::with_capacity(offers.len()), Vec::new(), Vec::new());
-    let mut rest = offers.into_iter().peekable();
+) -> (Vec<Candidate<'a>>, Vec<Home>, Vec<Candidate<'a>>) {
+    let group = |candidate: &Candidate<'_>| preferences.groups.get(candidate.suite).copied().flatten();
+    let (mut kept, mut homes, mut passed_over) =
+        (Vec::with_capacity(candidates.len()), Vec::new(), Vec::new());
+    let mut rest = candidates.into_iter().peekable();
     while let Some(first) = rest.next() {
         let name = first.name;
         let mut all = vec![first];
@@ -262,8 +271,8 @@ fn chosen<'a>(
     (kept, homes, passed_over)
 }
 
-fn unreadable(offer: &Offer<'_>, field: &'static str, error: RelationError) -> UniverseError {
-    UniverseError::Relation { package: offer.name.to_owned(), field, error }
+fn unreadable(candidate: &Candidate<'_>, field: &'static str, error: RelationError) -> UniverseError {
+    UniverseError::Relation { package: candidate.name.to_owned(), field, error }
 }
 
 fn rank(priority: &str) -> usize {

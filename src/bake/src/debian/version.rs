@@ -18,9 +18,9 @@ pub struct Version<'a> {
     text: &'a str,
 }
 
-/// Text that is no version.
+/// Text that is not a version.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no Debian version")]
+#[error("`{0}` is not a valid Debian version")]
 pub struct VersionError(String);
 
 impl<'a> Version<'a> {

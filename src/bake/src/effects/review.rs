@@ -7,14 +7,17 @@
 //!   security update. `RELEASE` stands for it, so that all releases have one text.
 
 use super::{Effects, SCRIPTS, of};
-use crate::digest::Sha256;
-use crate::name::Name;
 use crate::unpack::ControlFile;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use tree::digest::Sha256;
+use tree::name::Name;
 
 /// The line that debhelper begins a section with.
 const ADDED: &str = "# Automatically added by dh";
+
+/// How the flavour of a kernel ends, but for the size of its pages.
+const ARCHES: [&str; 2] = ["-amd64", "-arm64"];
 
 /// The normal form of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +90,7 @@ pub fn unreviewed(effects: &Effects, name: &Name, control: &[ControlFile]) -> Ve
 pub fn normal(name: &Name, script: &[u8]) -> Text {
     let mut bytes = match std::str::from_utf8(script) {
         Ok(text) => without_versions(text).into_bytes(),
-        // what is no text has no such comments
+        // what is not text has no such comments
         Err(_) => script.to_vec(),
     };
     if name.as_str().starts_with("linux-image-") {
@@ -118,7 +121,7 @@ fn without_versions(text: &str) -> String {
     out
 }
 
-/// `RELEASE` in the place of each kernel release.
+/// `RELEASE` in place of each kernel release.
 fn without_releases(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     if matches!(text, Cow::Owned(_)) {
@@ -164,8 +167,15 @@ fn is_release(text: &str) -> usize {
     let Some(plus) = quoted.strip_prefix('+') else { return 0 };
     let word = plus.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'-').count();
     let flavour = &plus[..word];
-    if !flavour.starts_with("deb") || !(flavour.ends_with("-amd64") || flavour.ends_with("-arm64")) {
+    if !flavour.starts_with("deb") || !ARCHES.iter().any(|arch| without_pages(flavour).ends_with(arch)) {
         return 0;
     }
     text.len() - plus.len() + word
+}
+
+/// A flavour without the size of its pages, `deb13-arm64` of `deb13-arm64-16k`.
+fn without_pages(flavour: &str) -> &str {
+    let Some((before, last)) = flavour.rsplit_once('-') else { return flavour };
+    let size = last.strip_suffix('k').unwrap_or_default();
+    if !size.is_empty() && size.bytes().all(|b| b.is_ascii_digit()) { before } else { flavour }
 }

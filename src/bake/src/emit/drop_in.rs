@@ -12,17 +12,17 @@
 //! Mirrors have both files below `vmconfig/artifacts/<dependency>/<version>/` or `<dependency>/<version>/`; the version is the
 //! date and the beginning of the plan's digest, so that it is another one for each image.
 
-use super::{Part, Written};
-use crate::digest::Sha256;
-use crate::disk::Disk;
 use crate::manifest::{self, Entry, Form, Manifest, Pin, StockImage};
-use crate::name::{Name, NameError, Role};
-use crate::plan::Plan;
-use crate::recipe::DiskCompression;
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::Tree;
+use crate::plan::{Draft, Plan};
+use disk::Disk;
 use flate2::{Compression, GzBuilder};
 use std::io::{self, Write as _};
+use store::output::Written;
+use store::part::Part;
+use tree::Tree;
+use tree::digest::Sha256;
+use tree::name::{Name, NameError, Role};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 /// Where images are published when nobody says where: a name that is never found.
 pub const NOWHERE: &str = "https://vmbake.invalid";
@@ -45,7 +45,7 @@ impl DropIn {
     /// That of `plan`; none for what is no node of a cluster.
     pub(super) fn of(plan: &Plan) -> Option<Self> {
         plan.configure.as_ref().filter(|_| plan.role != Role::None)?;
-        let (Plan { kind, os, arch, .. }, name) = (plan, plan.name());
+        let (Draft { kind, os, arch, .. }, name) = (&**plan, plan.name());
         let date = jiff::Timestamp::from_second(plan.epoch).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let digest = plan.digest().hex();
         let only = plan.provider.map_or_else(String::new, |provider| format!(".{provider}"));
@@ -91,9 +91,8 @@ impl DropIn {
             .manifest_of(plan, (tree, disk), files, base)
             .map_err(|error| Refusal::new(Class::Usage, self.manifest.as_str(), Stage::Emit, error))?;
         let text = manifest::print(&manifest);
-        manifest::parse(&self.manifest, text.as_bytes()).map_err(|refusal| {
-            refusal.hint("publish the image at an https address with a name, and say it with --published-at")
-        })?;
+        manifest::parse(&self.manifest, text.as_bytes())
+            .map_err(|refusal| refusal.remedy(Remedy::Publish))?;
         Ok(text)
     }
 
@@ -122,7 +121,7 @@ impl DropIn {
             size: image.size,
         };
         // a reader that knows no zstd finds no kernel there, and is better told of none: firmware starts the disk then
-        let is_read = plan.disk.compression != DiskCompression::Zstd;
+        let is_read = plan.disk.compression != disk::Compression::Zstd;
         Ok(Manifest {
             version: version.clone(),
             kind: plan.kind.clone(),

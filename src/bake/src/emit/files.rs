@@ -17,15 +17,15 @@
 //! decided about the inputs is in `<name>.record.json`.
 
 use super::pax::Shape;
-use crate::digest::{Digest, Sha256};
 use crate::lock::{LockedPackage, LockedSuite};
 use crate::manifest::Form;
-use crate::name::{Arch, ImagePath, Kind, Name, Provider};
 use crate::plan::Plan;
-use crate::tree::{Entry, Meta, Node, Origin};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, ImagePath, Kind, Name, Provider};
+use tree::{Entry, Meta, Node, Origin};
 
 /// The version of this form.
 pub const FORMAT: u32 = 2;
@@ -285,7 +285,7 @@ fn list(out: &mut impl Write, name: &str, items: impl Iterator<Item = impl Seria
 
 /// Reads the file.
 pub fn parse(bytes: &[u8]) -> Result<Files, serde_json::Error> {
-    let files: Files = crate::refusal::record(bytes)?;
+    let files: Files = tree::refusal::record(bytes)?;
     if files.head.format != FORMAT {
         let wrong = format!("format: expected {FORMAT}, found {}", files.head.format);
         return Err(serde::de::Error::custom(wrong));

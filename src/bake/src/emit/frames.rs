@@ -9,13 +9,15 @@
 //!
 //! Memory: for each job one chunk and its frame (at most 8 MiB each) and the encoder; one more frame waits.
 
-use super::contents::Contents;
-use super::kept::Kept;
-use super::layout::{Chunk, Layout};
-use super::{index, ordered};
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::store::Store;
+use super::index;
+use super::layout::Layout;
 use std::num::NonZeroUsize;
+use store::Store;
+use store::contents::Contents;
+use store::kept::Kept;
+use store::ordered;
+use tree::chunk::Chunk;
+use tree::refusal::{Class, Refusal, Result, Stage};
 use zstd::zstd_safe::CParameter;
 
 /// The sort of the notes that lead from a chunk's key to its frame.
@@ -80,21 +82,6 @@ pub(crate) fn write(
     })?;
     write(&index::print(&sizes), 0)?;
     Ok(Frames { count: sizes.len(), kept: known, tar: layout.len })
-}
-
-/// Hands the plain tar stream to `write`, for formats that are made from it.
-pub(crate) fn plain(
-    layout: &Layout<'_>,
-    store: &Store,
-    mut write: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let contents = Contents::of(store);
-    let mut raw = Vec::new();
-    for chunk in &layout.chunks {
-        contents.read(chunk, &mut raw)?;
-        write(&raw)?;
-    }
-    Ok(())
 }
 
 /// A chunk as one frame: with a checksum and its content's size. The encoder is a new one for each, so that nothing

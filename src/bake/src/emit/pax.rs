@@ -14,10 +14,10 @@
 //! Names begin with `./`, and those of directories end in `/`, as in Debian's own archives; the root is `./`.
 //! Source of the format: POSIX.1-2017, `pax`, "pax Interchange Format" and "ustar Interchange Format".
 
-use crate::name::ImagePath;
-use crate::tree::{Meta, Node};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use tree::name::ImagePath;
+use tree::{Meta, Node};
 
 /// The unit of a tar archive in bytes.
 pub const BLOCK: usize = 512;

@@ -1,17 +1,18 @@
 //! What stands beside artifacts: the record of what went in, the list of files, the record of the disk.
 
-use super::{Line, Part, files};
-use crate::digest::Sha256;
-use crate::disk::{self, Disk};
+use super::{Line, files};
 use crate::manifest::{Boot, BootFile, Manifest};
-use crate::name::ImagePath;
 use crate::plan::{Plan, Remark, resolved};
-use crate::privilege::Privilege;
-use crate::refusal::Result;
-use crate::scripts::Scripted;
-use crate::tree::{Node, Tree};
+use disk::Disk;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
+use store::part::Part;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::privilege::Privilege;
+use tree::refusal::Result;
+use tree::scripts::Scripted;
+use tree::{Node, Tree};
 
 /// The version of the record's form.
 const FORMAT: u32 = 1;
@@ -77,8 +78,8 @@ pub(super) fn files(
 }
 
 /// Writes what stands where on the disk.
-pub(super) fn disk(part: &mut Part<'_>, plan: &Plan, disk: &Disk<'_>) -> Result<()> {
-    written(part, |out| disk::record::print(out, &plan.digest(), disk))
+pub(super) fn disk(part: &mut Part<'_>, disk: &Disk<'_>) -> Result<()> {
+    written(part, |out| disk::record::print(out, disk))
 }
 
 fn written(

@@ -1,17 +1,18 @@
 //! A small tree as a tar and as its frames, without a plan.
 
-use super::contents::{Contents, Corrupt};
 use super::frames::{self, How};
-use super::layout::{self, Part as Piece};
-use crate::digest::Sha256;
-use crate::name::ImagePath;
-use crate::refusal::Class;
-use crate::store::{Key, Options, Store};
-use crate::tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
+use super::layout;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use store::contents::{Contents, Corrupt};
+use store::{Key, Options, Store};
+use tree::chunk::{Chunk, Part as Piece};
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::Class;
+use tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 
 struct Bench {
     tree: Tree,
@@ -75,10 +76,16 @@ fn bench() -> Bench {
     Bench { tree: tree.finish().unwrap(), store, large, stored, _place: place }
 }
 
+/// The tar before it is compressed.
 fn tar(bench: &Bench) -> Vec<u8> {
-    let mut out = Vec::new();
-    let len = super::tar(&bench.tree, &bench.store, &mut out).unwrap();
-    assert_eq!(len, out.len() as u64);
+    let layout = layout::layout(&bench.tree).unwrap();
+    let contents = store::contents::Contents::of(&bench.store);
+    let (mut out, mut chunk) = (Vec::new(), Vec::new());
+    for one in &layout.chunks {
+        contents.read(one, &mut chunk).unwrap();
+        out.extend_from_slice(&chunk);
+    }
+    assert_eq!(layout.len, out.len() as u64);
     out
 }
 
@@ -154,7 +161,7 @@ fn frames_are_the_tar_whatever_threads_and_store_have_done() {
 fn each_piece_of_a_large_file_is_a_chunk_of_its_own() {
     let bench = bench();
     let layout = layout::layout(&bench.tree).unwrap();
-    let ranges = |chunk: &layout::Chunk<'_>| {
+    let ranges = |chunk: &Chunk<'_>| {
         let parts = chunk.parts.iter();
         parts.filter(|part| matches!(part, Piece::Range(range) if range.path.as_str() == "/large")).count()
     };
@@ -164,31 +171,8 @@ fn each_piece_of_a_large_file_is_a_chunk_of_its_own() {
     // digests of pieces that do not fit the length are no digests of it
     let mut stored = bench.stored.clone();
     stored.pieces.pop();
-    let refusal = layout::ranges(&path("/large"), &Content::Stored(stored)).unwrap_err();
+    let refusal = tree::chunk::ranges(&path("/large"), &Content::Stored(stored)).unwrap_err();
     assert!(refusal.to_string().contains("the digests of 3 pieces"), "{refusal}");
-}
-
-#[test]
-fn a_key_changes_with_every_header_content_order_and_encoder() {
-    let range = |digest: &[u8], len: u64| {
-        let content: &'static Content = Box::leak(Box::new(Content::Inline(b"".as_slice().into())));
-        let at: &'static ImagePath = Box::leak(Box::new(path("/x")));
-        Piece::Range(layout::Range { path: at, content, offset: 0, len, digest: Sha256::of(digest) })
-    };
-    let raw = |bytes: &[u8]| Piece::Raw(bytes.to_vec());
-    let key = |head: &[u8], parts: Vec<Piece<'static>>| layout::Chunk { len: 9, parts }.key(head);
-    let keys = [
-        key(b"1", vec![raw(b"ab"), range(b"c", 3)]),
-        key(b"2", vec![raw(b"ab"), range(b"c", 3)]),
-        key(b"1", vec![raw(b"ac"), range(b"c", 3)]),
-        key(b"1", vec![raw(b"ab"), range(b"d", 3)]),
-        key(b"1", vec![raw(b"ab"), range(b"c", 4)]),
-        key(b"1", vec![range(b"c", 3), raw(b"ab")]),
-        key(b"1", vec![raw(b"a"), raw(b"b"), range(b"c", 3)]),
-        key(b"1", vec![raw(b"ab")]),
-    ];
-    let different: std::collections::BTreeSet<Sha256> = keys.into_iter().collect();
-    assert_eq!(different.len(), 8);
 }
 
 /// Where the store has files of this folder, with their bytes.
@@ -286,11 +270,4 @@ fn what_a_line_of_the_list_says_makes_the_header_again() {
         let odd = super::Line { size: if line.size.is_some() { None } else { Some(1) }, ..line };
         assert_eq!(odd.header(), None, "{at}");
     }
-}
-
-#[test]
-fn what_a_full_disk_would_have_needed_grows_with_what_is_written() {
-    assert_eq!(super::expected(0, 0, 100), 0);
-    assert_eq!(super::expected(50, 100, 1000), 500);
-    assert_eq!(super::expected(u64::MAX, 1, u64::MAX), u64::MAX);
 }

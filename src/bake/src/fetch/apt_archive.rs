@@ -8,16 +8,16 @@ use super::places::{Location, Of, roots};
 use super::progress::{Event, Progress};
 use super::transfer::refused;
 use super::tries::{Tries, pause};
-use super::web::{Ask, Web};
+use super::web::{RangeRequest, Web};
 use super::{Options, local};
 use crate::debian::resolve::Archive;
-use crate::digest::{Digest, Sha256};
-use crate::refusal::{Class, Refusal, Result, Stage};
 use crate::sources::Suite;
-use crate::store::Store;
 use std::io::Write as _;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 /// The largest InRelease that is read, in bytes; today's have 140 to 200 KB.
 const INRELEASE_LIMIT: u64 = 4 << 20;
@@ -45,7 +45,7 @@ impl Archive for Archives<'_> {
     fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
         let name = Digest::from(digest);
         if size > INDEX_LIMIT {
-            let cause = format!("the index is too large, expected at most {INDEX_LIMIT} bytes, found {size}");
+            let cause = format!("the index is too large: expected at most {INDEX_LIMIT} bytes, found {size}");
             return Err(Refusal::new(Class::Verification, &suite.name, Stage::Fetch, cause));
         }
         if self.store.has(&name, size)?
@@ -86,15 +86,14 @@ impl<'a> Archives<'a> {
             places.retain(|place| matches!(place, Location::File(_)));
         }
         if places.is_empty() {
-            let why = if self.options.offline { "this run is offline" } else { "no archive is named" };
+            let why = if self.options.offline { "this run is offline" } else { "no archive is configured" };
             return Err(Refusal::new(
                 Class::Network,
                 artifact,
                 Stage::Fetch,
                 format!("{why}, and no directory has it"),
             )
-            .hint("name a place of Debian's archive that can be reached with --debian-mirror and --debian-security-mirror, or do \
-                 without --offline"));
+            .remedy(Remedy::ReachArchive));
         }
         let until = Instant::now() + self.options.deadlines.total;
         let mut failures: Vec<(String, Fault)> = Vec::new();
@@ -157,7 +156,7 @@ impl<'a> Archives<'a> {
             Location::Url { url, of } => {
                 let stop = AtomicBool::new(false);
                 let size = digest.map(|_| limit);
-                let ask = Ask { url, of: *of, at: 0, etag: None, size, until, stop: &stop };
+                let ask = RangeRequest { url, of: *of, at: 0, etag: None, size, until, stop: &stop };
                 let answer = self.web.ask(&ask)?;
                 let page = answer.page;
                 let mut bytes: Vec<u8> = Vec::new();

@@ -1,13 +1,13 @@
 //! What can be wrong with one try at one place.
 
-use crate::digest::Digest;
-use crate::refusal::{Class, Refusal};
 use std::time::Duration;
+use tree::digest::Digest;
+use tree::refusal::{Class, Refusal};
 
 /// Why a try has failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    #[error("not there (HTTP status {0})")]
+    #[error("not found (HTTP status {0})")]
     Missing(u16),
     #[error("not there")]
     NoFile,
@@ -17,19 +17,19 @@ pub(super) enum Fault {
         /// When it says to come back.
         after: Option<Duration>,
     },
-    #[error("no connection: {0}")]
+    #[error("cannot connect: {0}")]
     Connect(String),
     #[error("the connection is not trusted: {0}")]
     Untrusted(String),
-    #[error("broken answer: {0}")]
+    #[error("invalid response: {0}")]
     Broken(String),
     #[error("received {got} of {expected} bytes: {why}")]
     Cut { expected: u64, got: u64, why: String },
-    #[error("size, expected {expected}, found {got}")]
+    #[error("expected a size of {expected}, found {got}")]
     Short { expected: u64, got: u64 },
-    #[error("size, expected {expected}, found {got}")]
+    #[error("expected a size of {expected}, found {got}")]
     Size { expected: u64, got: String, page: bool },
-    #[error("digest, expected {expected}, found {got}")]
+    #[error("expected digest {expected}, found {got}")]
     Digest { expected: Digest, got: Digest, page: bool },
     #[error("it is another file than the pinned one")]
     Another,
@@ -37,17 +37,17 @@ pub(super) enum Fault {
     Slow { got: u64, expected: u64, window: Duration },
     #[error("it could not be reached for other files")]
     Unreachable,
-    #[error("not done within the time for one file")]
+    #[error("timed out")]
     Late,
     #[error("redirect: {0}")]
     Redirect(String),
-    #[error("content encoding, expected `identity`, found `{0}`")]
+    #[error("expected content encoding `identity`, found `{0}`")]
     Encoded(String),
-    #[error("the answer has a meaning in doubt: {0}")]
+    #[error("ambiguous response: {0}")]
     Ambiguous(&'static str),
-    #[error("what the place sends does not fit what is there: {0}")]
+    #[error("the transfer cannot be resumed: {0}")]
     Resume(String),
-    #[error("not a plain file")]
+    #[error("not a regular file")]
     NotPlain,
     #[error("cannot read: {0}")]
     Read(std::io::Error),
@@ -55,7 +55,7 @@ pub(super) enum Fault {
     Write(std::io::Error),
     #[error("{0}")]
     Store(Box<Refusal>),
-    #[error("another transfer has failed")]
+    #[error("canceled, as another transfer failed")]
     Stopped,
 }
 
@@ -120,11 +120,11 @@ impl Fault {
     pub(super) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Size { page: true, .. } | Self::Digest { page: true, .. } => {
-                Some("the answer is a web page: it looks like a login page of the network")
+                Some("the response is a web page; it looks like a captive portal")
             }
             Self::Another => Some("`stat -c %s FILE` and `sha256sum FILE` tell what to pin"),
             Self::Untrusted(_) => {
-                Some("is the clock right, are the system's CA certificates there, is a proxy in between?")
+                Some("check the clock, the system's CA certificates, and whether a proxy is in between")
             }
             _ => None,
         }

@@ -1,12 +1,12 @@
 //! A file of this machine: of a directory that the user names, or of the project.
 
 use super::fault::Fault;
-use crate::beneath;
 use rustix::fs::{Mode, OFlags};
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::PathBuf;
+use store::beneath;
 
 /// Bytes between two looks at whether the copy is still wanted.
 const PIECE: u64 = 4 << 20;

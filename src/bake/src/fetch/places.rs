@@ -1,13 +1,13 @@
-//! Where a want may be had, in the order of trying. Pure: nothing is asked here.
+//! Where a requirement may be had, in the order of trying. Pure: nothing is asked here.
 
 use super::Options;
 use super::local::Local;
 use crate::manifest::place;
-use crate::plan::{Source, Want};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::plan::{Requirement, Source};
 use reqwest::Url;
 use std::path::PathBuf;
 use std::str::FromStr;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// A mirror or an archive's root that the user names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Place {
 
 /// Text that is no place.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a place is an http or https URL or a directory, found `{0}`")]
+#[error("expected an http or https URL or a directory, found `{0}`")]
 pub struct PlaceError(String);
 
 /// One file at one place.
@@ -55,16 +55,16 @@ impl Location {
     }
 }
 
-/// All locations of a want, in the order of trying; empty offline where no directory is named.
-pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>> {
-    let refuse = |cause: String| Refusal::new(Class::Usage, want.name.as_str(), Stage::Fetch, cause);
+/// All locations of a requirement, in the order of trying; empty offline where no directory is named.
+pub(super) fn locations(requirement: &Requirement, options: &Options) -> Result<Vec<Location>> {
+    let refuse = |cause: String| Refusal::new(Class::Usage, requirement.name.as_str(), Stage::Fetch, cause);
     let mut found = Vec::new();
-    match &want.source {
+    match &requirement.source {
         Source::Upstream { url } => {
             let itself = upstream(url, options).map_err(refuse)?;
             let base = url.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
             for mirror in &options.mirrors {
-                let short = [want.name.as_str(), want.version.as_str(), base.as_str()];
+                let short = [requirement.name.as_str(), requirement.version.as_str(), base.as_str()];
                 let long = [&["vmconfig", "artifacts"][..], &short[..]].concat();
                 found.extend(mirror.file(&long, Of::Upstream));
                 found.extend(mirror.file(&short, Of::Upstream));
@@ -74,7 +74,7 @@ pub(super) fn locations(want: &Want, options: &Options) -> Result<Vec<Location>>
         Source::Debian { archive, file, date } => {
             let parts: Vec<&str> = file.split('/').collect();
             if !parts.iter().all(|part| is_part(part)) {
-                return Err(refuse(format!("`{file}` is no path below an archive")));
+                return Err(refuse(format!("`{file}` is not a path within an archive")));
             }
             found.extend(roots(options, archive).iter().filter_map(|root| root.file(&parts, Of::Debian)));
             let snapshot = options.snapshots.url(archive, *date, file).and_then(|url| Url::parse(&url).ok());
@@ -97,9 +97,11 @@ fn upstream(url: &str, options: &Options) -> std::result::Result<Location, Strin
         };
         return Ok(Location::File(local));
     }
-    let url = Url::parse(url).map_err(|error| format!("the URL of the pin is wrong: {error}"))?;
+    let url = Url::parse(url).map_err(|error| format!("the pinned URL is invalid: {error}"))?;
     if !matches!(url.scheme(), "https" | "http") || !url.username().is_empty() || url.password().is_some() {
-        return Err("the URL of a pin must be https, http or file, without user and password".to_owned());
+        return Err(
+            "expected a pinned URL with scheme https, http or file, and without credentials".to_owned()
+        );
     }
     Ok(Location::Url { url, of: Of::Upstream })
 }
@@ -197,7 +199,7 @@ fn is_part(part: &str) -> bool {
         && part != "."
         && part != ".."
         && !part.contains(['/', '\\', '\0'])
-        && !part.contains(crate::refusal::hides)
+        && !part.contains(tree::refusal::hides)
 }
 
 #[cfg(test)]
@@ -205,13 +207,13 @@ mod tests {
     use super::*;
     use crate::sources::Snapshots;
 
-    fn want(version: &str, source: Source) -> Want {
-        let digest = crate::digest::Sha256::of(b"x").into();
-        Want { name: "runc".parse().unwrap(), version: version.to_owned(), digest, size: 1, source }
+    fn requirement(version: &str, source: Source) -> Requirement {
+        let digest = tree::digest::Sha256::of(b"x").into();
+        Requirement { name: "runc".parse().unwrap(), version: version.to_owned(), digest, size: 1, source }
     }
 
-    fn shown_all(want: &Want, options: &Options) -> Vec<String> {
-        locations(want, options).unwrap().iter().map(ToString::to_string).collect()
+    fn shown_all(requirement: &Requirement, options: &Options) -> Vec<String> {
+        locations(requirement, options).unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -219,7 +221,7 @@ mod tests {
         let url = "https://github.com/o/r/releases/download/v1.2/runc.amd64".to_owned();
         let mirrors = vec!["http://u:p@127.0.0.1:8/m/".parse().unwrap(), "/srv/mirror".parse().unwrap()];
         let options = Options { mirrors, ..Options::default() };
-        let upstream = want("v1.2", Source::Upstream { url: url.clone() });
+        let upstream = requirement("v1.2", Source::Upstream { url: url.clone() });
         let expected = [
             "http://127.0.0.1:8/m/vmconfig/artifacts/runc/v1.2/runc.amd64",
             "http://127.0.0.1:8/m/runc/v1.2/runc.amd64",
@@ -230,7 +232,7 @@ mod tests {
         assert_eq!(shown_all(&upstream, &options), expected);
         let offline = Options { offline: true, ..options.clone() };
         assert_eq!(shown_all(&upstream, &offline), expected[2..4]);
-        let odd = want("../../x", Source::Upstream { url: url.clone() });
+        let odd = requirement("../../x", Source::Upstream { url: url.clone() });
         assert_eq!(
             shown_all(&odd, &options),
             [url.as_str()],
@@ -257,13 +259,13 @@ mod tests {
         };
         let file = "pool/main/g/gcc/libstdc++6_14_amd64.deb";
         assert_eq!(
-            shown_all(&want("1", source("debian-security", file)), &options),
+            shown_all(&requirement("1", source("debian-security", file)), &options),
             [
                 format!("http://127.0.0.1/debian-security/{file}"),
                 format!("https://snapshot.debian.org/archive/debian-security/20260913T080000Z/{file}"),
             ]
         );
-        assert!(locations(&want("1", source("debian", "pool/../../etc/passwd")), &options).is_err());
+        assert!(locations(&requirement("1", source("debian", "pool/../../etc/passwd")), &options).is_err());
     }
 
     #[test]
@@ -272,12 +274,15 @@ mod tests {
         for (url, path) in
             [("file:parts/a-1.0", "/home/me/p/parts/a-1.0"), ("file:///srv/a-1.0", "/srv/a-1.0")]
         {
-            assert_eq!(shown_all(&want("1.0", Source::Upstream { url: url.to_owned() }), &options), [path]);
+            assert_eq!(
+                shown_all(&requirement("1.0", Source::Upstream { url: url.to_owned() }), &options),
+                [path]
+            );
         }
         let options = Options { offline: false, mirrors: vec!["/m".parse().unwrap()], ..options };
-        let http = want("1.0", Source::Upstream { url: "http://h/a-1.0".to_owned() });
+        let http = requirement("1.0", Source::Upstream { url: "http://h/a-1.0".to_owned() });
         assert_eq!(shown_all(&http, &options).last().unwrap(), "http://h/a-1.0");
-        let file = want("1.0", Source::Upstream { url: "file:a-1.0".to_owned() });
+        let file = requirement("1.0", Source::Upstream { url: "file:a-1.0".to_owned() });
         assert_eq!(shown_all(&file, &options)[1..], ["/m/runc/1.0/a-1.0", "/home/me/p/a-1.0"]);
     }
 
@@ -285,7 +290,7 @@ mod tests {
     fn an_upstream_url_that_is_of_another_scheme_or_has_a_password_is_refused_and_not_shown() {
         for url in ["ftp://h/f", "https://user:secret@h/f", "http://user:secret@h/f", "nothing"] {
             let refusal =
-                locations(&want("1", Source::Upstream { url: url.to_owned() }), &Options::default())
+                locations(&requirement("1", Source::Upstream { url: url.to_owned() }), &Options::default())
                     .unwrap_err();
             assert!(!refusal.to_string().contains("secret"), "{refusal}");
         }

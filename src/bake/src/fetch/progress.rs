@@ -51,7 +51,7 @@ pub enum Event<'a> {
         /// How much more.
         n: u64,
     },
-    /// What was there of it is of no use: it begins at 0 again.
+    /// What was there of it is useless: it begins at 0 again.
     Restart {
         /// Which transfer.
         id: usize,
@@ -80,7 +80,7 @@ pub enum Event<'a> {
         /// The place that comes now.
         next: &'a str,
     },
-    /// So many packages come from the snapshot archive, as no other place has them any more.
+    /// So many packages come from the snapshot archive, as no other place has them any longer.
     Snapshot {
         /// How many.
         count: usize,

@@ -1,16 +1,16 @@
-//! Fetching from directories and from a server on the loopback that says what a test wants.
+//! Fetching from directories and from a server on the loopback that says what a test needs.
 
 use super::fault::Fault;
 use super::hosts::Hosts;
 use super::places::{Location, Of};
 use super::*;
-use crate::digest::Sha256;
-use crate::store::{Begun, Key};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+use store::{Begun, Key};
+use tree::digest::Sha256;
 
 /// A store, and a folder of files.
 struct Bench {
@@ -48,14 +48,15 @@ impl Events {
 impl Bench {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        let options = crate::store::Options { key: Some(Key::new([7; 32])), ..Default::default() };
+        let options = store::Options { key: Some(Key::new([7; 32])), ..Default::default() };
         let store = Store::open_with(&place.path().join("store"), &options).unwrap();
         Self { store, place, events: Events::default() }
     }
 
-    /// Puts a file of `want` into the mirror `mirror`.
-    fn put(&self, mirror: &str, want: &Want, bytes: &[u8]) -> PathBuf {
-        let path = self.place.path().join(mirror).join(format!("{}/{}/file", want.name, want.version));
+    /// Puts a file of `requirement` into the mirror `mirror`.
+    fn put(&self, mirror: &str, requirement: &Requirement, bytes: &[u8]) -> PathBuf {
+        let path =
+            self.place.path().join(mirror).join(format!("{}/{}/file", requirement.name, requirement.version));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
         path
@@ -79,8 +80,8 @@ impl Bench {
         Options { mirrors: mirrors.iter().map(mirror).collect(), deadlines, jobs: 2, ..Options::default() }
     }
 
-    fn fetch(&self, wants: &[Want], options: &Options) -> Result<Fetched> {
-        fetch(&self.store, wants, options, &self.events)
+    fn fetch(&self, requirements: &[Requirement], options: &Options) -> Result<Fetched> {
+        fetch(&self.store, requirements, options, &self.events)
     }
 
     /// What is on its way in the store.
@@ -91,8 +92,8 @@ impl Bench {
 }
 
 /// A component `name` of these bytes, whose upstream does not answer.
-fn want(name: &str, bytes: &[u8]) -> Want {
-    Want {
+fn requirement(name: &str, bytes: &[u8]) -> Requirement {
+    Requirement {
         name: name.parse().unwrap(),
         version: "1".to_owned(),
         digest: Sha256::of(bytes).into(),
@@ -102,8 +103,8 @@ fn want(name: &str, bytes: &[u8]) -> Want {
 }
 
 /// A component `name` of these bytes, at `url`.
-fn want_at(name: &str, bytes: &[u8], url: &str) -> Want {
-    Want { source: Source::Upstream { url: url.to_owned() }, ..want(name, bytes) }
+fn requirement_at(name: &str, bytes: &[u8], url: &str) -> Requirement {
+    Requirement { source: Source::Upstream { url: url.to_owned() }, ..requirement(name, bytes) }
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn a_file_of_the_project_is_fetched_and_none_that_a_link_of_it_leads_to() {
     symlink("parts/tool-1", project.join("inside-1")).unwrap();
     let options = Options { project, ..bench.options(&[]) };
     for url in ["file:parts/absolute-1", "file:parts/above-1", "file:home/key-1"] {
-        let refusal = bench.fetch(&[want_at("secret", b"secret", url)], &options).unwrap_err();
+        let refusal = bench.fetch(&[requirement_at("secret", b"secret", url)], &options).unwrap_err();
         assert!(refusal.to_string().contains("a symbolic link leads out of the project"), "{url}: {refusal}");
         assert_eq!(refusal.class, Class::Io);
         let named = (&"secret".parse().unwrap(), "1", url);
@@ -130,9 +131,9 @@ fn a_file_of_the_project_is_fetched_and_none_that_a_link_of_it_leads_to() {
     }
     assert!(!bench.store.has(&Sha256::of(b"secret").into(), 6).unwrap());
     // a link within the project is a file of it; an absolute path is the word of the manifest, and `plan` says so
-    bench.fetch(&[want_at("tool", b"of the project", "file:inside-1")], &options).unwrap();
+    bench.fetch(&[requirement_at("tool", b"of the project", "file:inside-1")], &options).unwrap();
     let absolute = format!("file://{}", home.join("key-1").display());
-    bench.fetch(&[want_at("secret", b"secret", &absolute)], &options).unwrap();
+    bench.fetch(&[requirement_at("secret", b"secret", &absolute)], &options).unwrap();
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn nothing_is_told_of_a_file_of_the_machine_that_a_pin_names() {
     std::fs::write(&key, b"secret").unwrap();
     let url = format!("file://{}", key.display());
     for bytes in [&b"x"[..], b"longer than it", b"guess1"] {
-        let refusal = bench.fetch(&[want_at("key", bytes, &url)], &bench.options(&[])).unwrap_err();
+        let refusal = bench.fetch(&[requirement_at("key", bytes, &url)], &bench.options(&[])).unwrap_err();
         let expected = format!("key: fetch: it is another file than the pinned one (`{}`)", key.display());
         assert_eq!((refusal.to_string(), refusal.class), (expected, Class::Verification));
     }
@@ -152,7 +153,7 @@ fn nothing_is_told_of_a_file_of_the_machine_that_a_pin_names() {
     std::fs::write(mirror.join("key-1"), b"secret").unwrap();
     let options = bench.options(&[bench.place.path().join("mirror").to_str().unwrap()]);
     let refusal =
-        bench.fetch(&[want_at("key", b"guess1", "https://127.0.0.1:1/key-1")], &options).unwrap_err();
+        bench.fetch(&[requirement_at("key", b"guess1", "https://127.0.0.1:1/key-1")], &options).unwrap_err();
     assert!(refusal.to_string().contains(&Sha256::of(b"secret").to_string()), "{refusal}");
 }
 
@@ -204,26 +205,26 @@ fn reply(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 #[test]
 fn what_is_fetched_is_in_the_store_and_not_fetched_again() {
     let bench = Bench::new();
-    let (a, b) = (want("a", b"first"), want("b", b"second one"));
-    let wants = [a.clone(), b.clone(), a.clone()];
+    let (a, b) = (requirement("a", b"first"), requirement("b", b"more than one"));
+    let requirements = [a.clone(), b.clone(), a.clone()];
     bench.put("mirror", &a, b"first");
-    bench.put("mirror", &b, b"second one");
-    let fetched = bench.fetch(&wants, &bench.options(&["mirror"])).unwrap();
-    assert_eq!((fetched.transferred(), fetched.bytes()), (15, 15));
-    assert_eq!(bench.events.take()[..2], ["cached 0 0", "begin 2 15"]);
+    bench.put("mirror", &b, b"more than one");
+    let fetched = bench.fetch(&requirements, &bench.options(&["mirror"])).unwrap();
+    assert_eq!((fetched.transferred(), fetched.bytes()), (18, 18));
+    assert_eq!(bench.events.take()[..2], ["cached 0 0", "begin 2 18"]);
     let mut bytes = Vec::new();
     fetched.open(&bench.store, &b.digest).unwrap().read_to_end(&mut bytes).unwrap();
-    assert_eq!(bytes, b"second one");
+    assert_eq!(bytes, b"more than one");
     let other: Digest = Sha256::of(b"other").into();
     assert!(fetched.contains(&a.digest) && !fetched.contains(&other));
-    assert!(fetched.open(&bench.store, &other).unwrap_err().to_string().contains("not among the wants"));
+    assert!(fetched.open(&bench.store, &other).unwrap_err().to_string().contains("did not request it"));
     // without any place
-    let again = bench.fetch(&wants, &Options { offline: true, ..bench.options(&[]) }).unwrap();
-    assert_eq!((again.transferred(), again.bytes()), (0, 15));
-    assert_eq!(bench.events.take(), ["cached 2 15"]);
+    let again = bench.fetch(&requirements, &Options { offline: true, ..bench.options(&[]) }).unwrap();
+    assert_eq!((again.transferred(), again.bytes()), (0, 18));
+    assert_eq!(bench.events.take(), ["cached 2 18"]);
     // what was damaged meanwhile is
     std::fs::write(bench.store.blob_path(&a.digest), b"fjrst").unwrap();
-    let again = bench.fetch(&wants, &bench.options(&["mirror"])).unwrap();
+    let again = bench.fetch(&requirements, &bench.options(&["mirror"])).unwrap();
     assert_eq!(again.transferred(), 5);
     assert!(bench.store.verify_blob(&a.digest).unwrap());
     assert_eq!(bench.incoming(), Vec::<PathBuf>::new());
@@ -232,7 +233,7 @@ fn what_is_fetched_is_in_the_store_and_not_fetched_again() {
 #[test]
 fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
     let bench = Bench::new();
-    let a = want("a", b"right");
+    let a = requirement("a", b"right");
     for (mirror, bytes) in [("one", &b"wrong"[..]), ("two", b"longer"), ("four", b"right")] {
         bench.put(mirror, &a, bytes);
     }
@@ -241,7 +242,7 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
     let why: Vec<&String> = said.iter().filter(|line| line.starts_with("next")).collect();
     // each mirror is asked in both of its layouts
     assert_eq!(why.len(), 7, "{said:?}");
-    for expected in ["digest, expected", "size, expected 5, found 6", "not there"] {
+    for expected in ["expected digest", "expected a size of 5, found 6", "not there"] {
         assert!(why.iter().any(|line| line.contains(expected)), "{expected}: {why:?}");
     }
     let bench = Bench::new();
@@ -251,7 +252,7 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
     assert_eq!(refusal.class, Class::Verification, "wrong bytes say more than a place that is not there");
     let said = refusal.to_string();
     for expected in
-        ["no place has it", "/one/a/1/file", "size, expected 5, found 6", "https://127.0.0.1:1/a/file"]
+        ["no mirror has it", "/one/a/1/file", "expected a size of 5, found 6", "https://127.0.0.1:1/a/file"]
     {
         assert!(said.contains(expected), "{expected}: {said}");
     }
@@ -262,19 +263,19 @@ fn a_place_that_has_something_else_is_left_for_the_next_one_and_named() {
 #[test]
 fn what_is_no_plain_file_blocks_nothing() {
     let bench = Bench::new();
-    let a = want("a", b"right");
+    let a = requirement("a", b"right");
     let path = bench.put("one", &a, b"");
     std::fs::remove_file(&path).unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
     let refusal = bench.fetch(&[a], &bench.options(&["one"])).unwrap_err();
     assert_eq!(refusal.class, Class::Io);
-    assert!(refusal.to_string().contains("not a plain file"), "{refusal}");
+    assert!(refusal.to_string().contains("not a regular file"), "{refusal}");
 }
 
 #[test]
 fn offline_opens_no_connection() {
     let bench = Bench::new();
-    let a = want("a", b"right");
+    let a = requirement("a", b"right");
     let server = Server::start(|_, _| reply("200 OK", "", b"right"));
     let offline = Options { offline: true, ..bench.options(&[&server.url]) };
     let refusal = bench.fetch(std::slice::from_ref(&a), &offline).unwrap_err();
@@ -289,7 +290,7 @@ fn offline_opens_no_connection() {
 #[test]
 fn a_transfer_that_was_cut_goes_on_and_a_wrong_half_is_not_kept() {
     let whole: &[u8] = b"the whole of it";
-    let a = want("a", whole);
+    let a = requirement("a", whole);
     for (there, from) in [(&b"the wh"[..], 6), (b"THE WH", 6), (b"longer than all of it is", 0)] {
         let bench = Bench::new();
         let Begun::Ours(mut part) = bench.store.begin(&a.digest).unwrap() else { panic!("nobody is at it") };
@@ -332,25 +333,25 @@ fn an_answer_that_is_in_doubt_is_refused_before_or_while_it_is_read() {
         answer
     };
     let cases: Vec<(&str, Answer, Class)> = vec![
-        ("size, expected 5, found 6", Box::new(wide("", b"longer")), Class::Verification),
-        ("size, expected 5, found more", Box::new(endless), Class::Verification),
-        ("digest, expected", Box::new(wide("", b"wrong")), Class::Verification),
+        ("expected a size of 5, found 6", Box::new(wide("", b"longer")), Class::Verification),
+        ("expected a size of 5, found more", Box::new(endless), Class::Verification),
+        ("expected digest", Box::new(wide("", b"wrong")), Class::Verification),
         ("content encoding", Box::new(wide("Content-Encoding: gzip\r\n", b"right")), Class::Verification),
-        ("not there (HTTP status 410)", Box::new(|| reply("410 Gone", "", b"")), Class::Network),
+        ("not found (HTTP status 410)", Box::new(|| reply("410 Unavailable", "", b"")), Class::Network),
         ("HTTP status 403", Box::new(|| reply("403 Forbidden", "", b"")), Class::Network),
-        ("a part (206)", Box::new(|| reply("206 Partial Content", "", b"right")), Class::Network),
+        ("partial content (206)", Box::new(|| reply("206 Partial Content", "", b"right")), Class::Network),
         (
             "redirect: to `ftp`",
             Box::new(|| reply("302 Found", "Location: ftp://x/\r\n", b"")),
             Class::Network,
         ),
-        ("redirect: without a place", Box::new(|| reply("302 Found", "", b"")), Class::Network),
+        ("redirect: no Location header", Box::new(|| reply("302 Found", "", b"")), Class::Network),
         (
             "redirect: more than 5",
             Box::new(|| reply("302 Found", "Location: /a/1/file\r\n", b"")),
             Class::Network,
         ),
-        ("broken answer", Box::new(|| b"SSH-2.0-OpenSSH\r\n".to_vec()), Class::Network),
+        ("invalid response", Box::new(|| b"SSH-2.0-OpenSSH\r\n".to_vec()), Class::Network),
     ];
     for (expected, answer, class) in cases {
         let bench = Bench::new();
@@ -358,7 +359,7 @@ fn an_answer_that_is_in_doubt_is_refused_before_or_while_it_is_read() {
             "/a/1/file" => answer(),
             _ => reply("404 Not Found", "", b""),
         });
-        let refusal = bench.fetch(&[want("a", b"right")], &bench.options(&[&server.url])).unwrap_err();
+        let refusal = bench.fetch(&[requirement("a", b"right")], &bench.options(&[&server.url])).unwrap_err();
         assert!(refusal.to_string().contains(expected), "{expected}: {refusal}");
         assert_eq!(refusal.class, class, "{refusal}");
         assert!(bench.incoming().is_empty() || class == Class::Network, "{expected}");
@@ -381,7 +382,7 @@ fn a_redirect_is_followed_and_a_failing_server_is_tried_again() {
         }
         _ => reply("404 Not Found", "", b""),
     });
-    let a = want("a", b"right");
+    let a = requirement("a", b"right");
     bench.fetch(std::slice::from_ref(&a), &bench.options(&[&server.url])).unwrap();
     let retries: Vec<String> =
         bench.events.take().into_iter().filter(|line| line.starts_with("retry")).collect();
@@ -395,71 +396,71 @@ fn a_login_page_of_the_network_is_told_as_one() {
     for (headers, body) in [("Content-Type: text/html\r\n", &b"<x> no"[..]), ("", b" <!DOCTYPE html>..")] {
         let bench = Bench::new();
         let server = Server::start(move |_, _| reply("200 OK", headers, body));
-        let a = want("a", &vec![b'x'; body.len()]);
+        let a = requirement("a", &vec![b'x'; body.len()]);
         let refusal = bench.fetch(&[a], &bench.options(&[&server.url])).unwrap_err();
-        assert!(refusal.hint.as_deref().unwrap_or_default().contains("login page"), "{refusal}");
+        assert!(refusal.hint.as_deref().unwrap_or_default().contains("captive portal"), "{refusal}");
     }
 }
 
 #[test]
 fn a_package_that_no_place_has_any_more_is_gone_and_one_that_is_wrong_is_not() {
-    let package = |bytes: &[u8]| Want {
+    let package = |bytes: &[u8]| Requirement {
         source: Source::Debian {
             archive: "debian".to_owned(),
             file: "pool/main/a/a_1_amd64.deb".to_owned(),
             date: jiff::Timestamp::UNIX_EPOCH,
         },
-        ..want("a", bytes)
+        ..requirement("a", bytes)
     };
     let bench = Bench::new();
     let archive = bench.place.path().join("debian");
     let options = Options {
         debian: vec![Place::Directory(archive.clone())],
-        relock_hint: "lock again".into(),
+        relock_hint: "run `vmbake lock`".into(),
         ..bench.options(&[])
     };
     let refusal = bench.fetch(&[package(b"right")], &options).unwrap_err();
     assert!(is_gone(&refusal), "{refusal}");
-    assert_eq!(refusal.hint.as_deref(), Some("lock again"));
+    assert_eq!(refusal.hint.as_deref(), Some("run `vmbake lock`"));
     std::fs::create_dir_all(archive.join("pool/main/a")).unwrap();
     std::fs::write(archive.join("pool/main/a/a_1_amd64.deb"), b"wrong").unwrap();
     let refusal = bench.fetch(&[package(b"right")], &options).unwrap_err();
     assert!(!is_gone(&refusal) && refusal.class == Class::Verification, "{refusal}");
     bench.fetch(&[package(b"wrong")], &options).unwrap();
     // a component is never gone
-    let refusal = bench.fetch(&[want("b", b"x")], &bench.options(&["none"])).unwrap_err();
+    let refusal = bench.fetch(&[requirement("b", b"x")], &bench.options(&["none"])).unwrap_err();
     assert!(!is_gone(&refusal), "{refusal}");
 }
 
 #[test]
 fn one_digest_is_one_size_name_version_and_url() {
     let bench = Bench::new();
-    let a = want("a", b"right");
+    let a = requirement("a", b"right");
     bench.put("mirror", &a, b"right");
     let options = bench.options(&["mirror"]);
-    let refused = |wants: &[Want], expected: &str| {
-        let refusal = bench.fetch(wants, &options).unwrap_err();
+    let refused = |requirements: &[Requirement], expected: &str| {
+        let refusal = bench.fetch(requirements, &options).unwrap_err();
         assert_eq!(refusal.class, Class::Usage, "{refusal}");
         assert!(refusal.to_string().contains(expected), "{expected}: {refusal}");
     };
-    let newer = Want { version: "2".to_owned(), ..a.clone() };
-    refused(&[a.clone(), Want { size: 6, ..a.clone() }], "another size, expected 5, found 6");
+    let newer = Requirement { version: "2".to_owned(), ..a.clone() };
+    refused(&[a.clone(), Requirement { size: 6, ..a.clone() }], "another size, expected 5, found 6");
     refused(&[a.clone(), newer.clone()], "is pinned as `a` 2 from");
     assert!(!bench.store.has(&a.digest, 5).unwrap(), "nothing was fetched");
     bench.fetch(std::slice::from_ref(&a), &options).unwrap();
     refused(std::slice::from_ref(&newer), "in the store as `a` 1 from");
     let elsewhere = Source::Upstream { url: "https://127.0.0.1:1/other/file".to_owned() };
-    refused(&[Want { source: elsewhere, ..a.clone() }], "in the store as `a` 1 from");
+    refused(&[Requirement { source: elsewhere, ..a.clone() }], "in the store as `a` 1 from");
     bench.fetch(std::slice::from_ref(&a), &options).unwrap();
     // what a project has as a file or serves itself may move, and is the same version of the same component still
-    let moved = |url: &str| Want { source: Source::Upstream { url: url.to_owned() }, ..a.clone() };
+    let moved = |url: &str| Requirement { source: Source::Upstream { url: url.to_owned() }, ..a.clone() };
     for url in ["file:parts/a-1", "http://127.0.0.1:1/a-1", "http://127.0.0.1:1/b-1", "file:///srv/a-1"] {
         bench.fetch(&[moved(url)], &options).unwrap();
         refused(
-            &[Want { version: "2".to_owned(), ..moved(url) }],
+            &[Requirement { version: "2".to_owned(), ..moved(url) }],
             &format!("in the store as `a` 1 from {url}"),
         );
-        refused(&[Want { name: "b".parse().unwrap(), ..moved(url) }], "is pinned as `b` 1 from");
+        refused(&[Requirement { name: "b".parse().unwrap(), ..moved(url) }], "is pinned as `b` 1 from");
     }
     bench.fetch(&[a], &options).unwrap();
 }
@@ -544,7 +545,7 @@ fn a_host_that_could_not_be_reached_three_times_is_asked_only_where_nothing_else
         hosts.note(&dead, Some(&away));
         assert!(hosts.may_be_asked(&dead));
     }
-    // an answer of any kind begins the count anew
+    // an answer of any kind restarts the count
     hosts.note(&dead, Some(&Fault::Missing(404)));
     for _ in 0..3 {
         assert!(hosts.may_be_asked(&dead));

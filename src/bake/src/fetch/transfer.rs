@@ -1,31 +1,31 @@
-//! One want, from the first place that has it.
+//! One requirement, from the first place that has it.
 
-use super::Gone;
+use super::Unavailable;
 use super::fault::Fault;
 use super::hosts::Hosts;
 use super::places::{Location, Of, locations};
 use super::progress::{Event, Progress};
 use super::tries::{Tries, pause};
-use super::web::{Ask, Web};
+use super::web::{RangeRequest, Web};
 use super::{Options, is_present, local};
-use crate::plan::{Source, Want};
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::plan::{Requirement, Source};
 use crate::sources::is_debian;
-use crate::store::{Begun, Store, Transfer};
 use std::fmt::Display;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use store::{Begun, Store, Transfer};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 
 /// Pause between two looks at what another process does.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-/// A try that brings so much has not been in vain: the count of tries begins anew.
+/// A try that brings so much has not been in vain: the count of tries starts over.
 const WORTH: u64 = 1 << 20;
 
 /// One transfer and all that it needs.
-pub(super) struct One<'a> {
+pub(super) struct Job<'a> {
     pub(super) id: usize,
-    pub(super) want: &'a Want,
+    pub(super) requirement: &'a Requirement,
     pub(super) store: &'a Store,
     pub(super) options: &'a Options,
     pub(super) web: &'a Web<'a>,
@@ -37,49 +37,45 @@ pub(super) struct One<'a> {
 /// What was wrong with each place.
 pub(super) type Failures = Vec<(Location, Fault)>;
 
-/// Brings one want into the store, from any place but the snapshot archive; what was wrong with those, where that archive
+/// Brings one requirement into the store, from any place but the snapshot archive; what was wrong with those, where that archive
 /// may have it.
-pub(super) fn transfer(one: &One<'_>) -> Result<Option<Failures>> {
-    let places = locations(one.want, one.options)?;
+pub(super) fn transfer(job: &Job<'_>) -> Result<Option<Failures>> {
+    let places = locations(job.requirement, job.options)?;
     if places.is_empty() {
-        let (why, hint) = if one.options.offline {
-            (
-                "this run is offline",
-                "run once without --offline, or name a directory that has it: --mirror, --debian-mirror, --debian-security-mirror",
-            )
+        let (why, remedy) = if job.options.offline {
+            ("this run is offline", Remedy::Online)
         } else {
-            (
-                "no place is named that could have it",
-                "name a place of Debian's archive with --debian-mirror; those of others are in manifests/sources.toml",
-            )
+            ("no mirror is configured that could have it", Remedy::NameArchive)
         };
         let cause = format!("it is not in the store, and {why}");
-        return Err(Refusal::new(Class::Network, one.want.name.as_str(), Stage::Fetch, cause).hint(hint));
+        return Err(
+            Refusal::new(Class::Network, job.requirement.name.as_str(), Stage::Fetch, cause).remedy(remedy)
+        );
     }
     let (snapshots, near): (Vec<_>, Vec<_>) = places.into_iter().partition(Location::is_snapshot);
     if near.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    fetched(one, &near, Vec::new(), snapshots.is_empty())
+    fetched(job, &near, Vec::new(), snapshots.is_empty())
 }
 
-/// Brings one want into the store from the snapshot archive, after all other places have failed.
-pub(super) fn from_snapshot(one: &One<'_>, failures: Failures) -> Result<()> {
+/// Brings one requirement into the store from the snapshot archive, after all other places have failed.
+pub(super) fn from_snapshot(job: &Job<'_>, failures: Failures) -> Result<()> {
     let places: Vec<_> =
-        locations(one.want, one.options)?.into_iter().filter(Location::is_snapshot).collect();
-    fetched(one, &places, failures, true).map(drop)
+        locations(job.requirement, job.options)?.into_iter().filter(Location::is_snapshot).collect();
+    fetched(job, &places, failures, true).map(drop)
 }
 
-/// Brings one want into the store from the first of `places` that has it. Where none has, and these are not the last
+/// Brings one requirement into the store from the first of `places` that has it. Where none has, and these are not the last
 /// ones, what was wrong with them.
-fn fetched(one: &One<'_>, places: &[Location], earlier: Failures, last: bool) -> Result<Option<Failures>> {
-    if let Some(mut part) = claim(one)? {
-        let until = Instant::now() + one.options.deadlines.total;
-        if let Err(mut failures) = from_all(one, &mut part, places, earlier, last, until) {
+fn fetched(job: &Job<'_>, places: &[Location], earlier: Failures, last: bool) -> Result<Option<Failures>> {
+    if let Some(mut part) = claim(job)? {
+        let until = Instant::now() + job.options.deadlines.total;
+        if let Err(mut failures) = from_all(job, &mut part, places, earlier, last, until) {
             if !last && !failures.last().is_some_and(|(_, fault)| fault.is_final()) {
                 return Ok(Some(failures));
             }
-            let name = one.want.name.as_str();
+            let name = job.requirement.name.as_str();
             return Err(match failures.pop() {
                 Some((_, Fault::Store(refusal))) => *refusal,
                 Some((_, Fault::Write(error))) => {
@@ -89,39 +85,41 @@ fn fetched(one: &One<'_>, places: &[Location], earlier: Failures, last: bool) ->
                 }
                 last => {
                     failures.extend(last);
-                    nowhere(one, &failures)
+                    nowhere(job, &failures)
                 }
             });
         }
     }
-    one.progress.event(Event::Done { id: one.id });
+    job.progress.event(Event::Done { id: job.id });
     Ok(None)
 }
 
 /// Takes the transfer on; none where another process has done it meanwhile.
-fn claim<'a>(one: &One<'a>) -> Result<Option<Transfer<'a>>> {
+fn claim<'a>(job: &Job<'a>) -> Result<Option<Transfer<'a>>> {
     let mut seen = None;
     let mut since = Instant::now();
     loop {
-        match one.store.begin(&one.want.digest)? {
-            Begun::Ours(transfer) => return Ok((!is_present(one.store, one.want)?).then_some(transfer)),
+        match job.store.begin(&job.requirement.digest)? {
+            Begun::Ours(transfer) => {
+                return Ok((!is_present(job.store, job.requirement)?).then_some(transfer));
+            }
             Begun::Theirs(holder) => {
                 if seen.is_none() {
-                    one.progress.event(Event::Waiting {
-                        id: one.id,
-                        name: one.want.name.as_str(),
+                    job.progress.event(Event::Waiting {
+                        id: job.id,
+                        name: job.requirement.name.as_str(),
                         pids: &holder.pids,
                     });
                 }
                 if seen != Some(holder.progress) {
                     (seen, since) = (Some(holder.progress), Instant::now());
-                } else if since.elapsed() >= one.options.deadlines.stalled {
-                    return Err(holder.refusal(one.want.name.as_str()));
+                } else if since.elapsed() >= job.options.deadlines.stalled {
+                    return Err(holder.refusal(job.requirement.name.as_str()));
                 }
             }
         }
-        if one.stop.load(Ordering::Relaxed) {
-            return Err(nowhere(one, &[]));
+        if job.stop.load(Ordering::Relaxed) {
+            return Err(nowhere(job, &[]));
         }
         std::thread::sleep(PAUSE);
     }
@@ -129,7 +127,7 @@ fn claim<'a>(one: &One<'a>) -> Result<Option<Transfer<'a>>> {
 
 /// Tries each place until one has it; else what was wrong with each.
 fn from_all(
-    one: &One<'_>,
+    job: &Job<'_>,
     part: &mut Transfer<'_>,
     places: &[Location],
     mut failures: Failures,
@@ -140,14 +138,14 @@ fn from_all(
         let last = last && at + 1 == places.len();
         if let Some((left, fault)) = failures.last() {
             let (left, why, next) = (left.to_string(), fault.to_string(), place.to_string());
-            let name = one.want.name.as_str();
-            one.progress.event(Event::NextPlace { id: one.id, name, left: &left, why: &why, next: &next });
+            let name = job.requirement.name.as_str();
+            job.progress.event(Event::NextPlace { id: job.id, name, left: &left, why: &why, next: &next });
         }
-        let tried = match one.hosts.may_be_asked(place) || last {
-            true => from_one(one, part, place, last, until),
+        let tried = match job.hosts.may_be_asked(place) || last {
+            true => from_one(job, part, place, last, until),
             false => Err(Fault::Unreachable),
         };
-        one.hosts.note(place, tried.as_ref().err());
+        job.hosts.note(place, tried.as_ref().err());
         match tried {
             Ok(()) => return Ok(()),
             Err(fault) => {
@@ -164,7 +162,7 @@ fn from_all(
 
 /// Tries one place as often as its faults deserve.
 fn from_one(
-    one: &One<'_>,
+    job: &Job<'_>,
     part: &mut Transfer<'_>,
     place: &Location,
     last: bool,
@@ -176,75 +174,82 @@ fn from_one(
     let mut tries = new_tries();
     loop {
         if place.is_snapshot() {
-            one.hosts.wait_for_snapshot(until, one.stop)?;
+            job.hosts.wait_for_snapshot(until, job.stop)?;
         }
         let at = length(part)?;
-        let Want { name, version, size, .. } = one.want;
-        one.progress.event(Event::Start {
-            id: one.id,
+        let Requirement { name, version, size, .. } = job.requirement;
+        job.progress.event(Event::Start {
+            id: job.id,
             name: name.as_str(),
             version,
             bytes: *size,
             from: &from,
             at,
         });
-        let fault = match (once(one, part, place, &mut etag, until), place) {
+        let fault = match (once(job, part, place, &mut etag, until), place) {
             (Ok(()), _) => return Ok(()),
             (Err(fault), Location::File(local)) => local.told(fault),
             (Err(fault), Location::Url { .. }) => fault,
         };
-        if place.is_snapshot() && !one.hosts.has_answered(&fault) {
+        if place.is_snapshot() && !job.hosts.has_answered(&fault) {
             tries.lose_patience();
         }
         if length(part)? >= at.saturating_add(WORTH) {
             tries = new_tries();
         }
-        let Some(wait) = tries.next(&fault, &one.options.deadlines, last) else { return Err(fault) };
-        one.progress.event(Event::Retry { id: one.id, from: &from, why: &fault.to_string(), wait });
+        let Some(wait) = tries.next(&fault, &job.options.deadlines, last) else { return Err(fault) };
+        job.progress.event(Event::Retry { id: job.id, from: &from, why: &fault.to_string(), wait });
         if place.is_snapshot() {
             // what asks one transfer to wait asks all of them
-            one.hosts.hold_snapshot(wait);
+            job.hosts.hold_snapshot(wait);
         }
-        pause(wait, until, one.stop)?;
+        pause(wait, until, job.stop)?;
     }
 }
 
 /// One try: the rest of the part, then the digest of the whole.
 fn once(
-    one: &One<'_>,
+    job: &Job<'_>,
     part: &mut Transfer<'_>,
     place: &Location,
     etag: &mut Option<String>,
     until: Instant,
 ) -> Result<(), Fault> {
-    let size = one.want.size;
+    let size = job.requirement.size;
     let mut at = length(part)?;
     if at > size || matches!(place, Location::File(_)) {
-        restart(one, part)?;
+        restart(job, part)?;
         at = 0;
     }
     let mut page = false;
     if at < size || size == 0 {
         match place {
-            Location::File(local) => local::copy(local, size, part.file(), &mut |n| announce(one, n))?,
+            Location::File(local) => local::copy(local, size, part.file(), &mut |n| announce(job, n))?,
             Location::Url { url, of } => {
                 let sent = etag.clone();
-                let ask =
-                    Ask { url, of: *of, at, etag: sent.as_deref(), size: Some(size), until, stop: one.stop };
-                let asked = one.web.ask(&ask);
+                let ask = RangeRequest {
+                    url,
+                    of: *of,
+                    at,
+                    etag: sent.as_deref(),
+                    size: Some(size),
+                    until,
+                    stop: job.stop,
+                };
+                let asked = job.web.ask(&ask);
                 if matches!(asked, Err(Fault::Resume(_))) {
-                    restart(one, part)?;
+                    restart(job, part)?;
                 }
                 let answer = asked?;
                 if answer.at == 0 && at > 0 {
-                    restart(one, part)?;
+                    restart(job, part)?;
                     at = 0;
                 }
                 if *of == Of::Snapshot {
-                    one.hosts.answered();
+                    job.hosts.answered();
                 }
                 etag.clone_from(&answer.etag);
-                page = receive(one, part, &ask, answer)?;
+                page = receive(job, part, &ask, answer)?;
             }
         }
     }
@@ -252,12 +257,12 @@ fn once(
         Ok(Ok(())) => Ok(()),
         // what was there from earlier may be the wrong half
         Ok(Err(_)) if at > 0 => {
-            one.progress.event(Event::Restart { id: one.id });
-            Err(Fault::Resume("together they have another digest".to_owned()))
+            job.progress.event(Event::Restart { id: job.id });
+            Err(Fault::Resume("the assembled file has another digest".to_owned()))
         }
         Ok(Err(got)) => {
-            one.progress.event(Event::Restart { id: one.id });
-            Err(Fault::Digest { expected: one.want.digest.clone(), got, page })
+            job.progress.event(Event::Restart { id: job.id });
+            Err(Fault::Digest { expected: job.requirement.digest.clone(), got, page })
         }
         Err(refusal) => Err(Fault::Store(Box::new(refusal))),
     }
@@ -265,19 +270,19 @@ fn once(
 
 /// Writes an answer's body to the part; whether it is a web page.
 fn receive(
-    one: &One<'_>,
+    job: &Job<'_>,
     part: &mut Transfer<'_>,
-    ask: &Ask<'_>,
-    answer: super::web::Answer,
+    ask: &RangeRequest<'_>,
+    answer: super::web::RangeResponse,
 ) -> Result<bool, Fault> {
     let file = part.file();
     file.seek(SeekFrom::Start(answer.at)).map_err(Fault::Write)?;
     let mut page = answer.page;
     let mut first = answer.at == 0;
-    one.web.read(answer, ask, &mut |chunk| {
+    job.web.read(answer, ask, &mut |chunk| {
         page |= std::mem::take(&mut first) && looks_like_a_page(chunk);
         file.write_all(chunk).map_err(Fault::Write)?;
-        announce(one, chunk.len() as u64)
+        announce(job, chunk.len() as u64)
     })?;
     Ok(page)
 }
@@ -290,39 +295,37 @@ fn looks_like_a_page(bytes: &[u8]) -> bool {
         .any(|tag| head.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag)))
 }
 
-fn announce(one: &One<'_>, n: u64) -> Result<(), Fault> {
-    one.progress.event(Event::Bytes { id: one.id, n });
-    if one.stop.load(Ordering::Relaxed) { Err(Fault::Stopped) } else { Ok(()) }
+fn announce(job: &Job<'_>, n: u64) -> Result<(), Fault> {
+    job.progress.event(Event::Bytes { id: job.id, n });
+    if job.stop.load(Ordering::Relaxed) { Err(Fault::Stopped) } else { Ok(()) }
 }
 
 fn length(part: &mut Transfer<'_>) -> Result<u64, Fault> {
     part.file().metadata().map(|metadata| metadata.len()).map_err(Fault::Write)
 }
 
-fn restart(one: &One<'_>, part: &mut Transfer<'_>) -> Result<(), Fault> {
+fn restart(job: &Job<'_>, part: &mut Transfer<'_>) -> Result<(), Fault> {
     if length(part)? > 0 {
-        one.progress.event(Event::Restart { id: one.id });
+        job.progress.event(Event::Restart { id: job.id });
     }
     part.file().set_len(0).and_then(|()| part.file().rewind()).map_err(Fault::Write)
 }
 
 /// The refusal that says what was wrong with each place.
-fn nowhere(one: &One<'_>, failures: &[(Location, Fault)]) -> Refusal {
+fn nowhere(job: &Job<'_>, failures: &[(Location, Fault)]) -> Refusal {
     let absent = failures.iter().any(|(_, fault)| fault.is_absence());
-    let refusal = refused(one.want.name.as_str(), failures);
-    match &one.want.source {
-        Source::Debian { archive, .. } if refusal.hint.is_none() && absent => {
+    let refusal = refused(job.requirement.name.as_str(), failures);
+    match &job.requirement.source {
+        Source::Debian { archive, .. } if !refusal.has_way_out() && absent => {
             let mut cause = refusal.cause.to_string();
-            if !is_debian(archive) && !one.options.snapshots.has(archive) {
+            if !is_debian(archive) && !job.options.snapshots.has(archive) {
                 cause.push_str(&format!(
                     "; archive `{archive}` has no snapshot service that keeps what it removes"
                 ));
             }
-            Refusal { cause: Gone(cause).into(), ..refusal }.hint(one.options.relock_hint.clone())
+            Refusal { cause: Unavailable(cause).into(), ..refusal }.hint(job.options.relock_hint.clone())
         }
-        Source::Project { path } if refusal.hint.is_none() => refusal.hint(format!(
-            "the lock names these bytes of `{path}`: `vmbake lock` takes those that are there now"
-        )),
+        Source::Project { path } if !refusal.has_way_out() => refusal.remedy(Remedy::LockFile(path.clone())),
         _ => refusal,
     }
 }
@@ -334,9 +337,9 @@ pub(super) fn refused<P: Display>(artifact: &str, failures: &[(P, Fault)]) -> Re
     let hint = failures.iter().find_map(|(_, fault)| fault.hint());
     let each: Vec<String> = failures.iter().map(|(place, fault)| format!("{fault} (`{place}`)")).collect();
     let cause = match each.len() {
-        0 => "ended, since another transfer has failed".to_owned(),
+        0 => "canceled, as another transfer failed".to_owned(),
         1 => each.concat(),
-        _ => format!("no place has it: {}", each.join("; ")),
+        _ => format!("no mirror has it: {}", each.join("; ")),
     };
     let refusal = Refusal::new(class.unwrap_or(Class::Network), artifact, Stage::Fetch, cause);
     if let Some(hint) = hint { refusal.hint(hint) } else { refusal }

@@ -48,7 +48,7 @@ impl Tries {
     }
 }
 
-/// Waits, unless there is no time for it or nobody wants it any more.
+/// Waits, unless there is no time for it or nobody wants it any longer.
 pub(super) fn pause(wait: Duration, until: Instant, stop: &AtomicBool) -> Result<(), Fault> {
     let end = Instant::now() + wait;
     if end >= until {

@@ -7,16 +7,16 @@ use super::places::{Location, locations};
 use super::progress::{Event, Progress};
 use super::transfer::refused;
 use super::tries::{Tries, pause};
-use super::web::{Ask, Web};
+use super::web::{RangeRequest, Web};
 use super::{Options, local};
-use crate::digest::{Digest, Sha256};
-use crate::name::Name;
-use crate::plan::{Source, Want};
-use crate::refusal::Result;
-use crate::store::Store;
+use crate::plan::{Requirement, Source};
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::name::Name;
+use tree::refusal::Result;
 
 /// The largest file, in bytes: that of a pin.
 const MOST: u64 = 8 << 30;
@@ -31,7 +31,7 @@ pub fn unpinned(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<(Digest, u64)> {
-    let want = Want {
+    let requirement = Requirement {
         name: name.clone(),
         version: version.to_owned(),
         digest: Sha256([0; 32]).into(),
@@ -40,7 +40,7 @@ pub fn unpinned(
     };
     let web = Web::new(options);
     let until = Instant::now() + options.deadlines.total;
-    let places = locations(&want, options)?;
+    let places = locations(&requirement, options)?;
     let mut failures: Vec<(String, Fault)> = Vec::new();
     for place in &places {
         let shown = place.to_string();
@@ -92,7 +92,7 @@ fn copy(
         }
         Location::Url { url, of } => {
             let stop = AtomicBool::new(false);
-            let ask = Ask { url, of: *of, at: 0, etag: None, size: None, until, stop: &stop };
+            let ask = RangeRequest { url, of: *of, at: 0, etag: None, size: None, until, stop: &stop };
             let answer = web.ask(&ask)?;
             let page = answer.page;
             web.read(answer, &ask, &mut |chunk| take(chunk, page))

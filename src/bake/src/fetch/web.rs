@@ -25,17 +25,17 @@ const TICK: Duration = Duration::from_millis(100);
 /// Clients and their run time, made at the first request: without one no socket is opened, no thread started.
 pub(super) struct Web<'a> {
     options: &'a Options,
-    made: OnceLock<Result<Made, String>>,
+    made: OnceLock<Result<Clients, String>>,
 }
 
-struct Made {
+struct Clients {
     runtime: Runtime,
     /// One client for each way that was needed so far.
     clients: Mutex<Vec<(Proxy, Client)>>,
 }
 
 /// What is asked for.
-pub(super) struct Ask<'a> {
+pub(super) struct RangeRequest<'a> {
     pub(super) url: &'a Url,
     /// Whose place it is: there may be another way to Debian's.
     pub(super) of: Of,
@@ -47,12 +47,12 @@ pub(super) struct Ask<'a> {
     pub(super) size: Option<u64>,
     /// When all must be done.
     pub(super) until: Instant,
-    /// Set when nobody wants it any more.
+    /// Set when nobody wants it any longer.
     pub(super) stop: &'a AtomicBool,
 }
 
 /// An answer whose headers are as they must be.
-pub(super) struct Answer {
+pub(super) struct RangeResponse {
     response: Response,
     /// The place of its first byte in the whole.
     pub(super) at: u64,
@@ -70,7 +70,7 @@ impl<'a> Web<'a> {
     }
 
     /// Asks, and follows redirects, until there is an answer with a body to be read.
-    pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
+    pub(super) fn ask(&self, ask: &RangeRequest<'_>) -> Result<RangeResponse, Fault> {
         let made = self.made.get_or_init(make).as_ref().map_err(|why| Fault::Connect(why.clone()))?;
         made.runtime.block_on(follow(made, self.options, ask))
     }
@@ -78,18 +78,18 @@ impl<'a> Web<'a> {
     /// Reads the body in pieces. The sink says no more than once.
     pub(super) fn read(
         &self,
-        answer: Answer,
-        ask: &Ask<'_>,
+        answer: RangeResponse,
+        ask: &RangeRequest<'_>,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         match self.made.get() {
             Some(Ok(made)) => made.runtime.block_on(body(answer, ask, &self.options.deadlines, sink)),
-            _ => Err(Fault::Broken("there was no request".to_owned())),
+            _ => Err(Fault::Broken("no request was made".to_owned())),
         }
     }
 }
 
-fn make() -> Result<Made, String> {
+fn make() -> Result<Clients, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // timers are looked at after each step, so that no flood of a server puts a deadline off
@@ -97,10 +97,10 @@ fn make() -> Result<Made, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    Ok(Made { runtime, clients: Mutex::default() })
+    Ok(Clients { runtime, clients: Mutex::default() })
 }
 
-impl Made {
+impl Clients {
     /// The client that takes the way to `url`.
     fn client(&self, options: &Options, of: Of, url: &Url) -> Result<Client, Fault> {
         let proxy = if of == Of::Upstream { &options.proxy } else { options.debian_proxies.to(url) };
@@ -139,7 +139,7 @@ fn client(options: &Options, proxy: &Proxy) -> Result<Client, String> {
         .or_else(|_| builder()?.tls_certs_only(authorities).build().map_err(|error| text(&error)))
 }
 
-async fn follow(made: &Made, options: &Options, ask: &Ask<'_>) -> Result<Answer, Fault> {
+async fn follow(made: &Clients, options: &Options, ask: &RangeRequest<'_>) -> Result<RangeResponse, Fault> {
     let deadlines = &options.deadlines;
     let mut url = ask.url.clone();
     for _ in 0..=HOPS {
@@ -161,7 +161,7 @@ async fn follow(made: &Made, options: &Options, ask: &Ask<'_>) -> Result<Answer,
         }
         url = next_hop(&url, response.headers())?;
     }
-    Err(Fault::Redirect(format!("more than {HOPS} of them")))
+    Err(Fault::Redirect(format!("more than {HOPS} redirects")))
 }
 
 fn is_redirect(status: StatusCode) -> bool {
@@ -171,8 +171,8 @@ fn is_redirect(status: StatusCode) -> bool {
 /// Where a redirect leads, when it may lead there. User and password stay with the host and port that they are for.
 fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Fault> {
     let place = header_text(headers, &header::LOCATION)
-        .ok_or_else(|| Fault::Redirect("without a place".to_owned()))?;
-    let mut to = from.join(place).map_err(|error| Fault::Redirect(format!("to what is no URL: {error}")))?;
+        .ok_or_else(|| Fault::Redirect("no Location header".to_owned()))?;
+    let mut to = from.join(place).map_err(|error| Fault::Redirect(format!("not to a valid URL: {error}")))?;
     match (from.scheme(), to.scheme()) {
         ("https", "https") | ("http", "http" | "https") => {}
         ("https", "http") => return Err(Fault::Redirect(format!("from https to http, `{}`", shown(&to)))),
@@ -186,7 +186,7 @@ fn next_hop(from: &Url, headers: &HeaderMap) -> Result<Url, Fault> {
 }
 
 /// Checks status and headers against what was asked for.
-fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
+fn accept(response: Response, ask: &RangeRequest<'_>) -> Result<RangeResponse, Fault> {
     let headers = response.headers();
     let page = header_text(headers, &header::CONTENT_TYPE).is_some_and(|sort| sort.starts_with("text/html"));
     let length = response.content_length();
@@ -204,7 +204,9 @@ fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
     let etag = header_text(headers, &header::ETAG).filter(|etag| etag.starts_with('"')).map(str::to_owned);
     let at = match response.status().as_u16() {
         200 => 0,
-        206 if ask.at == 0 => return Err(Fault::Ambiguous("a part (206), although the whole was asked for")),
+        206 if ask.at == 0 => {
+            return Err(Fault::Ambiguous("partial content (206), although all of it was requested"));
+        }
         206 => {
             let range = header_text(headers, &header::CONTENT_RANGE).unwrap_or_default();
             check_range(range, ask)?;
@@ -213,7 +215,7 @@ fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
             }
             ask.at
         }
-        416 if ask.at > 0 => return Err(Fault::Resume(format!("it has nothing from byte {}", ask.at))),
+        416 if ask.at > 0 => return Err(Fault::Resume(format!("it has no data from byte {}", ask.at))),
         status @ (404 | 410) => return Err(Fault::Missing(status)),
         status => return Err(Fault::Status { status, after: retry_after(headers) }),
     };
@@ -222,7 +224,7 @@ fn accept(response: Response, ask: &Ask<'_>) -> Result<Answer, Fault> {
     {
         return Err(Fault::Size { expected: size, got: at.saturating_add(length).to_string(), page });
     }
-    Ok(Answer { at, etag, page, has_length: length.is_some(), response })
+    Ok(RangeResponse { at, etag, page, has_length: length.is_some(), response })
 }
 
 /// When to come back, as `Retry-After` says: in so many seconds, or so long after the answer's own `Date`.
@@ -237,7 +239,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// A range must be all the rest: `bytes <at>-<size - 1>/<size or *>`.
-fn check_range(range: &str, ask: &Ask<'_>) -> Result<(), Fault> {
+fn check_range(range: &str, ask: &RangeRequest<'_>) -> Result<(), Fault> {
     let fits = || {
         let (span, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = span.split_once('-')?;
@@ -250,8 +252,8 @@ fn check_range(range: &str, ask: &Ask<'_>) -> Result<(), Fault> {
 }
 
 async fn body(
-    answer: Answer,
-    ask: &Ask<'_>,
+    answer: RangeResponse,
+    ask: &RangeRequest<'_>,
     deadlines: &Deadlines,
     sink: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
@@ -304,7 +306,7 @@ async fn body(
 async fn within<T>(
     future: impl Future<Output = T>,
     moment: Instant,
-    ask: &Ask<'_>,
+    ask: &RangeRequest<'_>,
     late: impl Fn() -> Fault,
 ) -> Result<T, Fault> {
     let mut future = pin!(future);
@@ -388,7 +390,7 @@ mod tests {
             ("https://a.example/", "http://a.example/", "from https to http"),
             ("http://a.example/", "file:///etc/passwd", "to `file`"),
             ("https://a.example/", "ftp://a.example/", "to `ftp`"),
-            ("https://a.example/", "https://[", "to what is no URL"),
+            ("https://a.example/", "https://[", "not to a valid URL"),
         ] {
             assert!(hop(from, to).unwrap_err().contains(said), "{from} {to}");
         }
@@ -397,7 +399,7 @@ mod tests {
     #[test]
     fn a_range_is_all_the_rest_and_nothing_else() {
         let (url, stop) = (Url::parse("http://a.example/").unwrap(), AtomicBool::new(false));
-        let ask = |size| Ask {
+        let ask = |size| RangeRequest {
             url: &url,
             of: Of::Upstream,
             at: 3,

@@ -1,17 +1,17 @@
 //! A disk compared with its record, byte by byte: each extent by its digest, and what is in none must be zero.
 
 use super::Damage;
-use super::disk::{DiskError, Runs, is_zero};
-use crate::digest::Sha256;
-use crate::disk::record::{Extent, Record};
+use disk::read::{DiskError, Runs, is_zero};
+use disk::record::{Extent, Record};
 use sha2::Digest as _;
+use tree::digest::Sha256;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Compares `runs` with `record`.
 pub(super) fn compare(runs: &mut dyn Runs, record: &Record) -> Result<(), Damage> {
     if runs.size() != record.head.size {
-        let what = format!("a disk of {} bytes, expected {}", runs.size(), record.head.size);
+        let what = format!("expected a disk of {1} bytes, found {0}", runs.size(), record.head.size);
         return Err(Damage { entry: None, what });
     }
     let mut walk = Walk { record, next: 0, hasher: sha2::Sha256::new(), at: 0 };
@@ -75,7 +75,8 @@ impl Walk<'_> {
                 self.hasher.update(now);
             } else if !is_zero(now) {
                 let at = self.at + now.iter().take_while(|&&byte| byte == 0).count() as u64;
-                let what = format!("{}byte {at} is of nothing, and is not zero", partition(self.record, at));
+                let what =
+                    format!("{}byte {at} belongs to nothing, and is not zero", partition(self.record, at));
                 return Err(Damage { entry: None, what });
             }
             self.at += len as u64;
@@ -100,9 +101,9 @@ impl Walk<'_> {
             return Ok(());
         }
         let own = match &extent.path {
-            Some(_) => "its content is not that of the record".to_owned(),
+            Some(_) => "its content differs from the record".to_owned(),
             None => format!(
-                "what is at bytes {} to {} is not that of the record",
+                "what is at bytes {} to {} differs from the record",
                 extent.at,
                 extent.at + extent.len
             ),
@@ -116,7 +117,7 @@ impl Walk<'_> {
 
 /// The partition that has byte `at`, for a message.
 fn partition(record: &Record, at: u64) -> String {
-    let holds = |partition: &&crate::disk::record::Partition| {
+    let holds = |partition: &&disk::record::Partition| {
         at.checked_sub(partition.offset).is_some_and(|inside| inside < partition.size)
     };
     let found = record.partitions.iter().find(holds);
@@ -127,7 +128,7 @@ fn partition(record: &Record, at: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::record::{Head, Partition};
+    use disk::record::{Head, Partition};
 
     struct Given(Vec<(u64, Vec<u8>)>, u64);
 
@@ -207,10 +208,10 @@ mod tests {
     fn what_is_not_is_named() {
         for (at, value, expected) in [
             (50, 9, "damaged: outside of partitions: what is at bytes 0 to 100"),
-            (100, 9, "damaged: outside of partitions: byte 100 is of nothing"),
+            (100, 9, "damaged: outside of partitions: byte 100 belongs to nothing"),
             (1_005, 9, "damaged at `/boot/x`: partition `esp`: its content"),
             (40_000, 9, "damaged at `/zeros`: partition `esp`"),
-            (90_000, 9, "damaged: partition `esp`: byte 90000 is of nothing"),
+            (90_000, 9, "damaged: partition `esp`: byte 90000 belongs to nothing"),
             (150_001, 0, "damaged: partition `root`: what is at bytes 150000 to 150500"),
             (150_999, 0, "damaged at `/etc/y`: partition `root`"),
             (299_999, 1, "damaged: outside of partitions: byte 299999"),

@@ -4,14 +4,14 @@
 
 use crate::archive::deb::{self, DebError};
 use crate::archive::decompress::{self, Limits};
-use crate::archive::tar::{self, Entry, Policy, Shape, TarError};
-use crate::digest::Sha256;
+use crate::archive::tar::{self, Policy, Shape, TarEntry, TarError};
 use crate::emit::{Line, Type};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
+use tree::digest::Sha256;
 
 /// The most bytes that are decompressed for a list.
 const MAX_UNPACKED: u64 = 8 << 30;
@@ -82,7 +82,7 @@ pub(super) fn with_stream<T>(
 fn lines(stream: &mut dyn Read, policy: Policy) -> Result<Vec<Line>, TarError> {
     let mut archive = tar::Reader::new(stream, policy, tar::Limits::default());
     let mut lines = Vec::new();
-    while let Some(Entry { path, meta, shape }) = archive.next()? {
+    while let Some(TarEntry { path, meta, shape }) = archive.next()? {
         let mut line = Line {
             path,
             r#type: Type::Directory,
@@ -133,8 +133,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::archive::fixture::{ar as deb, gz};
     use crate::inspect::open;
-    use std::io::Write as _;
 
     /// A tar of regular files, gzipped.
     fn tar_gz(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -148,24 +148,7 @@ mod tests {
             header.set_size(bytes.len() as u64);
             builder.append_data(&mut header, path, *bytes).unwrap();
         }
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(&builder.into_inner().unwrap()).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    /// An ar archive: a .deb.
-    fn deb(members: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut out = b"!<arch>\n".to_vec();
-        for (name, bytes) in members {
-            out.extend(
-                format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 9, 0, 0, 100_644, bytes.len()).bytes(),
-            );
-            out.extend(*bytes);
-            if bytes.len() % 2 == 1 {
-                out.push(b'\n');
-            }
-        }
-        out
+        gz(&builder.into_inner().unwrap())
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! Only what `emit` writes is understood, and this is checked the strict way: a header is read into a line, the line is
 //! made into a header again, and both must be the same to the bit. So there is one meaning to each archive or none.
 
-use crate::digest::Sha256;
 use crate::emit::pax::{BLOCK, padding};
 use crate::emit::{Line, Type};
-use crate::name::ImagePath;
 use sha2::Digest as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
+use tree::digest::Sha256;
+use tree::name::ImagePath;
 
 /// The most paths that are listed.
 const MAX_PATHS: usize = 200_000;
@@ -22,7 +22,7 @@ pub(super) enum ScanError {
     /// A header that this program does not write.
     #[error("the header at byte {0} of the archive is not one that vmbake writes")]
     Header(u64),
-    /// A path that is not behind the one before.
+    /// A path that is not after the one before.
     #[error("`{0}` is out of order")]
     Order(ImagePath),
     /// Too many.

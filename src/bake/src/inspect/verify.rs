@@ -5,15 +5,17 @@
 //! each extent is hashed, and what is in none must be zero. This is done also where the digest of the whole is right, so that the record, too, is known to be true.
 
 use super::{beside, decoder, plain, record, shown};
-use crate::digest::Sha256;
-use crate::disk::record::{Record, parse as parse_disk};
 use crate::emit::pax::{BLOCK, padding};
-use crate::emit::{Files, Format, Line, sums};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Refusal, Result, Stage};
+use crate::emit::{Files, Line};
+use disk::record::{Record, parse as parse_disk};
+use disk::{Codec, Format};
 use sha2::Digest as _;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+use store::sums;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// An artifact that is what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -48,7 +50,7 @@ impl std::fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// Compares the artifact at `path` and the records beside it with `SHA256SUMS`, and each of its entries with its record.
+/// Compares the artifact at `path` and the records next to it with `SHA256SUMS`, and each of its entries with its record.
 ///
 /// # Errors
 /// `Verification` with the cause [`Damage`], naming the file and, for the artifact, the entry; `Io` where a file is
@@ -78,11 +80,11 @@ pub fn verify(path: &Path) -> Result<Verified> {
         }
     }
     let files = record(&beside(path, "files.json"))?.ok_or_else(|| {
-        Refusal::new(Class::Io, shown(path), Stage::Inspect, "no `files.json` is beside it")
+        Refusal::new(Class::Io, shown(path), Stage::Inspect, "there is no `files.json` next to it")
     })?;
     let expected = expected(&listed, path)?;
-    let (found, compared) = if format.is_disk() {
-        (digest(path)?, disk(path, format, &files)?)
+    let (found, compared) = if let Some(codec) = format.codec() {
+        (digest(path)?, disk(path, codec, &files)?)
     } else {
         let mut whole = Hashed { inner: plain(path)?, hasher: sha2::Sha256::new() };
         let compared = compare(&mut whole, &files);
@@ -95,7 +97,7 @@ pub fn verify(path: &Path) -> Result<Verified> {
         Err(damage) => refuse(damage),
         Ok(_) if found != expected => {
             let what = format!(
-                "expected {expected}, found {found}; all its entries are right, so it is in what holds them: an index, a head, a table of the format"
+                "expected {expected}, found {found}; all its entries are intact, so the damage is in what holds them: an index, a head, a table of the format"
             );
             refuse(Damage { entry: None, what })
         }
@@ -104,11 +106,11 @@ pub fn verify(path: &Path) -> Result<Verified> {
 }
 
 /// Compares a disk with its record, and that with the list of files; its size.
-fn disk(path: &Path, format: Format, files: &Files) -> Result<Result<u64, Damage>> {
+fn disk(path: &Path, codec: &Codec, files: &Files) -> Result<Result<u64, Damage>> {
     let record = disk_record(&beside(path, "disk.json"))?;
     let damaged = |entry, what: &str| Ok(Err(Damage { entry, what: what.to_owned() }));
     if record.head.plan != files.head.plan {
-        return damaged(None, "its records are of different plans");
+        return damaged(None, "its records are from different plans");
     }
     for extent in &record.extents {
         let Some(path) = &extent.path else { continue };
@@ -118,7 +120,7 @@ fn disk(path: &Path, format: Format, files: &Files) -> Result<Result<u64, Damage
             return damaged(Some(path.clone()), "its records differ");
         }
     }
-    let mut runs = match super::disk::open(path, format)? {
+    let mut runs = match codec.open(plain(path)?) {
         Ok(runs) => runs,
         Err(error) => return damaged(None, &error.to_string()),
     };
@@ -141,7 +143,7 @@ fn expected(listed: &sums::Sums, path: &Path) -> Result<Sha256> {
             Class::Verification,
             shown(path),
             Stage::Inspect,
-            "it is not listed in the `SHA256SUMS` beside it",
+            "it is not listed in the `SHA256SUMS` next to it",
         )
     })
 }
@@ -167,7 +169,7 @@ fn compare(packed: &mut impl Read, files: &Files) -> Result<u64, Damage> {
     let read = (&mut tar).take(3 * BLOCK as u64).read_to_end(&mut end);
     read.map_err(|error| outside(format!("after its last entry: {error}")))?;
     if end != [0; 2 * BLOCK] {
-        return Err(outside("what is after its last entry is no end of an archive".into()));
+        return Err(outside("trailing data after its last entry".into()));
     }
     Ok(len.saturating_add(end.len() as u64))
 }
@@ -178,11 +180,11 @@ fn entry(tar: &mut impl Read, line: &Line) -> Result<u64, String> {
         ErrorKind::UnexpectedEof => "the archive ends here".to_owned(),
         _ => format!("cannot be decompressed: {error}"),
     };
-    let expected = line.header().ok_or("the record says of it what no entry can be")?;
+    let expected = line.header().ok_or("the record describes an impossible entry")?;
     let mut header = vec![0; expected.len()];
     tar.read_exact(&mut header).map_err(reason)?;
     if header != expected {
-        return Err("its header is not that of the record".into());
+        return Err("its header differs from the record".into());
     }
     let Some(size) = line.size else { return Ok(header.len() as u64) };
     let mut hasher = sha2::Sha256::new();
@@ -195,12 +197,12 @@ fn entry(tar: &mut impl Read, line: &Line) -> Result<u64, String> {
         left -= part as u64;
     }
     if Some(Sha256(hasher.finalize().into())) != line.sha256 {
-        return Err("its content is not that of the record".into());
+        return Err("its content differs from the record".into());
     }
     let mut fill = vec![0; padding(size)];
     tar.read_exact(&mut fill).map_err(reason)?;
     if fill.iter().any(|&byte| byte != 0) {
-        return Err("what fills its last block is not zero".into());
+        return Err("the padding of its last block is not zero".into());
     }
     Ok((header.len() + fill.len()) as u64 + size)
 }

@@ -1,13 +1,13 @@
 //! Why a path is in an image: who put it there, from which exact input, and who asked for that.
 
 use super::Artifact;
-use crate::digest::Digest;
 use crate::emit::{Files, Line};
 use crate::lock::LockedPackage;
-use crate::name::{ImagePath, Name};
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::tree::Origin;
 use std::collections::{BTreeMap, VecDeque};
+use tree::Origin;
+use tree::digest::Digest;
+use tree::name::{ImagePath, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -37,7 +37,7 @@ impl Artifact {
     /// Who put `path` there, and why.
     ///
     /// # Errors
-    /// `Usage` where there is no such path, or no record beside the artifact.
+    /// `Usage` where there is no such path, or no record next to the artifact.
     pub fn why(&self, path: &ImagePath) -> Result<Why> {
         let line = self.find(path)?.clone();
         let record = self.record.as_ref().ok_or_else(|| {
@@ -45,9 +45,9 @@ impl Artifact {
                 Class::Usage,
                 super::shown(&self.path),
                 Stage::Inspect,
-                "no `files.json` is beside it",
+                "there is no `files.json` next to it",
             )
-            .hint("owners are in the `files.json` of the same bake: put it beside the artifact")
+            .hint("owners are in the `files.json` of the same bake: put it next to the artifact")
         })?;
         let owners = line.origins.iter().map(|origin| owner(record, origin)).collect();
         Ok(Why { line, owners })
@@ -95,7 +95,7 @@ fn source(record: &Files, package: &LockedPackage) -> String {
     }
 }
 
-/// The shortest way from a package to what is no package: the request itself. Packages that only ask for each
+/// The shortest way from a package to what is not a package: the request itself. Packages that only ask for each
 /// other, which no lock has, give the package alone.
 fn chain(packages: &BTreeMap<&Name, &LockedPackage>, name: &Name) -> Vec<String> {
     let mut asked_by: BTreeMap<String, String> = BTreeMap::new();
@@ -123,7 +123,7 @@ fn chain(packages: &BTreeMap<&Name, &LockedPackage>, name: &Name) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Sha256;
+    use tree::digest::Sha256;
 
     fn package(name: &str, because: &[&str]) -> LockedPackage {
         LockedPackage {

@@ -3,10 +3,10 @@
 //! Nothing is run. The digests of scripts are what a lock remembers, so that a changed script is seen; diversions are
 //! found by reading, which can miss one that a script computes.
 
-use crate::digest::Sha256;
-use crate::refusal::{hides, shown};
 use crate::unpack::ControlFile;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::digest::Sha256;
+use tree::refusal::{hides, shown};
 
 /// The maintainer scripts: policy 6.1, and debconf's `config`.
 const NAMES: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];

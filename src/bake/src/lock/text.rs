@@ -3,11 +3,11 @@
 use super::{Lock, LockedPackage, LockedSuite};
 use crate::debian::index::{is_deb_path, is_pool_path};
 use crate::debian::version::Version;
-use crate::digest::Sha256;
-use crate::name::{Arch, Kind};
 use crate::sources::{LOCAL, is_debian, is_mirror};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use tree::digest::Sha256;
+use tree::name::{Arch, Kind};
 
 /// How many bytes a lock may have; those of the shipped kinds have about 200 thousand.
 pub const MAX: usize = 2 << 20;
@@ -71,7 +71,7 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
         return Err(LockError::Large(text.len()));
     }
     let raw: Raw =
-        toml::from_str(text).map_err(|error| LockError::Form(crate::refusal::toml(text, &error)))?;
+        toml::from_str(text).map_err(|error| LockError::Form(tree::refusal::toml(text, &error)))?;
     if raw.format != FORMAT {
         return Err(LockError::Format(raw.format));
     }
@@ -84,7 +84,7 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
             return Err(LockError::Suite(suite.name.clone()));
         }
         if suite.name == LOCAL {
-            return Err(value(&suite.name, "name", "expected a suite, which is never called so"));
+            return Err(value(&suite.name, "name", "expected a suite, which cannot have this name"));
         }
         if !suite.mirror.iter().all(|mirror| is_mirror(mirror)) {
             return Err(value(&suite.name, "mirror", "expected the http: or https: URL of an archive"));
@@ -116,19 +116,19 @@ pub fn parse(text: &str) -> Result<Lock, LockError> {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// More than `MAX`.
-    #[error("{0} bytes, expected at most {MAX}")]
+    #[error("expected at most {MAX} bytes, found {0}")]
     Large(usize),
     /// Not TOML, or not of this shape: `line 3 column 2: …`.
     #[error("{0}")]
     Form(String),
     /// Made by another version of this program.
-    #[error("format {0}, expected {FORMAT}")]
+    #[error("expected format {FORMAT}, found {0}")]
     Format(u32),
     /// More than `MAX_PACKAGES`.
-    #[error("{0} packages, expected at most {MAX_PACKAGES}")]
+    #[error("expected at most {MAX_PACKAGES} packages, found {0}")]
     Many(usize),
     /// The same suite twice.
-    #[error("suite `{0}` given twice")]
+    #[error("duplicate suite `{0}`")]
     Suite(String),
     /// Packages out of their order, or one twice.
     #[error("package `{1}` after `{0}`: packages are sorted by name, each given once")]
@@ -270,7 +270,7 @@ mod tests {
             ("debs/libc6.deb", "/debs/libc6.deb", "expected a path that ends in `.deb`"),
             ("https://h/apt", "https://u:p@h/apt", "expected the http: or https: URL of an archive"),
             ("https://h/apt", "https://h/\\u001B[2J", "expected the http: or https: URL of an archive"),
-            ("name = \"vendor\"", "name = \"local\"", "expected a suite, which is never called so"),
+            ("name = \"vendor\"", "name = \"local\"", "expected a suite, which cannot have this name"),
         ] {
             let error = parse(&print(&lock).replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
@@ -282,8 +282,8 @@ mod tests {
         let head = GOLDEN.split_once("\n[[package]]").unwrap().0;
         let packages: String = (0..100_000).map(|n| format!("[[package]]\nname=\"{n:06}\"\n")).collect();
         let cases = [
-            ("10 MB", "x".repeat(10 << 20), "bytes, expected at most"),
-            ("100k entries", format!("{head}\n{packages}"), "bytes, expected at most"),
+            ("10 MB", "x".repeat(10 << 20), "expected at most"),
+            ("100k entries", format!("{head}\n{packages}"), "expected at most"),
             ("100k short entries", format!("{head}\n{}", "[[package]]\n".repeat(100_000)), "missing field"),
             (
                 "100k inline entries",
@@ -329,7 +329,7 @@ mod tests {
             (suite, "unknown field `note`"),
             (format!("extra = 1\n{GOLDEN}"), "unknown field `extra`"),
             (format!("kind = \"base\"\n{GOLDEN}"), "key given twice"),
-            (GOLDEN.replace("format = 1", "format = 2"), "format 2, expected 1"),
+            (GOLDEN.replace("format = 1", "format = 2"), "expected format 1, found 2"),
             (GOLDEN.replace("sha256 = \"sha256:", "sha256 = \"md5:"), "digest must be sha256"),
             (GOLDEN.replace("file = \"pool/", "file = \"../pool/"), "expected a path `pool/….deb`"),
             (GOLDEN.replace("size = 1234", "size = -1"), "invalid value"),

@@ -1,5 +1,5 @@
 //! Whether a pin's URL is of the name, the version and the machine that the manifest says: a digest vouches for bytes, and
-//! nothing in it says whose they are. A floor of the policy would otherwise hold for a number that somebody has typed.
+//! nothing in it says whose they are. A floor of the policy would otherwise hold for a number that someone has typed.
 //!
 //! ```text
 //! https://github.com/opencontainers/runc/releases/download/v1.4.2/runc.amd64
@@ -11,7 +11,7 @@
 //! - A Debian package is called `NAME_VERSION_ARCH.deb`, the version without its epoch.
 
 use super::{Form, Pin};
-use crate::name::{Arch, Name};
+use tree::name::{Arch, Name};
 
 /// What upstreams call machines, by Debian's name; those of no image are known to be others.
 const MACHINES: [(&str, &[&str]); 8] = [
@@ -32,10 +32,10 @@ const MACHINES: [(&str, &[&str]); 8] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Disagreement {
     /// It does not name the version.
-    #[error("the url does not name version `{0}`")]
+    #[error("the URL does not name version `{0}`")]
     NoVersion(String),
     /// It names another version.
-    #[error("version, expected `{pinned}`, found `{found}` in the url")]
+    #[error("expected version `{pinned}`, found `{found}` in the URL")]
     Version {
         /// That of the manifest.
         pinned: String,
@@ -43,13 +43,13 @@ pub enum Disagreement {
         found: String,
     },
     /// Its file is called otherwise.
-    #[error("name, expected a file called `{0}…`, found `{1}` in the url")]
+    #[error("expected a file named `{0}…`, found `{1}` in the URL")]
     Name(String, String),
     /// It is for another machine.
-    #[error("architecture, expected `{0}`, found `{1}` in the url")]
+    #[error("expected architecture `{0}`, found `{1}` in the URL")]
     Machine(Arch, String),
     /// A Debian package that is called otherwise.
-    #[error("the file of the url, expected `{0}`, found `{1}`")]
+    #[error("expected file `{0}`, found `{1}` in the URL")]
     Deb(String, String),
 }
 
@@ -91,7 +91,7 @@ fn deb(name: &Name, version: &str, arch: Arch, file: &str) -> Result<(), Disagre
     Err(Disagreement::Deb(of(arch.debian()), file.to_owned()))
 }
 
-/// What is behind the component's name in the file's, which must begin with it, or be nothing but a version below a
+/// What is after the component's name in the file's, which must begin with it, or be nothing but a version below a
 /// directory that is called so.
 fn called<'a>(name: &Name, directories: &str, file: &'a str) -> Result<&'a str, Disagreement> {
     let ends = |rest: &&str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -116,7 +116,7 @@ fn machine(arch: Arch, path: &str) -> Result<(), Disagreement> {
     Ok(())
 }
 
-/// Whether `text` has `part` as a word of its own: no letter or digit beside it, and no dot with a digit behind it.
+/// Whether `text` has `part` as a word of its own: no letter or digit next to it, and no dot with a digit after it.
 fn contains(text: &str, part: &str) -> bool {
     let word = |at: usize| {
         let before = text[..at].strip_suffix('v').unwrap_or(&text[..at]);
@@ -176,7 +176,7 @@ fn is_of(version: &str, found: &str, series: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Sha256;
+    use tree::digest::Sha256;
 
     fn check(name: &str, version: &str, form: Form, url: &str) -> Result<(), String> {
         let pin = Pin {
@@ -234,43 +234,38 @@ mod tests {
                 "runc",
                 "1.4.2",
                 "https://example.org/v1.1.0/runc.amd64",
-                "version, expected `1.4.2`, found `1.1.0`",
+                "expected version `1.4.2`, found `1.1.0`",
             ),
             (
                 "runc",
                 "1.4.2",
                 "https://example.org/v1.4.2/runc-1.1.0.amd64",
-                "version, expected `1.4.2`, found `1.1.0`",
+                "expected version `1.4.2`, found `1.1.0`",
             ),
             (
                 "runc",
                 "1.4.2",
                 "https://example.org/v1.1.0/runc-1.4.2.amd64",
-                "version, expected `1.4.2`, found `1.1.0`",
+                "expected version `1.4.2`, found `1.1.0`",
             ),
             (
                 "runc",
                 "1.4.0",
                 "https://example.org/v1.4.0-rc.3/runc.amd64",
-                "version, expected `1.4.0`, found `1.4.0-rc.3`",
+                "expected version `1.4.0`, found `1.4.0-rc.3`",
             ),
             ("runc", "1.4.2", "https://example.org/v1.4.20/runc.amd64", "found `1.4.20`"),
             ("runc", "1.4.20", "https://example.org/v1.4.2/runc.amd64", "found `1.4.2`"),
             ("runc", "1.4", "https://example.org/v1.4.2/runc.amd64", "found `1.4.2`"),
             ("runc", "1.4.2", "https://example.org/latest/runc.amd64", "does not name version `1.4.2`"),
             ("runc", "1.4.2", "https://example.org/1.4/runc.amd64", "does not name version `1.4.2`"),
-            (
-                "kubelet",
-                "1.37.0",
-                "https://example.org/v1.37.0/kubectl",
-                "name, expected a file called `kubelet…`",
-            ),
+            ("kubelet", "1.37.0", "https://example.org/v1.37.0/kubectl", "expected a file named `kubelet…`"),
             ("kube", "1.37.0", "https://example.org/v1.37.0/kubelet", "found `kubelet`"),
             (
                 "runc",
                 "1.4.2",
                 "https://example.org/v1.4.2/runc.arm64",
-                "architecture, expected `amd64`, found `arm64`",
+                "expected architecture `amd64`, found `arm64`",
             ),
             ("kubelet", "1.37.0", "https://example.org/v1.37.0/linux/aarch64/kubelet", "found `aarch64`"),
             ("kubelet", "1.37.0", "https://example.org/v1.37.0/linux/s390x/kubelet", "found `s390x`"),
@@ -285,7 +280,7 @@ mod tests {
             ("5.0.5", "f-5.0.5.deb"),
         ] {
             let got = check("f", version, Form::Deb, &format!("https://example.org/{file}")).unwrap_err();
-            assert!(got.contains("expected `f_5.0.5_amd64.deb`"), "{file}: {got}");
+            assert!(got.contains("expected file `f_5.0.5_amd64.deb`"), "{file}: {got}");
         }
     }
 }

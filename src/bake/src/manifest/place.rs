@@ -13,10 +13,10 @@ use url::{Host, Url};
 pub(super) fn published(text: &str) -> Result<(), String> {
     let url = web(text)?;
     if url.scheme() != "https" {
-        return Err(format!("url: scheme, expected `https`, found `{}`", url.scheme()));
+        return Err(format!("url: expected scheme `https`, found `{}`", url.scheme()));
     }
     if !matches!(url.host(), Some(Host::Domain(_))) {
-        return Err("url: an address is no publisher; name the host".to_owned());
+        return Err("url: expected a host name, found an IP address".to_owned());
     }
     Ok(())
 }
@@ -33,13 +33,13 @@ pub(super) fn component(text: &str) -> Result<(), String> {
             if !parts.all(|part| !part.is_empty() && part != "." && part != "..")
                 || path.contains(char::is_control)
             {
-                return Err("url: a path with an empty part, `.` or `..`".to_owned());
+                return Err("url: expected a path without `.`, `..` or empty parts".to_owned());
             }
             plain_name(text)
         }
         other => {
             let other = other.chars().take(20).collect::<String>();
-            Err(format!("url: scheme, expected `https`, `http` or `file`, found `{other}`"))
+            Err(format!("url: unknown scheme `{other}`; expected one of `https`, `http`, `file`"))
         }
     }
 }
@@ -64,10 +64,10 @@ pub fn file(url: &str) -> Option<&str> {
 fn web(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("url: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("url: a user name or password has no place in it".to_owned());
+        return Err("url: must not contain a user name or password".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("url: a query or fragment has no place in it".to_owned());
+        return Err("url: must not contain a query or fragment".to_owned());
     }
     plain_name(text)?;
     Ok(url)
@@ -77,7 +77,7 @@ fn plain_name(text: &str) -> Result<(), String> {
     let file = text.rsplit(['/', ':']).next().unwrap_or_default();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+~-".contains(&b);
     if file.is_empty() || file.starts_with('.') || !file.bytes().all(plain) {
-        return Err("url: its last part is no plain file name".to_owned());
+        return Err("url: expected a file name as its last part".to_owned());
     }
     Ok(())
 }
@@ -99,18 +99,18 @@ mod tests {
             assert!(published(url).is_err(), "{url}");
         }
         for (url, said) in [
-            ("http://u:s3cret@example.org/a", "password has no place"),
+            ("http://u:s3cret@example.org/a", "must not contain a user name or password"),
             ("http://example.org/a?b", "a query"),
-            ("http://example.org/", "no plain file name"),
+            ("http://example.org/", "expected a file name as its last part"),
             ("file://host/a", "expected `file:///PATH`"),
             ("file:../a", "`..`"),
             ("file:///a/../b", "`..`"),
             ("file:a//b", "empty part"),
             ("file:", "empty part"),
             ("file:a/", "empty part"),
-            ("file:.a", "no plain file name"),
-            ("ftp://example.org/a", "found `ftp`"),
-            ("nothing", "found ``"),
+            ("file:.a", "expected a file name as its last part"),
+            ("ftp://example.org/a", "unknown scheme `ftp`"),
+            ("nothing", "unknown scheme ``"),
         ] {
             let got = component(url).unwrap_err();
             assert!(got.contains(said) && !got.contains("s3cret"), "{url}: {got}");

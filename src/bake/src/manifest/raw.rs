@@ -1,12 +1,12 @@
 //! The shape of a manifest's text, with the checks that make it a `Manifest`.
 
-use super::{Entry, Form, Image, Manifest, Pin, place};
-use crate::digest::Digest;
-use crate::name::{Arch, Kind, Name, Provider};
+use super::{ContainerImage, Entry, Form, Manifest, Pin, place};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize as De, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use tree::digest::Digest;
+use tree::name::{Arch, Kind, Name, Provider};
 
 /// More entries than this are refused: the largest real manifest has 16.
 const MOST_ENTRIES: usize = 1024;
@@ -30,7 +30,7 @@ struct Vmconfig {
     #[serde(deserialize_with = "or_nothing")]
     dependencies: Dependencies,
     #[serde(default, deserialize_with = "or_nothing")]
-    images: Vec<Image>,
+    images: Vec<ContainerImage>,
 }
 
 #[derive(De, Serialize)]
@@ -171,7 +171,7 @@ impl Dependency {
         let Self { version, url, r#type: form, digest, size, mut providers, _cached: _ } = self;
         providers.sort_unstable();
         if providers.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err("a provider is named twice".to_owned());
+            return Err("duplicate provider".to_owned());
         }
         if url.is_empty() && digest.is_empty() && size == 0 {
             return Ok(Entry::Unpinned { version, form, providers });
@@ -202,7 +202,7 @@ impl TryFrom<StockText> for StockImage {
     fn try_from(text: StockText) -> Result<Self, String> {
         let StockText { version, url, r#type, digest, size, _cached: _ } = text;
         if r#type != Form::Qcow2 {
-            return Err("os.image: type, expected `qcow2`".to_owned());
+            return Err("os.image: expected type `qcow2`".to_owned());
         }
         place::published(&url)?;
         check_size(size)?;
@@ -210,13 +210,13 @@ impl TryFrom<StockText> for StockImage {
     }
 }
 
-impl TryFrom<ImageText> for Image {
+impl TryFrom<ImageText> for ContainerImage {
     type Error = String;
 
     fn try_from(text: ImageText) -> Result<Self, String> {
         let ImageText { image, digest, size, platform, index, _cached: _ } = text;
         if !(1..=512).contains(&image.len()) || !image.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("`{image}` is no name of a container image"));
+            return Err(format!("`{image}` is not a valid container image name"));
         }
         check_size(size).map_err(|why| format!("image `{image}`: {why}"))?;
         Ok(Self { image, digest, size, platform, index })
@@ -255,7 +255,7 @@ impl<'de> Deserialize<'de> for Dependencies {
                     let entry = map.next_value::<Dependency>()?.checked();
                     let entry = entry.map_err(|why| A::Error::custom(format!("`{name}`: {why}")))?;
                     if entries.insert(name.clone(), entry).is_some() {
-                        return Err(A::Error::custom(format!("`{name}`: key given twice")));
+                        return Err(A::Error::custom(format!("`{name}`: duplicate key")));
                     }
                 }
                 Ok(Dependencies(entries))
@@ -296,7 +296,7 @@ fn check_size(size: u64) -> Result<(), String> {
     if (1..=MOST_SIZE).contains(&size) {
         return Ok(());
     }
-    Err(format!("size, expected 1 to {MOST_SIZE} bytes, found {size}"))
+    Err(format!("expected a size of 1 to {MOST_SIZE} bytes, found {size}"))
 }
 
 /// A version is a part of a mirror's path.
@@ -305,7 +305,7 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+~:-".contains(&b);
     if !(1..=128).contains(&text.len()) || text.starts_with('.') || !text.bytes().all(plain) {
         let rule = "a version is letters, digits and . _ + ~ : -, does not start with `.` and has at most 128 characters";
-        return Err(D::Error::custom(format!("`{text}` is no version: {rule}")));
+        return Err(D::Error::custom(format!("`{text}` is not a valid version: {rule}")));
     }
     Ok(text)
 }
@@ -313,7 +313,7 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 fn os_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text != "debian-13" {
-        return Err(D::Error::custom(format!("os, expected `debian-13`, found `{text}`")));
+        return Err(D::Error::custom(format!("expected os `debian-13`, found `{text}`")));
     }
     Ok(text)
 }

@@ -85,11 +85,11 @@ fn boot_counts_only_when_it_is_whole() {
 #[test]
 fn stock_image_and_container_images_are_checked() {
     for (from, to, said) in [
-        ("\"type\": \"qcow2\"", "\"type\": \"deb\"", "os.image: type, expected `qcow2`"),
-        ("https://example.org/a.qcow2", "http://example.org/a.qcow2", "scheme, expected `https`"),
-        ("\"size\": 1,", "\"size\": 0,", "size, expected 1 to"),
-        ("\"size\": 3", "\"size\": 0", "image `registry.k8s.io/pause:3.10.2`: size, expected 1 to"),
-        ("registry.k8s.io/pause:3.10.2", "a b", "is no name of a container image"),
+        ("\"type\": \"qcow2\"", "\"type\": \"deb\"", "os.image: expected type `qcow2`"),
+        ("https://example.org/a.qcow2", "http://example.org/a.qcow2", "expected scheme `https`"),
+        ("\"size\": 1,", "\"size\": 0,", "expected a size of 1 to"),
+        ("\"size\": 3", "\"size\": 0", "image `registry.k8s.io/pause:3.10.2`: expected a size of 1 to"),
+        ("registry.k8s.io/pause:3.10.2", "a b", "is not a valid container image name"),
         ("\"cached\": true", "\"cached\": 1", "expected a boolean"),
     ] {
         let message = refusal(&written_again((from, to)));
@@ -126,10 +126,10 @@ fn a_name_that_is_no_name_is_refused_and_shown_escaped() {
 #[test]
 fn a_key_given_twice_or_unknown_is_refused() {
     let twice = [entry("runc", ("", "")), entry("runc", ("", ""))].join(",");
-    assert!(refusal(&with(&twice)).contains("`runc`: key given twice"));
+    assert!(refusal(&with(&twice)).contains("`runc`: duplicate key"));
     assert!(
         refusal(&with(&entry("runc", ("\"size\"", "\"size\": 1, \"size\""))))
-            .contains("key given twice: `size`")
+            .contains("duplicate key `size`")
     );
     assert!(
         refusal(&with(&entry("runc", ("\"size\"", "\"colour\": 1, \"size\""))))
@@ -153,12 +153,16 @@ fn only_urls_that_name_a_host_and_no_password_are_taken() {
         (
             "https://example.org/a",
             "ftp://example.org/a",
-            "scheme, expected `https`, `http` or `file`, found `ftp`",
+            "unknown scheme `ftp`; expected one of `https`, `http`, `file`",
         ),
-        ("https://example.org/a", "https://u:s3cret@example.org/a", "password has no place"),
-        ("https://example.org/a", "https://169.254.169.254/a", "an address is no publisher"),
-        ("https://example.org/a", "https://[::1]/a", "an address is no publisher"),
-        ("runc.tgz", "", "no plain file name"),
+        (
+            "https://example.org/a",
+            "https://u:s3cret@example.org/a",
+            "must not contain a user name or password",
+        ),
+        ("https://example.org/a", "https://169.254.169.254/a", "expected a host name"),
+        ("https://example.org/a", "https://[::1]/a", "expected a host name"),
+        ("runc.tgz", "", "expected a file name as its last part"),
         ("runc.tgz", "runc.tgz?x=1", "a query"),
     ];
     for (from, to, expected) in cases {
@@ -182,6 +186,6 @@ fn what_is_too_large_or_too_deep_is_refused() {
 fn a_size_of_nothing_is_refused() {
     assert!(
         refusal(&with(&entry("runc", ("\"size\": 10", "\"size\": 0"))))
-            .contains("`runc`: size, expected 1 to")
+            .contains("`runc`: expected a size of 1 to")
     );
 }

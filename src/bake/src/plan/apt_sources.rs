@@ -5,12 +5,12 @@
 //! that does is taken instead.
 
 use super::{PlannedFile, refuse};
-use crate::digest::Sha256;
-use crate::name::Kind;
 use crate::recipe::{Access, Body, Recipe};
-use crate::refusal::Result;
 use crate::sources::{Published, Suite, Where};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
+use tree::name::Kind;
+use tree::refusal::Result;
 
 /// The keys of Debian's own archive, as its package `debian-archive-keyring` has them.
 const DEBIANS_KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.pgp";
@@ -84,7 +84,7 @@ fn host(mirror: &str) -> String {
 /// A file that `[packages] sources` of `kind` stands for.
 fn file(kind: &Kind, path: &str, text: &str) -> Result<PlannedFile> {
     Ok(PlannedFile {
-        path: path.parse().map_err(|error: crate::name::NameError| refuse(path, error))?,
+        path: path.parse().map_err(|error: tree::name::NameError| refuse(path, error))?,
         kind: kind.clone(),
         source: "recipe.toml".to_owned(),
         access: Access { mode: 0o644, owner: "root".to_owned(), group: "root".to_owned() },

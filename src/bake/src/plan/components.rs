@@ -4,11 +4,11 @@ use super::{PlannedComponent, Remark, refuse};
 use crate::debian::version::Version;
 use crate::lock::{Lock, LockedPackage};
 use crate::manifest::{Entry, Form, Manifest, Pin, agree, place, without_epoch};
-use crate::name::{Name, Provider};
 use crate::policy::Policy;
 use crate::recipe::{Component, Recipe};
-use crate::refusal::Result;
 use std::cmp::Ordering;
+use tree::name::{Name, Provider};
+use tree::refusal::{Remedy, Result};
 
 /// The components of `recipe` for `provider`, by name, each with its pin, and what was decided about them beyond that.
 ///
@@ -26,7 +26,7 @@ pub(super) fn chosen(
         if let Entry::Pinned(pin) = entry {
             agree(name, pin, manifest.arch).map_err(|error| {
                 refuse(name.as_str(), error)
-                    .hint("correct what does not belong together: a digest alone does not say what a file is")
+                    .hint("make them agree: a digest alone does not say what a file is")
             })?;
         }
     }
@@ -45,11 +45,11 @@ pub(super) fn chosen(
             Some(Entry::Unpinned { version, .. }) => {
                 let what = format!("version `{version}` is declared without url, digest and size");
                 return Err(refuse(name.as_str(), what)
-                    .hint("fill them in in the manifest, from what upstream publishes and signs"));
+                    .hint("add them to the manifest, from what upstream publishes and signs"));
             }
             None => {
                 let kind = &component.kind;
-                let what = format!("the recipe of `{kind}` places it, and the manifest does not have it");
+                let what = format!("the recipe of `{kind}` installs it, but the manifest does not have it");
                 return Err(refuse(name.as_str(), what).hint(format!(
                     "`dependencies` of the manifest for {} has to have `{name}`, with version, url, type, digest and size; \
                      `optional = true` in the recipe leaves out what a manifest lacks",
@@ -84,40 +84,39 @@ fn from_elsewhere(name: &Name, component: &Component, pin: &Pin) -> Result<Optio
         return Ok(None);
     }
     if PUBLISHED.contains(&kind.as_str()) {
-        let what = format!("url: scheme, expected `https` for a component of `{kind}`, found `{scheme}`");
+        let what = format!("url: expected scheme `https` for a component of `{kind}`, found `{scheme}`");
         return Err(refuse(name.as_str(), what)
-            .hint("components of a project's own recipes may have http: and file: URLs"));
+            .hint("only components of a project's own recipes may have http: and file: URLs"));
     }
     Ok(Some(Remark::Plain { name: name.clone(), url: pin.url.clone() }))
 }
 
-/// A pin that has no place in the recipe has to be a Debian package that the lock has at that version or newer: the lock
+/// A pin that has no place in the recipe must be a Debian package that the lock has at that version or newer: the lock
 /// knows who signed for it, and what it depends on.
 fn from_lock(name: &Name, pin: &Pin, lock: &Lock) -> Result<Remark> {
     let Pin { version: pinned, form, .. } = pin;
     if *form != Form::Deb {
         return Err(refuse(
             name.as_str(),
-            "the manifest pins it, and no recipe says where it goes".to_owned(),
+            "the manifest pins it, but no recipe says where to install it".to_owned(),
         ));
     }
     let Some(locked) = lock.packages.iter().find(|package| package.name == *name) else {
         let what =
-            format!("the manifest pins version `{pinned}` of this package, and the lock does not have it");
+            format!("the manifest pins version `{pinned}` of this package, but the lock does not have it");
         let hint = format!("add `{name}` to [packages] install of the recipe, and lock again");
         return Err(refuse(name.as_str(), what).hint(hint));
     };
     let LockedPackage { version: locked, .. } = locked;
     if order(locked, pinned).is_none_or(Ordering::is_lt) {
-        let what = format!("version in the lock, expected `{pinned}` or later, found `{locked}`");
-        let hint =
-            format!("`vmbake lock --kind {} --arch {}` takes what the archive has now", lock.kind, lock.arch);
-        return Err(refuse(name.as_str(), what).hint(hint));
+        let what = format!("expected version `{pinned}` or later in the lock, found `{locked}`");
+        let again = Remedy::LockAgain(lock.kind.clone(), lock.arch);
+        return Err(refuse(name.as_str(), what).remedy(again));
     }
     Ok(Remark::FromLock { name: name.clone(), pinned: pinned.clone(), locked: locked.clone() })
 }
 
-/// How the version of a locked package compares with that of a pin; none where one is no version. Upstream's manifests leave
+/// How the version of a locked package compares with that of a pin; none where one is not a version. Upstream's manifests leave
 /// epochs out, as names of files do: where the pin has none, that of the lock does not count.
 fn order(locked: &str, pinned: &str) -> Option<Ordering> {
     let locked = if pinned.contains(':') { locked } else { without_epoch(locked) };
@@ -129,18 +128,20 @@ fn is_for(providers: &[Provider], provider: Option<Provider>) -> bool {
     providers.is_empty() || provider.is_some_and(|provider| providers.contains(&provider))
 }
 
-/// A .deb is unpacked as a package and has no files of its own; a binary is one file; a disk image is no component.
+/// A .deb is unpacked as a package and has no files of its own; a binary is one file; a disk image is not a component.
 fn fits(name: &Name, component: &Component, pin: &Pin) -> Result<()> {
     let fault = match pin.form {
         form if form != Form::Deb && !component.privileges.is_empty() => {
-            "`privileges` is for a .deb: the recipe itself says where the files of any other component go"
+            "`privileges` is only for a .deb: the recipe itself says where the files of any other component go"
         }
-        Form::Deb if !component.files.is_empty() => "a .deb is unpacked as a package: `files` has no place",
+        Form::Deb if !component.files.is_empty() => {
+            "a .deb is unpacked as a package; it must not have `files`"
+        }
         Form::Binary if component.files.is_empty() || component.files.iter().any(|file| file.from != ".") => {
-            "a binary is one file: `from` is `.`"
+            "a binary is one file: expected `from = \".\"`"
         }
         Form::TarGz if component.files.is_empty() => "`files` does not say which of its files go where",
-        Form::Qcow2 => "a disk image is no component",
+        Form::Qcow2 => "a disk image cannot be a component",
         _ => return Ok(()),
     };
     Err(refuse(name.as_str(), format!("recipe of `{}`: {fault}", component.kind)))

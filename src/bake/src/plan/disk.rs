@@ -1,11 +1,9 @@
-//! What is planned of a disk: its partitions as data, in their order.
-//!
-//! A layout is this list and nothing else: a partition of hashes for dm-verity, or a second root to update into, is one
-//! more line here, with what it holds, and not another way through the code.
+//! What is planned of a disk.
 
-use crate::name::Arch;
-use crate::recipe::{self, DiskCompression};
+use crate::recipe;
+use disk::{Compression, Holds, Partition, PartitionType};
 use serde::Serialize;
+use tree::name::Arch;
 
 /// The disk of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,47 +12,10 @@ pub struct Disk {
     pub partitions: Vec<Partition>,
     /// The least size of the whole in bytes; it is rounded up to GiB, which is how clouds count.
     pub size: Option<u64>,
-    /// The kernel's command line, behind `root=`.
+    /// The kernel's command line, after `root=`.
     pub cmdline: String,
     /// How the clusters of qcow2 are compressed.
-    pub compression: DiskCompression,
-}
-
-/// A partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Partition {
-    /// Its name, which is also the label of its file system.
-    pub name: String,
-    /// What it is to whoever looks at the disk.
-    pub r#type: PartitionType,
-    /// What is in it.
-    pub holds: Holds,
-    /// Its least size in bytes.
-    pub least: u64,
-    /// Free space beyond what is in it, in bytes.
-    pub reserve: u64,
-    /// Whether it takes what is left of the disk, now and when the disk grows; only the last one can.
-    pub grows: bool,
-}
-
-/// Types of the Discoverable Partitions Specification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PartitionType {
-    /// The EFI system partition.
-    Esp,
-    /// The root file system of the image's architecture.
-    Root,
-}
-
-/// What a partition holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Holds {
-    /// FAT32 with the boot loader, the kernel and the initrd.
-    Boot,
-    /// ext4 with the whole tree.
-    Tree,
+    pub compression: Compression,
 }
 
 impl Disk {
@@ -94,7 +55,7 @@ impl Disk {
             partitions: vec![esp, root],
             size: recipe.size,
             cmdline: words.collect::<Vec<_>>().join(" "),
-            compression: recipe.compression.unwrap_or(DiskCompression::Zstd),
+            compression: recipe.compression.unwrap_or(Compression::Zstd),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What was decided about the inputs of an image beyond taking them as they are pinned. Each remark is printed by `plan`
 //! and `bake` and stands in the record of the image.
 
-use crate::name::Name;
 use crate::policy::Overridden;
 use serde::Serialize;
 use std::fmt;
+use tree::name::Name;
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -104,7 +104,7 @@ impl fmt::Display for Remark {
         match self {
             Self::Overridden { name, version, refused, reason, approved_by } => write!(
                 f,
-                "{name} {version}: let through by an override in manifests/policy.toml ({reason}; approved by \
+                "{name} {version}: allowed by an override in manifests/policy.toml ({reason}; approved by \
                  {approved_by}), which sets aside: {refused}"
             ),
             Self::FromLock { name, pinned, locked } => {
@@ -121,17 +121,17 @@ impl fmt::Display for Remark {
                 write!(f, "{name} {version}: from archive {archive} ({url}), signed by {keys}; ")?;
                 match because.iter().any(|reason| reason == "recipe") {
                     true => f.write_str("the recipe takes it from there"),
-                    false => write!(f, "{} needs it, and Debian has none", because.join(", ")),
+                    false => write!(f, "{} needs it, and Debian does not have it", because.join(", ")),
                 }
             }
             Self::Local { name, version, path } => {
                 write!(f, "{name} {version}: from {path} of the project; only its digest vouches for it")
             }
             Self::LeftOut { name, declared: None } => {
-                write!(f, "{name}: left out, the manifest does not have it")
+                write!(f, "{name}: left out, as the manifest does not have it")
             }
             Self::LeftOut { name, declared: Some(version) } => {
-                write!(f, "{name}: left out, the manifest declares {version} without url, digest and size")
+                write!(f, "{name}: left out, as the manifest declares {version} without url, digest and size")
             }
         }
     }

@@ -9,8 +9,8 @@ use crate::manifest::{Entry, Form, Manifest, Pin};
 #[must_use]
 pub fn resolved(plan: &Plan) -> Manifest {
     let mut components = std::collections::BTreeMap::new();
-    for (package, want) in plan.packages.iter().zip(plan.wants()) {
-        let url = match want.source {
+    for (package, requirement) in plan.packages.iter().zip(plan.requirements()) {
+        let url = match requirement.source {
             super::Source::Project { path } => Some(format!("file:{path}")),
             super::Source::Upstream { url } => Some(url),
             super::Source::Debian { archive, file, date } => {
@@ -27,8 +27,8 @@ pub fn resolved(plan: &Plan) -> Manifest {
             version: package.version.clone(),
             url,
             form: Form::Deb,
-            digest: want.digest,
-            size: want.size,
+            digest: requirement.digest,
+            size: requirement.size,
             providers: Vec::new(),
         };
         components.insert(package.name.clone(), Entry::Pinned(pin));

@@ -96,11 +96,14 @@ fn the_same_inputs_give_the_same_digest_and_another_input_another() {
 }
 
 #[test]
-fn wants_are_packages_and_components_with_where_they_are() {
+fn requirements_are_packages_and_components_with_their_sources() {
     let plan = made(RUNC, &runc(), None).unwrap();
-    let wants = plan.wants();
-    assert_eq!(wants.iter().map(|want| want.name.as_str()).collect::<Vec<_>>(), ["bash", "runc"]);
-    assert!(matches!(&wants[0].source, Source::Debian { archive, .. } if archive == "debian"));
+    let requirements = plan.requirements();
+    assert_eq!(
+        requirements.iter().map(|requirement| requirement.name.as_str()).collect::<Vec<_>>(),
+        ["bash", "runc"]
+    );
+    assert!(matches!(&requirements[0].source, Source::Debian { archive, .. } if archive == "debian"));
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn a_component_for_one_cloud_is_taken_just_there_and_must_be_pinned_there() {
     let refusal = made(BOTH, &both, Some(Provider::Aws)).unwrap_err();
     let said = "kube2iam: plan: version `0.13.0` is declared without url, digest and size";
     assert!(refusal.to_string().contains(said), "{refusal}");
-    assert!(refusal.hint.is_some());
+    assert!(refusal.has_way_out());
 }
 
 #[test]
@@ -126,9 +129,12 @@ fn an_optional_component_without_a_pin_is_left_out_with_its_units_and_that_is_sa
     let declared = format!("{}, {KUBE2IAM}", runc());
     assert_eq!(
         remarks(&declared, Some(Provider::Aws)),
-        ["kube2iam: left out, the manifest declares 0.13.0 without url, digest and size"]
+        ["kube2iam: left out, as the manifest declares 0.13.0 without url, digest and size"]
     );
-    assert_eq!(remarks(&runc(), Some(Provider::Aws)), ["kube2iam: left out, the manifest does not have it"]);
+    assert_eq!(
+        remarks(&runc(), Some(Provider::Aws)),
+        ["kube2iam: left out, as the manifest does not have it"]
+    );
     // where it has no place anyway there is nothing to say
     assert_eq!(remarks(&declared, Some(Provider::Google)), Vec::<String>::new());
     assert_eq!(remarks(&runc(), None), Vec::<String>::new());
@@ -154,9 +160,9 @@ fn a_deb_of_the_manifest_is_taken_from_the_lock_at_its_version_or_a_newer_one() 
     }
     for version in ["5.2.37-3", "1:0.1-1", "5.2.37-2+b1", "x"] {
         let refusal = made("[recipe]\n", &deb(version), None).unwrap_err();
-        let said = format!("version in the lock, expected `{version}` or later, found `5.2.37-2`");
+        let said = format!("expected version `{version}` or later in the lock, found `5.2.37-2`");
         assert!(refusal.to_string().contains(&said), "{refusal}");
-        assert!(refusal.hint.is_some());
+        assert!(refusal.has_way_out());
     }
     let refusal = made("[recipe]\n", &deb("1").replace("bash", "zsh"), None).unwrap_err();
     assert!(refusal.to_string().contains("the lock does not have it"), "{refusal}");
@@ -182,7 +188,10 @@ fn an_epoch_that_upstream_leaves_out_does_not_count() {
 fn manifest_and_recipe_must_name_the_same_components() {
     assert!(made(RUNC, "", None).unwrap_err().to_string().contains("the manifest does not have it"));
     assert!(
-        made("[recipe]\n", &runc(), None).unwrap_err().to_string().contains("no recipe says where it goes")
+        made("[recipe]\n", &runc(), None)
+            .unwrap_err()
+            .to_string()
+            .contains("no recipe says where to install it")
     );
     let wrong = RUNC.replace("\".\"", "\"bin/runc\"");
     assert!(made(&wrong, &runc(), None).unwrap_err().to_string().contains("a binary is one file"));
@@ -192,15 +201,15 @@ fn manifest_and_recipe_must_name_the_same_components() {
 fn a_pin_whose_url_is_of_another_version_is_refused_with_the_version_floor_in_mind() {
     let elsewhere = runc().replace("/v1.3.3/", "/v1.1.0/");
     let refusal = made(RUNC, &elsewhere, None).unwrap_err();
-    assert_eq!(refusal.to_string(), "runc: plan: version, expected `1.3.3`, found `1.1.0` in the url");
-    assert!(refusal.hint.is_some());
+    assert_eq!(refusal.to_string(), "runc: plan: expected version `1.3.3`, found `1.1.0` in the URL");
+    assert!(refusal.has_way_out());
     let arm = runc().replace("runc.amd64", "runc.arm64");
-    assert!(made(RUNC, &arm, None).unwrap_err().to_string().contains("architecture, expected `amd64`"));
+    assert!(made(RUNC, &arm, None).unwrap_err().to_string().contains("expected architecture `amd64`"));
 }
 
 #[test]
 fn qcow2_is_for_readers_without_zstd_where_the_manifest_says_how_to_start_without_firmware() {
-    use recipe::DiskCompression::{Zlib, Zstd};
+    use ::disk::Compression::{Zlib, Zstd};
     let mut with_boot = manifest("base", "");
     let file = |path: &str| manifest::BootFile {
         partition: 1,
@@ -252,7 +261,7 @@ fn a_projects_own_component_may_come_by_http_or_from_a_file_and_that_is_said() {
         let scheme = url.split(':').next().unwrap();
         let refusal = made(&recipe).unwrap_err().to_string();
         let wanted =
-            format!("runc: plan: url: scheme, expected `https` for a component of `base`, found `{scheme}`");
+            format!("runc: plan: url: expected scheme `https` for a component of `base`, found `{scheme}`");
         assert_eq!(refusal, wanted);
         for component in recipe.components.values_mut() {
             component.kind = "mine".parse().unwrap();
@@ -265,7 +274,7 @@ fn a_projects_own_component_may_come_by_http_or_from_a_file_and_that_is_said() {
 #[test]
 fn kinds_and_architectures_must_agree() {
     let wrong = plan(&recipe("[recipe]\n"), &manifest("knd", ""), &lock(), &Policy::default(), &choices());
-    assert!(wrong.unwrap_err().to_string().contains("kind, expected `base`, found `knd`"));
+    assert!(wrong.unwrap_err().to_string().contains("expected kind `base`, found `knd`"));
 }
 
 #[test]
@@ -281,7 +290,7 @@ fn the_policy_is_asked_of_every_component() {
     let said: Vec<String> = plan.remarks.iter().map(ToString::to_string).collect();
     let sets_aside = "below policy floor, expected 1.4 or later, found 1.3.3: CVE";
     let line = format!(
-        "runc 1.3.3: let through by an override in manifests/policy.toml (why; approved by who), which sets aside: {sets_aside}"
+        "runc 1.3.3: allowed by an override in manifests/policy.toml (why; approved by who), which sets aside: {sets_aside}"
     );
     assert_eq!(said, [line]);
 }
@@ -322,7 +331,9 @@ fn what_was_resolved_is_a_manifest_that_reads_back() {
     let again = manifest::parse("resolved", text.as_bytes()).unwrap();
     assert_eq!(again, resolved(&plan));
     // the very URL that a fetch asks
-    let Source::Debian { archive, file, date } = &plan.wants()[0].source else { panic!("bash is Debian's") };
+    let Source::Debian { archive, file, date } = &plan.requirements()[0].source else {
+        panic!("bash is Debian's")
+    };
     let url = plan.snapshots.url(archive, *date, file).unwrap();
     assert!(text.contains(&format!("\"{url}\"")), "{text}");
     assert!(url.starts_with("https://snapshot.debian.org/archive/debian/20260912T195541Z/pool/main/b/bash/"));
@@ -331,9 +342,9 @@ fn what_was_resolved_is_a_manifest_that_reads_back() {
 #[test]
 fn a_disk_has_a_partition_for_firmware_and_last_the_root_that_grows() {
     let text = "[recipe]\n[disk]\nreserve = \"1 GiB\"\ncmdline = [\"quiet\"]\n";
-    let disk = made(text, "", None).unwrap().disk;
+    let disk = made(text, "", None).unwrap().into_draft().disk;
     let about: Vec<_> = disk.partitions.iter().map(|one| (one.name.as_str(), one.holds, one.grows)).collect();
-    assert_eq!(about, [("esp", Holds::Boot, false), ("root", Holds::Tree, true)]);
+    assert_eq!(about, [("esp", ::disk::Holds::Boot, false), ("root", ::disk::Holds::Tree, true)]);
     assert_eq!((disk.partitions[0].least, disk.partitions[1].reserve), (64 << 20, 1 << 30));
     assert_eq!(disk.cmdline, "rw console=tty0 console=ttyS0,115200 quiet");
     let arm = Disk::of(&recipe::Disk::default(), Arch::Arm64);
@@ -416,7 +427,7 @@ fn an_image_is_told_of_the_archives_that_its_recipe_names_and_of_no_other() {
         plan(&recipe(&text), &manifest("base", &runc()), &lock(), &Policy::default(), &choices)
     };
     assert!(made("").unwrap().files.is_empty());
-    let files = made("sources = [\"vendor\", \"trixie-backports\"]").unwrap().files;
+    let files = made("sources = [\"vendor\", \"trixie-backports\"]").unwrap().into_draft().files;
     let texts: BTreeMap<&str, &str> = files
         .iter()
         .map(|file| match &file.body {

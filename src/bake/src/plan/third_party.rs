@@ -2,13 +2,13 @@
 
 use super::{Remark, refuse};
 use crate::lock::{Lock, LockedPackage};
-use crate::name::Name;
-use crate::privilege::Grant;
-use crate::recipe::{Recipe, Taken};
-use crate::refusal::Result;
+use crate::recipe::{PackageSource, Recipe};
 use crate::sources::LOCAL;
 use serde::ser::SerializeMap as _;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::Name;
+use tree::privilege::Grant;
+use tree::refusal::Result;
 
 /// What is said about each package of `lock` that is not Debian's.
 pub fn remarks(lock: &Lock) -> impl Iterator<Item = Remark> {
@@ -33,7 +33,7 @@ pub fn remarks(lock: &Lock) -> impl Iterator<Item = Remark> {
 /// What they may grant, as `recipe` says.
 pub(super) fn allowed(recipe: &Recipe, lock: &Lock) -> Result<BTreeMap<Name, BTreeSet<Grant>>> {
     let mut allowed = BTreeMap::new();
-    for (name, Taken { kind, from, privileges }) in &recipe.taken {
+    for (name, PackageSource { kind, from, privileges }) in &recipe.taken {
         let found = lock.packages.iter().find(|package| package.name == *name);
         let is_it = |package: &&LockedPackage| package.is_local() == (from == LOCAL);
         let Some(package) = found.filter(is_it) else {
@@ -48,7 +48,7 @@ pub(super) fn allowed(recipe: &Recipe, lock: &Lock) -> Result<BTreeMap<Name, BTr
             continue;
         }
         if !package.is_third_party(&lock.suites) {
-            let what = "`privileges` is for a package that is not Debian's: Debian vouches for its own";
+            let what = "`privileges` is only for a package that is not Debian's: Debian vouches for its own";
             return Err(refuse(name.as_str(), format!("recipe of `{kind}`: {what}")));
         }
         allowed.insert(name.clone(), privileges.clone());

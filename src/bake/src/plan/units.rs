@@ -1,9 +1,9 @@
 //! Units that come and go with a component: of two registries, or of a program for one cloud.
 
 use super::PlannedComponent;
-use crate::name::{ImagePath, Kind};
 use crate::recipe::Recipe;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::{ImagePath, Kind};
 
 /// What of the recipe's units is in an image.
 pub(super) struct Units {

@@ -1,5 +1,6 @@
 //! The `[disk]` table of a recipe: how the disk of an image is laid out.
 
+use disk::Compression;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -24,18 +25,6 @@ pub struct Disk {
     /// How the clusters of qcow2 are compressed; by zstd where nothing is said, but by zlib where the manifest says how
     /// machines are started without firmware.
     pub compression: Option<Compression>,
-}
-
-/// How the clusters of qcow2 are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compression {
-    /// Zstandard: QEMU 5.1 and later.
-    Zstd,
-    /// Deflate: every reader.
-    Zlib,
-    /// Not at all, for readers that know no compressed clusters.
-    None,
 }
 
 /// One `recipe.toml`'s table.
@@ -127,7 +116,7 @@ impl<'de> Deserialize<'de> for Word {
             return Err(D::Error::custom(what));
         }
         if text.starts_with("root=") || text == "--" {
-            return Err(D::Error::custom(format!("`{text}` is not a recipe's to say")));
+            return Err(D::Error::custom(format!("`{text}` cannot be set by a recipe")));
         }
         Ok(Self(text))
     }

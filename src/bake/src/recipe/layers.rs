@@ -2,11 +2,12 @@
 
 use super::raw::{self, Account, Raw};
 use super::{
-    Access, Asked, Body, Component, Configure, Directory, File, Group, Install, Link, Recipe, Taken, User,
+    Access, Body, Component, Configure, Directory, File, Group, Install, Link, PackageSource, Recipe,
+    RequestedPackage, User,
 };
-use crate::name::{Arch, ImagePath, Kind, Name, NameError, Provider, Role};
-use crate::refusal::{Class, Refusal, Result, Stage, hides};
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::{Arch, ImagePath, Kind, Name, NameError, Provider, Role};
+use tree::refusal::{Class, Refusal, Result, Stage, hides};
 
 /// A recipe's folder, read: `recipe.toml` and what is below its `rootfs` folders.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ impl Folder {
 /// Lays `folders`, the root first and each extending the one before, over each other.
 pub fn combine(folders: &[Folder]) -> Result<Recipe> {
     let Some(last) = folders.last() else {
-        return Err(Refusal::new(Class::Usage, "recipes", Stage::Parse, "a lineage of no recipe"));
+        return Err(Refusal::new(Class::Usage, "recipes", Stage::Parse, "expected at least one recipe"));
     };
     let mut recipe = empty(last.kind.clone());
     for folder in folders {
@@ -114,7 +115,7 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         let raw::User { uid, gecos, home, shell, groups, ssh_authorized_keys, sudo } = user.clone();
         if gecos.contains([':', ',']) || gecos.contains(hides) {
             return Err(folder.refuse(format!(
-                "users.{}: gecos must not hold `:`, `,`, control characters, or any that is not seen",
+                "users.{}: gecos must not contain `:`, `,`, control or invisible characters",
                 name.0
             )));
         }
@@ -144,7 +145,7 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         };
         if person && !user.logs_in() {
             let cause =
-                format!("users.{}: a key or sudo is of no use to a user with `{}`", name.0, user.shell);
+                format!("users.{}: a key or sudo has no effect for a user with `{}`", name.0, user.shell);
             return Err(folder.refuse(cause));
         }
         recipe.users.insert(name.0.clone(), user);
@@ -197,7 +198,7 @@ fn lay_units(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     }
     for unit in &raw.disable {
         if raw.enable.iter().any(|enabled| enabled.0 == unit.0) {
-            return Err(folder.refuse(format!("unit `{}` is enabled and disabled", unit.0)));
+            return Err(folder.refuse(format!("unit `{}` is both enabled and disabled", unit.0)));
         }
         recipe.enable.remove(&unit.0);
         recipe.disable.insert(unit.0.clone(), kind.clone());
@@ -221,9 +222,9 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     ];
     for (names, arch) in asked {
         for name in names {
-            let asked = Asked { kind: kind.clone(), arch };
+            let asked = RequestedPackage { kind: kind.clone(), arch };
             if recipe.packages.insert(name.clone(), asked).is_some() {
-                return Err(folder.refuse(format!("packages.install: `{name}` is asked for twice")));
+                return Err(folder.refuse(format!("packages.install: duplicate `{name}`")));
             }
         }
     }
@@ -231,16 +232,16 @@ fn lay_packages(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
         [(&raw.files, None), (&raw.files_amd64, Some(Arch::Amd64)), (&raw.files_arm64, Some(Arch::Arm64))];
     for (paths, arch) in files {
         for path in paths {
-            let asked = Asked { kind: kind.clone(), arch };
+            let asked = RequestedPackage { kind: kind.clone(), arch };
             if recipe.local.insert(path.0.clone(), asked).is_some() {
-                return Err(folder.refuse(format!("packages.files: `{}` is asked for twice", path.0)));
+                return Err(folder.refuse(format!("packages.files: duplicate `{}`", path.0)));
             }
         }
     }
     recipe.sources.extend(raw.sources.iter().map(|name| (name.clone(), kind.clone())));
     for (name, taken) in &raw.taken {
         let privileges = taken.privileges.iter().map(|allowed| allowed.0.clone()).collect();
-        let taken = Taken { kind: kind.clone(), from: taken.from.clone(), privileges };
+        let taken = PackageSource { kind: kind.clone(), from: taken.from.clone(), privileges };
         recipe.taken.insert(name.clone(), taken);
     }
     let all = |names: &[Name]| names.iter().map(|name| (name.clone(), kind.clone())).collect::<Vec<_>>();
@@ -305,7 +306,7 @@ fn check_file(folder: &Folder, file: &RootfsFile) -> Result<()> {
     };
     if is_backup {
         return refuse(
-            "a file that an editor or a file manager left",
+            "a file left by an editor or file manager",
             format!("rm image-recipes/{}/{}", folder.kind, file.source),
         );
     }
@@ -330,7 +331,9 @@ fn check_ids(recipe: &Recipe, last: &Folder) -> Result<()> {
         for (id, name) in ids.into_iter().chain(recipe.ids.iter().map(|(name, id)| (*id, name))) {
             match seen.insert(id, name) {
                 Some(other) if other != name => {
-                    return Err(last.refuse(format!("{sort} id {id} is given to `{other}` and to `{name}`")));
+                    return Err(
+                        last.refuse(format!("{sort} ID {id} is assigned to both `{other}` and `{name}`"))
+                    );
                 }
                 _ => {}
             }

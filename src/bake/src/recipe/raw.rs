@@ -2,12 +2,12 @@
 
 use super::Access;
 use crate::effects::Effects;
-use crate::name::{ImagePath, Kind, Name, Provider, Role};
-use crate::privilege::Grant;
-use crate::refusal::{Class, Refusal, Result, Stage, hides};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use tree::name::{ImagePath, Kind, Name, Provider, Role};
+use tree::privilege::Grant;
+use tree::refusal::{Class, Refusal, Result, Stage, hides};
 
 /// A recipe larger than this is refused unread.
 const MOST_BYTES: usize = 1 << 20;
@@ -72,7 +72,7 @@ pub(super) struct Packages {
     pub(super) files_amd64: Vec<LocalFile>,
     pub(super) files_arm64: Vec<LocalFile>,
     /// All other keys: packages with where they are taken from.
-    pub(super) taken: BTreeMap<Name, Taken>,
+    pub(super) taken: BTreeMap<Name, PackageSource>,
 }
 
 /// Which maintainer scripts a kind takes.
@@ -88,7 +88,7 @@ pub(super) enum Scripts {
 /// Where a package is taken from, and what it may grant.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Taken {
+pub(super) struct PackageSource {
     pub(super) from: String,
     #[serde(default)]
     pub(super) privileges: Vec<Allowed>,
@@ -234,7 +234,7 @@ pub(super) struct Glob(pub(super) String);
 /// Reads one `recipe.toml`; `artifact` names it in messages. Errors are `Class::Usage` with line and column.
 pub fn parse(artifact: &str, text: &str) -> Result<Raw> {
     if text.len() > MOST_BYTES {
-        let what = format!("size, expected at most {MOST_BYTES} bytes, found {}", text.len());
+        let what = format!("expected at most {MOST_BYTES} bytes, found {}", text.len());
         return Err(Refusal::new(Class::Usage, artifact, Stage::Parse, what));
     }
     toml::from_str(text).map_err(|error| Refusal::toml(artifact, text, &error))
@@ -251,14 +251,14 @@ fn mode(text: &str) -> Result<u16, String> {
     octal
         .then(|| u16::from_str_radix(text, 8).ok())
         .flatten()
-        .ok_or_else(|| format!("mode, expected four octal digits such as `0755`, found `{text}`"))
+        .ok_or_else(|| format!("expected a mode of four octal digits such as `0755`, found `{text}`"))
 }
 
 fn account(text: &str) -> Result<String, String> {
     let fits = (1..=31).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b));
-    if fits { Ok(text.to_owned()) } else { Err(format!("`{text}` is no name of a user or group")) }
+    if fits { Ok(text.to_owned()) } else { Err(format!("`{text}` is not a valid user or group name")) }
 }
 
 impl<'de> Deserialize<'de> for Mode {
@@ -281,7 +281,8 @@ pub(crate) fn access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Acces
 impl<'de> Deserialize<'de> for ModeAndOwner {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = || D::Error::custom(format!("access, expected `0755 owner:group`, found `{text}`"));
+        let wrong =
+            || D::Error::custom(format!("expected access such as `0755 owner:group`, found `{text}`"));
         let (bits, owners) = text.split_once(' ').ok_or_else(wrong)?;
         let (owner, group) = owners.split_once(':').ok_or_else(wrong)?;
         Ok(Self(Access {
@@ -334,7 +335,7 @@ impl<'de> Visitor<'de> for PackagesVisitor {
 }
 
 /// Where a package is from, as a table: a list is that of a misspelt key.
-struct OnlyTable(Taken);
+struct OnlyTable(PackageSource);
 
 impl<'de> Deserialize<'de> for OnlyTable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -348,11 +349,11 @@ impl<'de> Visitor<'de> for TableVisitor {
     type Value = OnlyTable;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list known here, or where a package is from: { from = \"archive\" }")
+        f.write_str("a known list, or where a package is from: { from = \"archive\" }")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OnlyTable, A::Error> {
-        Taken::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(OnlyTable)
+        PackageSource::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(OnlyTable)
     }
 }
 
@@ -363,7 +364,7 @@ impl<'de> Deserialize<'de> for LocalFile {
             Ok(Self(text))
         } else {
             let what = "expected the path of a .deb below the project's folder, such as `debs/agent.deb`";
-            Err(D::Error::custom(format!("{what}, found `{}`", crate::refusal::shown(&text))))
+            Err(D::Error::custom(format!("{what}, found `{}`", tree::refusal::shown(&text))))
         }
     }
 }
@@ -383,7 +384,7 @@ impl<'de> Deserialize<'de> for Unit {
             Some((stem, kind)) if !stem.is_empty() && text.bytes().all(plain) && TYPES.contains(&kind) => {
                 Ok(Self(text))
             }
-            _ => Err(D::Error::custom(format!("`{text}` is no file name of a unit"))),
+            _ => Err(D::Error::custom(format!("`{text}` is not a valid unit file name"))),
         }
     }
 }
@@ -393,7 +394,7 @@ impl<'de> Deserialize<'de> for PublicKey {
         const TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-sha2-"];
         let text = String::deserialize(deserializer)?;
         let words: Vec<&str> = text.split(' ').collect();
-        // options may stand before the type; the key itself is base64 behind it
+        // options may stand before the type; the key itself is base64 after it
         let is_key = words.windows(2).any(|pair| match pair {
             [kind, key] => {
                 let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
@@ -456,7 +457,7 @@ impl<'de> Deserialize<'de> for Module {
         if (1..=55).contains(&text.len()) && text.bytes().all(plain) {
             Ok(Self(text))
         } else {
-            Err(D::Error::custom(format!("`{text}` is no name of a kernel module, such as `dm_verity`")))
+            Err(D::Error::custom(format!("`{text}` is not a valid kernel module name, such as `dm_verity`")))
         }
     }
 }

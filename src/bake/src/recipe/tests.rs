@@ -92,7 +92,7 @@ fn a_recipe_says_where_packages_are_from_and_a_later_one_may_say_otherwise() {
     // what asks for nothing new asks for the same as ever
     let plain = combine(&[folder("base", BASE)]).unwrap().request(Arch::Amd64);
     let expected = "arch amd64\ninstall containerd\ninstall linux-image-cloud-amd64\ninstall systemd\n";
-    assert_eq!(plain.digest(), crate::digest::Sha256::of(expected.as_bytes()));
+    assert_eq!(plain.digest(), tree::digest::Sha256::of(expected.as_bytes()));
     let without = worker.replacen("without = [\"containerd\"]", "without = [\"containerd\", \"agent\"]", 1);
     let recipe = combine(&[folder("base", &base), folder("knd", &without)]).unwrap();
     assert!(!recipe.taken.contains_key(&"agent".parse().unwrap()));
@@ -105,8 +105,8 @@ fn a_key_of_packages_that_is_none_is_refused_with_its_place() {
         parse("base/recipe.toml", &text).unwrap_err().to_string()
     };
     for (line, expected) in [
-        ("instal = [\"x\"]", "expected a list known here, or where a package is from"),
-        ("\"x\" = \"vendor\"", "expected a list known here, or where a package is from"),
+        ("instal = [\"x\"]", "expected a known list, or where a package is from"),
+        ("\"x\" = \"vendor\"", "expected a known list, or where a package is from"),
         ("\"x\" = { form = \"vendor\" }", "unknown field `form`"),
         ("\"x\" = { privileges = [] }", "missing field `from`"),
         ("\"X\" = { from = \"vendor\" }", "`X` is no name"),
@@ -129,7 +129,7 @@ fn a_later_recipe_replaces_what_disks_are_and_adds_to_the_command_line() {
     let disk = combine(&[folder("base", &base), folder("knd", &worker)]).unwrap().disk;
     assert_eq!((disk.reserve, disk.size, disk.esp), (1 << 30, Some(8 << 30), 96 << 20));
     assert_eq!(disk.cmdline.iter().map(Word::as_str).collect::<Vec<_>>(), ["quiet", "a=b"]);
-    assert_eq!(disk.compression, Some(DiskCompression::Zlib));
+    assert_eq!(disk.compression, Some(::disk::Compression::Zlib));
     assert_eq!(combine(&[folder("base", BASE)]).unwrap().disk, Disk::default());
 }
 
@@ -141,8 +141,8 @@ fn what_a_recipe_must_not_say_is_refused_at_its_place() {
         ("[recipe]\n[packages]\ninstall = [\"../x\"]\n", "line 3 column 11: `../x` is no name"),
         ("[recipe]\n[directories]\n\"/a/../b\" = \"0755 root:root\"\n", "line 3"),
         ("[recipe]\n[directories]\n\"/a\" = \"755 root:root\"\n", "four octal digits"),
-        ("[recipe]\n[directories]\n\"/a\" = \"0755 root\"\n", "expected `0755 owner:group`"),
-        ("[recipe]\n[units]\nenable = [\"../x.service\"]\n", "is no file name of a unit"),
+        ("[recipe]\n[directories]\n\"/a\" = \"0755 root\"\n", "expected access such as `0755 owner:group`"),
+        ("[recipe]\n[units]\nenable = [\"../x.service\"]\n", "is not a valid unit file name"),
         ("[recipe]\n[files]\nexclude = [\"usr/share\"]\n", "must start with `/`"),
         ("[recipe]\n[files]\nexclude = [\"/usr/[\"]\n", "line 3"),
         ("[recipe]\n[disk]\nsize = \"4 GB\"\n", "line 3 column 8: expected a size such as"),
@@ -150,13 +150,13 @@ fn what_a_recipe_must_not_say_is_refused_at_its_place() {
         ("[recipe]\n[disk]\nesp = \"99999999999999 GiB\"\n", "expected a size such as"),
         ("[recipe]\n[disk]\nsize = 4\n", "line 3"),
         ("[recipe]\n[disk]\ncmdline = [\"a b\"]\n", "expected one word of the kernel's command line"),
-        ("[recipe]\n[disk]\ncmdline = [\"root=/dev/sda\"]\n", "is not a recipe's to say"),
+        ("[recipe]\n[disk]\ncmdline = [\"root=/dev/sda\"]\n", "cannot be set by a recipe"),
         ("[recipe]\n[disk]\ncompression = \"xz\"\n", "unknown variant `xz`"),
     ];
     for (text, wanted) in cases {
         let refusal = parse("x/recipe.toml", text).unwrap_err();
         assert!(refusal.to_string().contains(wanted), "{text}: {refusal}");
-        assert_eq!(refusal.class, crate::Class::Usage);
+        assert_eq!(refusal.class, tree::refusal::Class::Usage);
     }
 }
 
@@ -169,13 +169,10 @@ fn layers_that_contradict_each_other_are_refused() {
             "[recipe]\nextends = \"base\"\n[units]\nwithout = [\"a.service\"]\n",
             "units.without: `a.service` is not inherited",
         ),
-        (
-            "[recipe]\nextends = \"base\"\n[packages]\ninstall = [\"systemd\"]\n",
-            "`systemd` is asked for twice",
-        ),
+        ("[recipe]\nextends = \"base\"\n[packages]\ninstall = [\"systemd\"]\n", "duplicate `systemd`"),
         (
             "[recipe]\nextends = \"base\"\n[groups.a]\ngid = 5\n[groups.b]\ngid = 5\n",
-            "group id 5 is given to `a` and to `b`",
+            "group ID 5 is assigned to both `a` and `b`",
         ),
         (
             "[recipe]\nextends = \"base\"\n[access]\n\"/etc/x\" = \"0600 root:root\"\n",
@@ -239,7 +236,7 @@ fn what_editors_leave_and_scripts_from_windows_are_refused_with_the_way_out() {
         assert!(refusal.to_string().contains(cause), "{path}: {refusal}");
         assert!(refusal.hint.unwrap_or_default().contains(hint), "{path}");
     }
-    // text that is no script may have any line ends, and a dot any meaning
+    // text that is not a script may have any line ends, and a dot any meaning
     for (path, bytes) in
         [("/etc/x.conf", &b"a\r\n"[..]), ("/etc/.hidden", b"x"), ("/usr/bin/x", b"#!/bin/sh\n")]
     {
@@ -272,11 +269,11 @@ fn a_user_with_a_key_or_sudo_is_a_person() {
         ),
         ("ssh_authorized_keys = [\"~/.ssh/id_ed25519.pub\"]".to_owned(), "expected public keys"),
         (format!("ssh_authorized_keys = [\"{key}\\n{key}\"]"), "expected public keys"),
-        ("sudo = true\nshell = \"/usr/sbin/nologin\"".to_owned(), "of no use to a user with"),
+        ("sudo = true\nshell = \"/usr/sbin/nologin\"".to_owned(), "has no effect for a user with"),
         // what a reader does not see, or sees turned around
         (format!("ssh_authorized_keys = [\"{key}\u{202e}\"]"), "expected public keys"),
-        ("gecos = \"Ada \u{202e}toor\"".to_owned(), "gecos must not hold"),
-        ("gecos = \"Ada\u{200b}\"".to_owned(), "gecos must not hold"),
+        ("gecos = \"Ada \u{202e}toor\"".to_owned(), "gecos must not contain"),
+        ("gecos = \"Ada\u{200b}\"".to_owned(), "gecos must not contain"),
     ] {
         let refusal = user(&text).unwrap_err();
         assert!(refusal.to_string().contains(wanted), "{text}: {refusal}");

@@ -1,4 +1,4 @@
-//! A directory record (ECMA-119, 9.1), and the fields of SUSP and Rock Ridge behind it.
+//! A directory record (ECMA-119, 9.1), and the fields of SUSP and Rock Ridge after it.
 
 /// A number in both orders of bytes, the little end first.
 pub(super) trait Both: Sized {

@@ -12,22 +12,22 @@ mod database;
 mod sysusers;
 
 use super::claim::{Claim, loses};
-use super::{Made, bytes_of, image_path, refuse};
-use crate::name::ImagePath;
+use super::{Generated, bytes_of, image_path, refuse};
 use crate::plan::{Plan, PlannedFile};
-use crate::privilege::{Grant, Privilege, Sort};
 use crate::recipe::Body;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Node, Origin, Stored, merged};
 pub(super) use database::Accounts;
 use database::{Group, Password, User};
 use std::collections::{BTreeMap, BTreeSet};
 use sysusers::{Id, Line};
+use tree::name::ImagePath;
+use tree::privilege::{Grant, Privilege, Sort};
+use tree::refusal::{Class, Result};
+use tree::{Content, Node, Origin, Stored, merged};
 
 /// Where sysusers.d files are, the strongest first: a file of one name replaces those of the later directories.
 const DIRECTORIES: [&str; 3] = ["/etc/sysusers.d", "/usr/local/lib/sysusers.d", "/usr/lib/sysusers.d"];
 
-/// Users and groups that are given rights by their name, where somebody has brought them: administrators that cloud-init and
+/// Users and groups that are given rights by their name, where someone has brought them: administrators that cloud-init and
 /// Podplane's nodes make at the first boot, and groups that programs let do what root may.
 pub(super) const PRIVILEGED: [&str; 8] =
     ["admin", "debian", "docker", "incus-admin", "libvirt", "lxd", "netdev", "wheel"];
@@ -47,8 +47,8 @@ pub(super) fn read(
             _ => None,
         });
         let content = content.ok_or_else(|| {
-            refuse(Class::Archive, plan.kind.as_str(), format!("nobody brings `{path}`"))
-                .hint("the package `base-passwd` is Essential; the lock lacks it")
+            refuse(Class::Archive, plan.kind.as_str(), format!("nothing provides `{path}`"))
+                .hint("package `base-passwd` is Essential, but is not in the lock")
         })?;
         accounts.master(file, &text(path, content, read)?)?;
     }
@@ -157,19 +157,19 @@ fn member(owner: Origin, user: &str, group: &str) -> Privilege {
 
 impl Accounts {
     /// The files of the database.
-    pub(super) fn files(&self, plan: &Plan) -> Result<Vec<Made>> {
+    pub(super) fn files(&self, plan: &Plan) -> Result<Vec<Generated>> {
         let day = plan.epoch.div_euclid(86_400).max(0);
         let shadow = self.gid("shadow", "`/etc/shadow`")?;
         let mut files = vec![
-            Made::file("/etc/group", 0o644, self.group())?,
-            Made { gid: shadow, ..Made::file("/etc/gshadow", 0o640, self.gshadow())? },
-            Made::file("/etc/passwd", 0o644, self.passwd())?,
-            Made { gid: shadow, ..Made::file("/etc/shadow", 0o640, self.shadow(day))? },
+            Generated::file("/etc/group", 0o644, self.group())?,
+            Generated { gid: shadow, ..Generated::file("/etc/gshadow", 0o640, self.gshadow())? },
+            Generated::file("/etc/passwd", 0o644, self.passwd())?,
+            Generated { gid: shadow, ..Generated::file("/etc/shadow", 0o640, self.shadow(day))? },
         ];
         for path in ["/etc/subgid", "/etc/subuid"] {
             let known = image_path(path)?;
             if !plan.files.iter().any(|file| file.path == known) {
-                files.push(Made::file(path, 0o644, "")?);
+                files.push(Generated::file(path, 0o644, "")?);
             }
         }
         Ok(files)
@@ -293,7 +293,7 @@ fn recipe(accounts: &mut Accounts, plan: &Plan) -> Result<()> {
             Some(group) if group.gid == user.uid => {}
             Some(group) => {
                 let cause = format!(
-                    "user `{name}` has the id {} and its group {}, which must be one",
+                    "user `{name}` has ID {}, but its group has {}; expected the same ID",
                     user.uid, group.gid
                 );
                 return Err(refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", user.kind), cause));
@@ -358,8 +358,8 @@ impl Open {
         let taken = |id: u32| accounts.has_id(id) || self.fixed.contains(&id);
         // the range that Debian gives to system accounts
         debian::system::number_by_name(name.as_bytes(), 100, 999, &taken).ok_or_else(|| {
-            refuse(Class::Usage, path, format!("no number from 100 to 999 is free for `{name}`"))
-                .hint(format!("give it one in [ids] of the recipe: {name} = 1100"))
+            refuse(Class::Usage, path, format!("no ID from 100 to 999 is free for `{name}`"))
+                .hint(format!("assign one in [ids] of the recipe: {name} = 1100"))
         })
     }
 }
@@ -371,7 +371,7 @@ fn text(path: &str, content: &Content, read: &dyn Fn(&Stored) -> Result<Vec<u8>>
         return Err(refuse(
             Class::Archive,
             path,
-            format!("size, expected at most {MAX}, found {}", content.len()),
+            format!("expected at most {MAX} bytes, found {}", content.len()),
         ));
     }
     String::from_utf8(bytes_of(content, read)?).map_err(|_| refuse(Class::Archive, path, "it is not UTF-8"))

@@ -21,19 +21,19 @@ mod library;
 mod strings;
 mod update_done;
 
-use super::{Made, Read, put, refuse};
+use super::{Generated, Read, put, refuse};
 use crate::plan::Plan;
-use crate::refusal::{Class, Result};
-use crate::tree::Tree;
+use tree::Tree;
+use tree::refusal::{Class, Result};
 
 /// Makes all of them in `tree`.
 pub(super) fn make(plan: &Plan, tree: &mut Tree, read: Read<'_>) -> Result<()> {
     if let Some(version) = version(plan, "libc-bin") {
         let made = library::cache(tree, plan.arch, version, read)?;
-        let mut all = vec![Made::file("/etc/ld.so.cache", 0o644, made.cache)?];
+        let mut all = vec![Generated::file("/etc/ld.so.cache", 0o644, made.cache)?];
         for (path, target) in made.links {
             tree.remove(&path);
-            all.extend(target.map(|target| Made::link(path, target)));
+            all.extend(target.map(|target| Generated::link(path, target)));
         }
         put(tree, plan, "library cache", all)?;
     }
@@ -48,7 +48,7 @@ pub(super) fn make(plan: &Plan, tree: &mut Tree, read: Read<'_>) -> Result<()> {
     Ok(())
 }
 
-fn hardware(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {
+fn hardware(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Generated>> {
     let Some(version) = version(plan, "udev") else { return Ok(Vec::new()) };
     let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     let number = digits.parse().map_err(|_| {
@@ -61,10 +61,10 @@ fn hardware(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {
     }
     let files = files.into_iter().map(|file| file.bytes(read).map(|bytes| (file, bytes)));
     let database = hardware::database(number, &files.collect::<Result<Vec<_>>>()?);
-    Ok(vec![Made::file("/usr/lib/udev/hwdb.bin", 0o444, database)?])
+    Ok(vec![Generated::file("/usr/lib/udev/hwdb.bin", 0o444, database)?])
 }
 
-fn messages(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {
+fn messages(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Generated>> {
     let directories = ["/usr/local/lib/systemd/catalog", "/usr/lib/systemd/catalog"];
     if version(plan, "systemd").is_none() {
         return Ok(Vec::new());
@@ -72,14 +72,14 @@ fn messages(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {
     let mut catalog = catalog::Catalog::default();
     for file in dropins::files(tree, &directories, ".catalog") {
         catalog.import(&file, &file.bytes(read)?).map_err(|error| {
-            let hint = "have its owner mend it, or leave it out with [files] exclude";
+            let hint = "report it to its owner, or exclude it with [files] exclude";
             refuse(Class::Archive, file.path.as_str(), error).hint(hint)
         })?;
     }
     if catalog.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(vec![Made::file("/var/lib/systemd/catalog/database", 0o644, catalog.bytes())?])
+    Ok(vec![Generated::file("/var/lib/systemd/catalog/database", 0o644, catalog.bytes())?])
 }
 
 /// The version of a package of the image.

@@ -12,14 +12,14 @@
 
 use super::control::Deb;
 use super::refuse;
-use crate::Class;
 use crate::lock::LockedPackage;
-use crate::name::ImagePath;
 use crate::plan::Plan;
-use crate::refusal::Result;
 use crate::sources::is_debian;
-use crate::tree::{Entry, Node, Origin, Tree, TreeError, merged, place};
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::ImagePath;
+use tree::refusal::Class;
+use tree::refusal::Result;
+use tree::{Entry, Node, Origin, Tree, TreeError, merged, place};
 
 /// One owner's wish for one path.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub(super) struct Claim {
 }
 
 /// All claims settled.
-pub(super) struct Settled {
+pub(super) struct ResolvedClaims {
     /// The tree, not finished: hard links are not in their form.
     pub(super) tree: Tree,
     /// The paths that packages lost to other packages, merged, by the name of the loser.
@@ -53,16 +53,16 @@ pub(super) struct Replaced {
 
 impl Claim {
     /// A claim of `origin`.
-    pub(super) fn new(path: ImagePath, meta: crate::tree::Meta, node: Node, origin: Origin) -> Self {
+    pub(super) fn new(path: ImagePath, meta: tree::Meta, node: Node, origin: Origin) -> Self {
         Self { path, entry: Entry { meta, node, origins: [origin.clone()].into() }, origin }
     }
 }
 
 /// Settles `claims`, which come in the order of the layers: packages by name, those of third parties by name, components by name,
 /// the recipe.
-pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Result<Settled> {
+pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Result<ResolvedClaims> {
     let made = Origin::Made { step: "directories".to_owned() };
-    let mut settled = Settled {
+    let mut settled = ResolvedClaims {
         tree: Tree::new(made.clone(), plan.epoch),
         lost: BTreeMap::new(),
         diversions: Vec::new(),
@@ -83,7 +83,7 @@ pub(super) fn settle(plan: &Plan, debs: &[Deb<'_>], claims: Vec<Claim>) -> Resul
         }
         let verdict = judge.decide(&path, claims)?;
         for loser in verdict.losers {
-            // a package of Debian; what recipes have in the place of a third party's is no matter of trust
+            // a package of Debian; what recipes have in place of a third party's is no matter of trust
             let is_package = |origin: &Origin| match origin {
                 Origin::Package { name } => !super::is_third_party(plan, name),
                 _ => false,
@@ -158,7 +158,7 @@ fn adopt(tree: &mut Tree, orphans: &BTreeMap<(Origin, ImagePath), Entry>) -> Res
     change(tree, changed)
 }
 
-/// Puts entries in the place of those that are there.
+/// Puts entries in place of those that are there.
 fn change(tree: &mut Tree, changed: Vec<(ImagePath, Entry)>) -> Result<()> {
     for (path, entry) in changed {
         let origin = entry.origins.first().cloned();
@@ -210,7 +210,7 @@ impl<'a> Judge<'a> {
     fn decide(&self, path: &ImagePath, claims: Vec<Claim>) -> Result<Verdict> {
         let mut claims = claims.into_iter();
         let Some(first) = claims.next() else {
-            return Err(refuse(Class::Archive, path.as_str(), "a path that nobody claims"));
+            return Err(refuse(Class::Archive, path.as_str(), "a path without an owner"));
         };
         let mut verdict =
             Verdict { winner: first, losers: Vec::new(), diverted: Vec::new(), diverter: String::new() };
@@ -313,11 +313,11 @@ pub(super) fn about(origin: &Origin) -> String {
     }
 }
 
-fn refused(error: TreeError, origin: &Origin) -> crate::Refusal {
+fn refused(error: TreeError, origin: &Origin) -> tree::refusal::Refusal {
     refuse(Class::Archive, about(origin), error)
 }
 
-fn clash(path: &ImagePath, first: &Claim, second: &Claim) -> crate::Refusal {
+fn clash(path: &ImagePath, first: &Claim, second: &Claim) -> tree::refusal::Refusal {
     let error = TreeError::Clash {
         path: path.clone(),
         first: first.origin.to_string(),

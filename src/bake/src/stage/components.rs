@@ -4,13 +4,13 @@ use super::accounts::Accounts;
 use super::claim::Claim;
 use super::exclude::pattern;
 use super::{Inputs, refuse};
-use crate::name::ImagePath;
 use crate::plan::{Plan, PlannedComponent};
 use crate::recipe::Install;
-use crate::refusal::{Class, Result};
-use crate::tree::{Meta, Node, Origin};
 use crate::unpack::{Member, Unpacked};
 use globset::{GlobBuilder, GlobSetBuilder};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Remedy, Result};
+use tree::{Meta, Node, Origin};
 
 /// The claims of components that are no .debs, in the order of their names.
 pub(super) fn claims(plan: &Plan, inputs: &Inputs<'_>, accounts: &Accounts) -> Result<Vec<Claim>> {
@@ -27,7 +27,7 @@ pub(super) fn claims(plan: &Plan, inputs: &Inputs<'_>, accounts: &Accounts) -> R
                     Some(node @ Node::Symlink(_)) => (0o777, node),
                     Some(node) => (install.access.mode, node),
                     None => {
-                        let cause = format!("`{}` of the archive is no file", member.path.relative());
+                        let cause = format!("`{}` of the archive is not a file", member.path.relative());
                         return Err(refuse(Class::Usage, name.as_str(), cause));
                     }
                 };
@@ -54,9 +54,9 @@ fn chosen<'a>(
         let is_close = |path: &&str| file(path) == file(&install.from);
         let mut close =
             members.iter().filter(|one| one.node != Node::Directory).filter_map(named).filter(is_close);
-        let close = close.next().map_or_else(String::new, |path| format!("it has `{path}`; "));
-        let all = format!("{close}`vmbake inspect {}` lists its members", component.pin.digest);
-        refuse(Class::Usage, name.as_str(), cause).hint(all)
+        let close = close.next().map(str::to_owned);
+        let members = Remedy::Members { close, input: component.pin.digest.clone() };
+        refuse(Class::Usage, name.as_str(), cause).remedy(members)
     };
     let path = |text: &str| -> Result<ImagePath> {
         text.parse().map_err(|error| refuse(Class::Usage, name.as_str(), error))

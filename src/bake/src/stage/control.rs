@@ -3,8 +3,8 @@
 use crate::deb822;
 use crate::debian::relation::{self, Relation};
 use crate::debian::version::Version;
-use crate::tree::Origin;
 use crate::unpack::Package;
+use tree::Origin;
 
 /// A package that goes into the image, from the lock or as a component.
 pub(super) struct Deb<'a> {
@@ -35,10 +35,10 @@ pub(super) enum ControlError {
     /// A field that each package has is absent.
     #[error("its control file has no `{0}`")]
     Field(&'static str),
-    /// It is no text.
+    /// It is not text.
     #[error("its `{0}` is not UTF-8")]
     Text(String),
-    /// It is no deb822.
+    /// It is not deb822.
     #[error("its control file, {0}")]
     Form(#[from] deb822::Deb822Error),
     /// A relation field that cannot be read.

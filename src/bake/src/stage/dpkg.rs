@@ -19,12 +19,12 @@ mod status;
 mod triggers;
 
 use super::control::{ControlError, Deb};
-use super::{Made, refuse};
-use crate::name::ImagePath;
+use super::{Generated, refuse};
 use crate::plan::Plan;
-use crate::refusal::{Class, Result};
-use crate::tree::Stored;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::Stored;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
 
 /// Reads a range of a blob.
 type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
@@ -39,11 +39,11 @@ pub(super) fn database(
     lost: &Lost,
     diversions: &[(ImagePath, ImagePath, String)],
     read: Read<'_>,
-) -> Result<Vec<Made>> {
+) -> Result<Vec<Generated>> {
     let mut debs: Vec<&Deb<'_>> = debs.iter().collect();
     debs.sort_by_key(|deb| (deb.name, deb.arch));
-    let mut files: Vec<Made> = ["/var/lib/dpkg/info", "/var/lib/dpkg/triggers", "/var/lib/dpkg/updates"]
-        .map(Made::directory)
+    let mut files: Vec<Generated> = ["/var/lib/dpkg/info", "/var/lib/dpkg/triggers", "/var/lib/dpkg/updates"]
+        .map(Generated::directory)
         .into_iter()
         .collect::<Result<_>>()?;
     let mut stanzas = String::new();
@@ -65,14 +65,14 @@ pub(super) fn database(
         ("triggers/Lock", 0o600, ""),
         ("triggers/Unincorp", 0o644, ""),
     ] {
-        files.push(Made::file(&format!("/var/lib/dpkg/{path}"), mode, text)?);
+        files.push(Generated::file(&format!("/var/lib/dpkg/{path}"), mode, text)?);
     }
     for (name, text) in triggers::interests(&debs).map_err(|(deb, error)| refused(deb, error))? {
-        files.push(Made::file(&format!("/var/lib/dpkg/triggers/{name}"), 0o644, text)?);
+        files.push(Generated::file(&format!("/var/lib/dpkg/triggers/{name}"), 0o644, text)?);
     }
     if !diversions.is_empty() {
         let lines = diversions.iter().map(|(from, to, package)| format!("{from}\n{to}\n{package}\n"));
-        files.push(Made::file("/var/lib/dpkg/diversions", 0o644, lines.collect::<String>())?);
+        files.push(Generated::file("/var/lib/dpkg/diversions", 0o644, lines.collect::<String>())?);
     }
     Ok(files)
 }
@@ -80,6 +80,6 @@ pub(super) fn database(
 #[cfg(test)]
 mod tests;
 
-fn refused(deb: &Deb<'_>, error: ControlError) -> crate::Refusal {
+fn refused(deb: &Deb<'_>, error: ControlError) -> tree::refusal::Refusal {
     refuse(Class::Archive, deb.name, error)
 }

@@ -22,20 +22,20 @@ mod ucf;
 use super::accounts::Accounts;
 use super::scripts::Trusts;
 use crate::effects::{Effect, Known};
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::recipe::Access;
-use crate::refusal::Result;
-use crate::scripts::Trust;
-use crate::tree::{Content, Node, Stored, Tree};
 use draft::Draft;
+use tree::name::{ImagePath, Name};
+use tree::refusal::Result;
+use tree::scripts::Trust;
+use tree::{Content, Node, Stored, Tree};
 
 /// What makes the entries that are effects of a package.
 pub(super) fn step_of(package: &Name) -> String {
     format!("{STEP}{package}")
 }
 
-/// Whether `step` makes what somebody has written down as an effect, which follows from nothing else.
+/// Whether `step` makes what someone has written down as an effect, which follows from nothing else.
 pub(super) fn is_step(step: &str) -> bool {
     step.starts_with(STEP)
 }

@@ -7,9 +7,9 @@
 
 use super::refuse;
 use crate::plan::Plan;
-use crate::refusal::{Class, Result};
-use crate::tree::{Entry, Origin, Tree};
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use tree::refusal::{Class, Result};
+use tree::{Entry, Origin, Tree};
 
 /// Leaves out what `plan.exclude` names and `plan.keep` does not.
 pub(super) fn exclude(plan: &Plan, tree: &mut Tree) -> Result<()> {

@@ -3,11 +3,11 @@
 //! What a recipe or a package has at one of these paths stays as it is.
 
 use super::refuse;
-use crate::name::ImagePath;
 use crate::plan::Plan;
 use crate::recipe::User;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Entry, Meta, Node, Origin, Tree};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Content, Entry, Meta, Node, Origin, Tree};
 
 /// Puts homes, keys and sudo's files into the tree.
 pub(super) fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
@@ -25,10 +25,10 @@ pub(super) fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
     Ok(())
 }
 
-type Made = (ImagePath, Meta, Node);
+type HomeEntry = (ImagePath, Meta, Node);
 
 /// The home of a user who can log in, with what is in it.
-fn home(plan: &Plan, tree: &Tree, user: &User) -> Result<Vec<Made>> {
+fn home(plan: &Plan, tree: &Tree, user: &User) -> Result<Vec<HomeEntry>> {
     if !user.logs_in() {
         return Ok(Vec::new());
     }
@@ -52,12 +52,12 @@ fn home(plan: &Plan, tree: &Tree, user: &User) -> Result<Vec<Made>> {
 }
 
 /// Nobody has a password, so sudo asks for none.
-fn sudo(plan: &Plan, tree: &Tree, name: &str, user: &User) -> Result<Option<Made>> {
+fn sudo(plan: &Plan, tree: &Tree, name: &str, user: &User) -> Result<Option<HomeEntry>> {
     if !user.sudo {
         return Ok(None);
     }
     if tree.get(&super::image_path("/usr/bin/sudo")?).is_none() {
-        let cause = format!("user `{name}` may use sudo, and the image has no `/usr/bin/sudo`");
+        let cause = format!("user `{name}` may use sudo, but the image has no `/usr/bin/sudo`");
         return Err(refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", user.kind), cause)
             .hint("add `sudo` to [packages] install"));
     }
@@ -70,7 +70,7 @@ fn sudo(plan: &Plan, tree: &Tree, name: &str, user: &User) -> Result<Option<Made
 mod tests {
     use super::super::tests::{Case, path};
     use crate::recipe::User;
-    use crate::tree::{Content, Node};
+    use tree::{Content, Node};
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC7dZ3nT1xq0yVb9m0cS4xk2gHf8sJ6wQe5uRr1tYp0L me";
 

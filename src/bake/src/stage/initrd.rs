@@ -14,13 +14,13 @@ mod cpio;
 mod table;
 
 use super::modules::{Modules, is_alias_of};
-use super::{Made, bytes_of, image_path, refuse};
-use crate::name::ImagePath;
+use super::{Generated, bytes_of, image_path, refuse};
 use crate::plan::{Plan, PlannedInit};
-use crate::refusal::{Class, Refusal, Result};
-use crate::tree::{Node, Stored, Tree};
 use cpio::{Archive, Kind};
 use std::collections::BTreeSet;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result};
+use tree::{Node, Stored, Tree};
 
 /// What reaches the disks of QEMU, Google, AWS, Xen, Azure and VMware, and the usual root file system. A kernel may have
 /// some built in, and none of others: Debian's cloud kernel has ext4, NVMe and virtio-pci itself.
@@ -52,14 +52,14 @@ pub(super) fn files(
     tree: &Tree,
     kernels: &[Modules],
     read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
-) -> Result<Vec<Made>> {
+) -> Result<Vec<Generated>> {
     let versions = versions(tree)?;
     let mut files = Vec::new();
     if let Some(init) = &plan.init {
         for version in &versions {
             let kernel = kernels.iter().find(|kernel| kernel.version == *version);
             let bytes = pack(plan, init, kernel, version, read)?;
-            files.push(Made::file(&format!("/boot/initrd.img-{version}"), 0o644, bytes)?);
+            files.push(Generated::file(&format!("/boot/initrd.img-{version}"), 0o644, bytes)?);
         }
     }
     files.extend(links(versions, plan.init.is_some())?);
@@ -69,7 +69,7 @@ pub(super) fn files(
 /// The kernels in `/boot`, oldest first.
 fn versions(tree: &Tree) -> Result<Vec<String>> {
     let boot = image_path("/boot")?;
-    let file = |(path, entry): (&ImagePath, &crate::tree::Entry)| {
+    let file = |(path, entry): (&ImagePath, &tree::Entry)| {
         let version = path.as_str().strip_prefix("/boot/vmlinuz-")?;
         matches!(entry.node, Node::File(_) | Node::Hardlink(_)).then(|| version.to_owned())
     };
@@ -89,7 +89,7 @@ fn by_version(a: &str, b: &str) -> std::cmp::Ordering {
 /// `/vmlinuz` and `/initrd.img`, and the same with `.old` for the kernel before: linux-update-symlinks(1) makes them
 /// when a kernel is installed, the second ones also where there is just one kernel. They are kept, as boot loaders
 /// outside of the machine, and people, find kernel and initrd by them without a version.
-fn links(versions: Vec<String>, with_initrd: bool) -> Result<Vec<Made>> {
+fn links(versions: Vec<String>, with_initrd: bool) -> Result<Vec<Generated>> {
     let mut newest = versions.into_iter().rev();
     let Some(current) = newest.next() else { return Ok(Vec::new()) };
     let previous = newest.next().unwrap_or_else(|| current.clone());
@@ -97,7 +97,7 @@ fn links(versions: Vec<String>, with_initrd: bool) -> Result<Vec<Made>> {
     for (stem, is_there) in [("initrd.img", with_initrd), ("vmlinuz", true)] {
         for (suffix, version) in [("", &current), (".old", &previous)] {
             if is_there {
-                links.push(Made::link(
+                links.push(Generated::link(
                     image_path(&format!("/{stem}{suffix}"))?,
                     format!("boot/{stem}-{version}"),
                 ));
@@ -135,8 +135,8 @@ fn pack(
     archive.add("modules/table", Kind::File, 0o644, text.as_bytes());
     let plain = archive.finish();
     if plain.len() > MAX {
-        let cause = format!("the initrd, expected at most {MAX} bytes, found {}", plain.len());
-        return Err(refuse(Class::Usage, path, cause).hint("take modules out of [initrd] of the recipe"));
+        let cause = format!("the initrd is too large: expected at most {MAX} bytes, found {}", plain.len());
+        return Err(refuse(Class::Usage, path, cause).hint("remove modules from [initrd] of the recipe"));
     }
     compress(&plain, init.level).map_err(|error| refuse(Class::Io, path, error))
 }
@@ -157,12 +157,12 @@ fn wanted(plan: &Plan, init: &PlannedInit, kernel: &Modules) -> Result<Vec<usize
 }
 
 fn missing(plan: &Plan, name: &str, version: &str) -> Refusal {
-    let cause = format!("[initrd] names module `{name}`, and kernel `{version}` has none of this name");
+    let cause = format!("[initrd] names module `{name}`, but kernel `{version}` has no such module");
     refuse(Class::Usage, format!("image-recipes/{}/recipe.toml", plan.kind), cause)
-        .hint("is it spelt as in /usr/lib/modules? another kernel's package may have it: Debian's cloud kernel has few")
+        .hint("check the spelling against /usr/lib/modules; another kernel package may have it, as Debian's cloud kernel has few")
 }
 
-/// `wanted` and all that they need, each behind what it needs: also what they ask for by `softdep … pre:`.
+/// `wanted` and all that they need, each after what it needs: also what they ask for by `softdep … pre:`.
 fn closure(kernel: &Modules, wanted: &[usize]) -> Vec<usize> {
     let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
     // `true` when all that it needs is in

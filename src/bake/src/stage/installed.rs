@@ -5,14 +5,14 @@
 //! Not supported, on purpose: the stock image and its boot entries, which this image stands in for, and Debian packages,
 //! which dpkg's database names.
 
-use super::Made;
+use super::Generated;
 use crate::manifest;
-use crate::name::Role;
 use crate::plan::{Plan, resolved};
-use crate::refusal::Result;
+use tree::name::Role;
+use tree::refusal::Result;
 
 /// The manifest, for nodes of a cluster; nothing for others.
-pub(super) fn manifest(plan: &Plan) -> Result<Vec<Made>> {
+pub(super) fn manifest(plan: &Plan) -> Result<Vec<Generated>> {
     if plan.role == Role::None {
         return Ok(Vec::new());
     }
@@ -20,7 +20,7 @@ pub(super) fn manifest(plan: &Plan) -> Result<Vec<Made>> {
     manifest.components.retain(|name, _| plan.components.iter().any(|component| component.name == *name));
     let text = manifest::print(&manifest);
     Ok(vec![
-        Made::file("/opt/podplane/share/role", 0o644, format!("{}\n", plan.role))?,
-        Made::file("/opt/podplane/share/vmconfig-installed.json", 0o644, text)?,
+        Generated::file("/opt/podplane/share/role", 0o644, format!("{}\n", plan.role))?,
+        Generated::file("/opt/podplane/share/vmconfig-installed.json", 0o644, text)?,
     ])
 }

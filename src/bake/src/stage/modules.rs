@@ -5,31 +5,32 @@
 //! …/modules.order                                             ├─► Modules ─► modules.dep, .alias, .symbols, .softdep,
 //! …/modules.builtin, .builtin.modinfo ────────────────────────┘              .weakdep, .devname and .bin of some
 //! ```
-//! The bytes are those of kmod 34, Debian 13's, with an empty depmod.d; `tests/tests/kernel` holds them to it. Of modules
+//! The bytes are those of kmod 34, Debian 13's, with an empty depmod.d; `tests/tests/kernel` holds them to it. But the lines
+//! of `modules.symbols`, which nothing reads where there is its `.bin`, are in the order of their names, and so are modules
+//! that `modules.order` does not name: kmod has both in the order of a hash table. Of modules
 //! of one name one below `updates/` wins, else the first by path. Unpacking a thousand modules takes seconds, so what
 //! they say is kept for the next bake under the digest of their digests. Not supported, on purpose: modules.*map files, which
 //! nothing has read since Linux 2.6, and `depmod.d`: a tree with such a file is refused.
 
 pub(super) mod facts;
 mod graph;
-mod hash;
 mod text;
 mod trie;
 
 #[cfg(test)]
 pub(super) mod fixture;
 
-use super::{Made, Memory, bytes_of, image_path, refuse};
+use super::{Generated, Memory, bytes_of, image_path, refuse};
 use crate::archive::decompress::{self, Form, Limits};
-use crate::digest::Sha256;
-use crate::name::ImagePath;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Node, Stored, Tree};
 use facts::Facts;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use text::names;
+use tree::digest::Sha256;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Content, Node, Stored, Tree};
 
 /// Where modules are.
 const DIRECTORY: &str = "/usr/lib/modules";
@@ -66,7 +67,7 @@ pub(super) struct Module {
     pub(super) name: String,
     /// What it says.
     pub(super) facts: Facts,
-    /// All that it needs, by place: what is needed by another comes behind it.
+    /// All that it needs, by place: what is needed by another comes after it.
     pub(super) needs: Vec<usize>,
     /// Its file's bytes.
     pub(super) content: Content,
@@ -95,12 +96,12 @@ pub(super) fn read(tree: &Tree, read: Read<'_>, memory: &dyn Memory) -> Result<V
 
 impl Modules {
     /// The indexes.
-    pub(super) fn files(&self) -> Result<Vec<Made>> {
+    pub(super) fn files(&self) -> Result<Vec<Generated>> {
         let directory = format!("{DIRECTORY}/{}", self.version);
         let files = text::files(self).map_err(|error| refuse(Class::Archive, &directory, error))?;
         files
             .into_iter()
-            .map(|(name, bytes)| Made::file(&format!("{directory}/{name}"), 0o644, bytes))
+            .map(|(name, bytes)| Generated::file(&format!("{directory}/{name}"), 0o644, bytes))
             .collect()
     }
 
@@ -125,7 +126,7 @@ fn of_kernel(
             None => Ok(None),
             Some(content) if content.len() <= MAX => bytes_of(content, read).map(Some),
             Some(content) => {
-                let cause = format!("size, expected at most {MAX} bytes, found {}", content.len());
+                let cause = format!("expected at most {MAX} bytes, found {}", content.len());
                 Err(refuse(Class::Archive, format!("{directory}/{name}"), cause))
             }
         }
@@ -139,14 +140,14 @@ fn of_kernel(
     };
     let chosen = in_order(chosen(files), text("modules.order")?.as_deref().unwrap_or_default());
     if chosen.len() > MAX_MODULES {
-        let cause = format!("modules, expected at most {MAX_MODULES}, found {}", chosen.len());
+        let cause = format!("expected at most {MAX_MODULES} modules, found {}", chosen.len());
         return Err(refuse(Class::Archive, directory, cause));
     }
     let facts = remembered(&directory, &chosen, read, memory)?;
-    let needs = graph::needed(&facts).map_err(|graph::Circle(circle)| {
+    let needs = graph::needed(&facts).map_err(|graph::DependencyCycle(circle)| {
         let mut names: Vec<&str> = circle.iter().map(|&at| chosen[at].0.as_str()).collect();
         names.sort_unstable();
-        let cause = format!("modules need each other in a circle: {}", names.join(", "));
+        let cause = format!("cyclic module dependency: {}", names.join(", "));
         refuse(Class::Archive, &directory, cause)
     })?;
     let mut modules = Vec::with_capacity(chosen.len());
@@ -181,7 +182,7 @@ fn chosen<'a>(files: &'a BTreeMap<String, &'a Content>) -> Vec<Chosen<'a>> {
     chosen.into_iter().map(|(name, (file, content))| (name, file, content)).collect()
 }
 
-/// In the order of `modules.order`, which names each as `….ko`; those that it does not name come behind.
+/// In the order of `modules.order`, which names each as `….ko`; those that it does not name come after, by name.
 fn in_order<'a>(mut chosen: Vec<Chosen<'a>>, order: &str) -> Vec<Chosen<'a>> {
     let mut places = BTreeMap::new();
     for (place, line) in order.lines().enumerate() {
@@ -191,11 +192,11 @@ fn in_order<'a>(mut chosen: Vec<Chosen<'a>>, order: &str) -> Vec<Chosen<'a>> {
         let plain = file.rfind(".ko").map_or(file, |at| &file[..at + 3]);
         places.get(plain).copied().unwrap_or(usize::MAX)
     };
-    chosen.sort_by_cached_key(|(name, file, _)| (place(file), hash::bucket(name, 512), name.clone()));
+    chosen.sort_by_cached_key(|(name, file, _)| (place(file), name.clone()));
     chosen
 }
 
-/// What the modules say: as it was kept in an earlier bake, or read anew and kept.
+/// What the modules say: as it was kept in an earlier bake, or read again and kept.
 fn remembered(
     directory: &str,
     chosen: &[Chosen<'_>],
@@ -216,7 +217,7 @@ fn remembered(
         });
         all.extend(facts.collect::<Result<Vec<Facts>>>()?);
     }
-    // facts have no map with keys that are no text: this cannot fail
+    // facts have no map with keys that are not text: this cannot fail
     memory.keep(NOTE, &key, &serde_json::to_vec(&all).unwrap_or_default());
     Ok(all)
 }
@@ -257,9 +258,9 @@ fn refuse_settings(tree: &Tree) -> Result<()> {
         let directory: ImagePath = image_path(directory)?;
         let file = tree.within(&directory).find(|(path, _)| path.as_str().ends_with(".conf"));
         if let Some((path, _)) = file {
-            let cause = "settings of depmod, which the bake does not read";
+            let cause = "depmod configuration, which is not supported";
             return Err(refuse(Class::Usage, path.as_str(), cause).hint(
-                "leave it out with [files] exclude, and put modules that are to win below `updates/`",
+                "exclude it with [files] exclude, and put modules that take precedence below `updates/`",
             ));
         }
     }

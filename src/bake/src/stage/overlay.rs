@@ -3,13 +3,13 @@
 use super::accounts::Accounts;
 use super::claim::Claim;
 use super::refuse;
-use crate::digest::Sha256;
-use crate::name::{ImagePath, Kind};
 use crate::plan::Plan;
 use crate::recipe::{Access, Body};
-use crate::refusal::{Class, Result, hides};
-use crate::tree::{Content, Meta, Node, Origin};
 use std::sync::Arc;
+use tree::digest::Sha256;
+use tree::name::{ImagePath, Kind};
+use tree::refusal::{Class, Result, hides};
+use tree::{Content, Meta, Node, Origin};
 
 /// The claims of the recipes.
 pub(super) fn claims(plan: &Plan, accounts: &Accounts) -> Result<Vec<Claim>> {
@@ -73,7 +73,7 @@ fn meta(plan: &Plan, accounts: &Accounts, access: &Access, origin: &Origin) -> R
 fn planned(bytes: &Arc<[u8]>, wanted: Option<Sha256>, origin: &Origin) -> Result<Node> {
     let got = Sha256::of(bytes);
     if wanted.is_some_and(|wanted| wanted != got) {
-        let cause = format!("its bytes are not those of the plan, found sha256:{}", got.hex());
+        let cause = format!("its content differs from the plan, found sha256:{}", got.hex());
         return Err(refuse(Class::Verification, super::claim::about(origin), cause));
     }
     Ok(Node::File(Content::Inline(bytes.clone())))
@@ -94,7 +94,7 @@ fn check_link(path: &ImagePath, target: &str, origin: &Origin) -> Result<()> {
         match part {
             "" | "." => {}
             ".." if depth == 0 => {
-                let cause = format!("`{path}` is a link out of the image, to `{target}`");
+                let cause = format!("`{path}` is a link to `{target}`, outside the image");
                 return Err(refuse(Class::Usage, super::claim::about(origin), cause));
             }
             ".." => depth -= 1,
@@ -102,7 +102,7 @@ fn check_link(path: &ImagePath, target: &str, origin: &Origin) -> Result<()> {
         }
     }
     if target.is_empty() || target.contains(hides) {
-        let cause = format!("`{path}` is a link to `{target}`, which is no path");
+        let cause = format!("`{path}` is a link to `{target}`, which is not a path");
         return Err(refuse(Class::Usage, super::claim::about(origin), cause));
     }
     Ok(())

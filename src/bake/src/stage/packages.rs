@@ -5,12 +5,12 @@ use super::control::{ControlError, Deb, admits, relations};
 use super::{Inputs, is_third_party, refuse};
 use crate::debian::relation::Relation;
 use crate::manifest::{Pin, without_epoch};
-use crate::name::Name;
 use crate::plan::Plan;
-use crate::refusal::{Class, Result};
-use crate::tree::Origin;
 use crate::unpack::Unpacked;
 use std::collections::BTreeMap;
+use tree::Origin;
+use tree::name::Name;
+use tree::refusal::{Class, Remedy, Result};
 
 /// Reads the control files of all packages: those of the lock in the order of their names, then the components.
 pub(super) fn debs<'a>(plan: &Plan, inputs: &'a Inputs<'_>) -> Result<Vec<Deb<'a>>> {
@@ -74,8 +74,7 @@ fn agree(name: &Name, facts: &[(&str, &str, &str)]) -> Result<()> {
     match facts.iter().find(|(_, expected, found)| expected != found) {
         None => Ok(()),
         Some((what, expected, found)) => {
-            let cause =
-                format!("its control file is of another {what}, expected `{expected}`, found `{found}`");
+            let cause = format!("expected {what} `{expected}` in its control file, found `{found}`");
             Err(refuse(Class::Verification, name.as_str(), cause))
         }
     }
@@ -84,7 +83,7 @@ fn agree(name: &Name, facts: &[(&str, &str, &str)]) -> Result<()> {
 /// Checks that a component fits into the set that the lock has: the resolver did not know of it.
 fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Name) -> Result<()> {
     if deb.arch != plan.arch.debian() && deb.arch != "all" {
-        let cause = format!("architecture, expected `{}` or `all`, found `{}`", plan.arch, deb.arch);
+        let cause = format!("expected architecture `{}` or `all`, found `{}`", plan.arch, deb.arch);
         return Err(refuse(Class::Archive, name.as_str(), cause));
     }
     if installed.iter().any(|other| other.name == deb.name) {
@@ -107,9 +106,8 @@ fn check_component(plan: &Plan, deb: &Deb<'_>, installed: &[Deb<'_>], name: &Nam
         [one] => format!("package {one}, which is not in the image"),
         _ => format!("packages {}, which are not in the image", missing.join(", ")),
     };
-    let hint =
-        format!("`vmbake lock --kind {} --arch {}` resolves what components need", plan.kind, plan.arch);
-    Err(refuse(Class::Usage, name.as_str(), format!("component `{name}` needs {what}")).hint(hint))
+    let remedy = Remedy::LockComponents(plan.kind.clone(), plan.arch);
+    Err(refuse(Class::Usage, name.as_str(), format!("component `{name}` needs {what}")).remedy(remedy))
 }
 
 /// What packages provide, by the provided name.
@@ -137,10 +135,10 @@ fn satisfied(
         })
 }
 
-fn absent(name: &Name) -> crate::Refusal {
-    refuse(Class::Io, name.as_str(), "it is in the plan, and was not unpacked")
+fn absent(name: &Name) -> tree::refusal::Refusal {
+    refuse(Class::Io, name.as_str(), "it is in the plan, but was not unpacked")
 }
 
-fn refused(name: &Name, error: ControlError) -> crate::Refusal {
+fn refused(name: &Name, error: ControlError) -> tree::refusal::Refusal {
     refuse(Class::Archive, name.as_str(), error)
 }

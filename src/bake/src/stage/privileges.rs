@@ -1,14 +1,14 @@
-//! What an image grants, and whether who brings it may: see [`crate::privilege`].
+//! What an image grants, and whether who brings it may: see [`tree::privilege`].
 //!
 //! ```text
 //! tree: modes, attributes, devices, places, lines of tmpfiles.d ─┐
 //! sysusers.d: accounts with number 0, members of others' groups  ├─► privileges ─ of a .deb among the components: allowed?
-//! winners: files in the place of a package's ────────────────────┘
+//! winners: files in place of a package's ────────────────────┘
 //! ```
 //! Invariant: a .deb that only a manifest, the archive of a third party or nobody (a file of the project) vouches for brings
 //! nothing of this into an image unless its recipe names it. Files of other components, and all that recipes bring, are where a recipe says: they are listed, and need no further word.
 //!
-//! Not supported, on purpose: what a program does when somebody starts it. A component whose unit a recipe enables as root has all
+//! Not supported, on purpose: what a program does when someone starts it. A component whose unit a recipe enables as root has all
 //! that root has.
 
 mod own;
@@ -21,17 +21,17 @@ use super::effects::step_of;
 use super::{bytes_of, refuse};
 use crate::effects::Effect;
 use crate::manifest::Form;
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
-use crate::privilege::{Grant, Privilege, Sort};
-use crate::refusal::{Class, Result};
 use crate::sources::LOCAL;
-use crate::tree::{Entry, Node, Origin, Stored, Tree, merged};
 use std::collections::{BTreeMap, BTreeSet};
-use strangers::Strangers;
+use strangers::UntrustedPackages;
+use tree::name::{ImagePath, Name};
+use tree::privilege::{Grant, Privilege, Sort};
+use tree::refusal::{Class, Result};
+use tree::{Entry, Node, Origin, Stored, Tree, merged};
 
 /// All that is granted, sorted by owner. `accounts` is what sysusers.d files and recipes ask for, `replaced` what others have
-/// in the place of packages.
+/// in place of packages.
 pub(super) fn of(
     plan: &Plan,
     tree: &Tree,
@@ -127,7 +127,7 @@ fn of_stranger(
     strangers: &BTreeSet<&Origin>,
     read: &dyn Fn(&Stored) -> Result<Vec<u8>>,
 ) -> Result<Vec<Privilege>> {
-    let judge = Strangers::of(tree, owner, name, read)?;
+    let judge = UntrustedPackages::of(tree, owner, name, read)?;
     let grant = |sort: Sort, what: &str| Privilege {
         owner: owner.clone(),
         grant: Grant { sort, what: what.to_owned() },
@@ -147,7 +147,7 @@ fn of_stranger(
             texts.push(String::from_utf8_lossy(&bytes_of(content, read)?).into_owned());
         }
     }
-    let strange = tmpfiles::Strange::of(tree, owner, name, &texts);
+    let strange = tmpfiles::UntrustedLines::of(tree, owner, name, &texts);
     let lines = texts.iter().flat_map(|text| strange.lines(text));
     found.extend(lines.map(|line| grant(Sort::Tmpfiles, &line)));
     Ok(found)
@@ -163,10 +163,13 @@ pub(super) fn check(plan: &Plan, privileges: &[Privilege]) -> Result<()> {
             .map(|one| one.grant.to_string())
             .collect();
         if !refused.is_empty() {
-            let cause = format!("its package grants what the recipe does not allow: {}", refused.join("; "));
+            let cause = format!(
+                "its package grants privileges that the recipe does not allow: {}",
+                refused.join("; ")
+            );
             let lines: Vec<String> = refused.iter().map(|line| format!("{line:?}")).collect();
             return Err(refuse(Class::Archive, name.as_str(), cause).hint(format!(
-                "look at what each is for; the recipe allows it in {table}privileges = [{}]",
+                "review what each is for; to allow it, put in the recipe {table}privileges = [{}]",
                 lines.join(", ")
             )));
         }

@@ -22,16 +22,16 @@ use super::accounts::Accounts;
 use super::control::Deb;
 use super::{Memory, refuse};
 use crate::effects::{SCRIPTS, release, unreviewed};
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
-use crate::privilege::{Grant, Privilege, Sort};
-use crate::refusal::{Class, Refusal, Result};
-use crate::scripts::{Done, Scripted, Trust};
-use crate::tree::{Meta, Node, Origin, Stored, Tree, merged};
 use debian::failure::{Failure, Limits, STACK};
-use laid::Laid;
-use later::Later;
+use laid::IndexedTree;
+use later::DeferredAccounts;
 use std::collections::BTreeMap;
+use tree::name::{ImagePath, Name};
+use tree::privilege::{Grant, Privilege, Sort};
+use tree::refusal::{Class, Refusal, Result};
+use tree::scripts::{Done, Scripted, Trust};
+use tree::{Meta, Node, Origin, Stored, Tree, merged};
 
 /// Reads a range of a blob, from any thread.
 type Read<'a> = &'a (dyn Fn(&Stored) -> Result<Vec<u8>> + Sync);
@@ -92,7 +92,8 @@ pub(super) fn trusts(plan: &Plan, debs: &[Deb<'_>]) -> Result<Trusts> {
         trusts.insert(name, trust);
     }
     if let Some(name) = plan.accept.keys().find(|name| !trusts.contains_key(*name)) {
-        let cause = format!("accept: no package `{name}` with maintainer scripts is in the image");
+        let cause =
+            format!("[accept] names `{name}`, but the image has no such package with maintainer scripts");
         return Err(refuse(Class::Usage, plan.kind.as_str(), cause).hint("remove it from [accept]"));
     }
     Ok(trusts)
@@ -123,7 +124,7 @@ pub(super) fn interpret(
         derived = match kept::recall(memory, &key) {
             Some(derived) => derived,
             None => {
-                let mut later = Later::of(accounts, trusts);
+                let mut later = DeferredAccounts::of(accounts, trusts);
                 later.hide(tree, read)?;
                 let derived = run(plan, debs, &packages, tree, &later, read)?;
                 later.restore(tree)?;
@@ -203,10 +204,10 @@ fn run(
     debs: &[Deb<'_>],
     packages: &[debian::run::Package],
     tree: &Tree,
-    later: &Later,
+    later: &DeferredAccounts,
     read: Read<'_>,
 ) -> Result<Derived> {
-    let laid = Laid::new(tree, read);
+    let laid = IndexedTree::new(tree, read);
     // what scripts ask of the kernel is whether it is new enough; an image without one runs on that of its host
     let kernel = debs.iter().find_map(|deb| release(deb.name)).or(Some(KERNEL));
     let (users, groups) = (later.numbers(plan, true), later.numbers(plan, false));
@@ -228,7 +229,7 @@ fn run(
         thread.map(std::thread::ScopedJoinHandle::join)
     });
     let ran = ran.map_err(|error| {
-        Refusal::io("maintainer scripts", crate::refusal::Stage::Stage, "start a thread", &error)
+        Refusal::io("maintainer scripts", tree::refusal::Stage::Stage, "start a thread", &error)
     })?;
     // what could not be read is why a script went wrong
     if let Some(refusal) = laid.refusal() {

@@ -1,13 +1,14 @@
 //! A small image of made-up packages, for the tests of each part: `Case` says what differs from it.
 
 use super::*;
-use crate::digest::Sha256;
 use crate::lock::LockedPackage;
-use crate::name::{Arch, Role};
-use crate::plan::{Compression, Plan, PlannedComponent, PlannedFile};
+use crate::plan::{Compression, Draft, PlannedComponent, PlannedFile};
 use crate::recipe::{self, Access, Body};
 use crate::unpack::{ControlFile, Member};
 use std::collections::BTreeSet;
+use tree::digest::Sha256;
+use tree::name::{Arch, Role};
+use tree::refusal::Remedy;
 
 /// The epoch of all tests: 1970-01-11.
 pub(super) const EPOCH: i64 = 864_000;
@@ -18,7 +19,7 @@ const GROUP: &str = "root:*:0:\ntty:*:5:\nshadow:*:42:\nnogroup:*:65534:\n";
 
 /// A plan and its inputs, with `base-passwd` in them.
 pub(super) struct Case {
-    pub(super) plan: Plan,
+    pub(super) plan: Draft,
     pub(super) packages: BTreeMap<Name, Package>,
     pub(super) components: BTreeMap<Name, Unpacked>,
 }
@@ -69,7 +70,7 @@ pub(super) fn members(lines: &[&str]) -> Vec<Member> {
 
 impl Case {
     pub(super) fn new() -> Self {
-        let plan = Plan {
+        let plan = Draft {
             snapshots: crate::sources::Snapshots::default(),
             format: 1,
             kind: "base".parse().unwrap(),
@@ -238,7 +239,10 @@ impl Case {
     /// With contents that are in a store.
     pub(super) fn stage_reading(&self, read: &(dyn Fn(&Stored) -> Result<Vec<u8>> + Sync)) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());
-        stage(&self.plan, &Inputs { packages, components, read, memory: &(), told: &|_, _| {} })
+        stage(
+            &self.plan.clone().seal(),
+            &Inputs { packages, components, read, memory: &(), told: &|_, _| {} },
+        )
     }
 
     /// Lets all that a package has in `/usr/bin` be run.
@@ -254,7 +258,10 @@ impl Case {
     pub(super) fn stage_keeping(&self, memory: &dyn Memory) -> Result<Tree> {
         let (packages, components) = (self.packages.clone(), self.components.clone());
         let read = |_: &Stored| unreachable!("all contents are inline");
-        stage(&self.plan, &Inputs { packages, components, read: &read, memory, told: &|_, _| {} })
+        stage(
+            &self.plan.clone().seal(),
+            &Inputs { packages, components, read: &read, memory, told: &|_, _| {} },
+        )
     }
 
     /// Changes what a component is unpacked to.
@@ -268,7 +275,11 @@ impl Case {
         let read = |_: &Stored| unreachable!("all contents are inline");
         let (packages, components) = (self.packages.clone(), self.components.clone());
         let tell = |done, of| told.borrow_mut().push((done, of));
-        stage(&self.plan, &Inputs { packages, components, read: &read, memory: &(), told: &tell }).unwrap();
+        stage(
+            &self.plan.clone().seal(),
+            &Inputs { packages, components, read: &read, memory: &(), told: &tell },
+        )
+        .unwrap();
         told.into_inner()
     }
 
@@ -389,11 +400,11 @@ fn what_a_reader_does_not_see_is_in_no_name_target_or_account() {
     for hidden in ['\u{202e}', '\u{200b}', '\u{feff}', '\u{2028}', '\u{7f}'] {
         let mut case = Case::new();
         let refusal = case.link("/etc/x", &format!("a{hidden}b")).refusal();
-        assert!(refusal.to_string().contains("which is no path"), "{refusal}");
+        assert!(refusal.to_string().contains("which is not a path"), "{refusal}");
         let mut case = Case::new();
         let line = format!("/usr/lib/sysusers.d/x.conf=u x 500 \"an{hidden}x\"\n");
         let refusal = case.package("x", "", &[&line]).refusal();
-        assert!(refusal.to_string().contains("cannot be a field of passwd(5)"), "{refusal}");
+        assert!(refusal.to_string().contains("is not a valid passwd(5) field"), "{refusal}");
         assert!(!refusal.to_string().contains(hidden), "{refusal}");
         // names are of few characters to begin with
         for name in [format!("a{hidden}b"), format!("a{hidden}.service")] {
@@ -426,7 +437,8 @@ fn a_component_without_its_dependencies_is_refused() {
         refusal.to_string(),
         "fluent-bit: stage: component `fluent-bit` needs package `liby (>= 2)`, which is not in the image"
     );
-    assert_eq!(refusal.hint.unwrap(), "`vmbake lock --kind base --arch amd64` resolves what components need");
+    let expected = Remedy::LockComponents("base".parse().unwrap(), Arch::Amd64);
+    assert_eq!(refusal.remedy.as_deref(), Some(&expected));
     let refusal = with("libx, liby (>= 2), libz | libw").refusal().to_string();
     assert!(refusal.contains("needs packages `liby (>= 2)`, `libz | libw`, which are not"), "{refusal}");
     for depends in ["libx (>> 1.0)", "virtual (<< 2)"] {
@@ -442,10 +454,7 @@ fn a_package_that_is_not_the_one_of_the_lock_is_refused() {
     let refusal = case.refusal();
     assert_eq!(
         (refusal.class, refusal.to_string().as_str()),
-        (
-            Class::Verification,
-            "a: stage: its control file is of another version, expected `2.0`, found `1.0`"
-        )
+        (Class::Verification, "a: stage: expected version `2.0` in its control file, found `1.0`")
     );
 }
 
@@ -470,7 +479,8 @@ fn a_component_of_another_name_or_version_than_its_pin_is_refused() {
         move |case: &mut Case| case.plan.components[0].pin.version.clone_from(&version)
     };
     // as names of files do, a pin leaves an epoch out, and one that has it means it
-    for (pinned, said) in [("1.1", "another version, expected `1.1`, found `1.0`"), ("1:1.0", "found `1.0`")]
+    for (pinned, said) in
+        [("1.1", "expected version `1.1` in its control file, found `1.0`"), ("1:1.0", "found `1.0`")]
     {
         let message = staged(&version(pinned)).unwrap_err();
         assert!(message.contains(said), "{message}");
@@ -482,7 +492,10 @@ fn a_component_of_another_name_or_version_than_its_pin_is_refused() {
         case.components.insert(other, package);
     };
     let message = staged(&named).unwrap_err();
-    assert!(message.contains("another package, expected `fluent`, found `fluent-bit`"), "{message}");
+    assert!(
+        message.contains("expected package `fluent` in its control file, found `fluent-bit`"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -502,8 +515,8 @@ fn leading_parts_that_a_component_strips_do_not_count() {
     let refusal = case.stage().unwrap_err();
     assert!(refusal.to_string().contains("its archive has no `bin/tool`"), "{refusal}");
     let digest = Sha256::of(b"");
-    let hint = format!("it has `tool-1.0/bin/tool`; `vmbake inspect {digest}` lists its members");
-    assert_eq!(refusal.hint.as_deref(), Some(&*hint));
+    let members = Remedy::Members { close: Some("tool-1.0/bin/tool".to_owned()), input: digest.into() };
+    assert_eq!(refusal.remedy.as_deref(), Some(&members));
     case.plan.components[0].install.strip = 1;
     let tree = case.stage().unwrap();
     for path in ["/usr/bin/tool", "/usr/share/tool/a", "/usr/share/tool/b"] {

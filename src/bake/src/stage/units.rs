@@ -10,13 +10,13 @@
 mod install;
 pub(super) mod start;
 
-use super::{Made, bytes_of, image_path, refuse};
-use crate::name::ImagePath;
+use super::{Generated, bytes_of, image_path, refuse};
 use crate::plan::Plan;
-use crate::refusal::{Class, Refusal, Result};
-use crate::tree::{Content, Entry, Node, Origin, Stored, Tree, merged};
 use install::Install;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Refusal, Result};
+use tree::{Content, Entry, Node, Origin, Stored, Tree, merged};
 
 /// Where units are, the strongest first.
 const DIRECTORIES: [&str; 3] =
@@ -26,11 +26,11 @@ const DIRECTORIES: [&str; 3] =
 type Read<'a> = &'a dyn Fn(&Stored) -> Result<Vec<u8>>;
 
 /// The links that enable and mask what the plan says.
-pub(super) fn links(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made>> {
+pub(super) fn links(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Generated>> {
     let mut links: BTreeMap<ImagePath, String> = BTreeMap::new();
     for (unit, kind) in &plan.mask {
         if plan.enable.contains_key(unit) {
-            return Err(wrong(kind.as_str(), format!("unit `{unit}` is enabled and masked")));
+            return Err(wrong(kind.as_str(), format!("unit `{unit}` is both enabled and masked")));
         }
         if find(tree, unit).is_none() {
             return Err(missing(kind.as_str(), unit));
@@ -59,7 +59,7 @@ pub(super) fn links(plan: &Plan, tree: &Tree, read: Read<'_>) -> Result<Vec<Made
     Ok(links
         .into_iter()
         .filter(|(path, target)| !known(path, target))
-        .map(|(path, to)| Made::link(path, to))
+        .map(|(path, to)| Generated::link(path, to))
         .collect())
 }
 
@@ -124,9 +124,7 @@ fn enable(
         Found::Link("/dev/null") => return Err(wrong(kind, format!("unit `{unit}` is masked by `{path}`"))),
         Found::Link(target) => {
             let real = target.rsplit('/').next().unwrap_or_default();
-            return Err(
-                wrong(kind, format!("unit `{unit}` is only another name")).hint(format!("enable `{real}`"))
-            );
+            return Err(wrong(kind, format!("unit `{unit}` is an alias")).hint(format!("enable `{real}`")));
         }
     };
     let mut install = Install::default();
@@ -137,9 +135,9 @@ fn enable(
     if install.is_empty() {
         return Err(wrong(
             kind,
-            format!("unit `{unit}` has no [Install] section, so that enabling it has no effect"),
+            format!("unit `{unit}` has no [Install] section, so enabling it has no effect"),
         )
-        .hint("it is started by others; take it out of [units] enable"));
+        .hint("other units start it; remove it from [units] enable"));
     }
     let name = install.instance_of(unit).map_err(|error| wrong(kind, error))?;
     for place in install.links(&name).map_err(|error| wrong(kind, error))? {
@@ -193,7 +191,7 @@ fn text(path: &ImagePath, content: &Content, read: Read<'_>) -> Result<String> {
     /// systemd itself reads no longer lines than this, and no unit of Debian has 64 KiB.
     const MAX: u64 = 1 << 20;
     if content.len() > MAX {
-        let cause = format!("size, expected at most {MAX}, found {}", content.len());
+        let cause = format!("expected at most {MAX} bytes, found {}", content.len());
         return Err(refuse(Class::Archive, path.as_str(), cause));
     }
     String::from_utf8(bytes_of(content, read)?)
@@ -202,7 +200,7 @@ fn text(path: &ImagePath, content: &Content, read: Read<'_>) -> Result<String> {
 
 fn missing(kind: &str, unit: &str) -> Refusal {
     wrong(kind, format!("unit `{unit}` is not in the image")).hint(
-        "is its package in [packages] install, and is it not left out by [files] exclude? \
+        "check that [packages] install has its package, and that [files] exclude does not match it \
              A kind without that package takes the unit back by [units] without",
     )
 }

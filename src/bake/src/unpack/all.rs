@@ -4,14 +4,14 @@
 //! first in the given order is reported. So after a refusal only what comes before it is still unpacked.
 
 use super::{Member, Package, binary, package, tar_gz};
-use crate::digest::Digest;
 use crate::manifest::Form;
-use crate::name::{Arch, Name};
-use crate::refusal::{Class, Refusal, Result, Stage};
-use crate::store::Store;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use store::Store;
+use tree::digest::Digest;
+use tree::name::{Arch, Name};
+use tree::refusal::{Class, Refusal, Result, Stage};
 
 /// One input to unpack.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +88,7 @@ fn one(store: &Store, input: &Input<'_>) -> Result<Unpacked> {
             Class::Usage,
             name.as_str(),
             Stage::Unpack,
-            "a disk image is no component, and is not unpacked",
+            "a disk image cannot be a component, and is not unpacked",
         )),
     }
 }

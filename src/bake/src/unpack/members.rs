@@ -2,12 +2,12 @@
 
 use super::Member;
 use crate::archive::tar::{self, Policy, Shape, TarError};
-use crate::digest::Sha256;
-use crate::refusal::{Refusal, Result};
-use crate::store::{Incoming, Store};
-use crate::tree::{Content, Node, PIECE, Stored};
 use sha2::Digest as _;
 use std::io::{self, Read, Write as _};
+use store::{Incoming, Store};
+use tree::digest::Sha256;
+use tree::refusal::{Refusal, Result};
+use tree::{Content, Node, PIECE, Stored};
 
 /// The members of the tar that `stream` is, and the blob of the store that it became, when all of it was good.
 pub(super) fn members<R: Read>(

@@ -8,15 +8,15 @@
 //!         | 4 major(u32) minor(u32) | 5 major(u32) minor(u32) | 6
 //! text, bytes = length(u32) and as many bytes; numbers are little-endian
 //! ```
-//! The store authenticates a note. One that does not decode all the same is of no use, and no error: the input is unpacked
+//! The store authenticates a note. One that does not decode all the same is useless, and no error: the input is unpacked
 //! again. The number in the kind changes with this form and with every policy that decides what an archive means.
 
 use super::members::Blob;
 use super::{ControlFile, Member, Package};
-use crate::digest::{Digest, Sha256};
-use crate::refusal::Result;
-use crate::store::Store;
-use crate::tree::{Content, Meta, Node, Stored};
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::refusal::Result;
+use tree::{Content, Meta, Node, Stored};
 
 const KIND: &str = "unpacked-2";
 

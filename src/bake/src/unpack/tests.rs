@@ -1,8 +1,9 @@
 use super::*;
-use crate::store::{Key, Options};
+use crate::archive::fixture::{ar, gz};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
+use store::{Key, Options};
 
 struct Fixture {
     store: Store,
@@ -42,7 +43,7 @@ impl Fixture {
         let mut window = window::Window::new(self.store.open_blob(&stored.blob.into()).unwrap(), stored);
         let mut bytes = Vec::new();
         window.read_to_end(&mut bytes).unwrap();
-        assert_eq!(crate::digest::Sha256::of(&bytes), stored.digest);
+        assert_eq!(tree::digest::Sha256::of(&bytes), stored.digest);
         bytes
     }
 }
@@ -73,27 +74,11 @@ fn tar(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
 fn deb(control: &[(&str, u32, &[u8])], data: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
     xz.write_all(&tar(data)).unwrap();
-    let parts = [
-        ("debian-binary", b"2.0\n".to_vec()),
-        ("control.tar.gz", gz(&tar(control))),
-        ("data.tar.xz", xz.finish().unwrap()),
-    ];
-    let mut out = b"!<arch>\n".to_vec();
-    for (name, bytes) in parts {
-        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, "100644", bytes.len()).unwrap();
-        out.extend_from_slice(&bytes);
-        out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
-    }
-    out
+    let (control, data) = (gz(&tar(control)), xz.finish().unwrap());
+    ar(&[("debian-binary", b"2.0\n"), ("control.tar.gz", &control), ("data.tar.xz", &data)])
 }
 
 const CONTROL: [(&str, u32, &[u8]); 3] =
@@ -167,12 +152,12 @@ fn an_upstream_archive_is_held_to_another_policy_than_a_package() {
 #[test]
 fn a_refused_archive_leaves_nothing_in_the_store() {
     let fixture = fixture();
-    // behind what may come out of any archive
+    // after what may come out of any archive
     let zeros = vec![0; 80 << 20];
     let bomb = fixture.add(&deb(&CONTROL, &[("./zeros", 0o644, &zeros)]));
     let twice = fixture.add(&deb(&CONTROL, &[("./a", 0o644, &zeros[..100_000]), ("./a", 0o644, b"")]));
     let before = fixture.contents();
-    for (digest, what) in [(bomb, "grows too much"), (twice, "path appears twice")] {
+    for (digest, what) in [(bomb, "expands too much"), (twice, "duplicate path")] {
         let refusal = super::package(&fixture.store, &name("x"), &digest).unwrap_err();
         assert_eq!(refusal.class, Class::Archive);
         assert!(refusal.to_string().contains(what), "{refusal}");
@@ -221,12 +206,20 @@ fn a_binary_is_for_its_machine_and_static_where_promised() {
         (elf(AMD64, 2, &[LOAD]), true, None),
         (elf(AMD64, 3, &[LOAD]), true, None),
         (elf(AMD64, 3, &[LOAD, INTERP]), false, None),
-        (elf(AMD64, 3, &[LOAD, INTERP]), true, Some("dynamic (loader `/lib/ld-linux.s`), expected static")),
-        (elf(AMD64, 3, &[LOAD, DYNAMIC]), true, Some("dynamic (needs libraries), expected static")),
-        (elf(ARM64, 2, &[LOAD]), true, Some("machine aarch64, expected x86-64")),
-        (elf(40, 2, &[LOAD]), true, Some("machine arm, expected x86-64")),
-        (elf(AMD64, 1, &[]), false, Some("expected a program")),
-        (elf(AMD64, 2, &[]), false, Some("nothing to load")),
+        (
+            elf(AMD64, 3, &[LOAD, INTERP]),
+            true,
+            Some("expected a static executable, found a dynamic one (loader `/lib/ld-linux.s`)"),
+        ),
+        (
+            elf(AMD64, 3, &[LOAD, DYNAMIC]),
+            true,
+            Some("expected a static executable, found a dynamic one (needs libraries)"),
+        ),
+        (elf(ARM64, 2, &[LOAD]), true, Some("expected machine x86-64, found aarch64")),
+        (elf(40, 2, &[LOAD]), true, Some("expected machine x86-64, found arm")),
+        (elf(AMD64, 1, &[]), false, Some("expected an ELF executable")),
+        (elf(AMD64, 2, &[]), false, Some("no loadable segment")),
         (elf(AMD64, 2, &[LOAD])[..80].to_vec(), false, Some("not an ELF program")),
         (b"#!/bin/sh\n".to_vec(), false, Some("not an ELF program")),
         (b"<html>".to_vec(), false, Some("not an ELF program")),

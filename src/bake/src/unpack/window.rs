@@ -1,11 +1,11 @@
 //! A range of a blob as a file: each piece of it is compared with its digest before a byte of it is given away.
 
-use crate::digest::Sha256;
-use crate::store::Changed;
-use crate::tree::{PIECE, Stored};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt as _;
+use store::Changed;
+use tree::digest::Sha256;
+use tree::{PIECE, Stored};
 
 /// Reads and seeks within a range.
 #[derive(Debug)]

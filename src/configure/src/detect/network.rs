@@ -196,7 +196,7 @@ fn canonical(hosts: &str, hostname: &str) -> Option<String> {
     })
 }
 
-/// The first domain of the last `search` or `domain` line (resolv.conf(5)); `.` is no domain.
+/// The first domain of the last `search` or `domain` line (resolv.conf(5)); `.` is not a domain.
 fn search(resolv: &str) -> Option<String> {
     let mut last = resolv.lines().filter_map(|line| {
         let mut words = line.split_whitespace();

@@ -20,7 +20,7 @@ pub struct Assignment {
     pub line: u32,
 }
 
-/// A line that is no assignment.
+/// A line that is not an assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Syntax {
     /// Which, from 1.
@@ -67,7 +67,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Assignment>, Vec<Syntax>> {
         return at(found, "expected no NUL and no carriage return", is_return.then_some(NO_RETURNS));
     }
     if let Some(found) = text.find(|character| super::is_no_character(u32::from(character))) {
-        return at(found, "expected no code point that is no character", None);
+        return at(found, "expected no code point that is not a character", None);
     }
     let mut reader = Reader { text, at: 0, line: 1 };
     let (mut good, mut bad) = (Vec::new(), Vec::new());

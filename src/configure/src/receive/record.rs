@@ -5,7 +5,7 @@
 //! | `AT` | when this record last changed, RFC 3339 |
 //! | `DELIVERY` | the name (SHA-512, first half) of the delivery last taken |
 //! | `MUTABLE` | the same of the `mutable.env` last merged: the same again is not merged again, whatever its time |
-//! | `UNKNOWN` | keys in it that are no settings of this image, the first sixteen |
+//! | `UNKNOWN` | keys in it that are not settings of this image, the first sixteen |
 //! | `GENERATION` | its number, when its sender numbers them |
 //! | `REFUSED` | the same of the last delivery and its refusal, until one is taken |
 //! | `WHY` | the first fault of that refusal |
@@ -28,7 +28,7 @@ use std::time::SystemTime;
 
 pub use crate::names::RECEIVED as RECORD;
 
-/// How many keys that are no settings are remembered and told.
+/// How many keys that are not settings are remembered and told.
 pub const UNKNOWN: usize = 16;
 
 /// The longest reason of a refusal that is remembered, in characters.
@@ -42,7 +42,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// From `root`. One that is no record is as none: only root can have spoilt it, and a delivery makes a new one. A disk
+    /// From `root`. One that is not a record is as none: only root can have spoilt it, and a delivery makes a new one. A disk
     /// that cannot say is another matter: restarts that wait and the number of the last delivery would be forgotten.
     pub fn read(root: &Root) -> Result<Self> {
         let before = match crate::bootstrap::layer(root, RECORD) {
@@ -86,7 +86,7 @@ impl Record {
         self.set("WHY", &short);
     }
 
-    /// Remembers keys that are no settings.
+    /// Remembers keys that are not settings.
     pub fn set_unknown(&mut self, unknown: &[Unknown]) {
         let mut names: Vec<&str> = unknown.iter().take(UNKNOWN).map(|one| one.key.as_str()).collect();
         names.sort_unstable();

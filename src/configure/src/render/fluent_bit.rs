@@ -33,7 +33,7 @@ pub(super) fn render(settings: &Settings, plan: &mut Plan) {
         return;
     };
     for unknown in telemetry.services.iter().filter(|name| !UNITS.contains(&name.as_str())) {
-        plan.notes.push(format!("TELEMETRY_LOG_SERVICES: `{unknown}` is no unit whose logs are sent"));
+        plan.notes.push(format!("TELEMETRY_LOG_SERVICES: `{unknown}` is not a unit whose logs are sent"));
     }
     environment(settings, telemetry, plan);
     plan.file(

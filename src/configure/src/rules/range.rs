@@ -20,7 +20,7 @@ impl Range {
         let length = super::number(length)?;
         let (address, bits) = number(address.parse().ok()?)?;
         let rest = bits.checked_sub(length)?;
-        // all 128 bits are no shift
+        // all 128 bits are not a valid shift
         let first = address.checked_shr(rest).and_then(|start| start.checked_shl(rest)).unwrap_or(0);
         Some(Self { first, length, bits })
     }

@@ -139,7 +139,7 @@ pub(super) fn telemetry(layers: &Layers, cache: Cache, waits: &mut Vec<Wait>) ->
     Some(Telemetry { services, cloudinit: layers.value("TELEMETRY_LOG_CLOUDINIT") == "true", s3, otlp })
 }
 
-/// The union of all that name keys, each once, without blank lines; only comments are no keys.
+/// The union of all that name keys, each once, without blank lines; only comments are not keys.
 pub(super) fn ssh_keys(layers: &Layers) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for (layer, key) in [

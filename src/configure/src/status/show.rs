@@ -59,7 +59,7 @@ fn told(delivered: &Delivered, line: &mut impl FnMut(&str, &str)) {
         line("delivery", &format!("generation {} is the last that was taken", delivered.generation));
     }
     for key in &delivered.unknown {
-        line("delivery", &format!("{key} is no setting of this image, and was passed over"));
+        line("delivery", &format!("{key} is not a setting of this image, and was passed over"));
     }
     if !delivered.refused.is_empty() {
         line("delivery", &format!("the last one was refused and has changed nothing: {}", delivered.refused));

@@ -57,7 +57,7 @@ fn what_waits_for_a_setting_says_for_which() {
     for expected in [
         "netsy                    waits for NETSY_BUCKET",
         "zot                      waits for REGISTRY_HOSTNAME",
-        "NEWEST is no setting of this image",
+        "NEWEST is not a setting of this image",
         "note        NETSY_BUCKET is not given",
     ] {
         assert!(told(&status, expected), "{expected}: {}", text(&status));

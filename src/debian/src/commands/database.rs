@@ -17,7 +17,7 @@ pub(super) struct NewUser<'u> {
     pub(super) ages: &'u [u8],
 }
 
-/// Writes one of the four files, and the backup that shadow's programs keep beside it.
+/// Writes one of the four files, and the backup that shadow's programs keep next to it.
 pub(super) fn write(call: &mut Call<'_, '_>, path: &[u8], text: Vec<u8>) -> Result<(), Stop> {
     let old = call.sh.files.read(path).ok();
     let mode = call.sh.files.stat(path).map_or(0o644, |meta| meta.mode);

@@ -31,7 +31,7 @@ fn setting(call: &Call<'_, '_>, name: &str) -> Option<String> {
     text.lines().filter_map(of_line).next_back()
 }
 
-/// Links `vmlinuz`, `vmlinuz.old`, `initrd.img` and `initrd.img.old`: the newest kernel, or the one that is installed anew, and
+/// Links `vmlinuz`, `vmlinuz.old`, `initrd.img` and `initrd.img.old`: the newest kernel, or the one that is reinstalled, and
 /// the one before it, which is the same when there is only one.
 pub(super) fn symlinks(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
     let [change, version, _] = call.args else { return Err(call.unsupported("these arguments")) };

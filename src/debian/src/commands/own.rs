@@ -267,7 +267,7 @@ pub(crate) fn has_mark(text: &str) -> bool {
 ///
 /// # Errors
 /// When a mark is in no file, or where its file is not only that; or when there is no systemd that would run the unit.
-pub(crate) fn finish(files: &mut Files<'_>, system: &System) -> Result<(), Box<Failure>> {
+pub fn finish(files: &mut Files<'_>, system: &System) -> Result<(), Box<Failure>> {
     let Some(first) = system.own.first() else { return Ok(()) };
     let failed = |own: &Own, what: &str| {
         let reason = Reason::Running(what.to_owned());

@@ -192,7 +192,7 @@ fn split(line: &str) -> (&str, &str) {
     (&line[..end], line[end..].trim())
 }
 
-/// `module` with the number of lines to jump over in the place of `end`.
+/// `module` with the number of lines to jump over in place of `end`.
 fn jumping(module: &str, jump: usize) -> String {
     match module.split_once(']') {
         Some((control, rest)) if control.starts_with('[') => {

@@ -208,7 +208,7 @@ pub(super) fn ls(call: &mut Call<'_, '_>) -> Result<u8, Stop> {
 fn described(call: &mut Call<'_, '_>, path: &[u8], numbers: bool) -> Result<Bytes, Stop> {
     let Some(meta) = call.sh.files.lstat(&call.path(path)) else { return Ok(Vec::new()) };
     if meta.kind == Kind::Directory || matches!(meta.kind, Kind::Char(..) | Kind::Block(..)) {
-        return Err(call.unsupported("`-l` of what is no file"));
+        return Err(call.unsupported("`-l` of what is not a file"));
     }
     let named = |name: Option<Bytes>, number: u32| match name {
         Some(name) if !numbers => name,

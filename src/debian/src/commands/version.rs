@@ -1,4 +1,4 @@
-//! Versions of packages, compared as `dpkg --compare-versions` does: text that is no version is compared, too.
+//! Versions of packages, compared as `dpkg --compare-versions` does: text that is not a version is compared, too.
 
 use crate::version::parts;
 use std::cmp::Ordering;

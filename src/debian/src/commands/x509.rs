@@ -40,7 +40,7 @@ pub(super) fn subject_hash(pem: &[u8]) -> Result<(u32, Vec<u8>), &'static str> {
     }
     let (tag, subject, _) = value(tbs)?;
     if tag != SEQUENCE {
-        return Err("the subject is no sequence");
+        return Err("the subject is not a sequence");
     }
     let digest = Sha1::digest(canonical(subject)?);
     let hash = digest.iter().take(4).rev().fold(0, |hash, byte| hash << 8 | u32::from(*byte));
@@ -52,7 +52,7 @@ fn der(pem: &[u8]) -> Result<Vec<u8>, &'static str> {
     if pem.len() > MOST_BYTES {
         return Err("it is too large");
     }
-    let text = std::str::from_utf8(pem).map_err(|_| "it is no text")?;
+    let text = std::str::from_utf8(pem).map_err(|_| "it is not text")?;
     let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----").ok_or("it has no begin")?;
     let (body, rest) = rest.split_once("-----END CERTIFICATE-----").ok_or("it has no end")?;
     if rest.contains("-----BEGIN") {
@@ -67,7 +67,7 @@ fn der(pem: &[u8]) -> Result<Vec<u8>, &'static str> {
             b'0'..=b'9' => byte - b'0' + 52,
             b'+' => 62,
             b'/' => 63,
-            _ => return Err("it is no base64"),
+            _ => return Err("it is not base64"),
         };
         bits = bits << 6 | u32::from(six);
         count += 6;
@@ -105,7 +105,7 @@ fn canonical(mut name: &[u8]) -> Result<Vec<u8>, &'static str> {
     while !name.is_empty() {
         let (tag, mut set, rest) = value(name)?;
         if tag != SET {
-            return Err("a relative name is no set");
+            return Err("a relative name is not a set");
         }
         name = rest;
         let mut pairs = Vec::new();
@@ -113,7 +113,7 @@ fn canonical(mut name: &[u8]) -> Result<Vec<u8>, &'static str> {
             let (tag, pair, rest) = value(set)?;
             let (_, _, string) = value(pair)?;
             if tag != SEQUENCE {
-                return Err("an attribute is no sequence");
+                return Err("an attribute is not a sequence");
             }
             set = rest;
             let kind = &pair[..pair.len() - string.len()];

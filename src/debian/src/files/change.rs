@@ -8,7 +8,7 @@ use crate::failure::Origin;
 /// What was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// A regular file was written anew, or created.
+    /// A regular file was rewritten, or created.
     Write,
     /// Bytes were added to the end of a regular file.
     Append,

@@ -86,7 +86,7 @@ fn ends(grammar: &'static Grammar, other: u8, input: &mut Input<'_>) -> Done {
     let given = grammar.read(&args)?;
     let mut run = Run::new(grammar.name, input);
     let (mut bytes, mut wanted, mut end, mut titles) = (false, Count::Only(10), b'\n', None);
-    // what `tail` was told once holds for all numbers behind it
+    // what `tail` was told once holds for all numbers after it
     let mut from = false;
     for (letter, value) in &given.options {
         match letter {

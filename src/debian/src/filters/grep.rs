@@ -262,7 +262,7 @@ impl Grep {
         }
         let mut selected = 0u64;
         let lines: Vec<&[u8]> = records(&data, self.end).collect();
-        // the first line that was not printed yet, and how many to print behind a match
+        // the first line that was not printed yet, and how many to print after a match
         let (mut next, mut trail) = (0usize, 0usize);
         let mut last = None;
         for (index, line) in lines.iter().enumerate() {
@@ -272,7 +272,7 @@ impl Grep {
                 break;
             }
             let number = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
-            // behind the last one that is wanted, lines are context even where they match
+            // after the last one that is wanted, lines are context even where they match
             if full || !self.matches(line, run.input.steps)? {
                 if trail > 0 && self.show == Show::Lines {
                     trail -= 1;

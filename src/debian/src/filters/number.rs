@@ -21,7 +21,7 @@ pub struct Conversion {
     pub zero: bool,
     /// How wide it is at least.
     pub width: usize,
-    /// Behind the point.
+    /// After the point.
     pub precision: Option<usize>,
 }
 
@@ -196,7 +196,7 @@ impl Conversion {
 }
 
 /// The number at the start of `text`, after blanks, as `strtod` of C has it, and how many bytes were read; none are where there
-/// is no number.
+/// is not a number.
 pub(super) fn real(text: &[u8]) -> (f64, usize) {
     let start = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
     let mut at = start;

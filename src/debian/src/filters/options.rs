@@ -10,7 +10,7 @@ pub(super) enum Takes {
     Nothing,
     /// It takes one.
     Value,
-    /// It takes one only behind `=`, or in the same word.
+    /// It takes one only after `=`, or in the same word.
     Maybe,
 }
 

@@ -283,7 +283,7 @@ impl Formatter<'_> {
         }
     }
 
-    /// The code of the byte behind a quotation mark; dash takes none for zero.
+    /// The code of the byte after a quotation mark; dash takes none for zero.
     fn quoted(&self, arg: &[u8]) -> Option<u8> {
         match arg {
             [b'\'' | b'"', byte, ..] => Some(*byte),

@@ -15,7 +15,7 @@ pub(super) fn seq(input: &mut Input<'_>) -> Done {
     let args = input.args;
     let mut run = Run::new("seq", input);
     let (mut equal, mut separator, mut at) = (false, b"\n".to_vec(), 0);
-    // a negative number is no option
+    // a negative number is not an option
     while let Some(arg) = args.get(at) {
         match arg.as_slice() {
             b"-w" | b"--equal-width" => equal = true,
@@ -69,7 +69,7 @@ pub(super) fn seq(input: &mut Input<'_>) -> Done {
         return unsupported("seq with numbers of more than 127 bits");
     };
     let width = if equal {
-        // as many places behind the point as are printed
+        // as many places after the point as are printed
         let places = if scale > 0 { scale + 1 } else { 0 };
         let padded = |number: &Decimal| {
             let fraction = if number.scale > 0 { number.scale + 1 } else { 0 };

@@ -189,7 +189,7 @@ pub(super) fn join(input: &mut Input<'_>) -> Done {
     run.finish()
 }
 
-/// Fields between blanks; blanks at the end have an empty one behind them.
+/// Fields between blanks; blanks at the end have an empty one after them.
 fn blank_fields(line: &[u8]) -> Vec<Vec<u8>> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = line.iter().take_while(|byte| blank(byte)).count();

@@ -44,7 +44,7 @@ fn stem(name: &[u8]) -> usize {
     stem
 }
 
-/// The rank of what is no digit: `~` before the end, the end before letters, letters before the rest.
+/// The rank of what is not a digit: `~` before the end, the end before letters, letters before the rest.
 fn rank(byte: Option<&u8>) -> i32 {
     match byte {
         None => -1,

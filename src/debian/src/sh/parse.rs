@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::ast::{Command, Redirect, Simple, Target, Word};
 use crate::files::Bytes;
 
-/// Why a text is no script.
+/// Why a text is not a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub struct Problem {

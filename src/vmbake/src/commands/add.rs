@@ -13,45 +13,45 @@ use crate::edit::{self, EditError};
 use crate::project::{self, Project};
 use crate::relock;
 use crate::selection::host;
-use bake::digest::{Digest, Sha256};
 use bake::fetch;
 use bake::manifest::{Entry, Manifest};
-use bake::name::{Arch, Kind, Name};
 use bake::recipe::Recipe;
-use bake::store::Store;
-use bake::{Class, Refusal, Stage};
 use component::{PROGRAMS, Source};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::PathBuf;
+use store::Store;
+use tree::digest::{Digest, Sha256};
+use tree::name::{Arch, Kind, Name};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Add Debian packages, or a program from an address, to a recipe, and lock them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The recipe keeps its comments. Locks are made for this machine's architecture and those that have one; when a package cannot be \
+The recipe keeps its comments. Locks are made for this machine's architecture and those that have one; if a package cannot be \
 resolved, or its scripts cannot be followed, neither recipe nor lock is changed:
   vmbake add nginx postgresql
   vmbake remove nginx
 A component is fetched once and pinned by its digest. Of a .tar.gz, what is executable is installed in /usr/local/bin; \
-[components.NAME] of the recipe says so, and can say otherwise:
+edit [components.NAME] of the recipe to change that:
   vmbake add --component https://example.org/tool-1.2.3-linux-amd64.tar.gz --digest sha256:…
   vmbake add --component parts/agent_2.0_amd64.deb
 Then `vmbake pin NAME VERSION` raises its version.")]
 pub struct Args {
-    /// The packages, by their names
+    /// The names of the packages
     #[arg(value_name = "PACKAGE", required_unless_present = "component")]
     packages: Vec<Name>,
-    /// A program, a .tar.gz with programs or a .deb: an address, or a file of the project
+    /// A program, a .tar.gz with programs, or a .deb: a URL, or a file of the project
     #[arg(long, value_name = "URL")]
     component: Option<String>,
-    /// What the component is called [default: as its file]
+    /// The component's name [default: taken from its file name]
     #[arg(long, value_name = "NAME", requires = "component")]
     name: Option<Name>,
-    /// The component's version [default: as its address has it]
+    /// The component's version [default: taken from its URL]
     #[arg(long, value_name = "VERSION", requires = "component")]
     version: Option<String>,
-    /// What the component's publisher says its digest is; anything else is refused
+    /// The digest that the component's publisher states; any other is rejected
     #[arg(long, value_name = "sha256:…|sha512:…", requires = "component")]
     digest: Option<Digest>,
     /// The directory in the image for the component's programs
@@ -64,17 +64,17 @@ pub struct Args {
 /// Remove Debian packages or components from a recipe, and from its locks
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What nothing asks for any more leaves the lock with them. A package that another kind asks for is left out by \
-`without = [\"NAME\"]` in [packages].")]
+Packages that nothing requires any longer are removed from the lock too. To leave out a package that another kind requires, put \
+`without = [\"NAME\"]` into [packages].")]
 pub struct RemoveArgs {
-    /// The packages and components, by their names
+    /// The names of the packages and components
     #[arg(value_name = "PACKAGE", required = true)]
     packages: Vec<Name>,
     #[command(flatten)]
     target: Target,
 }
 
-/// Lock the packages as the archive has them now, and show what changes
+/// Lock the newest packages of the archive, and show what changes
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The same as `vmbake lock`, for each architecture that has a lock. The recipe does not change.")]
@@ -86,10 +86,10 @@ pub struct UpgradeArgs {
 /// Whose packages.
 #[derive(Debug, clap::Args)]
 struct Target {
-    /// Whose packages [default: the project's only kind]
+    /// The kind whose packages to change [default: the project's only kind]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// For which machines, several with commas between [default: this one, and those that have a lock]
+    /// Comma-separated list of architectures [default: this machine's, and those that have a lock]
     #[arg(long, value_name = "amd64|arm64", value_delimiter = ',')]
     arch: Vec<Arch>,
     #[command(flatten)]
@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let text = kind.text()?;
     let (mut text, added) = edit::add(&text, &args.packages).map_err(|error| kind.wrong(&error))?;
     if added.is_empty() && args.component.is_none() {
-        console::note(format!("{} asks for all of them already", project::label(&kind.path)));
+        console::note(format!("{} already has all of them", project::label(&kind.path)));
     }
     let (mut manifests, mut component) = (Manifests::new(), None);
     if let Some(url) = &args.component {
@@ -224,9 +224,9 @@ fn vouched(args: &Args, source: &Source, found: &Digest, store: &Store) -> anyho
     if real == *expected {
         return Ok(real);
     }
-    let what = format!("digest, expected {expected}, found {real}");
+    let what = format!("expected digest {expected}, found {real}");
     Err(Refusal::new(Class::Verification, source.url.as_str(), Stage::Fetch, what)
-        .hint("it is not what its publisher vouches for: nothing was changed")
+        .hint("the file is not what its publisher vouches for; nothing was changed")
         .into())
 }
 
@@ -246,15 +246,15 @@ impl Own {
         if !path.exists() {
             // a built-in kind, or none at all, which is told with what may be meant
             project.recipe(&kind)?;
-            let what = "it comes with the program and cannot be changed";
+            let what = "a built-in kind cannot be changed";
             return Err(Refusal::new(Class::Usage, kind.as_str(), Stage::Parse, what)
-                .hint(format!("`vmbake init --kind NAME --extends {kind}` makes a kind of your own"))
+                .hint(format!("run `vmbake init --kind NAME --extends {kind}` to create a kind of your own"))
                 .into());
         }
         Ok(Self { project, kind, path })
     }
 
-    fn text(&self) -> bake::Result<String> {
+    fn text(&self) -> tree::refusal::Result<String> {
         self.project.text(&self.path)
     }
 
@@ -264,17 +264,19 @@ impl Own {
 
     /// Why `name` cannot be removed, with the way out.
     fn not_asked(&self, name: &Name) -> anyhow::Result<Refusal> {
-        let what = format!("it does not ask for `{name}`");
+        let what = format!("it does not have `{name}`");
         let refusal = Refusal::new(Class::Usage, project::label(&self.path), Stage::Parse, what);
         let recipe = self.project.recipe(&self.kind)?;
         let lineage = recipe.lineage.iter().map(Kind::as_str).collect::<Vec<_>>().join(" > ");
         let is_inherited = Arch::ALL.iter().any(|arch| recipe.request(*arch).install.contains(name));
         Ok(if is_inherited {
             refusal.hint(format!(
-                "a kind below it does ({lineage}): `without = [\"{name}\"]` in [packages] leaves it out"
+                "a kind that it extends has it ({lineage}); to leave it out, add `without = [\"{name}\"]` to [packages]"
             ))
         } else {
-            refusal.hint("a package that another one depends on is in the image as long as that one is: `vmbake plan --all`")
+            refusal.hint(
+                "a package stays in the image as long as another one depends on it; see `vmbake plan --all`",
+            )
         })
     }
 
@@ -292,15 +294,15 @@ impl Own {
             [] => host(),
             [arch] => arch,
             _ => {
-                let what = "an address is of one architecture, and `--arch` names several";
+                let what = "a URL is for one architecture, but `--arch` names several";
                 return Err(Refusal::new(Class::Usage, url, Stage::Parse, what)
-                    .hint("add it once for each, with its own address")
+                    .hint("add it once for each, with its own URL")
                     .into());
             }
         };
         let common = &args.target.common;
         let show = common.show.show();
-        let relock = "name a mirror that has it with --mirror".to_owned();
+        let relock = "pass `--mirror URL|DIR` with a mirror that has it".to_owned();
         let options = common.places.options(project, &project.sources()?, relock)?;
         let store = common.store.open()?;
         let named = (&source.name, source.version.as_str(), source.url.as_str());
@@ -324,7 +326,7 @@ impl Own {
             .map_err(|error| self.wrong(&error))?;
         if !is_new {
             show.note(&format!(
-                "[components.{}] of {} stays as it is",
+                "[components.{}] of {} is not changed",
                 source.name,
                 project::label(&self.path)
             ));

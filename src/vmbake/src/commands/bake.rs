@@ -9,25 +9,27 @@ use crate::project::Project;
 use crate::relock;
 use crate::selection::{Inputs, Selection};
 use anyhow::Context as _;
-use bake::digest::Sha256;
-use bake::emit::{self, Corrupt, Emitted, Format};
+use bake::emit::{self, Emitted};
 use bake::fetch::{self, Fetched};
 use bake::lock::Lock;
 use bake::plan::{Plan, Remark};
-use bake::privilege::Privilege;
-use bake::refusal::shown;
 use bake::sources::MaxAge;
-use bake::store::Store;
+use disk::Format;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
+use store::Store;
+use store::contents::Corrupt;
+use tree::digest::Sha256;
+use tree::privilege::Privilege;
+use tree::refusal::shown;
 
-/// Bake an image: fetch what is pinned, lay it out, write the artifacts
+/// Bake an image: fetch what is pinned, lay it out, and write the artifacts
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A bake is of exactly what manifest and lock pin. Debian replaces packages in its archive: when a pinned one is gone \
+A bake uses exactly what manifest and lock pin. Debian replaces packages in its archive: when a pinned one is gone \
 and no snapshot archive can be reached, either commit a new lock (`vmbake lock --kind KIND`), or let this bake \
-resolve one of its own with --relock; that lock is written beside the artifact.")]
+resolve its own with --relock; that lock is written next to the artifact.")]
 pub struct Args {
     #[command(flatten)]
     selection: Selection,
@@ -35,30 +37,30 @@ pub struct Args {
     store: StoreArgs,
     #[command(flatten)]
     places: PlaceArgs,
-    /// Where the artifacts go
+    /// The directory for the artifacts
     #[arg(long, short, value_name = "DIR", default_value = "dist")]
     output: PathBuf,
-    /// What to write, several with commas between: tar.zst, raw, qcow2, vhd, vmdk, gce
+    /// Comma-separated list of formats: tar.zst, raw, qcow2, vhd, vmdk, gce
     #[arg(long = "format", value_name = "FORMAT,…", value_delimiter = ',', default_value = "tar.zst")]
     formats: Vec<Format>,
-    /// Where the image will be published, for the URLs of the manifest that is written beside a node's qcow2
+    /// Where the image will be published, for the URLs in the manifest that is written next to a node's qcow2
     #[arg(long, value_name = "URL", default_value = emit::NOWHERE)]
     published_at: String,
-    /// Resolve the Debian packages for this bake: when a pinned one can no longer be had, or always
+    /// Resolve the Debian packages for this bake: when a pinned one is no longer available, or always
     #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "if-needed")]
     relock: Option<When>,
-    /// With --relock, accept an archive whose main suite was made at most so many days ago, or that of a third party; may be
-    /// given several times [default: manifests/sources.toml]
+    /// With --relock, accept a main suite of Debian, or a third party's archive, that is at most this many days old; may be repeated
+    /// [default: manifests/sources.toml]
     #[arg(long, value_name = "[ARCHIVE=]DAYS", requires = "relock")]
     max_age: Vec<MaxAge>,
     #[command(flatten)]
     show: ShowArgs,
 }
 
-/// When to resolve the packages anew.
+/// When to resolve the packages again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum When {
-    /// When there is no lock that fits the recipe, or a package of it can no longer be had.
+    /// If no lock matches the recipe, or a locked package is no longer available.
     IfNeeded,
     /// Always.
     Always,
@@ -120,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let files = files
         .map(|file| Made { path: args.output.join(file.name), size: file.size, sha256: file.sha256 })
         .collect();
-    let (name, digest, remarks) = (plan.name(), plan.digest(), plan.remarks);
+    let (name, digest, remarks) = (plan.name(), plan.digest(), plan.remarks.clone());
     let (set_aside, seconds) = (store.rejected(), show.seconds());
     let report = Report { name, plan: digest, paths, remarks, privileges, lock, files, set_aside, seconds };
     if args.show.json {
@@ -130,7 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The plan with all that it wants in the store, and the lock where one was made for it.
+/// The plan with all that it requires in the store, and the lock where one was made for it.
 fn planned(
     args: &Args,
     inputs: &Inputs,
@@ -145,10 +147,10 @@ fn planned(
     };
     if let Some(lock) = committed {
         let plan = args.selection.plan(inputs, &lock)?;
-        match pipeline::fetch(store, &plan.wants(), options, show) {
+        match pipeline::fetch(store, &plan.requirements(), options, show) {
             Ok(fetched) => return Ok((plan, fetched, None)),
             Err(refusal) if args.relock.is_some() && fetch::is_gone(&refusal) => {
-                show.step(&format!("{refusal}; resolving the packages anew"));
+                show.step(&format!("{refusal}; resolving the packages again"));
             }
             Err(refusal) => return Err(refusal.into()),
         }
@@ -167,7 +169,7 @@ fn planned(
     let relock::Resolved { lock, .. } =
         relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
     let plan = args.selection.plan(inputs, &lock)?;
-    let fetched = pipeline::fetch(store, &plan.wants(), options, show)?;
+    let fetched = pipeline::fetch(store, &plan.requirements(), options, show)?;
     Ok((plan, fetched, Some(lock)))
 }
 
@@ -191,7 +193,8 @@ fn made(
     let threads = args.places.threads();
     let attempt = || {
         let tree = pipeline::tree(plan, project, store, fetched, threads, show)?;
-        let needs = emit::needs(&tree, plan, &args.formats)?;
+        let prepared = emit::prepare(&tree, plan, &args.formats)?;
+        let needs = prepared.needs();
         let kept = if store.keeps_notes() { needs.store } else { 0 };
         let what = format!(
             "writing at most {} to `{}`, and {} to the store for the next bake",
@@ -199,18 +202,13 @@ fn made(
             args.output.display(),
             size(kept)
         );
-        let options = emit::Options {
-            formats: &args.formats,
-            jobs: jobs(threads),
-            keep_frames: true,
-            published: &args.published_at,
-        };
+        let options = emit::Options { jobs: jobs(threads), keep_frames: true, published: &args.published_at };
         let emitted = show.labelled("writing", &what, Duration::ZERO, |meter| {
-            emit::emit(&tree, plan, store, output, options, |at| meter.at_bytes(at.done, at.total))
+            prepared.write(store, output, options, |at| meter.at_bytes(at.done, at.total))
         })?;
         Ok(Laid { paths: tree.len(), privileges: tree.privileges().to_vec(), emitted })
     };
-    let first: bake::Result<_> = attempt();
+    let first: tree::refusal::Result<_> = attempt();
     let laid = match first {
         Err(refusal) if refusal.cause.downcast_ref::<Corrupt>().is_some() => {
             show.step(&format!("{refusal}; unpacking again what is damaged"));

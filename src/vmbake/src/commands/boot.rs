@@ -7,72 +7,72 @@ pub mod timeline;
 
 use crate::console;
 use anyhow::{Context as _, Result, bail, ensure};
-use bake::name::Arch;
-use bake::{Class, Refusal, Stage};
 use expect::Expectation;
-use machine::{Accel, Firmware, Format, Forward, Image, Machine, Running, Start, Terminal};
+use machine::{Accel, DiskImage, Firmware, Format, Forward, Machine, Running, Start, Terminal};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use timeline::Timeline;
+use tree::name::Arch;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Start a machine from a disk image, wait for what must become true, and say where its time went
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without expectations the console is yours until the machine powers off; Ctrl-A X cuts its power. With them it is shown as it \
+Without expectations the console is interactive until the machine powers off; Ctrl-A X cuts its power. With them it is shown as it \
 comes, and the power is cut when all are met:
   vmbake boot dist/base.debian-13.amd64.qcow2 --expect 'system running' --expect 'unit containerd.service active'
-Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (ends with 0), `system STATE` (`running`: no failed unit).
-The artifact is left as it is unless --write is given. KVM is used where a trial of it succeeds; a machine that KVM cannot \
-run, or that shows no progress under it, is started again under TCG.")]
+Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (exits with 0), `system STATE` (`running`: no failed unit).
+The artifact is not changed unless --write is given. KVM is used where it works; a machine that KVM cannot \
+run, or that shows no progress under it, is restarted under TCG.")]
 pub struct Args {
     /// The disk image: .raw, .qcow2, .vhd or .vmdk [default: the only one in `dist`]
     artifact: Option<PathBuf>,
     /// The disk image that is meant; found before anything else.
     #[arg(skip)]
     found: PathBuf,
-    /// Start the image's kernel directly, taken out of its EFI system partition, instead of by firmware
+    /// Boot the image's kernel directly, extracted from its EFI system partition, instead of through firmware
     #[arg(long)]
     direct: bool,
     /// The machine's architecture [default: that of the image's root partition]
     #[arg(long, value_name = "amd64|arm64")]
     arch: Option<Arch>,
-    /// Who executes: kvm or tcg, QEMU's translator [default: kvm where a trial of it succeeds]
+    /// The accelerator: kvm, or tcg, QEMU's emulator [default: kvm where it works]
     #[arg(long, value_name = "kvm|tcg", value_parser = accel)]
     accel: Option<Accel>,
     /// Memory in MiB
     #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(128..))]
     memory: u32,
-    /// Processors [default: 2, without KVM 1]
+    /// The number of processors [default: 2, or 1 without KVM]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     cpus: Option<u8>,
-    /// A volume that the machine may read, such as one made by `vmbake seed`; may be given several times
+    /// A volume to attach read-only, such as one made by `vmbake seed`; may be repeated
     #[arg(long, value_name = "FILE")]
     seed: Vec<PathBuf>,
-    /// A systemd credential of the machine, with the bytes of a file; may be given several times
+    /// A systemd credential to pass to the machine, with the content of a file; may be repeated
     #[arg(long, value_name = "NAME=FILE")]
     credential: Vec<String>,
-    /// Lead a port of this machine's 127.0.0.1 to one of the guest; may be given several times
+    /// Forward a port of this machine's 127.0.0.1 to one of the guest; may be repeated
     #[arg(long, value_name = "HERE:GUEST")]
     forward: Vec<Forward>,
-    /// No network card
+    /// Do not attach a network card
     #[arg(long, conflicts_with = "forward")]
     no_network: bool,
-    /// Write to the artifact instead of a layer over it that is thrown away
+    /// Write to the artifact instead of a temporary overlay
     #[arg(long, conflicts_with = "disk_size")]
     write: bool,
-    /// A larger disk: bytes, or with K, M, G
+    /// Enlarge the disk to this size: bytes, or with a suffix K, M, G
     #[arg(long, value_name = "SIZE", value_parser = size)]
     disk_size: Option<u64>,
-    /// Put nothing into the machine: no shell for expectations and the timeline
+    /// Add nothing to the machine: no shell for expectations and the timeline
     #[arg(long)]
     no_shell: bool,
-    /// What must become true; may be given several times
+    /// What must become true; may be repeated
     #[arg(long, value_name = "WHAT")]
     expect: Vec<Expectation>,
-    /// How long all of it may take, in seconds
+    /// How long the whole boot may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
     /// Under KVM: how long a machine may show no progress before systemd is up, in seconds, until it is started again
@@ -82,13 +82,13 @@ pub struct Args {
     /// Write the console to a file instead of showing it
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Draw where the time went, as SVG; the figures go beside it, as JSON
+    /// Draw where the time went, as SVG; the figures go next to it, as JSON
     #[arg(long, value_name = "FILE")]
     timeline: Option<PathBuf>,
-    /// Fail when a milestone comes later than this file has it
+    /// Fail if a milestone is reached later than this file allows
     #[arg(long, value_name = "FILE")]
     budget: Option<PathBuf>,
-    /// Print what became of it as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -109,8 +109,8 @@ const DIST: &str = "dist";
 fn only_image(folder: &Path) -> Result<PathBuf> {
     let usage = |what: String| Refusal::new(Class::Usage, folder.display().to_string(), Stage::Inspect, what);
     let entries = fs::read_dir(folder).map_err(|error| {
-        usage(format!("no disk image is named, and there are none here: {error}"))
-            .hint("`vmbake bake --format qcow2` makes one")
+        usage(format!("no disk image is given, and none found: {error}"))
+            .hint("run `vmbake bake --format qcow2` to create one")
     })?;
     let mut images = Vec::new();
     for entry in entries {
@@ -124,7 +124,7 @@ fn only_image(folder: &Path) -> Result<PathBuf> {
     match &images[..] {
         [only] => Ok(only.clone()),
         [] => Err(usage("there is no disk image in it".to_owned())
-            .hint("`vmbake bake --format qcow2` makes one")
+            .hint("run `vmbake bake --format qcow2` to create one")
             .into()),
         several => {
             let names = several.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -139,7 +139,7 @@ fn start(args: &Args) -> Result<()> {
     ensure_usage(
         args,
         !(asks && args.no_shell),
-        "expectations of units and a timeline need the shell that --no-shell leaves out",
+        "expectations about units and a timeline require the shell that `--no-shell` leaves out",
     )?;
     let budget = args.budget.as_deref().map(timeline::Budget::load).transpose()?;
     let watched = asks || !args.expect.is_empty();
@@ -170,7 +170,7 @@ fn start(args: &Args) -> Result<()> {
 
 /// Says that a machine is started a second time, and why.
 fn start_again(why: &'static str) -> &'static str {
-    console::note(format!("{why} under KVM; starting again under TCG, QEMU's translator, which is slower"));
+    console::note(format!("{why} under KVM; retrying under TCG, QEMU's emulator, which is slower"));
     why
 }
 
@@ -203,14 +203,14 @@ fn conclude(
 
 /// The machine that is asked for, and why it has its accelerator.
 fn machine(args: &Args, dir: &Path, second: Option<Accel>) -> Result<(Machine, &'static str)> {
-    let image = Image::open(&args.found).map_err(|error| usage(args, error))?;
+    let image = DiskImage::open(&args.found).map_err(|error| usage(args, error))?;
     let arch = match args.arch {
         Some(arch) => arch,
         None => image
             .partitions()?
             .iter()
             .find_map(machine::Partition::root_of)
-            .context("the disk has no root partition by its type; --arch says for which machine it is")
+            .context("the disk has no partition with the type of a root partition; pass `--arch` to select the machine")
             .map_err(|error| usage(args, error))?,
     };
     let (accel, why) = match (second, args.accel) {
@@ -295,7 +295,7 @@ fn watch(args: &Args, machine: &Machine, mut running: Running, asks: bool) -> Re
         // a minute more: the boot was in time
         timeline = Timeline::take(&mut running, booted, deadline + Duration::from_secs(60))?;
         if timeline.is_none() {
-            watched.stopped.get_or_insert("the machine did not tell where its time went");
+            watched.stopped.get_or_insert("the machine did not report where its time went");
         }
     }
     let seconds = running.began().elapsed().as_secs_f64();

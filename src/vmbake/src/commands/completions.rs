@@ -6,14 +6,14 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use std::io::Write as _;
 
-/// Print the completions of the command line for a shell
+/// Print shell completions
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
   vmbake completions bash >~/.local/share/bash-completion/completions/vmbake
   vmbake completions zsh >~/.zfunc/_vmbake
   vmbake completions fish >~/.config/fish/completions/vmbake.fish")]
 pub struct Args {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 

@@ -6,7 +6,7 @@ use crate::places::{PlaceArgs, StoreArgs};
 use crate::progress::ShowArgs;
 use crate::selection::Selection;
 
-/// Bring all that an image is made of into the store
+/// Fetch everything that an image is made of into the store
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -30,16 +30,14 @@ struct Report {
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
-    let inputs = args.selection.inputs(true, &show)?;
-    let lock = args.selection.lock(&inputs)?;
-    let plan = args.selection.plan(&inputs, &lock)?;
+    let (inputs, plan) = args.selection.planned(&show)?;
     let options = args.places.options(&inputs.project, &inputs.sources, args.selection.way_out(&inputs))?;
     let store = args.store.open_with_known_key()?;
     let _rejected = console::Rejected(&store);
-    let wants = plan.wants();
-    let fetched = pipeline::fetch(&store, &wants, &options, &show)?;
+    let requirements = plan.requirements();
+    let fetched = pipeline::fetch(&store, &requirements, &options, &show)?;
     let report = Report {
-        inputs: wants.len(),
+        inputs: requirements.len(),
         bytes: fetched.bytes(),
         transferred: fetched.transferred(),
         seconds: show.seconds(),

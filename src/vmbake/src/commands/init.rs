@@ -3,11 +3,11 @@
 use crate::console;
 use crate::project::{Project, label};
 use anyhow::Context as _;
-use bake::name::Kind;
-use bake::{Class, Refusal, Stage};
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use tree::name::Kind;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Make a project here: a recipe of your own, and what a repository of it needs
 #[derive(Debug, clap::Args)]
@@ -17,18 +17,18 @@ A first image:
   vmbake add htop
   vmbake bake --format qcow2
   vmbake boot
-Nothing that is there is changed, but for lines that are added to .gitignore.")]
+Existing files are not changed, except for lines added to .gitignore.")]
 pub struct Args {
-    /// What the kind is called, and so its folder in image-recipes [default: as the current directory]
+    /// The name of the kind, and of its folder in image-recipes [default: that of the current directory]
     #[arg(long, value_name = "NAME")]
     kind: Option<Kind>,
-    /// What it is built on: a built-in kind (base, knd, knc) or one of the project
+    /// The kind to extend: a built-in one (base, knd, knc) or one of the project
     #[arg(long, value_name = "KIND", default_value = "base")]
     extends: Kind,
-    /// Write a pipeline, too, that bakes the image, keeps the store and publishes the artifacts
+    /// Also write a CI pipeline that bakes the image, caches the store and publishes the artifacts
     #[arg(long, value_name = "github|gitlab")]
     ci: Option<Ci>,
-    /// The folder of the project [default: the current directory]
+    /// The project's folder [default: the current directory]
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
     /// Print what was written as JSON
@@ -70,9 +70,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let recipe = root.join(format!("image-recipes/{kind}/recipe.toml"));
     if recipe.exists() || crate::builtin::kinds().any(|built_in| built_in == kind.as_str()) {
-        let what = if recipe.exists() { "it is there already" } else { "a built-in kind has this name" };
+        let what = if recipe.exists() { "it already exists" } else { "a built-in kind has this name" };
         return Err(Refusal::new(Class::Usage, label(&recipe), Stage::Parse, what)
-            .hint("`--kind NAME` gives another name")
+            .hint("pass `--kind NAME` with another name")
             .into());
     }
     // the kind that it extends must be there, or nothing is written
@@ -90,9 +90,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     for (path, _) in &new {
         if path.exists() {
-            let what = "it is there already, and is not changed";
+            let what = "the file already exists and is not overwritten";
             return Err(Refusal::new(Class::Usage, label(path), Stage::Parse, what)
-                .hint("move it away, or leave `--ci` out")
+                .hint("move it away, or omit `--ci`")
                 .into());
         }
     }
@@ -126,7 +126,7 @@ fn named_after(folder: &Path) -> Kind {
     kind.unwrap_or_else(|| unreachable!("`image` is a kind's name"))
 }
 
-fn write(path: &Path, text: &str) -> bake::Result<()> {
+fn write(path: &Path, text: &str) -> tree::refusal::Result<()> {
     let failed = |error: std::io::Error| Refusal::io(label(path), Stage::Emit, "write", &error);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -136,7 +136,7 @@ fn write(path: &Path, text: &str) -> bake::Result<()> {
 }
 
 /// Adds what is missing to a `.gitignore`; whether something was.
-fn ignore(path: &Path) -> bake::Result<bool> {
+fn ignore(path: &Path) -> tree::refusal::Result<bool> {
     let failed = |error: std::io::Error| Refusal::io(label(path), Stage::Emit, "write", &error);
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

@@ -2,25 +2,26 @@
 
 use crate::console::{self, size};
 use crate::places::StoreArgs;
-use bake::digest::Digest;
 use bake::emit::{Line, Type};
-use bake::inspect::{self, Artifact, Disk, Share};
-use bake::name::ImagePath;
+use bake::inspect::{self, Artifact, Share};
+use disk::read::Disk;
 use serde::Serialize;
 use std::path::PathBuf;
+use tree::digest::Digest;
+use tree::name::ImagePath;
 
-/// List what is in an artifact, or one path of it
+/// List the contents of an artifact, or show one path of it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With a directory as PATH, what is below it is listed. Sizes by owner need the files.json of the same bake beside \
-the artifact. Of a disk image its partitions are listed, and, with the files.json beside it, what is in it. A .tar.gz or \
-.deb that images are made from is listed by its members as recipes name them, also by its digest where it is in the store.")]
+If PATH is a directory, its contents are listed. Sizes by owner require the files.json of the same bake next to \
+the artifact. For a disk image the partitions are listed, and, with the files.json next to it, the files. For a .tar.gz or \
+.deb that images are made from, the members are listed as recipes name them; if it is in the store, its digest will do.")]
 pub struct Args {
     /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …; or an input: a .tar.gz or .deb, or sha256:… of one in the store
     artifact: PathBuf,
     /// A path in the image
     path: Option<ImagePath>,
-    /// Print the bytes of the file at PATH, and nothing else
+    /// Print the content of the file at PATH, and nothing else
     #[arg(long, requires = "path", conflicts_with = "json")]
     cat: bool,
     /// Print JSON
@@ -75,7 +76,7 @@ fn whole(args: &Args, artifact: &Artifact) -> anyhow::Result<()> {
     if let Some(disk) = report.disk {
         console::line("");
         for (partition, number) in disk.partitions.iter().zip(1..) {
-            let name = bake::refusal::shown(&partition.name);
+            let name = tree::refusal::shown(&partition.name);
             let bytes = size(partition.size);
             console::line(format!("{bytes:>10}  partition {number}, `{name}`, PARTUUID {}", partition.id));
         }
@@ -124,6 +125,6 @@ fn print(line: &Line) {
         Type::Fifo => 'p',
     };
     let bytes = line.size.map_or_else(String::new, |bytes| bytes.to_string());
-    let path = bake::refusal::shown(line.path.as_str()).into_owned();
+    let path = tree::refusal::shown(line.path.as_str()).into_owned();
     console::line(format!("{letter} {} {:>5} {:>5} {bytes:>10} {path}{what}", line.mode, line.uid, line.gid));
 }

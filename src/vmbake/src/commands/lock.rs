@@ -8,43 +8,43 @@ use crate::relock;
 use crate::selection::{differences, host};
 use bake::lock::{Lock, LockedPackage};
 use bake::manifest::Manifest;
-use bake::name::{Arch, Kind, Name};
 use bake::recipe::Recipe;
-use bake::refusal::shown;
-use bake::scripts::{Scripted, Trust};
 use bake::sources::MaxAge;
-use bake::store::Store;
-use bake::{Class, Refusal, Stage};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use store::Store;
+use tree::name::{Arch, Kind, Name};
+use tree::refusal::shown;
+use tree::refusal::{Class, Refusal, Stage};
+use tree::scripts::{Scripted, Trust};
 
 /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads InRelease of trixie, trixie-updates and trixie-security, and of the archives that the recipe names, verifies it \
-against the keys pinned in manifests/, and resolves what the recipe asks for. The lock records for each package its digest, what \
-asked for it and the digests of its maintainer scripts, so that its difference to the last one can be reviewed. Scripts are \
-interpreted, not run: one that cannot be followed to its end is told with the ways out, and no lock is written. How what scripts \
-do has changed since the last lock is shown.")]
+against the keys pinned in manifests/, and resolves what the recipe requires. The lock records for each package its digest, what \
+requires it and the digests of its maintainer scripts, so that changes can be reviewed. Scripts are \
+interpreted, not run: for one that cannot be followed to its end, vmbake prints the options, and writes no lock. \
+Changes in what scripts do since the last lock are shown.")]
 pub struct Args {
-    /// Whose packages [default: all kinds]
+    /// The kind whose packages to lock [default: all kinds]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// For which machines, several with commas between [default: this one; with --check also those that have a lock]
+    /// Comma-separated list of architectures [default: this machine's; with --check also those that have a lock]
     #[arg(long, value_name = "amd64|arm64", value_delimiter = ',')]
     arch: Vec<Arch>,
-    /// Resolve nothing: tell, without a network, whether recipe and lock still agree
+    /// Do not resolve; check, without a network, that the lock matches the recipe
     #[arg(long)]
     check: bool,
-    /// The pinned upstream components: what Debian packages among them need is resolved, too [default:
+    /// The pinned upstream components; the dependencies of .deb files among them are resolved too [default:
     /// manifests/KIND.debian-13.ARCH.json]
     #[arg(long, value_name = "FILE", requires = "kind")]
     manifest: Option<PathBuf>,
-    /// Write the lock there; needs --kind, and one --arch at most
+    /// Write the lock to this file; requires --kind and at most one --arch
     #[arg(long, value_name = "FILE", requires = "kind")]
     output: Option<PathBuf>,
-    /// With `scripts = "reviewed"` in the recipe: write the texts of maintainer scripts that nobody has reviewed there
+    /// With `scripts = "reviewed"` in the recipe: write the maintainer scripts that nobody has reviewed to this directory
     #[arg(long, value_name = "DIR")]
     unreviewed: Option<PathBuf>,
     #[command(flatten)]
@@ -54,11 +54,11 @@ pub struct Args {
 /// What all commands that make a lock have in common.
 #[derive(Debug, clap::Args)]
 pub struct Common {
-    /// Accept an archive whose main suite was made at most so many days ago, or that of a third party; may be given several
-    /// times [default: manifests/sources.toml]
+    /// Accept a main suite of Debian, or a third party's archive, that is at most this many days old; may be repeated
+    /// [default: manifests/sources.toml]
     #[arg(long, value_name = "[ARCHIVE=]DAYS")]
     max_age: Vec<MaxAge>,
-    /// The folder with image-recipes and manifests [default: the nearest one upwards]
+    /// The folder with image-recipes and manifests [default: the nearest one, searching upwards]
     #[arg(long, value_name = "DIR")]
     pub(super) project: Option<PathBuf>,
     #[command(flatten)]
@@ -121,16 +121,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let stale: Vec<&Report> = reports.iter().filter(|report| !report.disagreements.is_empty()).collect();
     if let Some(report) = stale.first() {
-        let what = format!("recipe and lock do not agree: {}", report.disagreements.join("; "));
+        let what = format!("the lock is out of date: {}", report.disagreements.join("; "));
         let refusal = Refusal::new(Class::Usage, project::label(&report.path), Stage::Plan, what);
         return Err(refusal
-            .hint(format!("`vmbake lock --kind {} --arch {}` resolves it", report.kind, report.arch))
+            .hint(format!("run `vmbake lock --kind {} --arch {}`", report.kind, report.arch))
             .into());
     }
     if reports.is_empty() {
         let folder = project.root.join("image-recipes");
         return Err(
-            Refusal::new(Class::Usage, project::label(&folder), Stage::Parse, "there is no recipe").into()
+            Refusal::new(Class::Usage, project::label(&folder), Stage::Parse, "no recipe found").into()
         );
     }
     Ok(())
@@ -151,14 +151,14 @@ pub(super) fn with_locks(project: &Project, kind: &Kind) -> Vec<Arch> {
     Arch::ALL.into_iter().filter(|arch| *arch == host || project.lock_path(kind, *arch).exists()).collect()
 }
 
-fn ensure_usage(holds: bool, what: &'static str) -> bake::Result<()> {
+fn ensure_usage(holds: bool, what: &'static str) -> tree::refusal::Result<()> {
     if holds { Ok(()) } else { Err(Refusal::new(Class::Usage, "lock", Stage::Parse, what)) }
 }
 
 fn check(_: &Args, project: &Project, kind: &Kind, arch: Arch, path: PathBuf) -> anyhow::Result<Report> {
     let request = project.recipe(kind)?.request(arch);
     if !path.exists() {
-        let disagreements = vec!["there is no lock".to_owned()];
+        let disagreements = vec!["no lock found".to_owned()];
         return Ok(Report {
             kind: kind.clone(),
             arch,
@@ -221,7 +221,7 @@ pub(super) fn resolve(task: Task<'_>, common: &Common) -> anyhow::Result<(Lock, 
     let options = common.places.options(
         project,
         &sources,
-        "check the mirrors; the archive's index names a file that it does not have".to_owned(),
+        "check the mirrors: the archive's index lists a file that is missing".to_owned(),
     )?;
     let store = common.store.open()?;
     let _rejected = console::Rejected(&store);
@@ -252,7 +252,7 @@ pub(super) fn resolve(task: Task<'_>, common: &Common) -> anyhow::Result<(Lock, 
 }
 
 /// The lock of the nearest kind that a recipe extends and that has one.
-fn inherited(project: &Project, recipe: &Recipe, arch: Arch) -> bake::Result<Option<Lock>> {
+fn inherited(project: &Project, recipe: &Recipe, arch: Arch) -> tree::refusal::Result<Option<Lock>> {
     for kind in recipe.lineage.iter().rev().skip(1) {
         if let Some(lock) = project.locked(kind, arch)? {
             return Ok(Some(lock));
@@ -283,7 +283,7 @@ fn before(
     store: &Store,
     threads: usize,
     show: &Show,
-) -> bake::Result<Option<Vec<Scripted>>> {
+) -> tree::refusal::Result<Option<Vec<Scripted>>> {
     for package in &previous.packages {
         if !store.has(&package.sha256.into(), package.size)? {
             return Ok(None);
@@ -350,7 +350,7 @@ fn changes(before: &Lock, now: &Lock) -> Vec<String> {
             None => lines.push(added(package)),
             Some(old) if old.sha256 != package.sha256 => {
                 let scripts =
-                    if old.scripts == package.scripts { "" } else { "; its maintainer scripts differ" };
+                    if old.scripts == package.scripts { "" } else { "; its maintainer scripts changed" };
                 lines.push(format!("  {name} {} -> {}{scripts}", old.version, package.version));
             }
             Some(_) => {}
@@ -369,7 +369,7 @@ pub(super) fn print(report: &Report) {
         console::line(format!("  {change}"));
     }
     for Changed { package, added, removed } in &report.effects {
-        console::line(format!("  the scripts of {package} do something else:"));
+        console::line(format!("  the scripts of {package} have other effects:"));
         let lines = removed.iter().map(|line| ('-', line)).chain(added.iter().map(|line| ('+', line)));
         for (sign, line) in lines {
             console::line(format!("    {sign} {}", shown(line)));

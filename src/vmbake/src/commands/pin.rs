@@ -5,26 +5,26 @@ use crate::places::{PlaceArgs, StoreArgs};
 use crate::progress::ShowArgs;
 use crate::project::{Project, label};
 use crate::relock;
-use bake::digest::Digest;
 use bake::fetch;
 use bake::manifest::{Entry, Manifest, Pin, agree, without_epoch};
-use bake::name::{Arch, Name};
-use bake::{Class, Refusal, Stage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tree::digest::Digest;
+use tree::name::{Arch, Name};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Pin another version of a component in every manifest that has it: version, url, digest and size
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The new url is the old one with the new version in the place of the old one. What is there is fetched once for each architecture, to \
-tell its digest and size. Nothing vouches for it: compare the digests that are printed with those that its publisher signs.")]
+The new URL is the old one with the version replaced. The file is fetched once for each architecture, to \
+compute its digest and size. Nothing vouches for it: compare the printed digests with those that its publisher signs.")]
 pub struct Args {
-    /// Which component
+    /// The component to pin
     name: Name,
     /// Its new version
     version: String,
-    /// The folder with image-recipes and manifests [default: the nearest one upwards]
+    /// The folder with image-recipes and manifests [default: the nearest one, searching upwards]
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
     #[command(flatten)]
@@ -73,11 +73,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         agree(name, pin, manifest.arch).map_err(|error| {
             let what = format!("`{name}`: {error}");
             Refusal::new(Class::Usage, label(path), Stage::Parse, what)
-                .hint("its url is not made of the version alone: change it in the manifest by hand")
+                .hint("more than the version differs in its URL; edit the manifest by hand")
         })?;
         urls.insert(&pin.url, manifest.arch);
     }
-    let relock = "name a mirror that has it with --mirror".to_owned();
+    let relock = "pass `--mirror URL|DIR` with a mirror that has it".to_owned();
     let options = args.places.options(&project, &project.sources()?, relock)?;
     let store = args.store.open_with_known_key()?;
     let mut pins = Vec::new();
@@ -127,10 +127,11 @@ fn manifests(project: &Project, name: &Name) -> anyhow::Result<Vec<(PathBuf, Man
     }
     if found.is_empty() {
         let refusal = Refusal::new(Class::Usage, name.as_str(), Stage::Parse, "no manifest pins it");
-        let meant = bake::near::nearest(name.as_str(), known.iter().map(Name::as_str));
+        let meant = tree::near::nearest(name.as_str(), known.iter().map(Name::as_str));
         return Err(match meant {
             Some(meant) if meant != name.as_str() => refusal.hint(format!("did you mean `{meant}`?")),
-            _ => refusal.hint("a new component is an entry of `dependencies`, with its url, digest and size"),
+            _ => refusal
+                .hint("to add a component, add an entry to `dependencies`, with its url, digest and size"),
         }
         .into());
     }

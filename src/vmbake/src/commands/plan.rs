@@ -5,20 +5,21 @@ use crate::pipeline;
 use crate::places::StoreArgs;
 use crate::privileges;
 use crate::progress::{Show, ShowArgs};
+use crate::remedy;
 use crate::selection::{Inputs, Selection};
-use bake::plan::{Plan, Source, Want};
-use bake::privilege::Privilege;
-use bake::refusal::shown;
-use bake::scripts::Scripted;
-use bake::store::Store;
-use bake::tree::Tree;
+use bake::plan::{Plan, Requirement, Source};
 use serde::Serialize;
+use store::Store;
+use tree::Tree;
+use tree::privilege::Privilege;
+use tree::refusal::shown;
+use tree::scripts::Scripted;
 
 /// Show what a bake will do, its digest, what is already in the store, and what the image grants; no image is made
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 What maintainer scripts do, and what an image grants (set-uid programs, members of groups, sudo, PAM, certificates, cron, …), \
-is in its packages: it is listed, with who brings it, where the store has all of them, which `vmbake fetch` sees to. The \
+depends on its packages. Both are listed, with their origin, if the store has all packages; run `vmbake fetch` first. The \
 record of an image has the same lists.")]
 pub struct Args {
     #[command(flatten)]
@@ -35,7 +36,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Report<'a> {
     name: String,
-    digest: bake::digest::Sha256,
+    digest: tree::digest::Sha256,
     /// Bytes of all inputs.
     input_bytes: u64,
     /// Bytes of those that are not in the store yet.
@@ -56,11 +57,9 @@ struct Report<'a> {
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
-    let inputs = args.selection.inputs(true, &show)?;
-    let lock = args.selection.lock(&inputs)?;
-    let plan = args.selection.plan(&inputs, &lock)?;
-    let wants = plan.wants();
-    let missing = missing(&args.store, &wants)?;
+    let (inputs, plan) = args.selection.planned(&show)?;
+    let requirements = plan.requirements();
+    let missing = missing(&args.store, &requirements)?;
     let (tree, unknown) = match laid_out(args, &inputs, &plan, missing.len(), &show) {
         Ok(tree) => (Some(tree), None),
         Err(why) => (None, Some(why)),
@@ -68,9 +67,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let report = Report {
         name: plan.name(),
         digest: plan.digest(),
-        input_bytes: wants.iter().map(|want| want.size).sum(),
-        missing_bytes: missing.iter().map(|want| want.size).sum(),
-        missing: missing.iter().map(|want| want.name.as_str()).collect(),
+        input_bytes: requirements.iter().map(|requirement| requirement.size).sum(),
+        missing_bytes: missing.iter().map(|requirement| requirement.size).sum(),
+        missing: missing.iter().map(|requirement| requirement.name.as_str()).collect(),
         scripts: tree.as_ref().map(|tree| tree.scripts().to_vec()),
         privileges: tree.as_ref().map(|tree| tree.privileges().to_vec()),
         unknown,
@@ -83,22 +82,25 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     scripts(&report, args.all);
     grants(&report, args.all);
     if args.all {
-        everything(&plan, &wants);
+        everything(&plan, &requirements);
     }
     Ok(())
 }
 
 /// What is not in the store; a store that is not there yet has nothing.
-fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Want>> {
+fn missing<'a>(
+    store: &StoreArgs,
+    requirements: &'a [Requirement],
+) -> tree::refusal::Result<Vec<&'a Requirement>> {
     let path = store.path();
     if !path.exists() {
-        return Ok(wants.iter().collect());
+        return Ok(requirements.iter().collect());
     }
     let store = Store::open_with(&path, &store.options())?;
     let mut missing = Vec::new();
-    for want in wants {
-        if !store.has(&want.digest, want.size)? {
-            missing.push(want);
+    for requirement in requirements {
+        if !store.has(&requirement.digest, requirement.size)? {
+            missing.push(requirement);
         }
     }
     Ok(missing)
@@ -107,14 +109,14 @@ fn missing<'a>(store: &StoreArgs, wants: &'a [Want]) -> bake::Result<Vec<&'a Wan
 /// The tree of the image, or why what is in it cannot be said.
 fn laid_out(args: &Args, inputs: &Inputs, plan: &Plan, missing: usize, show: &Show) -> Result<Tree, String> {
     if missing > 0 {
-        return Err(format!("{missing} inputs are not in the store yet; `vmbake fetch` brings them"));
+        return Err(format!("{missing} inputs are not in the store yet; run `vmbake fetch`"));
     }
     let tree = args.store.open().and_then(|store| {
         pipeline::laid_out(plan, &inputs.project, &store, rayon::current_num_threads(), show)
     });
-    tree.map_err(|refusal| match &refusal.hint {
-        Some(hint) => format!("a bake would be refused: {refusal} (hint: {hint})"),
-        None => format!("a bake would be refused: {refusal}"),
+    tree.map_err(|refusal| match remedy::hint(&refusal) {
+        Some(hint) => format!("a bake would fail: {refusal} (hint: {hint})"),
+        None => format!("a bake would fail: {refusal}"),
     })
 }
 
@@ -122,14 +124,14 @@ fn grants(report: &Report<'_>, all: bool) {
     console::line("");
     match (&report.privileges, &report.unknown) {
         (Some(privileges), _) => {
-            console::line("what the image grants beyond root:root 0755, and who brings it:");
+            console::line("what the image grants beyond root:root 0755, and by whom:");
             for line in privileges::lines(privileges, all) {
                 console::line(format!("  {line}"));
             }
         }
         (None, why) => {
             let why = why.as_deref().unwrap_or_default();
-            console::line(format!("what the image grants is not known: {}", shown(why)));
+            console::line(format!("what the image grants is unknown: {}", shown(why)));
         }
     }
 }
@@ -141,10 +143,10 @@ const MOST: usize = 8;
 fn scripts(report: &Report<'_>, all: bool) {
     console::line("");
     let Some(scripts) = &report.scripts else {
-        console::line("what maintainer scripts do is not known; see below");
+        console::line("what maintainer scripts do is unknown; see below");
         return;
     };
-    console::line("maintainer scripts, none of which is run, and what they do in the image:");
+    console::line("maintainer scripts (interpreted, not run), and what they do in the image:");
     for Scripted { package, trust, scripts, effects } in scripts {
         console::line(format!("  {:<32} {trust:<9} {}", package.as_str(), scripts.join(" ")));
         let most = if all { effects.len() } else { MOST };
@@ -159,7 +161,7 @@ fn scripts(report: &Report<'_>, all: bool) {
 
 fn summary(report: &Report<'_>) {
     let plan = report.plan;
-    let lineage: Vec<&str> = plan.lineage.iter().map(bake::name::Kind::as_str).collect();
+    let lineage: Vec<&str> = plan.lineage.iter().map(tree::name::Kind::as_str).collect();
     console::line(format!("image       {}", report.name));
     console::line(format!("plan        {}", report.digest));
     console::line(format!("kind        {} ({})", plan.kind, lineage.join(" > ")));
@@ -197,21 +199,21 @@ fn summary(report: &Report<'_>) {
     ));
 }
 
-fn everything(plan: &Plan, wants: &[Want]) {
+fn everything(plan: &Plan, requirements: &[Requirement]) {
     console::line("");
     console::line("inputs:");
-    for want in wants {
-        let place = match &want.source {
+    for requirement in requirements {
+        let place = match &requirement.source {
             Source::Upstream { url } => url.clone(),
             Source::Debian { archive, file, .. } => format!("{archive}/{file}"),
             Source::Project { path } => format!("file:{path}"),
         };
         console::line(format!(
             "  {:<32} {:<28} {:>10}  {}",
-            want.name,
-            want.version,
-            size(want.size),
-            want.digest
+            requirement.name,
+            requirement.version,
+            size(requirement.size),
+            requirement.digest
         ));
         console::line(format!("  {:<32} {place}", ""));
     }

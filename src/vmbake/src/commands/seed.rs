@@ -3,16 +3,16 @@
 use crate::console;
 use crate::project::label;
 use anyhow::{Context as _, Result};
-use bake::digest::Sha256;
-use bake::{Class, Refusal, Stage};
 use configure::commands::check;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use tree::digest::Sha256;
+use tree::refusal::{Class, Refusal, Stage};
 
-/// Make the volume that tells an instance who it is at first boot
+/// Create the volume that configures an instance at first boot
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A key to log in with, for any image:
@@ -21,10 +21,10 @@ A cloud-config or a script for cloud-init, for any image:
   vmbake seed --user-data user-data.yaml
 A node of a Podplane cluster:
   vmbake seed --settings user-data.env --nonce nonce.jwt --ca ca.crt --kind knd
-Attach it as a CD or a disk (`vmbake boot … --seed seed.iso`): cloud-init finds it by its label, `cidata`, as NoCloud has it, \
-and so does podplane-seed.service. A node that has settings already takes none from it. The same inputs give the same bytes.")]
+Attach it as a CD or a disk (`vmbake boot … --seed seed.iso`): cloud-init finds it by its label, `cidata`, as a NoCloud volume, \
+and so does podplane-seed.service. A node that already has settings ignores it. The same inputs give the same bytes.")]
 pub struct Args {
-    /// What cloud-init does at the first boot: a cloud-config, a script, or another of its formats
+    /// The user data for cloud-init: a cloud-config, a script, or another of its formats
     #[arg(long, value_name = "FILE")]
     user_data: Option<PathBuf>,
     /// cloud-init's network configuration, version 1 or 2
@@ -33,28 +33,28 @@ pub struct Args {
     /// Podplane's settings of the instance, lines of KEY=value
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// The token that nstance-agent registers with
+    /// The token with which nstance-agent registers
     #[arg(long, value_name = "FILE", requires = "settings")]
     nonce: Option<PathBuf>,
     /// The authority that nstance-agent trusts until it has registered
     #[arg(long, value_name = "FILE", requires = "settings")]
     ca: Option<PathBuf>,
-    /// A public key that may log in as cloud-init's first user, `debian`; may be given several times
+    /// A public key that may log in as cloud-init's default user, `debian`; may be repeated
     #[arg(long, value_name = "FILE")]
     ssh_key: Vec<PathBuf>,
     /// The host name that cloud-init gives the machine [default: INSTANCE_HOSTNAME or INSTANCE_ID of the settings]
     #[arg(long, value_name = "NAME", conflicts_with = "meta_data")]
     hostname: Option<String>,
-    /// NoCloud's meta-data, in place of what is made of the other arguments; with --user-data it has the keys, too
+    /// NoCloud meta-data, instead of that generated from the other arguments; with --user-data it must contain the keys too
     #[arg(long, value_name = "FILE")]
     meta_data: Option<PathBuf>,
-    /// Say what a node of this kind would find wrong with the settings
+    /// Check the settings as a node of this kind would
     #[arg(long, requires = "settings")]
     kind: Option<String>,
-    /// What nodes of that kind do, for a kind of your own
+    /// The role of nodes of that kind, for a kind of your own
     #[arg(long, requires = "kind", value_name = "worker|control-plane")]
     role: Option<String>,
-    /// Where to put it
+    /// The file to write
     #[arg(long, short, value_name = "FILE", default_value = "seed.iso")]
     output: PathBuf,
 }
@@ -91,8 +91,9 @@ pub fn run(args: &Args) -> Result<()> {
             must_be_for_cloud_init(path, &bytes)?;
             if has_private_key(&bytes) {
                 let path = path.display();
-                warnings
-                    .push(format!("{path}: has a private key, which whoever can read the volume has then"));
+                warnings.push(format!(
+                    "{path}: contains a private key; anyone who can read the volume can read it"
+                ));
             }
             bytes
         }
@@ -121,7 +122,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Refuses arguments that say nothing to an instance, or one thing in two places.
-fn ask(args: &Args) -> bake::Result<()> {
+fn ask(args: &Args) -> tree::refusal::Result<()> {
     let refuse = |what: &'static str, hint: &'static str| {
         Err(Refusal::new(Class::Usage, "seed", Stage::Parse, what).hint(hint))
     };
@@ -129,13 +130,13 @@ fn ask(args: &Args) -> bake::Result<()> {
     let says = [user_data, network_config, settings, meta_data].iter().any(|one| one.is_some());
     if !says && ssh_key.is_empty() && hostname.is_none() {
         return refuse(
-            "a seed that says nothing",
-            "--user-data takes a cloud-config or a script, --ssh-key a key to log in with, --settings Podplane's settings",
+            "the seed would be empty",
+            "pass `--user-data` with a cloud-config or a script, `--ssh-key` with a key to log in, or `--settings` with Podplane's settings",
         );
     }
     if user_data.is_some() && meta_data.is_some() && !ssh_key.is_empty() {
         return refuse(
-            "--ssh-key has no place beside --user-data and --meta-data",
+            "`--ssh-key` cannot be used with both `--user-data` and `--meta-data`",
             "put the keys into one of the files: `ssh_authorized_keys` of a cloud-config, `public-keys` of meta-data",
         );
     }
@@ -157,7 +158,7 @@ const CLOUD_INIT: [&str; 10] = [
 ];
 
 /// Refuses user-data that cloud-init would not understand: it says so only in a log, on a machine that nobody gets into.
-fn must_be_for_cloud_init(path: &Path, bytes: &[u8]) -> bake::Result<()> {
+fn must_be_for_cloud_init(path: &Path, bytes: &[u8]) -> tree::refusal::Result<()> {
     let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
     if is_gzip || CLOUD_INIT.iter().any(|head| bytes.starts_with(head.as_bytes())) {
         return Ok(());
@@ -166,11 +167,11 @@ fn must_be_for_cloud_init(path: &Path, bytes: &[u8]) -> bake::Result<()> {
     let assigns =
         |line: &str| line.split_once('=').is_some_and(|(key, _)| configure::keys::find(key.trim()).is_some());
     let hint = if text.lines().any(assigns) {
-        "these are settings of Podplane: give them with --settings"
+        "these are Podplane settings; pass them with `--settings`"
     } else {
-        "a cloud-config has `#cloud-config` as its first line"
+        "a cloud-config must have `#cloud-config` as its first line"
     };
-    let cause = "its first line, expected `#cloud-config`, `#!/bin/sh` or another that cloud-init knows";
+    let cause = "expected a first line such as `#cloud-config` or `#!/bin/sh`";
     Err(Refusal::new(Class::Usage, label(path), Stage::Parse, cause).hint(hint))
 }
 
@@ -242,7 +243,7 @@ fn meta_data(files: &BTreeMap<String, Vec<u8>>, hostname: Option<&str>, keys: &[
 fn read(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_any(path)?;
     if has_private_key(&bytes) {
-        return Err(unfit(path, "has a private key, and a seed must have none: give the public one"));
+        return Err(unfit(path, "expected a public key, found a private key"));
     }
     Ok(bytes)
 }

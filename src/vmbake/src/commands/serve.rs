@@ -16,7 +16,6 @@ mod routes;
 use crate::console;
 use answer::{Answer, Body};
 use anyhow::Context as _;
-use bake::{Class, Refusal, Stage};
 use request::Request;
 use routes::Found;
 use std::fs::File;
@@ -26,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Connections at once; more are closed.
 const MOST: usize = 256;
@@ -35,10 +35,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Serve an output directory as a mirror: images, manifests and archives, for `podplane local start` and for user-data scripts
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What `bake --format qcow2` has written
+    /// The output directory of `bake --format qcow2`
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// The address to listen on; port 0 takes one that is free
+    /// The address to listen on; port 0 chooses a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 }

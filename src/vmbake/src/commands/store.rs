@@ -3,11 +3,11 @@
 use crate::console::{self, size};
 use crate::places::StoreArgs;
 use anyhow::Context as _;
-use bake::digest::Digest;
-use bake::store::Swept;
 use std::time::{Duration, SystemTime};
+use store::Swept;
+use tree::digest::Digest;
 
-/// Check or clear the store
+/// Verify or clean the store
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -16,28 +16,28 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Hash every blob and authenticate every note; what is damaged or forged is set aside
+    /// Hash every blob and authenticate every note, and set aside what is damaged or forged
     Verify(Common),
-    /// Remove what has not been used for a while; waits for bakes that are under way
+    /// Remove what has not been used for a while; waits for running bakes
     Gc {
-        /// How many days something may lie unused
+        /// Remove what has been unused for more than this many days
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         unused_for: u32,
-        /// How large the store may be: bytes, or with K, M, G. What can be derived again goes first, and inputs last
+        /// The maximum size of the store: bytes, or with a suffix K, M, G. What can be derived again is removed first, inputs last
         #[arg(long, value_name = "SIZE", value_parser = console::bytes)]
         max_size: Option<u64>,
         #[command(flatten)]
         common: Common,
     },
-    /// Remove one blob and what is known of it, so that it is fetched anew
+    /// Remove one blob and what is known about it, so that it is fetched again
     Forget {
-        /// Which one
+        /// The digest of the blob
         #[arg(value_name = "sha256:…|sha512:…")]
         digest: Digest,
         #[command(flatten)]
         common: Common,
     },
-    /// Print where it is
+    /// Print the store's directory
     Path(Common),
 }
 
@@ -65,7 +65,7 @@ fn forget(common: &Common, digest: &Digest) -> anyhow::Result<()> {
     if common.json {
         return console::json(&forgotten);
     }
-    console::line(format!("{digest}: {}", if forgotten { "removed" } else { "it is not in the store" }));
+    console::line(format!("{digest}: {}", if forgotten { "removed" } else { "not in the store" }));
     Ok(())
 }
 
@@ -87,7 +87,7 @@ fn verify(common: &Common) -> anyhow::Result<()> {
     if checked.foreign > 0 {
         let foreign = checked.foreign;
         console::line(format!(
-            "{foreign} notes are of other keys or versions; no bake with this key uses them"
+            "{foreign} notes belong to other keys or versions; no bake with this key uses them"
         ));
     }
     Ok(())
@@ -95,7 +95,7 @@ fn verify(common: &Common) -> anyhow::Result<()> {
 
 fn gc(common: &Common, days: u32, most: Option<u64>) -> anyhow::Result<()> {
     let unused = Duration::from_secs(u64::from(days) * 24 * 3600);
-    let since = SystemTime::now().checked_sub(unused).context("a time before all times")?;
+    let since = SystemTime::now().checked_sub(unused).context("the time is out of range")?;
     let mut store = common.store.open_with_known_key()?;
     let mut swept = store.gc(since)?;
     if let Some(most) = most {
@@ -107,7 +107,7 @@ fn gc(common: &Common, days: u32, most: Option<u64>) -> anyhow::Result<()> {
         return console::json(&swept);
     }
     let Swept { files, bytes, kept, kept_bytes } = swept;
-    console::line(format!("{files} files removed, {}; {kept} stay, {}", size(bytes), size(kept_bytes)));
+    console::line(format!("removed {files} files ({}); {kept} remain ({})", size(bytes), size(kept_bytes)));
     Ok(())
 }
 

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 /// Check an artifact against its list of files, byte by byte
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Compares the artifact with SHA256SUMS and, path by path, with the files.json of the same bake beside it, and names \
-the first path that differs; a disk also with its disk.json. It tells damage from a whole artifact.
+Compares the artifact with SHA256SUMS and, path by path, with the files.json of the same bake next to it, and reports \
+the first path that differs; a disk also with its disk.json. It detects damage.
 
 It does not prove who made the artifact: nothing is signed yet, and whoever can write to its directory can replace it \
-together with SHA256SUMS and the records. Compare the digest that it prints with one that you have from elsewhere. It \
-does not prove either that the packages and components named in record.json went into it, nor that they are free of faults.")]
+together with SHA256SUMS and the records. Compare the digest that it prints with one from a trusted source. It \
+does not prove either that the packages and components named in record.json went into it, nor that they are free of flaws.")]
 pub struct Args {
     /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …
     artifact: PathBuf,

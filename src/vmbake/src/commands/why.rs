@@ -2,13 +2,13 @@
 
 use crate::console;
 use bake::inspect::{self, Owner};
-use bake::name::ImagePath;
 use std::path::PathBuf;
+use tree::name::ImagePath;
 
-/// Say which pin, package or recipe file put a path into an artifact
+/// Show which pin, package or recipe file put a path into an artifact
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads the files.json of the same bake beside the artifact; neither the store nor the machine of the bake is needed.")]
+Reads the files.json of the same bake next to the artifact; it requires neither the store nor the machine of the bake.")]
 pub struct Args {
     /// The artifact: dist/NAME.tar.zst, dist/NAME.qcow2, …
     artifact: PathBuf,

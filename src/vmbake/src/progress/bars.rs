@@ -1,13 +1,13 @@
 //! The bars of a terminal. Each is one line of at most its width: what is fixed takes less than 50 columns, the bar the rest.
 
-use super::Far;
+use super::Completion;
 use crate::console::size;
 use bake::fetch::Event;
-use bake::refusal::shown;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
+use tree::refusal::shown;
 
 /// All transfers together: how many are done, and how long the rest takes.
 const TOTAL: &str = "{prefix} {wide_bar} {sizes} {eta:>4}";
@@ -101,11 +101,11 @@ pub(super) struct Work {
 
 impl Work {
     /// Draws it: as a bar where it is known how far the work is.
-    pub(super) fn draw(&mut self, all: &MultiProgress, label: &str, far: Far, elapsed: Duration) {
+    pub(super) fn draw(&mut self, all: &MultiProgress, label: &str, far: Completion, elapsed: Duration) {
         let template = match far {
-            Far::Unknown => UNKNOWN,
-            Far::Things(..) => THINGS,
-            Far::Bytes(..) => BYTES,
+            Completion::Unknown => UNKNOWN,
+            Completion::Things(..) => THINGS,
+            Completion::Bytes(..) => BYTES,
         };
         let (bar, drawn) = self.bar.get_or_insert_with(|| (all.add(ProgressBar::new_spinner()), ""));
         if *drawn != template {
@@ -113,11 +113,11 @@ impl Work {
             bar.set_style(style(template));
         }
         match far {
-            Far::Unknown => {
+            Completion::Unknown => {
                 bar.set_message(format!("{label}: {} s", elapsed.as_secs()));
                 bar.tick();
             }
-            Far::Things(done, of) | Far::Bytes(done, of) => {
+            Completion::Things(done, of) | Completion::Bytes(done, of) => {
                 bar.set_length(of);
                 bar.set_prefix(counted(done, of));
                 bar.set_message(label.to_owned());

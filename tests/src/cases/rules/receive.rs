@@ -70,7 +70,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "newer-settings-block-nothing",
         reason: "an image is older than who sends to it: a key that it does not know is passed over and told, and all else comes in",
         covers: |seen| {
-            const TOLD: &str = " is no setting of this image, and is passed over";
+            const TOLD: &str = " is not a setting of this image, and is passed over";
             let keys =
                 seen.ended.output.lines().filter_map(|line| line.strip_suffix(TOLD)?.rsplit(' ').next());
             let live = seen.after.entries.get(MUTABLE).map_or(&[][..], |entry| &entry.content);

@@ -16,8 +16,7 @@ mod report;
 use super::disk::Size;
 use crate::tools;
 use anyhow::{Context as _, Result, ensure};
-use bake::name::Arch;
-use machine::{Accel, Disk, Format, Image, Kernel, Machine, Start, Terminal};
+use machine::{Accel, Disk, DiskImage, Format, Kernel, Machine, Start, Terminal};
 use ours::Ours;
 use peer::Peer;
 use report::{Entry, Report};
@@ -26,6 +25,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use tree::name::Arch;
 use vmbake::commands::boot::expect;
 use vmbake::commands::boot::timeline::Timeline;
 use vmbake::console;
@@ -66,7 +66,7 @@ const PEER: &str = "peer";
 const MEMORY: u32 = 2048;
 /// Points of a boot, in their order.
 const POINTS: [&str; 5] = ["initrd", "user space", "multi-user", "configured", "finished"];
-/// What has to be there before a machine is configured, if it is started at all.
+/// What must be there before a machine is configured, if it is started at all.
 const CONFIGURED: [&str; 4] =
     ["podplane-configure.service", "cloud-final.service", "containerd.service", "ssh.service"];
 /// A key that nobody has the other half of.
@@ -75,7 +75,7 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QE
 /// A machine that is measured.
 struct Entrant {
     what: &'static str,
-    disk: Image,
+    disk: DiskImage,
     kernel: Kernel,
     volumes: Vec<PathBuf>,
     credentials: BTreeMap<String, Vec<u8>>,
@@ -144,7 +144,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// The machines, in the order in which they take turns.
 fn entrants(ours: &Ours, peer: &Peer, work: &Path, port: u16) -> Result<Vec<Entrant>> {
-    let disk = Image::open(&ours.disk)?;
+    let disk = DiskImage::open(&ours.disk)?;
     let from = work.join("ours");
     fs::create_dir_all(&from)?;
     let kernel = machine::kernel(&disk, &from)?;
@@ -163,9 +163,10 @@ fn entrants(ours: &Ours, peer: &Peer, work: &Path, port: u16) -> Result<Vec<Entr
     let cloud =
         "grep -q DataSourceNoCloud /run/cloud-init/result.json && test -s /opt/podplane/etc/user-data.env";
     let key = [("ssh.authorized_keys.root", KEY.to_owned())];
-    let credentials = told.iter().map(|Told { credential, text, .. }| (*credential, text.clone())).chain(key);
+    let credentials =
+        told.iter().map(|BootInput { credential, text, .. }| (*credential, text.clone())).chain(key);
     let credentials = credentials.map(|(name, text)| (name.to_owned(), text.into_bytes())).collect();
-    let entrant = |what, disk: &Image, kernel: &Kernel, by| Entrant {
+    let entrant = |what, disk: &DiskImage, kernel: &Kernel, by| Entrant {
         what,
         disk: disk.clone(),
         kernel: kernel.clone(),
@@ -177,23 +178,23 @@ fn entrants(ours: &Ours, peer: &Peer, work: &Path, port: u16) -> Result<Vec<Entr
     let peer_kernel = Kernel { cmdline, ..peer.kernel.clone() };
     Ok(vec![
         Entrant { volumes: Vec::new(), credentials, ..entrant(CREDENTIALS, &disk, &kernel, (unit, without)) },
-        entrant(PEER, &Image::open(&peer.disk)?, &peer_kernel, (last, cloud)),
+        entrant(PEER, &DiskImage::open(&peer.disk)?, &peer_kernel, (last, cloud)),
         entrant(CLOUD_INIT, &disk, &kernel, (unit, bootstrapped)),
     ])
 }
 
 /// A part of what a node is told: the credential that it comes by, the file that it becomes, and the text.
-struct Told {
+struct BootInput {
     credential: &'static str,
     file: &'static str,
     text: String,
 }
 
 /// Who a node is, and what its agent would register with.
-fn told(port: u16) -> Result<[Told; 3]> {
+fn told(port: u16) -> Result<[BootInput; 3]> {
     let certificate = tools::root().join("tests/fixtures/certificates/p256.crt");
     let ca = fs::read_to_string(&certificate).with_context(|| certificate.display().to_string())?;
-    let told = |credential, file, text| Told { credential, file, text };
+    let told = |credential, file, text| BootInput { credential, file, text };
     Ok([
         told("podplane.user-data", "/opt/podplane/etc/user-data.env", user_data(port)),
         told("podplane.nonce", "/opt/nstance-agent/identity/nonce.jwt", "bm8.b25l.a25vd3M".to_owned()),
@@ -211,8 +212,8 @@ fn user_data(port: u16) -> String {
 
 /// The NoCloud volume: a key for Debian's first user, and all else as files, as user-data of today has it. Without a
 /// locale to be made, for which cloud-init would ask an archive for a package.
-fn seed(told: &[Told]) -> Result<Vec<u8>> {
-    let file = |told: &Told| json!({"path": told.file, "permissions": "0600", "content": told.text});
+fn seed(told: &[BootInput]) -> Result<Vec<u8>> {
+    let file = |told: &BootInput| json!({"path": told.file, "permissions": "0600", "content": told.text});
     let files: Vec<serde_json::Value> = told.iter().map(file).collect();
     let config = json!({
         "ssh_authorized_keys": [KEY],

@@ -10,7 +10,7 @@ use super::table::{self, Ratio, Row};
 use super::{Common, floor, peers};
 use crate::tools;
 use anyhow::{Context as _, Result, bail, ensure};
-use machine::Image;
+use machine::DiskImage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +54,7 @@ struct Report {
     packages: usize,
     packed_bytes: u64,
     unpacked_bytes: u64,
-    /// Bytes of the raw disk that are no hole.
+    /// Bytes of the raw disk that are not a hole.
     data_bytes: u64,
     level: i32,
     clusters: String,
@@ -248,7 +248,7 @@ fn plain(inputs: &Inputs, choices: &Choices, raw: &Path, round: &mut Round) -> R
     ]);
     round.data = data;
     // a disk that cannot be read as one is not worth its time
-    let partitions = Image::open(raw)?.partitions()?.len();
+    let partitions = DiskImage::open(raw)?.partitions()?.len();
     ensure!(partitions >= 2, "the disk has {partitions} partitions");
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! What is measured with: the packages of today, and one of them changed.
 
 use anyhow::{Context as _, Result};
-use bake::digest::{Digest, Sha256};
 use bake::lock::Lock;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use tree::digest::{Digest, Sha256};
 use vmbake::programs::{self, Program};
 use vmbake::progress::ShowArgs;
 use vmbake::project::Project;

@@ -62,7 +62,7 @@ pub(crate) fn within<T>(work: impl FnOnce() -> Result<T>) -> Result<(Sample, T)>
     Ok((Sample { wall, cpu, peak: None }, result))
 }
 
-/// `VmHWM` of a process; `None` when it has ended: then it has no memory any more.
+/// `VmHWM` of a process; `None` when it has ended: then it has no memory any longer.
 fn status_peak(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -72,7 +72,7 @@ fn status_peak(pid: u32) -> Option<u64> {
 /// User and system time of a process and of the children that it waited for, in seconds.
 fn cpu_of(pid: u32) -> Option<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // the name may hold blanks and brackets: the fields begin behind its last bracket, with the third
+    // the name may hold blanks and brackets: the fields begin after its last bracket, with the third
     let (_, fields) = text.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split(' ').collect();
     let ticks: u32 = fields.get(11..15)?.iter().map(|field| field.parse::<u32>().unwrap_or_default()).sum();

@@ -16,10 +16,10 @@ pub(crate) fn repository(debs: &[PathBuf], folder: &Path) -> Result<()> {
         let fields = cmd!(shell, "dpkg-deb --field {deb}").quiet().read()?;
         let name = deb.file_name().context("a package has a name")?.to_string_lossy();
         let bytes = fs::read(deb)?;
-        let digest = bake::digest::Sha256::of(&bytes).hex();
+        let digest = tree::digest::Sha256::of(&bytes).hex();
         writeln!(packages, "{fields}\nFilename: ./{name}\nSize: {}\nSHA256: {digest}\n", bytes.len())?;
     }
-    let (digest, size) = (bake::digest::Sha256::of(&packages).hex(), packages.len());
+    let (digest, size) = (tree::digest::Sha256::of(&packages).hex(), packages.len());
     let release = "Suite: trixie\nCodename: trixie\nDate: Thu, 01 Jan 2026 00:00:00 UTC";
     fs::write(folder.join("Release"), format!("{release}\nSHA256:\n {digest} {size} Packages\n"))?;
     fs::write(folder.join("Packages"), packages)?;

@@ -7,13 +7,9 @@ use super::{Common, floor, peers};
 use crate::tools;
 use anyhow::{Result, bail, ensure};
 use bake::archive::{deb, decompress};
-use bake::digest::Digest;
 use bake::lock::LockedPackage;
 use bake::manifest::Form;
-use bake::name::{Arch, Name};
 use bake::stage;
-use bake::store::Store;
-use bake::tree::Stored;
 use bake::unpack;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -21,6 +17,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use store::Store;
+use tree::Stored;
+use tree::digest::Digest;
+use tree::name::{Arch, Name};
 use vmbake::project::Project;
 use vmbake::{console, pipeline};
 use xshell::Shell;
@@ -136,14 +136,16 @@ fn ours_configured(inputs: &Inputs, store: &std::path::Path, ignored: bool) -> R
     let project = Project::find(None)?;
     let recipe = project.recipe(&inputs::KIND.parse()?)?;
     let effects = project.effects()?;
-    let mut plan = bake::plan::packages_only(&recipe, &inputs.lock, &effects, &project.sources()?)?;
+    let plan = bake::plan::packages_only(&recipe, &inputs.lock, &effects, &project.sources()?)?;
+    let mut draft = plan.into_draft();
     if ignored {
         let has_scripts = |package: &&LockedPackage| {
             bake::effects::SCRIPTS.iter().any(|script| package.scripts.contains_key(*script))
         };
         let names = inputs.lock.packages.iter().filter(has_scripts).map(|package| package.name.clone());
-        plan.accept = names.map(|name| (name, "not measured".to_owned())).collect();
+        draft.accept = names.map(|name| (name, "not measured".to_owned())).collect();
     }
+    let plan = draft.seal();
     let unpack = |package: &LockedPackage| -> Result<_> {
         Ok((package.name.clone(), unpack::package(&store, &package.name, &package.sha256.into())?))
     };

@@ -5,11 +5,11 @@
 
 use super::archive::header;
 use anyhow::Result;
-use bake::digest::Sha256;
-use bake::name::Arch;
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
+use tree::name::Arch;
 
 /// The layout's bytes: an image for each of `programs`.
 pub(super) fn write(programs: &[(Arch, Vec<u8>)], version: &str, epoch: u64) -> Result<Vec<u8>> {

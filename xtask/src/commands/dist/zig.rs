@@ -1,16 +1,12 @@
 //! A C compiler for both architectures of images, with the headers of musl: Zig's clang.
 
 use crate::tools;
-use anyhow::{Context as _, Result};
-use bake::name::Arch;
+use anyhow::Result;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use vmbake::progress::{self, Show};
-use xshell::cmd;
-
-/// The package of PyPI; another version may give other bytes.
-const PACKAGE: &str = "ziglang==0.15.1";
+use std::path::PathBuf;
+use tree::name::Arch;
+use vmbake::progress::Show;
 
 /// Programs that call it as a C compiler and as an archiver.
 pub(super) struct Zig {
@@ -18,18 +14,10 @@ pub(super) struct Zig {
 }
 
 impl Zig {
-    /// Brings it below `target/` of `root`, where it is not there.
-    pub(super) fn get(root: &Path, show: &Show) -> Result<Self> {
-        let folder = root.join("target/dist/zig");
+    /// Brings it, where it is not there.
+    pub(super) fn get(show: &Show) -> Result<Self> {
+        let folder = tools::pypi::package("zig", show)?;
         let program = folder.join("ziglang/zig");
-        if !program.exists() {
-            let shell = tools::shell()?;
-            let install =
-                cmd!(shell, "python3 -m pip install --quiet --no-deps --target {folder} {PACKAGE}").quiet();
-            show.during(&format!("installing {PACKAGE}"), progress::SHORT, |_| install.run()).with_context(
-                || format!("`python3 -m pip install {PACKAGE}` brings the C compiler that a release needs"),
-            )?;
-        }
         let zig = Self { folder };
         for arch in Arch::ALL {
             let target = format!("{}-linux-musl", arch.machine());

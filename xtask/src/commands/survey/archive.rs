@@ -1,19 +1,19 @@
 //! Debian's archive as it is today, to resolve many requests over.
 
 use anyhow::{Context as _, anyhow};
-use bake::debian::index::{self, Offer};
+use bake::debian::index::{self, Candidate};
 use bake::debian::resolve::{self, Archive as Files, Limits, Task};
-use bake::debian::solve::{Wanted, solve};
+use bake::debian::solve::{Goal, solve};
 use bake::debian::universe::Universe;
-use bake::digest::Sha256;
 use bake::fetch::{self, Archives};
 use bake::lock::{LockedPackage, LockedSuite, Request};
-use bake::name::{Arch, Kind};
 use bake::sources::{Sources, Suite};
-use bake::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
+use store::Store;
+use tree::digest::Sha256;
+use tree::name::{Arch, Kind};
 use vmbake::progress::Show;
 
 /// The indexes of all suites, verified.
@@ -30,15 +30,21 @@ struct Kept<'a> {
 }
 
 impl Files for Kept<'_> {
-    fn inrelease(&self, suite: &Suite) -> bake::Result<Vec<u8>> {
+    fn inrelease(&self, suite: &Suite) -> tree::refusal::Result<Vec<u8>> {
         self.files.inrelease(suite)
     }
 
-    fn detached(&self, suite: &Suite) -> bake::Result<(Vec<u8>, Vec<u8>)> {
+    fn detached(&self, suite: &Suite) -> tree::refusal::Result<(Vec<u8>, Vec<u8>)> {
         self.files.detached(suite)
     }
 
-    fn index(&self, suite: &Suite, paths: &[String], digest: Sha256, size: u64) -> bake::Result<Vec<u8>> {
+    fn index(
+        &self,
+        suite: &Suite,
+        paths: &[String],
+        digest: Sha256,
+        size: u64,
+    ) -> tree::refusal::Result<Vec<u8>> {
         let bytes = self.files.index(suite, paths, digest, size)?;
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         indexes.insert(suite.name.clone(), bytes.clone());
@@ -85,13 +91,13 @@ impl Archive {
         Ok(Self { suites: lock.suites, texts, arch })
     }
 
-    /// All that it offers.
+    /// All that it has.
     pub(super) fn universe(&self) -> anyhow::Result<Universe<'_>> {
-        let mut offers = Vec::new();
+        let mut candidates = Vec::new();
         for (at, text) in self.texts.iter().enumerate() {
-            offers.extend(index::parse(text, at, self.arch)?);
+            candidates.extend(index::parse(text, at, self.arch)?);
         }
-        Ok(Universe::new(offers, self.arch)?)
+        Ok(Universe::new(candidates, self.arch)?)
     }
 
     /// A package with all that it needs, and the packages that are there in every system.
@@ -101,25 +107,32 @@ impl Archive {
         name: &str,
         with: &[String],
     ) -> anyhow::Result<Vec<LockedPackage>> {
-        let base = universe.offers().iter().filter(|offer| offer.essential || offer.priority == "required");
-        let mut roots: BTreeSet<&str> = base.map(|offer| offer.name).collect();
+        let base = universe
+            .candidates()
+            .iter()
+            .filter(|candidate| candidate.essential || candidate.priority == "required");
+        let mut roots: BTreeSet<&str> = base.map(|candidate| candidate.name).collect();
         roots.insert(name);
         roots.extend(with.iter().map(String::as_str));
-        let wanted = Wanted { roots, ..Wanted::default() };
+        let wanted = Goal { roots, ..Goal::default() };
         let chosen = solve(universe, &wanted)?;
-        chosen.iter().filter_map(|at| universe.offers().get(*at)).map(|offer| self.locked(offer)).collect()
+        chosen
+            .iter()
+            .filter_map(|at| universe.candidates().get(*at))
+            .map(|candidate| self.locked(candidate))
+            .collect()
     }
 
-    fn locked(&self, offer: &Offer<'_>) -> anyhow::Result<LockedPackage> {
-        let suite = self.suites.get(offer.suite).context("an offer of no suite")?;
+    fn locked(&self, candidate: &Candidate<'_>) -> anyhow::Result<LockedPackage> {
+        let suite = self.suites.get(candidate.suite).context("a candidate of no suite")?;
         Ok(LockedPackage {
-            name: offer.name.parse()?,
-            version: offer.version.as_str().to_owned(),
-            arch: offer.arch.to_owned(),
+            name: candidate.name.parse()?,
+            version: candidate.version.as_str().to_owned(),
+            arch: candidate.arch.to_owned(),
             suite: suite.name.clone(),
-            file: offer.file.to_owned(),
-            size: offer.size,
-            sha256: offer.sha256,
+            file: candidate.file.to_owned(),
+            size: candidate.size,
+            sha256: candidate.sha256,
             because: Vec::new(),
             scripts: BTreeMap::new(),
             triggers: Vec::new(),

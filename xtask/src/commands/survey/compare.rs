@@ -5,13 +5,13 @@ use super::compared::{Compared, Comparisons, Found, Sort};
 use super::sets::Set;
 use crate::tools;
 use anyhow::{Context as _, bail, ensure};
-use bake::name::Arch;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tree::name::Arch;
 use vmbake::programs::{self, Program};
 use vmbake::progress::Show;
 use vmbake::project::Project;
@@ -89,7 +89,7 @@ pub(super) struct Runner<'a> {
     differing: PathBuf,
 }
 
-/// What is known to be equal, by the reasons of today. All else is compared again: what differed may be mended, and a reason that
+/// What is known to be equal, by the reasons of today. All else is compared again: what differed may be fixed, and a reason that
 /// explained something may have gone.
 pub(super) fn known(
     runner: &Runner<'_>,

@@ -27,7 +27,7 @@ impl Sort {
     }
 }
 
-/// One image.
+/// PackageReport image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Compared {
     #[serde(rename = "kind")]

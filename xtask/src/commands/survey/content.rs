@@ -5,11 +5,9 @@ use anyhow::{Context as _, anyhow};
 use bake::archive::deb;
 use bake::archive::decompress::Limits as Unpacked;
 use bake::archive::tar::{self, Policy, Shape};
-use bake::digest::{Digest, Sha256};
 use bake::fetch;
 use bake::lock::LockedPackage;
-use bake::plan::package_wants;
-use bake::store::Store;
+use bake::plan::package_requirements;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::Store;
+use tree::digest::{Digest, Sha256};
 use vmbake::pipeline;
 use vmbake::progress::Show;
 
@@ -103,7 +103,7 @@ impl<'a> Contents<'a> {
         }
         let missing: Vec<LockedPackage> = missing.into_values().collect();
         for part in missing.chunks(100) {
-            pipeline::fetch(self.store, &package_wants(part, &archive.suites), options, show)?;
+            pipeline::fetch(self.store, &package_requirements(part, &archive.suites), options, show)?;
             let (count, done) = (part.len(), AtomicUsize::new(0));
             show.during("reading packages", Duration::ZERO, |meter| {
                 part.par_iter().for_each(|package| {
@@ -196,7 +196,7 @@ impl<'a> Contents<'a> {
 
     /// The content of a file of a package.
     pub(super) fn content(&self, deb: &Deb, node: &Node) -> anyhow::Result<Vec<u8>> {
-        let Sort::File { size, at } = node.sort else { return Err(anyhow!("{} is no file", node.path)) };
+        let Sort::File { size, at } = node.sort else { return Err(anyhow!("{} is not a file", node.path)) };
         if let Some(at) = at {
             let end = at + usize::try_from(size)?;
             return deb.bytes.get(at..end).map(<[u8]>::to_vec).context("a list that ends early");
@@ -248,7 +248,7 @@ fn is_kept(path: &str, size: u64) -> bool {
 fn merged(path: &str) -> String {
     let first = path.trim_start_matches('/').split_once('/').map(|(first, _)| first);
     match first {
-        Some(first) if bake::tree::ALIASES.contains(&first) => format!("/usr{path}"),
+        Some(first) if tree::ALIASES.contains(&first) => format!("/usr{path}"),
         _ => path.to_owned(),
     }
 }

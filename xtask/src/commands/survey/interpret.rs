@@ -2,7 +2,7 @@
 
 use super::Args;
 use super::content::{Contents, Deb, Node, Sort};
-use super::report::{One, Results};
+use super::report::{PackageReport, Results};
 use anyhow::{Context as _, anyhow};
 use bake::deb822;
 use bake::lock::LockedPackage;
@@ -145,7 +145,7 @@ fn one(
     contents: &Contents<'_>,
     args: &Args,
     kernel: Option<&str>,
-) -> anyhow::Result<One> {
+) -> anyhow::Result<PackageReport> {
     let (packages, tree) = prepare(contents, set)?;
     let none = BTreeMap::new();
     let task = Task {
@@ -166,7 +166,7 @@ fn one(
         let own = outcome.files.changes().iter().filter(|change| change.origin.package == name);
         own.for_each(|change: &Change| console::line(change));
     }
-    Ok(One::of(name, &packages, &outcome, task.limits.steps, seconds))
+    Ok(PackageReport::of(name, &packages, &outcome, task.limits.steps, seconds))
 }
 
 /// Interprets all sets, as many at once as there are threads.
@@ -185,7 +185,7 @@ pub(super) fn all(
             let Some((name, set)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
             let one = match one(name, set, contents, args, kernel) {
                 Ok(one) => one,
-                Err(error) => One::unresolved(name, &error),
+                Err(error) => PackageReport::unresolved(name, &error),
             };
             results.add(one)?;
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);

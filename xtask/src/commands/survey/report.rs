@@ -23,7 +23,7 @@ pub(super) struct Stop {
 
 /// What was found of one package.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct One {
+pub(super) struct PackageReport {
     pub(super) package: String,
     /// How many packages were interpreted with it.
     pub(super) packages: usize,
@@ -39,7 +39,7 @@ pub(super) struct One {
     failed: Option<String>,
 }
 
-impl One {
+impl PackageReport {
     pub(super) fn unresolved(name: &str, error: &anyhow::Error) -> Self {
         Self {
             package: name.to_owned(),
@@ -124,7 +124,7 @@ pub(super) fn cell(text: &str) -> String {
 }
 
 /// The results, each written at once.
-pub(super) struct Results(Mutex<(BTreeMap<String, One>, std::fs::File)>);
+pub(super) struct Results(Mutex<(BTreeMap<String, PackageReport>, std::fs::File)>);
 
 impl Results {
     /// Those of the file at `path`, or none.
@@ -136,7 +136,7 @@ impl Results {
         if !again && path.exists() {
             let text = std::fs::read_to_string(path)?;
             // a line that was cut is one that was not written
-            for one in text.lines().filter_map(|line| serde_json::from_str::<One>(line).ok()) {
+            for one in text.lines().filter_map(|line| serde_json::from_str::<PackageReport>(line).ok()) {
                 known.insert(one.package.clone(), one);
             }
         }
@@ -146,7 +146,7 @@ impl Results {
         Ok(Self(Mutex::new((known, file))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, (BTreeMap<String, One>, std::fs::File)> {
+    fn lock(&self) -> MutexGuard<'_, (BTreeMap<String, PackageReport>, std::fs::File)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -155,12 +155,12 @@ impl Results {
     }
 
     /// What was found of these packages, in their order.
-    pub(super) fn of(&self, names: &[String]) -> Vec<One> {
+    pub(super) fn of(&self, names: &[String]) -> Vec<PackageReport> {
         let inner = self.lock();
         names.iter().filter_map(|name| inner.0.get(name).cloned()).collect()
     }
 
-    pub(super) fn add(&self, one: One) -> anyhow::Result<()> {
+    pub(super) fn add(&self, one: PackageReport) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(&one)?;
         line.push(b'\n');
         let mut inner = self.lock();
@@ -174,8 +174,8 @@ impl Results {
         /// A table of more rows than this is read by nobody.
         const MOST: usize = 200;
         let inner = self.lock();
-        let all: Vec<&One> = names.iter().filter_map(|name| inner.0.get(name)).collect();
-        let (whole, good) = (count(&all, One::is_whole), count(&all, One::is_good));
+        let all: Vec<&PackageReport> = names.iter().filter_map(|name| inner.0.get(name)).collect();
+        let (whole, good) = (count(&all, PackageReport::is_whole), count(&all, PackageReport::is_good));
         let mut text = format!(
             "# Packages whose maintainer scripts are followed\n\n{date}, the packages of `{list}`, each resolved alone with what it needs \
              (and with systemd), over trixie as it was that day; no effects, no answers.\n\n\
@@ -183,7 +183,8 @@ impl Results {
              - Each stop is a refusal with the way out; nothing is guessed and nothing left out.\n\n",
             all.len()
         );
-        let shown: Vec<&&One> = all.iter().filter(|one| all.len() <= MOST || !one.is_whole()).collect();
+        let shown: Vec<&&PackageReport> =
+            all.iter().filter(|one| all.len() <= MOST || !one.is_whole()).collect();
         if shown.len() < all.len() {
             text.push_str("Those that are not followed to the end:\n\n");
         }
@@ -205,7 +206,7 @@ impl Results {
     /// What the results of these packages come to.
     pub(super) fn summary(&self, names: &[String]) -> Summary {
         let inner = self.lock();
-        let all: Vec<&One> = names.iter().filter_map(|name| inner.0.get(name)).collect();
+        let all: Vec<&PackageReport> = names.iter().filter_map(|name| inner.0.get(name)).collect();
         let mut reasons: BTreeMap<(String, String, u32, String, String), usize> = BTreeMap::new();
         for stop in all.iter().flat_map(|one| &one.stopped) {
             let Stop { package, script, line, words, reason } = stop.clone();
@@ -219,15 +220,15 @@ impl Results {
             })
             .collect();
         stops.sort_by_key(|counted| std::cmp::Reverse(counted.times));
-        let named = |holds: fn(&One) -> bool| {
+        let named = |holds: fn(&PackageReport) -> bool| {
             all.iter().filter(|one| !holds(one)).map(|one| one.package.clone()).collect::<Vec<_>>()
         };
         Summary {
             packages: all.len(),
             whole: all.iter().filter(|one| one.is_whole()).count(),
             good: all.iter().filter(|one| one.is_good()).count(),
-            not_whole: named(One::is_whole),
-            not_good: named(One::is_good),
+            not_whole: named(PackageReport::is_whole),
+            not_good: named(PackageReport::is_good),
             failed: all.iter().filter_map(|one| Some((one.package.clone(), one.failed.clone()?))).collect(),
             stops,
             seconds: all.iter().map(|one| one.seconds).sum(),
@@ -237,7 +238,7 @@ impl Results {
 }
 
 /// How many are as `holds` says.
-fn count(all: &[&One], holds: fn(&One) -> bool) -> usize {
+fn count(all: &[&PackageReport], holds: fn(&PackageReport) -> bool) -> usize {
     all.iter().filter(|one| holds(one)).count()
 }
 
@@ -307,8 +308,8 @@ impl Summary {
 
 /// A package whose scripts are followed.
 #[cfg(test)]
-pub(super) fn example(name: &str) -> One {
-    One { failed: None, ..One::unresolved(name, &anyhow::anyhow!("x")) }
+pub(super) fn example(name: &str) -> PackageReport {
+    PackageReport { failed: None, ..PackageReport::unresolved(name, &anyhow::anyhow!("x")) }
 }
 
 #[cfg(test)]
@@ -330,8 +331,8 @@ mod tests {
         check(&summary.with(vec![example(Sort::Alone, "a", &["/x"], &[("why", true)]), failed]));
     }
 
-    fn one(name: &str, stopped: &[(&str, &str)]) -> One {
-        let mut one = One::unresolved(name, &anyhow::anyhow!("x"));
+    fn one(name: &str, stopped: &[(&str, &str)]) -> PackageReport {
+        let mut one = PackageReport::unresolved(name, &anyhow::anyhow!("x"));
         one.failed = None;
         let stop = |(package, reason): &(&str, &str)| Stop {
             package: (*package).to_owned(),

@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// One set.
+/// PackageReport set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Set {
     pub(super) name: String,

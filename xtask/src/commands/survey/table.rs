@@ -1,7 +1,7 @@
 //! The table of `docs/packages.md`: each package alone and in its set, and the reasons for what differs.
 
 use super::compared::{Compared, Sort};
-use super::report::{One, cell};
+use super::report::{PackageReport, cell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -48,7 +48,7 @@ impl<'a> Reasons<'a> {
 }
 
 /// The table of these packages, which are those of `list`.
-pub(super) fn table(followed: &[One], compared: &[Compared], list: &str, date: &str) -> String {
+pub(super) fn table(followed: &[PackageReport], compared: &[Compared], list: &str, date: &str) -> String {
     let of = |sort| compared.iter().filter(move |one: &&Compared| one.sort == sort);
     let equal = |sort| of(sort).filter(|one| one.is_equal()).count();
     let good = followed.iter().filter(|one| one.is_good()).count();

@@ -2,7 +2,7 @@
 //!
 //! Three layouts are known (tar(5), POSIX.1-2017 pax "ustar Interchange Format"): v7 without a magic number, ustar, and
 //! GNU's. Where the readers of the field take the same bytes differently, the block is refused: text after a
-//! field's NUL, a prefix in a block that has none by its magic number, numbers with signs or rubbish behind them,
+//! field's NUL, a prefix in a block that has none by its magic number, numbers with signs or trailing garbage,
 //! sums of signed bytes.
 
 use std::ops::Range;
@@ -60,13 +60,13 @@ pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Header, &'static str> {
     if header.cksum().ok().map(u64::from) != Some(sum(block)) {
         return Err("wrong checksum");
     }
-    let mut name = text(&block[NAME]).ok_or("name with bytes after its NUL")?.to_vec();
+    let mut name = text(&block[NAME]).ok_or("name with trailing data after its NUL")?.to_vec();
     match &block[MAGIC] {
         b"ustar\x0000" => {
             if block[500..].iter().any(|&b| b != 0) {
-                return Err("bytes where a ustar header has none");
+                return Err("non-zero bytes in the reserved part of a ustar header");
             }
-            let prefix = text(&block[PREFIX]).ok_or("prefix with bytes after its NUL")?;
+            let prefix = text(&block[PREFIX]).ok_or("prefix with trailing data after its NUL")?;
             if !prefix.is_empty() {
                 name = [prefix, b"/", &name].concat();
             }
@@ -79,7 +79,7 @@ pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Header, &'static str> {
         _ => {}
     }
     let number = |field: Range<usize>, what| number(&block[field]).flatten().ok_or(what);
-    // dpkg fills the device numbers of what is no device with NULs
+    // dpkg fills the device numbers of what is not a device with NULs
     let device = |field: Range<usize>, what| {
         let value = self::number(&block[field]).ok_or(what)?.unwrap_or(0);
         u32::try_from(value).map_err(|_| what)
@@ -87,16 +87,16 @@ pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Header, &'static str> {
     Ok(Header {
         kind: if block[KIND] == 0 { b'0' } else { block[KIND] },
         name,
-        link: text(&block[LINK]).ok_or("link with bytes after its NUL")?.to_vec(),
-        mode: number(MODE, "mode that is no number")?,
-        uid: number(UID, "owner that is no number")?,
-        gid: number(GID, "group that is no number")?,
-        size: number(SIZE, "size that is no number")?,
-        mtime: number(MTIME, "time that is no number")?,
-        user: text(&block[USER]).ok_or("owner's name with bytes after its NUL")?.to_vec(),
-        group: text(&block[GROUP]).ok_or("group's name with bytes after its NUL")?.to_vec(),
-        major: device(MAJOR, "device number that is no number")?,
-        minor: device(MINOR, "device number that is no number")?,
+        link: text(&block[LINK]).ok_or("link target with trailing data after its NUL")?.to_vec(),
+        mode: number(MODE, "non-numeric mode")?,
+        uid: number(UID, "non-numeric owner")?,
+        gid: number(GID, "non-numeric group")?,
+        size: number(SIZE, "non-numeric size")?,
+        mtime: number(MTIME, "non-numeric time")?,
+        user: text(&block[USER]).ok_or("owner's name with trailing data after its NUL")?.to_vec(),
+        group: text(&block[GROUP]).ok_or("group's name with trailing data after its NUL")?.to_vec(),
+        major: device(MAJOR, "non-numeric device number")?,
+        minor: device(MINOR, "non-numeric device number")?,
     })
 }
 
@@ -113,7 +113,7 @@ fn text(field: &[u8]) -> Option<&[u8]> {
     field[end..].iter().all(|&b| b == 0).then_some(&field[..end])
 }
 
-/// A number: octal digits between blanks before and blanks or NULs behind, or GNU's base 256, never negative.
+/// A number: octal digits between blanks before and blanks or NULs after it, or GNU's base 256, never negative.
 /// `Some(None)` for a field of only NULs.
 #[allow(
     clippy::option_option,

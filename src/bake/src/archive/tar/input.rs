@@ -30,7 +30,11 @@ impl<R: Read> Input<R> {
         while filled < BLOCK {
             let chunk = self.fill()?;
             if chunk.is_empty() {
-                return if filled == 0 { Ok(None) } else { Err(TarError::End("it ends within a block")) };
+                return if filled == 0 {
+                    Ok(None)
+                } else {
+                    Err(TarError::End("unexpected end of file within a block"))
+                };
             }
             let length = chunk.len().min(BLOCK - filled);
             block[filled..filled + length].copy_from_slice(&chunk[..length]);
@@ -44,7 +48,7 @@ impl<R: Read> Input<R> {
     pub(super) fn chunk(&mut self, limit: u64) -> Result<&[u8], TarError> {
         let chunk = self.fill()?;
         if chunk.is_empty() {
-            return Err(TarError::End("it ends within a file"));
+            return Err(TarError::End("unexpected end of file within a file's content"));
         }
         let length = usize::try_from(limit).unwrap_or(usize::MAX).min(chunk.len());
         Ok(&chunk[..length])

@@ -2,10 +2,10 @@
 
 use super::header::Header;
 use super::pax::{self, Pax};
-use super::{Entry, Policy, Shape, TarError, owners};
-use crate::name::ImagePath;
-use crate::tree::Meta;
+use super::{Policy, Shape, TarEntry, TarError, owners};
 use std::collections::BTreeMap;
+use tree::Meta;
+use tree::name::ImagePath;
 
 /// The longest extension: paths have at most 4095 bytes, so there is room for a hundred attributes.
 pub(super) const MAX_EXTENSION: usize = 64 << 10;
@@ -45,7 +45,7 @@ impl Extension {
             return Err("PAX and GNU extensions for one entry".to_owned());
         }
         match kind {
-            b'x' if !policy.pax => return Err("PAX header, which dpkg does not take".to_owned()),
+            b'x' if !policy.pax => return Err("PAX header, which dpkg does not accept".to_owned()),
             b'x' => self.pax = Some(pax::parse(&bytes)?),
             b'L' => self.long_name = Some(long(bytes)?),
             _ => self.long_link = Some(long(bytes)?),
@@ -57,7 +57,7 @@ impl Extension {
     pub(super) fn must_be_empty(&self) -> Result<(), String> {
         match (&self.pax, &self.long_name, &self.long_link) {
             (None, None, None) => Ok(()),
-            _ => Err("extension without an entry".to_owned()),
+            _ => Err("extension header without an entry".to_owned()),
         }
     }
 
@@ -66,7 +66,7 @@ impl Extension {
         let is_link = matches!(header.kind, b'1' | b'2');
         let pax = self.pax.unwrap_or_default();
         if (self.long_link.is_some() || pax.link.is_some()) && !is_link {
-            return Err("link target for what is no link".to_owned());
+            return Err("link target for an entry that is not a link".to_owned());
         }
         // readers differ in which of two sizes they take, so there are never two
         if let Some(size) = pax.size.filter(|&size| size != header.size) {
@@ -88,7 +88,7 @@ impl Extension {
 }
 
 /// The entry that a header means; its content starts at `offset`.
-pub(super) fn entry(facts: Facts, policy: &Policy, depth: usize, offset: u64) -> Result<Entry, TarError> {
+pub(super) fn entry(facts: Facts, policy: &Policy, depth: usize, offset: u64) -> Result<TarEntry, TarError> {
     let Facts { header, xattrs } = facts;
     let is_directory = header.kind == b'5';
     let path = path(&header.name, is_directory, depth)?;
@@ -106,13 +106,13 @@ pub(super) fn entry(facts: Facts, policy: &Policy, depth: usize, offset: u64) ->
         kind => return Err(forbidden(&format!("the unknown type `{}`", kind.escape_ascii()))),
     };
     if header.size != 0 && header.kind != b'0' {
-        return Err(forbidden("content though it is no regular file"));
+        return Err(forbidden("content though it is not a regular file"));
     }
     if !header.link.is_empty() && !matches!(header.kind, b'1' | b'2') {
-        return Err(forbidden("a link target though it is no link"));
+        return Err(forbidden("a link target though it is not a link"));
     }
     if path == ImagePath::root() && !is_directory {
-        return Err(forbidden("the path of the root though it is no directory"));
+        return Err(forbidden("the path of the root though it is not a directory"));
     }
     if let Some(name) = xattrs.keys().next().filter(|_| !policy.xattrs) {
         return Err(forbidden(&format!("the extended attribute `{name}`")));
@@ -123,22 +123,22 @@ pub(super) fn entry(facts: Facts, policy: &Policy, depth: usize, offset: u64) ->
             .ok_or_else(|| forbidden(&odd("owner", header.uid, &header.user)))?,
         gid: owner(policy, owners::group, header.gid, &header.group)
             .ok_or_else(|| forbidden(&odd("group", header.gid, &header.group)))?,
-        mtime: i64::try_from(header.mtime).map_err(|_| forbidden("a time beyond all bounds"))?,
+        mtime: i64::try_from(header.mtime).map_err(|_| forbidden("a time out of range"))?,
         xattrs,
     };
-    Ok(Entry { path, meta, shape })
+    Ok(TarEntry { path, meta, shape })
 }
 
 /// A GNU long name: text, then one NUL.
 fn long(mut bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     let nul = bytes.pop();
     if nul != Some(0) || bytes.is_empty() || bytes.contains(&0) {
-        return Err("long name that is not text and one NUL".to_owned());
+        return Err("long name that is not NUL-terminated text".to_owned());
     }
     Ok(bytes)
 }
 
-/// `./a/b`, `a/b`, with a slash behind for a directory; `./` is the root.
+/// `./a/b`, `a/b`, with a trailing slash for a directory; `./` is the root.
 fn path(name: &[u8], is_directory: bool, depth: usize) -> Result<ImagePath, TarError> {
     let wrong = |what: String| TarError::Path { path: shortened(name), what };
     let text = std::str::from_utf8(name).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
@@ -156,15 +156,15 @@ fn path(name: &[u8], is_directory: bool, depth: usize) -> Result<ImagePath, TarE
     if text.split('/').count() > depth {
         return Err(wrong(format!("it has more than {depth} parts")));
     }
-    format!("/{text}").parse().map_err(|error: crate::name::NameError| wrong(error.to_string()))
+    format!("/{text}").parse().map_err(|error: tree::name::NameError| wrong(error.to_string()))
 }
 
 /// The target of a symbolic link: any text, since nothing is ever written through it.
 fn target(path: &ImagePath, link: &[u8]) -> Result<String, TarError> {
     let forbidden = |what: &str| TarError::Forbidden { path: path.clone(), what: what.to_owned() };
     let text = std::str::from_utf8(link).map_err(|_| forbidden("a link target that is not UTF-8"))?;
-    if text.is_empty() || text.len() > 4095 || text.contains(crate::refusal::hides) {
-        return Err(forbidden("a link target that is empty, too long, or has characters that are not seen"));
+    if text.is_empty() || text.len() > 4095 || text.contains(tree::refusal::hides) {
+        return Err(forbidden("a link target that is empty, too long, or has invisible characters"));
     }
     Ok(text.to_owned())
 }
@@ -179,7 +179,7 @@ fn mode(header: &Header, policy: &Policy) -> Result<u16, String> {
         _ => 0o010_000,
     };
     // some writers leave the type's bits in the mode
-    let odd = || format!("the odd mode {:o}", header.mode);
+    let odd = || format!("the unsupported mode {:o}", header.mode);
     let bits = if header.mode & !0o7777 == format { header.mode & 0o7777 } else { header.mode };
     let bits = u16::try_from(bits).ok().filter(|bits| *bits <= 0o7777).ok_or_else(odd)?;
     if bits & 0o7000 != 0 && !policy.special_bits {
@@ -193,7 +193,7 @@ fn owner(policy: &Policy, known: fn(u64, &[u8]) -> Option<u32>, id: u64, name: &
 }
 
 fn odd(what: &str, id: u64, name: &[u8]) -> String {
-    format!("the odd {what} {id} ({})", shortened(name))
+    format!("the unexpected {what} {id} ({})", shortened(name))
 }
 
 fn shortened(bytes: &[u8]) -> String {

@@ -1,7 +1,7 @@
 //! The names of an archive seen so far, and whether one more may join them.
 //!
-//! The archive is refused when a path comes twice, when a path is below what is no directory (so nothing is ever
-//! written through a link), or when a hard link's target is no regular file before it. Two paths are one when
+//! The archive is refused when a path comes twice, when a path is below what is not a directory (so nothing is ever
+//! written through a link), or when a hard link's target is not a regular file before it. Two paths are one when
 //! they are equal after Unicode composition (NFC) and, unless `twins` allows it, after folding of case: on a file
 //! system that folds, one would overwrite the other. Debian's kernel packages have such twins (`xt_TCPMSS.ko`
 //! and `xt_tcpmss.ko`), and never leave for such a file system.
@@ -9,9 +9,9 @@
 //! With `merged`, `/bin/x` is `/usr/bin/x`: the one case of an entry below what may be a link of the same archive.
 
 use super::TarError;
-use crate::name::ImagePath;
-use crate::tree::{Meta, merged};
 use std::collections::HashMap;
+use tree::name::ImagePath;
+use tree::{Meta, merged};
 
 /// All names of one archive.
 #[derive(Debug)]

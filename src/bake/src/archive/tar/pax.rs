@@ -31,14 +31,14 @@ pub(super) fn parse(mut rest: &[u8]) -> Result<Pax, String> {
         let (key, value, after) = record(rest).ok_or("extended header with a bad record")?;
         rest = after;
         if !seen.insert(key) {
-            return Err(format!("extended header says `{key}` twice"));
+            return Err(format!("extended header with a duplicate `{key}`"));
         }
         take(&mut pax, key, value)?;
     }
     Ok(pax)
 }
 
-/// The first record's key and value, and what is behind it.
+/// The first record's key and value, and what is after it.
 fn record(bytes: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     // no record is longer than its header, whose limit has fewer than 8 digits
     let blank = bytes.iter().take(8).position(|&b| b == b' ')?;

@@ -3,7 +3,7 @@ use make::{END, dir, file, header, link, long, padded, pax, with};
 
 mod make;
 
-fn read(bytes: &[u8], policy: Policy) -> Result<Vec<Entry>, TarError> {
+fn read(bytes: &[u8], policy: Policy) -> Result<Vec<TarEntry>, TarError> {
     let mut reader = Reader::new(bytes, policy, Limits::default());
     let mut entries = Vec::new();
     while let Some(entry) = reader.next()? {
@@ -114,12 +114,13 @@ fn nothing_is_below_a_link_and_no_hard_link_leaves_the_archive() {
         let said = refusal(&parts);
         // what is a path of the archive, and no file of it, is named; the others are no such path
         let no_file = ["missing", "later", "d", "s", "s/x"].contains(&target);
-        let expected =
-            format!("`/h` is a hard link to `/{target}`, which is no regular file before it in the archive");
+        let expected = format!(
+            "`/h` is a hard link to `/{target}`, which is not an earlier regular file of the archive"
+        );
         assert_eq!(said == expected, no_file, "{target}: {said}");
     }
     let said = refusal(&[link(b'1', "h", "h")]);
-    assert_eq!(said, "`/h` is a hard link to `/h`, which is no regular file before it in the archive");
+    assert_eq!(said, "`/h` is a hard link to `/h`, which is not an earlier regular file of the archive");
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn names_and_targets_with_characters_that_are_not_seen_are_refused() {
         let name = format!("a{c}b");
         assert!(refusal(&[file(&name)]).contains("not seen"), "{c:?}");
         assert!(refusal(&[dir(&name)]).contains("not seen"), "{c:?}");
-        assert!(refusal(&[link(b'2', "l", &name)]).contains("not seen"), "{c:?}");
+        assert!(refusal(&[link(b'2', "l", &name)]).contains("invisible"), "{c:?}");
         assert!(refusal(&[file("f"), link(b'1', "l", &name)]).contains("not seen"), "{c:?}");
     }
 }
@@ -143,13 +144,13 @@ fn hard_links_to_hard_links_name_the_file() {
         block[157] = b'a';
         block[100..107].copy_from_slice(b"0000600");
     });
-    assert!(refusal(&[file("a"), odd]).contains("two modes"));
+    assert!(refusal(&[file("a"), odd]).contains("different modes"));
 }
 
 #[test]
 fn merged_directories_are_the_one_place_below_a_link() {
     assert_eq!(paths(&[link(b'2', "bin", "usr/bin"), file("bin/x"), file("usr/bin/y")]).unwrap().len(), 3);
-    assert!(refusal(&[file("bin/x"), file("usr/bin/x")]).contains("twice"));
+    assert!(refusal(&[file("bin/x"), file("usr/bin/x")]).contains("duplicate path"));
     assert!(refusal(&[link(b'2', "usr/bin", "elsewhere"), file("bin/x")]).contains("to be a directory"));
     assert!(
         refusal_under(Policy::UPSTREAM, &[link(b'2', "bin", "usr/bin"), file("bin/x")])
@@ -159,8 +160,8 @@ fn merged_directories_are_the_one_place_below_a_link() {
 
 #[test]
 fn a_link_and_a_directory_of_one_name_are_refused() {
-    assert!(refusal(&[link(b'2', "d", "/victim"), dir("d/")]).contains("twice"));
-    assert!(refusal(&[dir("d/"), link(b'2', "d", "/victim")]).contains("twice"));
+    assert!(refusal(&[link(b'2', "d", "/victim"), dir("d/")]).contains("duplicate path"));
+    assert!(refusal(&[dir("d/"), link(b'2', "d", "/victim")]).contains("duplicate path"));
 }
 
 #[test]
@@ -265,7 +266,7 @@ fn path_twice_is_refused() {
         [link(b'2', "a", "b"), file("a")],
     ] {
         let error = refusal(&pair);
-        assert!(error.contains("path appears twice") || error.contains("to be a directory"), "{error}");
+        assert!(error.contains("duplicate path") || error.contains("to be a directory"), "{error}");
     }
     // what is only implied may be said later
     assert_eq!(paths(&[file("a/b"), dir("a/"), dir("./")]).unwrap(), ["/a/b", "/a", "/"]);
@@ -278,7 +279,7 @@ fn case_twins_are_for_debian_alone() {
         [file("A/x"), file("a/X")],
         [file("\u{d6}"), file("\u{f6}")],
     ] {
-        assert!(refusal_under(Policy::UPSTREAM, &pair).contains("path appears twice"));
+        assert!(refusal_under(Policy::UPSTREAM, &pair).contains("duplicate path"));
         assert_eq!(paths(&pair).unwrap().len(), 2);
     }
 }
@@ -299,7 +300,7 @@ fn devices_special_bits_attributes_and_odd_owners_are_refused() {
     let entries = read(&[&capability.concat()[..], &END].concat(), allowed).unwrap();
     assert_eq!(entries[0].meta.xattrs["security.capability"], b"x");
     let odd = header(b"f", b'0', 0, |block| block[108..115].copy_from_slice(b"0001750"));
-    assert!(refusal(std::slice::from_ref(&odd)).contains("odd owner 1000"));
+    assert!(refusal(std::slice::from_ref(&odd)).contains("unexpected owner 1000"));
     let entries = read(&[&odd[..], &END].concat(), Policy::UPSTREAM).unwrap();
     assert_eq!((entries[0].meta.uid, entries[0].meta.gid), (0, 0));
 }

@@ -49,8 +49,8 @@ fn any_flipped_bit_is_refused() {
     for at in text..text + TEXT.len() {
         for bit in 0..7 {
             let error = flipped(at, bit).unwrap_err();
-            // the others are no text any more
-            bad += usize::from(error.ends_with("the text is not what was signed") && named(&error));
+            // the others are no longer text
+            bad += usize::from(error.ends_with("the text does not match the signature") && named(&error));
         }
     }
     assert!(bad > TEXT.len() * 5, "{bad}");
@@ -92,7 +92,7 @@ fn keys_that_may_not_sign_are_refused_by_their_full_fingerprint() {
         ("revoked primary", Binding { revoke_primary: true, ..good }, "the key is revoked"),
         ("no signature back", Binding { back: false, ..good }, "the key is not bound to its primary key"),
         ("bound by another", Binding { foreign: true, ..good }, "the key is not bound to its primary key"),
-        ("not for signing", Binding { subkey_signs: false, ..good }, "the key is not made for signing"),
+        ("not for signing", Binding { subkey_signs: false, ..good }, "the key cannot be used for signing"),
     ];
     for (case, how, expected) in cases {
         let error = verdict(&message(TEXT, &[key.sign(TEXT, 1)]), &[key.certificate(how)], 3).unwrap_err();
@@ -109,7 +109,7 @@ fn a_bad_signature_by_a_pinned_key_refuses_beside_a_good_one() {
     let key = Key::ed25519(1);
     let trusted = [key.certificate(Binding::default())];
     let error = verdict(&message(TEXT, &[key.sign(TEXT, 1), key.sign("other", 1)]), &trusted, 3).unwrap_err();
-    assert!(error.ends_with("the text is not what was signed"), "{error}");
+    assert!(error.ends_with("the text does not match the signature"), "{error}");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn signatures_out_of_their_time_are_refused() {
     let error = verdict(&message(TEXT, &[short]), &trusted, 2).unwrap_err();
     assert!(error.ends_with("the signature expired at 2026-01-03T00:00:00Z"), "{error}");
     let error = verdict(&message(TEXT, &[key.sign(TEXT, 5)]), &trusted, 3).unwrap_err();
-    assert!(error.ends_with("the signature is made at 2026-01-06T00:00:00Z, in the future"), "{error}");
+    assert!(error.ends_with("the signature was created at 2026-01-06T00:00:00Z, in the future"), "{error}");
 }
 
 #[test]
@@ -141,7 +141,10 @@ fn weak_hashes_keys_and_versions_are_refused_by_the_dated_policy() {
     let check = |key: &Key, signature: Signature, expected: &str| {
         let trusted = [key.certificate(Binding::default())];
         let error = verdict(&message(TEXT, &[signature]), &trusted, 3).unwrap_err();
-        assert!(error.contains(expected) && error.contains("is refused by the policy of 2026-11"), "{error}");
+        assert!(
+            error.contains(expected) && error.contains("is rejected by the policy of 2026-11"),
+            "{error}"
+        );
         assert!(error.contains(&key.subkey()), "{error}");
     };
     let key = Key::ed25519(1);
@@ -150,7 +153,7 @@ fn weak_hashes_keys_and_versions_are_refused_by_the_dated_policy() {
     // GnuPG still makes such keys, `pgp` does not
     let weak = Certificate::parse(include_str!("rsa1024.asc")).unwrap();
     let error = verdict(include_str!("rsa1024.InRelease"), &[weak], 3).unwrap_err();
-    assert!(error.contains("RSA of 1024 bits is refused by the policy of 2026-11"), "{error}");
+    assert!(error.contains("RSA of 1024 bits is rejected by the policy of 2026-11"), "{error}");
     let bound = strong.certificate(Binding { hash: HashAlgorithm::Sha1, ..Binding::default() });
     let error = verdict(&message(TEXT, &[strong.sign(TEXT, 1)]), &[bound], 3).unwrap_err();
     assert!(error.contains("the key is not bound to its primary key"), "{error}");
@@ -206,7 +209,7 @@ fn a_signature_of_another_type_over_the_same_bytes_is_refused() {
     binary.verify(public, hashed.as_bytes()).unwrap();
     for signatures in [vec![binary.clone()], vec![key.sign(TEXT, 1), binary]] {
         let error = verdict(&message(TEXT, &signatures), &trusted, 3).unwrap_err();
-        assert!(error.ends_with("the text is not what was signed"), "{error}");
+        assert!(error.ends_with("the text does not match the signature"), "{error}");
     }
     // signed in the same way as text it is believed
     let text = key.sign_bytes(SignatureType::Text, hashed.as_bytes(), 1);
@@ -231,14 +234,14 @@ fn what_a_signature_does_not_cover_is_refused_or_makes_no_difference() {
         (armored("Hash: SHA1"), Some("the signature block has headers")),
         (armored(" "), Some("the signature block has headers")),
         // an escape that is not needed is a second form of one text, and gpg never writes it
-        (good.replace("Origin", "- Origin"), Some("escaped without need")),
-        (good.replace("- -dash", "- - -dash"), Some("the text is not what was signed")),
+        (good.replace("Origin", "- Origin"), Some("escaped unnecessarily")),
+        (good.replace("- -dash", "- - -dash"), Some("the text does not match the signature")),
         // blanks at the end of a line are not hashed, by RFC 9580: they are in no text that is handed out either
         (good.replace("Origin: Debian\n", "Origin: Debian \t \n"), None),
         (good.replace("trixie\n", "trixie  \n"), None),
         // blanks anywhere else are hashed
-        (good.replace("Origin: ", "Origin:  "), Some("the text is not what was signed")),
-        (good.replace("Origin", " Origin"), Some("the text is not what was signed")),
+        (good.replace("Origin: ", "Origin:  "), Some("the text does not match the signature")),
+        (good.replace("Origin", " Origin"), Some("the text does not match the signature")),
     ];
     for (text, expected) in cases {
         assert_ne!(text, good);

@@ -20,8 +20,8 @@ pub(super) fn elsewhere(
     let mut ways = Vec::new();
     let mut look = |suite: &Suite, indexes: &[Index], way: &dyn Fn(&str) -> String| {
         for index in indexes {
-            let offers = index::parse_as(&index.text, 0, reader.arch, layout(suite)).unwrap_or_default();
-            let has = |name: &&String| offers.iter().any(|offer| offer.name == name.as_str());
+            let candidates = index::parse_as(&index.text, 0, reader.arch, layout(suite)).unwrap_or_default();
+            let has = |name: &&String| candidates.iter().any(|candidate| candidate.name == name.as_str());
             ways.extend(names.iter().filter(has).map(|name| way(name)));
         }
     };
@@ -62,11 +62,14 @@ fn taken(package: &str, suite: &Suite) -> String {
 pub(super) fn passed_over(universe: &Universe<'_>, names: &[String], suites: &[LockedSuite]) -> Vec<String> {
     let mut ways = Vec::new();
     for name in names {
-        let bound = universe.find(name).filter(|&at| universe.is_bound(at)).map(|at| &universe.offers()[at]);
-        for offer in bound.into_iter().chain(universe.passed_over(name)) {
-            let Some(LockedSuite { name: suite, archive, .. }) = suites.get(offer.suite) else { continue };
+        let bound =
+            universe.find(name).filter(|&at| universe.is_bound(at)).map(|at| &universe.candidates()[at]);
+        for candidate in bound.into_iter().chain(universe.passed_over(name)) {
+            let Some(LockedSuite { name: suite, archive, .. }) = suites.get(candidate.suite) else {
+                continue;
+            };
             let from = if is_debian(archive) { suite } else { archive };
-            let version = offer.version.as_str();
+            let version = candidate.version.as_str();
             ways.push(format!(
                 "`{from}` has `{name}` {version}, which [packages] \"{name}\" = {{ from = \"{from}\" }} takes from there"
             ));

@@ -4,11 +4,11 @@ use super::super::index::Layout;
 use super::super::release::{Listed, Release, ReleaseError};
 use super::{Archive, Limits, refuse};
 use crate::archive::decompress::{self, DecompressError};
-use crate::digest::Sha256;
-use crate::name::Arch;
-use crate::refusal::{Class, Refusal, Result};
 use crate::sources::{Suite, Where};
 use std::io::Read as _;
+use tree::digest::Sha256;
+use tree::name::Arch;
+use tree::refusal::{Class, Refusal, Result};
 
 /// A Packages file.
 pub(super) struct Index {
@@ -58,7 +58,7 @@ impl Reader<'_> {
         let listed = &release.architectures;
         let says_nothing = listed.is_empty() && suite.is_third_party();
         if !says_nothing && !listed.iter().any(|known| known == self.arch.debian()) {
-            let what = format!("architecture {} is not there", self.arch);
+            let what = format!("it has no architecture {}", self.arch);
             return Err(refuse(Class::Verification, format!("{} {own}", suite.name), what));
         }
         let mut all = vec![self.index(suite, release, component, &own)?];
@@ -104,7 +104,7 @@ impl Reader<'_> {
             if let Some(plain) = plain {
                 matches(&text, plain).map_err(wrong)?;
             }
-            let text = String::from_utf8(text).map_err(|_| wrong("it is no UTF-8".to_owned()))?;
+            let text = String::from_utf8(text).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
             return Ok(Index { component: component.to_owned(), path: path.to_owned(), text });
         }
         Err(first.unwrap_or_else(|| self.unlisted(suite, release, path)))
@@ -136,7 +136,7 @@ fn matches(bytes: &[u8], listed: Listed) -> Result<(), String> {
 
 /// One stream, and nothing after it, of just `size` bytes, or of at most so many.
 fn unpack(bytes: &[u8], form: &str, size: u64, is_exact: bool) -> Result<Vec<u8>, String> {
-    let form = decompress::Form::of_extension(form).ok_or("a form that is not known")?;
+    let form = decompress::Form::of_extension(form).ok_or("an unknown compression format")?;
     let limits = decompress::Limits { output: size, ..decompress::Limits::up_to(size) };
     let mut text = Vec::with_capacity(usize::try_from(size.min(64 << 20)).unwrap_or_default());
     let read = decompress::reader(form, bytes, limits).and_then(|mut reader| reader.read_to_end(&mut text));

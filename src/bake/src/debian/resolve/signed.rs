@@ -5,13 +5,13 @@ use super::super::inrelease::{self, Headers};
 use super::super::openpgp;
 use super::super::release::{self, Release};
 use super::{Archive, Task, refuse};
-use crate::digest::Sha256;
 use crate::lock::LockedSuite;
-use crate::refusal::{Class, Result};
 use crate::sources::{Sources, Suite};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::error::Error;
+use tree::digest::Sha256;
+use tree::refusal::{Class, Result};
 
 /// A suite whose Release was verified.
 pub(super) struct Verified<'s> {

@@ -1,9 +1,9 @@
 use super::*;
 use crate::debian::openpgp::fixture::{Binding, Key, day, message};
-use crate::name::Arch;
 use crate::sources::Where;
 use std::io::Read as _;
 use std::sync::Mutex;
+use tree::name::Arch;
 
 /// An archive of one suite in memory, and what it was asked for.
 struct Mock {
@@ -19,7 +19,7 @@ impl Archive for Mock {
     }
 
     fn detached(&self, suite: &Suite) -> Result<(Vec<u8>, Vec<u8>)> {
-        panic!("a Release of {} is asked for", suite.name)
+        panic!("a Release of {} is requested", suite.name)
     }
 
     fn index(&self, _: &Suite, paths: &[String], digest: Sha256, size: u64) -> Result<Vec<u8>> {
@@ -142,13 +142,13 @@ fn an_archive_that_is_frozen_or_turned_back_is_refused() {
     let lock = run(&good(), 2, &[], &Limits::default()).unwrap();
     assert_eq!(run(&good(), 61, std::slice::from_ref(&lock), &Limits::default()).unwrap(), lock);
     let error = run(&good(), 62, &[], &Limits::default()).unwrap_err();
-    assert!(error.contains("older than accepted: more than 60 days"), "{error}");
+    assert!(error.contains("is more than 60 days ago"), "{error}");
     let mut newer = lock.clone();
     newer.suites[0].date = day(2);
     // of several locks, the newest
     for previous in [vec![newer.clone()], vec![lock.clone(), newer.clone()], vec![newer, lock]] {
         let error = run(&good(), 3, &previous, &Limits::default()).unwrap_err();
-        assert!(error.contains("older than accepted before (2026-01-03T00:00:00Z)"), "{error}");
+        assert!(error.contains("is earlier than the one accepted before (2026-01-03T00:00:00Z)"), "{error}");
     }
 }
 
@@ -175,8 +175,8 @@ fn an_index_that_is_not_what_the_release_says_is_refused() {
             ),
             "digest, expected",
         ),
-        ("data behind", signed(&of(&junk), junk), "data after the end of the xz stream"),
-        ("two streams", signed(&of(&double), double), "data after the end of the xz stream"),
+        ("data behind", signed(&of(&junk), junk), "trailing data after the xz stream"),
+        ("two streams", signed(&of(&double), double), "trailing data after the xz stream"),
         ("no xz", signed(&of(&bad), bad), "corrupt xz data"),
         (
             "not listed",
@@ -186,7 +186,7 @@ fn an_index_that_is_not_what_the_release_says_is_refused() {
         (
             "no architecture",
             signed(&of(&packed).replace("all amd64", "all arm64"), packed.clone()),
-            "architecture amd64 is not there",
+            "it has no architecture amd64",
         ),
     ];
     for (case, archive, expected) in cases {
@@ -215,7 +215,10 @@ fn a_package_that_another_one_of_the_recipe_conflicts_with_may_be_left_out_and_t
     let (kind, request) = ("base".parse().unwrap(), request(&["c", "d"]));
     let task = Task { kind: &kind, request: &request, now: day(2), previous: &[], given: &[], files: &[] };
     let refusal = resolve(&task, &sources(), &archive, &Limits::default()).unwrap_err();
-    assert!(refusal.to_string().contains("`d` is asked for, but `c` conflicts with `d`"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("`d` is required by the recipe, but `c` conflicts with `d`"),
+        "{refusal}"
+    );
     assert!(refusal.hint.as_deref().unwrap().contains("`without = [\"d\"]`"), "{:?}", refusal.hint);
 }
 

@@ -1,7 +1,7 @@
 use super::*;
-use crate::debian::index::Offer;
+use crate::debian::index::Candidate;
 use crate::debian::{check, index};
-use crate::name::Arch;
+use tree::name::Arch;
 
 /// A Packages file of `name [version]: field value; …` lines.
 fn packages(lines: &str) -> String {
@@ -23,18 +23,18 @@ fn packages(lines: &str) -> String {
 }
 
 /// The names chosen of these packages for these roots, checked.
-fn chosen(lines: &str, expected: &Wanted<'_>) -> Result<String, String> {
+fn chosen(lines: &str, expected: &Goal<'_>) -> Result<String, String> {
     let text = packages(lines);
-    let offers = index::parse(&text, 0, Arch::Amd64).unwrap();
-    let universe = Universe::new(offers, Arch::Amd64).map_err(|error| error.to_string())?;
+    let candidates = index::parse(&text, 0, Arch::Amd64).unwrap();
+    let universe = Universe::new(candidates, Arch::Amd64).map_err(|error| error.to_string())?;
     let chosen = solve(&universe, expected).map_err(|error| error.to_string())?;
-    let set: Vec<_> = chosen.iter().map(|&at| &universe.offers()[at]).collect();
+    let set: Vec<_> = chosen.iter().map(|&at| &universe.candidates()[at]).collect();
     check::check(&set, Arch::Amd64).unwrap();
-    Ok(set.iter().map(|offer| offer.name).collect::<Vec<_>>().join(" "))
+    Ok(set.iter().map(|candidate| candidate.name).collect::<Vec<_>>().join(" "))
 }
 
-fn roots<'a>(names: &'a str) -> Wanted<'a> {
-    Wanted { roots: names.split(' ').collect(), ..Wanted::default() }
+fn roots<'a>(names: &'a str) -> Goal<'a> {
+    Goal { roots: names.split(' ').collect(), ..Goal::default() }
 }
 
 #[test]
@@ -71,20 +71,23 @@ fn each_kind_of_relation_is_followed() {
 fn recommends_are_taken_where_they_are_asked_for_and_possible() {
     let lines = "a: Recommends b, nothing, d | e; Conflicts d\nb: Recommends c\nc\nd\ne";
     assert_eq!(chosen(lines, &roots("a")).as_deref(), Ok("a"));
-    let expected = Wanted { recommends_of: ["a"].into(), ..roots("a") };
+    let expected = Goal { recommends_of: ["a"].into(), ..roots("a") };
     assert_eq!(chosen(lines, &expected).as_deref(), Ok("a b e"));
-    let expected = Wanted { recommends_of: ["a", "b"].into(), ..roots("a") };
+    let expected = Goal { recommends_of: ["a", "b"].into(), ..roots("a") };
     assert_eq!(chosen(lines, &expected).as_deref(), Ok("a b c e"));
 }
 
 #[test]
 fn what_is_avoided_is_not_chosen() {
-    let expected = Wanted { avoid: ["b"].into(), ..roots("a") };
+    let expected = Goal { avoid: ["b"].into(), ..roots("a") };
     assert_eq!(chosen("a: Depends b | c\nb\nc", &expected).as_deref(), Ok("a c"));
     let error = chosen("a: Depends b\nb", &expected).unwrap_err();
-    assert_eq!(error, "package `a` needs `b`, but `b` is to be avoided");
-    let expected = Wanted { avoid: ["a"].into(), ..roots("a") };
-    assert_eq!(chosen("a", &expected).unwrap_err(), "package `a` is asked for, but `a` is to be avoided");
+    assert_eq!(error, "package `a` needs `b`, but `b` is on the list of packages to avoid");
+    let expected = Goal { avoid: ["a"].into(), ..roots("a") };
+    assert_eq!(
+        chosen("a", &expected).unwrap_err(),
+        "package `a` is required by the recipe, but `a` is on the list of packages to avoid"
+    );
 }
 
 #[test]
@@ -96,15 +99,15 @@ fn what_cannot_be_names_the_culprit() {
             "a: Depends b, c\nb\nc: Conflicts b",
             "package `a` needs `c`, but `c` conflicts with `b`, which `b` is",
         ),
-        ("b", "no suite has a package `a`, which the recipe asks for"),
+        ("b", "no suite has package `a`, which the recipe requires"),
         ("a: Depends b (> 1)", "`Depends` of package `a`: expected `name (>= version)`, found `b (> 1)`"),
-        ("a\na: Depends a", "package `a` 1 is there twice in one suite"),
+        ("a\na: Depends a", "package `a` 1 is listed twice in one suite"),
     ];
     for (lines, expected) in cases {
         assert_eq!(chosen(lines, &roots("a")).unwrap_err(), expected, "{lines}");
     }
     let error = chosen("a: Conflicts v\nb: Provides v", &roots("a b")).unwrap_err();
-    assert_eq!(error, "package `b` is asked for, but `a` conflicts with `v`, which `b` is");
+    assert_eq!(error, "package `b` is required by the recipe, but `a` conflicts with `v`, which `b` is");
 }
 
 #[test]
@@ -139,7 +142,7 @@ fn a_puzzle_that_would_take_for_ever_ends() {
 #[test]
 fn the_checker_sees_what_is_missing_and_what_conflicts() {
     let text = packages("a: Depends b (>= 2) | v\nb 1\nc: Breaks b (<< 2)\nd: Provides v; Conflicts v");
-    let offers = index::parse(&text, 0, Arch::Amd64).unwrap();
+    let candidates = index::parse(&text, 0, Arch::Amd64).unwrap();
     let cases = [
         (vec![0, 3], None),
         (vec![0], Some("package `a` needs `b (>= 2) | v`, which is not chosen")),
@@ -148,12 +151,13 @@ fn the_checker_sees_what_is_missing_and_what_conflicts() {
         (vec![3, 3], Some("package `d` is chosen twice")),
     ];
     for (set, expected) in cases {
-        let set: Vec<_> = set.into_iter().map(|at| &offers[at]).collect();
+        let set: Vec<_> = set.into_iter().map(|at| &candidates[at]).collect();
         let got = check::check(&set, Arch::Amd64);
         if let Ok(whole) = &got {
-            let names =
-                |set: &[&Offer<'_>]| set.iter().map(|offer| offer.name.to_owned()).collect::<Vec<_>>();
-            assert_eq!(names(whole.offers()), names(&set));
+            let names = |set: &[&Candidate<'_>]| {
+                set.iter().map(|candidate| candidate.name.to_owned()).collect::<Vec<_>>()
+            };
+            assert_eq!(names(whole.candidates()), names(&set));
         }
         assert_eq!(got.err().map(|error| error.to_string()).as_deref(), expected);
     }

@@ -1,11 +1,11 @@
 //! Any entry that is written is read alike by another reader of tars.
 
 use super::{BLOCK, Shape, header, padding};
-use crate::name::ImagePath;
-use crate::tree::Meta;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use tree::Meta;
+use tree::name::ImagePath;
 
 fn paths() -> impl Strategy<Value = ImagePath> {
     vec("[a-zA-Z0-9 ._+é%=\\\\-]{1,60}", 1..9)

@@ -1,10 +1,10 @@
 //! The database itself: passwd(5), group(5), shadow(5), gshadow(5).
 
 use super::super::refuse;
-use crate::privilege::Privilege;
-use crate::refusal::{Class, Result, hides};
-use crate::tree::Origin;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::Origin;
+use tree::privilege::Privilege;
+use tree::refusal::{Class, Result, hides};
 
 /// All users and groups, in the order of their files. No two have one name, and no two users or groups one id.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(in super::super) struct Accounts {
     groups: Vec<Group>,
     uids: BTreeMap<String, u32>,
     gids: BTreeMap<String, u32>,
-    /// Who is in groups of somebody else.
+    /// Who is in groups of someone else.
     pub(in super::super) grants: Vec<Privilege>,
     /// Whose sysusers.d files made which of them.
     pub(in super::super) makers: Makers,
@@ -101,7 +101,8 @@ impl Accounts {
         let path = format!("/usr/share/base-passwd/{file}.master");
         for line in text.lines() {
             let fields: Vec<&str> = line.split(':').collect();
-            let wrong = || refuse(Class::Archive, path.as_str(), format!("`{line}` is no line of {file}(5)"));
+            let wrong =
+                || refuse(Class::Archive, path.as_str(), format!("`{line}` is not a valid {file}(5) entry"));
             let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
             match (file, &fields[..]) {
                 ("passwd", [name, _, uid, gid, gecos, home, shell]) => self.add_user(
@@ -130,7 +131,7 @@ impl Accounts {
     pub(super) fn add_user(&mut self, user: User, from: &str) -> Result<()> {
         let fields = [&user.name, &user.gecos, &user.home, &user.shell];
         if let Some(field) = fields.into_iter().find(|field| field.contains(|c: char| c == ':' || hides(c))) {
-            let cause = format!("user `{}`: `{field}` cannot be a field of passwd(5)", user.name);
+            let cause = format!("user `{}`: `{field}` is not a valid passwd(5) field", user.name);
             return Err(refuse(Class::Usage, from, cause));
         }
         if let Some(known) = self.users.iter().find(|known| known.uid == user.uid || known.name == user.name)
@@ -211,12 +212,12 @@ fn members(group: &Group) -> String {
     group.members.iter().map(String::as_str).collect::<Vec<_>>().join(",")
 }
 
-fn unknown(sort: &str, name: &str, what: &str) -> crate::Refusal {
-    refuse(Class::Usage, name, format!("{what} needs the {sort} `{name}`, which nobody brings"))
+fn unknown(sort: &str, name: &str, what: &str) -> tree::refusal::Refusal {
+    refuse(Class::Usage, name, format!("{what} needs {sort} `{name}`, which nothing creates"))
         .hint("add it to [users] or [groups] of the recipe")
 }
 
-fn twice(sort: &str, known: (&str, u32), wanted: (&str, u32), from: &str) -> crate::Refusal {
+fn twice(sort: &str, known: (&str, u32), wanted: (&str, u32), from: &str) -> tree::refusal::Refusal {
     let cause = if known.0 == wanted.0 {
         format!("{sort} `{}` given twice, with the ids {} and {}", known.0, known.1, wanted.1)
     } else {

@@ -55,7 +55,7 @@ pub(super) enum Id {
     OwnerOf(String),
 }
 
-/// Text that is no sysusers.d file.
+/// Text that is not a sysusers.d file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("line {line}: {what}")]
 pub(super) struct SysusersError {
@@ -123,7 +123,7 @@ fn id_of(text: Option<&str>) -> Result<Id, String> {
             Ok(id) if id != 65_535 && id != u32::MAX && number.bytes().all(|b| b.is_ascii_digit()) => {
                 Ok(Id::Fixed(id))
             }
-            _ => Err(format!("`{number}` is no id")),
+            _ => Err(format!("`{number}` is not a valid ID")),
         },
     }
 }
@@ -132,7 +132,7 @@ fn name(text: &str) -> Result<String, String> {
     let fits = (1..=31).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if fits { Ok(text.to_owned()) } else { Err(format!("`{text}` is no name of a user or group")) }
+    if fits { Ok(text.to_owned()) } else { Err(format!("`{text}` is not a valid user or group name")) }
 }
 
 /// The words of a line: blanks part them, quotes hold them together, `%%` is `%`.
@@ -156,15 +156,15 @@ fn words(line: &str) -> Result<Vec<String>, String> {
                 (None, c) if c.is_ascii_whitespace() => break,
                 (_, '\\') => return Err("escapes with `\\` are not supported".to_owned()),
                 (None, '"' | '\'') => return Err("a quote within a word".to_owned()),
-                (_, ':') if quote.is_some() => return Err("a field must not hold `:`".to_owned()),
+                (_, ':') if quote.is_some() => return Err("a field must not contain `:`".to_owned()),
                 (_, c) => word.push(c),
             }
         }
         if !closed || (quote.is_some() && chars.peek().is_some_and(|c| !c.is_ascii_whitespace())) {
-            return Err("a quote that does not end with its word".to_owned());
+            return Err("a closing quote must be followed by a blank".to_owned());
         }
         if word.replace("%%", "").contains('%') {
-            return Err(format!("`{word}` has a specifier, which only the running machine could fill in"));
+            return Err(format!("`{word}` has a specifier, which only a running machine can expand"));
         }
         words.push(word.replace("%%", "%"));
     }

@@ -81,7 +81,7 @@ fn an_id_that_is_left_open_follows_from_the_name_and_is_nobody_elses() {
     let mut other = Case::new();
     other.package("pkg", "", &["/usr/lib/sysusers.d/a.conf=u aaa -\nu bus -\nu zzz -\ng ggg -\n"]);
     assert_eq!(number(&mut other), first);
-    // a number that a line behind it, [ids], or a recipe's user has is taken
+    // a number that a line after it, [ids], or a recipe's user has is taken
     let mut taken = Case::new();
     taken.package("pkg", "", &[&format!("/usr/lib/sysusers.d/a.conf=u bus -\nu late {first}\n")]);
     assert_ne!(number(&mut taken), first);
@@ -111,7 +111,7 @@ fn one_id_or_name_for_two_is_refused() {
                 user(case, "a", 900, &[]);
                 group(case, "a", 901, &[]);
             },
-            "which must be one",
+            "expected the same ID",
         ),
     ];
     for (change, expected) in cases {
@@ -125,13 +125,13 @@ fn one_id_or_name_for_two_is_refused() {
 fn owners_and_groups_that_nobody_brings_are_refused() {
     let mut case = Case::new();
     case.directory("/opt", 0o755, "ghost:root");
-    assert!(case.refusal().to_string().contains("needs the user `ghost`, which nobody brings"));
+    assert!(case.refusal().to_string().contains("needs user `ghost`, which nothing creates"));
     let mut case = Case::new();
     user(&mut case, "a", 900, &["ghosts"]);
-    assert!(case.refusal().to_string().contains("needs the group `ghosts`, which nobody brings"));
+    assert!(case.refusal().to_string().contains("needs group `ghosts`, which nothing creates"));
     let mut case = Case::new();
     group(&mut case, "g", 900, &["ghost"]);
-    assert!(case.refusal().to_string().contains("needs the user `ghost`"));
+    assert!(case.refusal().to_string().contains("needs user `ghost`"));
 }
 
 #[test]

@@ -19,9 +19,9 @@ use std::collections::BTreeMap;
 pub(super) enum CatalogError {
     #[error("line {0}: text before the first `-- ID` line")]
     NoId(u32),
-    #[error("line {0}: the entry before has no text")]
+    #[error("line {0}: the previous entry has no text")]
     NoText(u32),
-    #[error("line {line}: a language has 2 to 31 bytes, found {got}")]
+    #[error("line {line}: expected a language of 2 to 31 bytes, found {got}")]
     Language { line: u32, got: usize },
 }
 

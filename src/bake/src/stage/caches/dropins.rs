@@ -5,11 +5,11 @@
 //! counts as a file matters for the numbers of those after it: so does systemd 257.
 
 use super::follow::follow;
-use crate::name::ImagePath;
-use crate::refusal::{Class, Result};
 use crate::stage::{Read, bytes_of, refuse};
-use crate::tree::{Content, Node, Tree};
 use std::collections::BTreeMap;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Content, Node, Tree};
 
 /// More than ten times what Debian has in one file.
 const MOST_BYTES: u64 = 64 << 20;
@@ -49,7 +49,7 @@ impl Dropin<'_> {
     pub(super) fn bytes(&self, read: Read<'_>) -> Result<Vec<u8>> {
         let Some(content) = self.content else { return Ok(Vec::new()) };
         if content.len() > MOST_BYTES {
-            let cause = format!("size, expected at most {MOST_BYTES}, found {}", content.len());
+            let cause = format!("expected at most {MOST_BYTES} bytes, found {}", content.len());
             return Err(refuse(Class::Archive, self.path.as_str(), cause));
         }
         bytes_of(content, read)

@@ -1,7 +1,7 @@
 //! Where a path leads, over symbolic and hard links, as path_resolution(7) says it of a system whose root is the tree.
 
-use crate::name::ImagePath;
-use crate::tree::{Entry, Node, Tree};
+use tree::name::ImagePath;
+use tree::{Entry, Node, Tree};
 
 /// As many links as Linux follows.
 const MOST: usize = 40;

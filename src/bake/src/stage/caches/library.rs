@@ -17,19 +17,19 @@ mod elf;
 mod format;
 
 use super::follow::follow;
-use crate::name::{Arch, ImagePath};
-use crate::refusal::{Class, Result};
 use crate::stage::{Read, refuse};
-use crate::tree::{Node, Tree};
 use elf::Shared;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::{Arch, ImagePath};
+use tree::refusal::{Class, Result};
+use tree::{Node, Tree};
 
 /// More libraries than any system has; keeps offsets within 32 bits.
 const MOST: usize = 1 << 17;
 
 /// What `ldconfig` would write.
-pub(super) struct Made {
+pub(super) struct LibraryCache {
     /// The cache.
     pub(super) cache: Vec<u8>,
     /// Links that change: their new target, or nothing where they go away.
@@ -37,7 +37,7 @@ pub(super) struct Made {
 }
 
 /// The cache of `tree`; `version` is that of libc-bin, which is part of the cache.
-pub(super) fn cache(tree: &Tree, arch: Arch, version: &str, read: Read<'_>) -> Result<Made> {
+pub(super) fn cache(tree: &Tree, arch: Arch, version: &str, read: Read<'_>) -> Result<LibraryCache> {
     let mut search = Search { tree, arch, read, known: BTreeMap::new(), links: BTreeMap::new() };
     let (mut libraries, mut variants) = (Vec::new(), BTreeSet::new());
     for directory in directories(tree, arch, read)? {
@@ -49,7 +49,7 @@ pub(super) fn cache(tree: &Tree, arch: Arch, version: &str, read: Read<'_>) -> R
     }
     let upstream = version.rsplit_once('-').map_or(version, |(upstream, _)| upstream);
     let generator = format!("ldconfig (Debian GLIBC {version}) stable release version {upstream}");
-    Ok(Made { cache: format::bytes(libraries, &variants, arch, &generator), links: search.links })
+    Ok(LibraryCache { cache: format::bytes(libraries, &variants, arch, &generator), links: search.links })
 }
 
 /// A directory of libraries.
@@ -182,7 +182,7 @@ impl<'a> Search<'a> {
         Ok(Some((soname, Holder { file: name.to_owned(), is_link, level: shared.level })))
     }
 
-    /// Makes `soname` lead to `file`, unless it does or is no link.
+    /// Makes `soname` lead to `file`, unless it does or is not a link.
     fn link(&mut self, directory: &ImagePath, soname: &str, file: &str) {
         let (Ok(at), Ok(to)) = (directory.join(soname), directory.join(file)) else { return };
         let real = |path| follow(self.tree, path).map(|(real, _)| real);

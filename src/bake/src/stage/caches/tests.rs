@@ -1,5 +1,5 @@
 use super::super::tests::{Case, shown};
-use crate::refusal::Class;
+use tree::refusal::Class;
 
 const ID: &str = "fc2e22bc6ee647b6b90729ab34a250b1";
 
@@ -45,9 +45,9 @@ fn an_image_without_the_tools_has_no_databases() {
 fn a_catalog_that_systemd_would_drop_is_refused() {
     for (text, expected) in [
         ("text\n".to_owned(), "line 1: text before the first `-- ID` line"),
-        (format!("-- {ID}\n\n-- {ID}\ntext\n"), "line 3: the entry before has no text"),
-        (format!("-- {ID}"), "line 1: the entry before has no text"),
-        (format!("-- {ID} x\ntext\n"), "line 1: a language has 2 to 31 bytes, found 1"),
+        (format!("-- {ID}\n\n-- {ID}\ntext\n"), "line 3: the previous entry has no text"),
+        (format!("-- {ID}"), "line 1: the previous entry has no text"),
+        (format!("-- {ID} x\ntext\n"), "line 1: expected a language of 2 to 31 bytes, found 1"),
     ] {
         let refusal = case(&[&format!("/usr/lib/systemd/catalog/x.catalog={text}")]).refusal();
         let expected = format!("/usr/lib/systemd/catalog/x.catalog: stage: {expected}");

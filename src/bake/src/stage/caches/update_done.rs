@@ -5,12 +5,12 @@
 //! no entry of the tree is later than; the line in it is for file systems without fractions of a second.
 
 use crate::plan::Plan;
-use crate::refusal::Result;
-use crate::stage::{Made, image_path};
-use crate::tree::Tree;
+use crate::stage::{Generated, image_path};
+use tree::Tree;
+use tree::refusal::Result;
 
 /// The stamps that nobody else brings.
-pub(super) fn stamps(plan: &Plan, tree: &Tree) -> Result<Vec<Made>> {
+pub(super) fn stamps(plan: &Plan, tree: &Tree) -> Result<Vec<Generated>> {
     let text = format!(
         "# As systemd-update-done.service(8) would write it: /etc/ and /var/ fit the /usr/ of this image.\n\
          TIMESTAMP_NSEC={}\n",
@@ -19,7 +19,7 @@ pub(super) fn stamps(plan: &Plan, tree: &Tree) -> Result<Vec<Made>> {
     let mut stamps = Vec::new();
     for path in ["/etc/.updated", "/var/.updated"] {
         if tree.get(&image_path(path)?).is_none() {
-            stamps.push(Made::file(path, 0o644, &text)?);
+            stamps.push(Generated::file(path, 0o644, &text)?);
         }
     }
     Ok(stamps)

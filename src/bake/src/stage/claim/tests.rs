@@ -1,6 +1,6 @@
 use super::super::tests::{Case, members, path, shown};
-use crate::name::ImagePath;
 use crate::unpack::Unpacked;
+use tree::name::ImagePath;
 
 /// Two packages with `/usr/bin/x`, and what their control files say further.
 fn two(a: &str, b: &str) -> Case {

@@ -1,16 +1,16 @@
 //! The files of one package in `info/`: its list of paths, and its control files.
 
 use super::super::control::Deb;
-use super::super::{Made, bytes_of, refuse};
+use super::super::{Generated, bytes_of, refuse};
 use super::{Read, refused};
-use crate::name::ImagePath;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Node, merged};
 use md5::{Digest as _, Md5};
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Content, Node, merged};
 
 /// The files of `deb`; `lost` are the paths that other packages took over, merged.
-pub(super) fn files(deb: &Deb<'_>, lost: &BTreeSet<ImagePath>, read: Read<'_>) -> Result<Vec<Made>> {
+pub(super) fn files(deb: &Deb<'_>, lost: &BTreeSet<ImagePath>, read: Read<'_>) -> Result<Vec<Generated>> {
     let name = deb.qualified();
     let path = |sort: &str| format!("/var/lib/dpkg/info/{name}.{sort}");
     let mut list = "/.\n".to_owned();
@@ -20,26 +20,26 @@ pub(super) fn files(deb: &Deb<'_>, lost: &BTreeSet<ImagePath>, read: Read<'_>) -
             list.push('\n');
         }
     }
-    let mut files = vec![Made::file(&path("list"), 0o644, list)?];
+    let mut files = vec![Generated::file(&path("list"), 0o644, list)?];
     for file in deb.package.control.iter().filter(|file| file.name != "control") {
         let simple = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         // a name that dpkg would take apart in another way, or that is ours to write
         if file.name.is_empty() || !file.name.bytes().all(simple) || file.name == "list" {
-            let cause = format!("`{}` is no name of a control file", file.name);
+            let cause = format!("`{}` is not a valid control file name", file.name);
             return Err(refuse(Class::Archive, deb.name, cause));
         }
         // it is root's there, and nobody is asked whether it may be a set-uid program
         if file.mode & 0o7002 != 0 {
             let cause = format!(
-                "its control file `{}` has mode {:04o}: expected no special bits, and none for everybody to write",
+                "its control file `{}` has mode {:04o}: expected no special bits, and no write permission for others",
                 file.name, file.mode
             );
             return Err(refuse(Class::Archive, deb.name, cause));
         }
-        files.push(Made::file(&path(&file.name), file.mode, &file.bytes)?);
+        files.push(Generated::file(&path(&file.name), file.mode, &file.bytes)?);
     }
     if !deb.package.control.iter().any(|file| file.name == "md5sums") {
-        files.push(Made::file(&path("md5sums"), 0o644, md5sums(deb, lost, read)?)?);
+        files.push(Generated::file(&path("md5sums"), 0o644, md5sums(deb, lost, read)?)?);
     }
     Ok(files)
 }

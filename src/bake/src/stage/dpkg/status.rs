@@ -57,12 +57,12 @@ const FIELDS: [(&str, Form); 32] = [
     ("Triggers-Awaited", Form::Dropped),
 ];
 
-/// The stanza of `deb`, without the empty line behind it; `conffiles` are the lines of that field.
+/// The stanza of `deb`, without the empty line after it; `conffiles` are the lines of that field.
 pub(super) fn stanza(deb: &Deb<'_>, conffiles: &[String]) -> Result<String, ControlError> {
     let mut out = String::new();
     let mut add = |name: &str, value: &str| {
         if !value.is_empty() {
-            // a value that starts on its second line has no blank behind the colon
+            // a value that starts on its second line has no blank after the colon
             out.push_str(&if value.starts_with('\n') {
                 format!("{name}:{value}\n")
             } else {

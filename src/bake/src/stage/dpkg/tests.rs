@@ -47,6 +47,6 @@ fn a_control_file_with_another_name_is_refused() {
     for name in ["list", "a/b", "..", "a.b", ""] {
         let mut case = Case::new();
         case.with_control("a", "", &[], &[(name, "")]);
-        assert!(case.refusal().to_string().contains("is no name of a control file"), "{name:?}");
+        assert!(case.refusal().to_string().contains("is not a valid control file name"), "{name:?}");
     }
 }

@@ -14,10 +14,10 @@
 use super::super::{image_path, refuse};
 use super::draft::Draft;
 use crate::effects::Alternative;
-use crate::name::ImagePath;
-use crate::refusal::{Class, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
 
 const STEP: &str = "alternatives";
 

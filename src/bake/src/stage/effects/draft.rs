@@ -2,12 +2,12 @@
 
 use super::super::accounts::Accounts;
 use super::super::{bytes_of, exclude, image_path, refuse};
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
 use crate::recipe::Access;
-use crate::refusal::{Class, Result};
-use crate::tree::{Content, Entry, Meta, Node, Origin, Stored, Tree, merged};
 use globset::GlobSet;
+use tree::name::{ImagePath, Name};
+use tree::refusal::{Class, Result};
+use tree::{Content, Entry, Meta, Node, Origin, Stored, Tree, merged};
 
 /// Files that handlers read are of people's size; Debian's largest is `ca-certificates`' of 8 KiB.
 const MOST_READ: u64 = 4 << 20;
@@ -52,7 +52,7 @@ impl<'a> Draft<'a> {
         }
         let Some(Node::File(content)) = node else { return Ok(None) };
         if content.len() > MOST_READ {
-            let cause = format!("size, expected at most {MOST_READ}, found {}", content.len());
+            let cause = format!("expected at most {MOST_READ} bytes, found {}", content.len());
             return Err(refuse(Class::Archive, path.as_str(), cause));
         }
         bytes_of(content, self.read).map(Some)
@@ -86,7 +86,7 @@ impl<'a> Draft<'a> {
         let is_directory = self.tree.get(path).is_some_and(|entry| entry.node == Node::Directory);
         if over && is_directory {
             if let Some((below, _)) = self.tree.within(&merged(path)).nth(1) {
-                let cause = format!("`{path}` becomes a link, and `{below}` is below it");
+                let cause = format!("`{path}` becomes a link, but `{below}` is below it");
                 return Err(refuse(Class::Archive, path.as_str(), cause));
             }
             self.tree.remove(path);
@@ -119,7 +119,7 @@ impl<'a> Draft<'a> {
                 Err(refuse(
                     Class::Archive,
                     package.as_str(),
-                    format!("there is no `{path}` to give an owner to"),
+                    format!("cannot set the owner of `{path}`: no such file"),
                 ))
             };
         }
@@ -127,7 +127,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Changes mode and owner of the entry at `path`, which is no hard link, unless a recipe has said them.
+    /// Changes mode and owner of the entry at `path`, which is not a hard link, unless a recipe has said them.
     pub(super) fn set_meta(&mut self, path: &ImagePath, change: impl Fn(&mut Meta)) {
         let path = merged(path);
         let of_recipe =
@@ -157,7 +157,11 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn absent(path: &ImagePath) -> crate::Refusal {
-    refuse(Class::Archive, path.as_str(), "an effect of a package needs it, and it is no file of the image")
-        .hint("is it left out by [files] exclude, or does the package no longer bring it?")
+fn absent(path: &ImagePath) -> tree::refusal::Refusal {
+    refuse(
+        Class::Archive,
+        path.as_str(),
+        "an effect of a package needs it, but it is not a file in the image",
+    )
+    .hint("check whether [files] exclude matches it, or the package no longer has it")
 }

@@ -3,8 +3,8 @@
 use super::super::image_path;
 use super::draft::Draft;
 use crate::effects::Place;
-use crate::refusal::Result;
-use crate::tree::{Content, Node, Origin};
+use tree::refusal::Result;
+use tree::{Content, Node, Origin};
 
 const FILE: &str = "/etc/nsswitch.conf";
 

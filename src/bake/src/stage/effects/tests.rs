@@ -1,6 +1,6 @@
 use super::super::tests::{Case, shown};
 use crate::effects::{Effects, parse};
-use crate::tree::Tree;
+use tree::Tree;
 
 /// A case with a package `pkg` of these members, and these effects of it.
 fn case(lines: &[&str], effects: &str) -> Case {
@@ -53,10 +53,10 @@ fn files_of_effects_go_where_nothing_is() {
 #[test]
 fn effects_that_cannot_be_had_are_refused() {
     let cases = [
-        (r#"{ do = "copy", from = "/usr/share/no", to = "/etc/x" }"#, "it is no file of the image"),
+        (r#"{ do = "copy", from = "/usr/share/no", to = "/etc/x" }"#, "it is not a file in the image"),
         (
             r#"{ do = "access", path = "/usr/bin/no", access = "0755 root:root" }"#,
-            "there is no `/usr/bin/no`",
+            "cannot set the owner of `/usr/bin/no`: no such file",
         ),
         (r#"{ do = "file", path = "/x", text = "", access = "0600 root:ghost" }"#, "group `ghost`"),
         (r#"{ do = "user", user = "ghost" }"#, "user `ghost`"),

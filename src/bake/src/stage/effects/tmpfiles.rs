@@ -10,10 +10,10 @@
 
 use super::super::{image_path, refuse};
 use super::draft::Draft;
-use crate::name::ImagePath;
 use crate::recipe::Access;
-use crate::refusal::{Class, Result};
-use crate::tree::Node;
+use tree::Node;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
 
 const STEP: &str = "tmpfiles";
 /// Where the files are, the strongest first.
@@ -36,7 +36,7 @@ pub(super) fn apply(draft: &mut Draft<'_>, files: &mut Vec<&str>) -> Result<()> 
             }
         }
         let text = text.ok_or_else(|| {
-            refuse(Class::Archive, *file, "an effect applies it, and it is in no tmpfiles.d")
+            refuse(Class::Archive, *file, "an effect applies it, but it is in no tmpfiles.d")
         })?;
         for (number, line) in text.lines().enumerate() {
             one(draft, line).map_err(|mut refusal| {
@@ -126,5 +126,5 @@ fn octal(mode: &str) -> Result<u16> {
     u16::from_str_radix(mode, 8)
         .ok()
         .filter(|mode| *mode <= 0o7777)
-        .ok_or_else(|| refuse(Class::Archive, STEP, format!("`{mode}` is no mode")))
+        .ok_or_else(|| refuse(Class::Archive, STEP, format!("`{mode}` is not a valid mode")))
 }

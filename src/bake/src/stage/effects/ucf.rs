@@ -6,10 +6,10 @@
 
 use super::super::image_path;
 use super::draft::Draft;
-use crate::name::{ImagePath, Name};
-use crate::refusal::Result;
-use crate::tree::{Content, Node};
 use md5::{Digest as _, Md5};
+use tree::name::{ImagePath, Name};
+use tree::refusal::Result;
+use tree::{Content, Node};
 
 const STEP: &str = "ucf";
 

@@ -1,8 +1,8 @@
-//! `modules/table` of an initrd: what `init` knows of the modules beside it. `src/init/src/table.rs` reads it.
+//! `modules/table` of an initrd: what `init` knows of the modules next to it. `src/init/src/table.rs` reads it.
 //!
 //! ```text
 //! vmbake-initrd 1
-//! module NAME FILE [NEEDED…]     each behind those that it needs, which are named in the order of loading
+//! module NAME FILE [NEEDED…]     each after those that it needs, which are named in the order of loading
 //! alias PATTERN NAME             as in modules.alias(5)
 //! load NAME                      whatever the machine has
 //! ```
@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 /// The first line.
 pub(super) const HEAD: &str = "vmbake-initrd 1\n";
 
-/// The table of the modules `order`, each behind what it needs.
+/// The table of the modules `order`, each after what it needs.
 pub(super) fn print(kernel: &Modules, order: &[usize], load: &[String]) -> String {
     let mut text = HEAD.to_owned();
     for &at in order {

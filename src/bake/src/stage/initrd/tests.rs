@@ -1,9 +1,9 @@
-use crate::digest::Sha256;
 use crate::plan::PlannedInit;
 use crate::stage::modules::fixture::{Said, module};
 use crate::stage::tests::{Case, path, shown};
-use crate::tree::{Content, Node};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
+use tree::{Content, Node};
 
 const FOLDER: &str = "/usr/lib/modules/1.0/kernel";
 
@@ -114,7 +114,7 @@ fn a_module_that_no_kernel_has_is_refused() {
     let refusal = case(planned(&["sount"], &[])).refusal();
     assert_eq!(
         refusal.to_string(),
-        "image-recipes/base/recipe.toml: stage: [initrd] names module `sount`, and kernel `1.0` has none of this name"
+        "image-recipes/base/recipe.toml: stage: [initrd] names module `sount`, but kernel `1.0` has no such module"
     );
 }
 

@@ -7,7 +7,7 @@
 //! __ksymtab_strings   the exported names, where there are no checksums
 //! ```
 //! include/linux/moduleparam.h, include/linux/export-internal.h and include/linux/module.h of Linux 6.12. Deliberately
-//! absent: the checksums themselves, which the kernel compares, and the signature behind the ELF file.
+//! absent: the checksums themselves, which the kernel compares, and the signature after the ELF file.
 
 use object::LittleEndian;
 use object::elf::{self, FileHeader64};
@@ -37,7 +37,7 @@ pub(in crate::stage) struct Facts {
     pub(in crate::stage) needs: Vec<String>,
 }
 
-/// Why a file is no module.
+/// Why a file is not a module.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(in crate::stage) enum FactsError {
     /// The ELF structure is broken.
@@ -63,7 +63,7 @@ pub(in crate::stage) fn of(data: &[u8]) -> Result<Facts, FactsError> {
     let header = FileHeader64::<LittleEndian>::parse(data).map_err(form)?;
     let endian = header.endian().map_err(form)?;
     if header.e_type(endian) != elf::ET_REL {
-        return Err(FactsError::Form("it is not relocatable".to_owned()));
+        return Err(FactsError::Form("expected a relocatable object".to_owned()));
     }
     let sections = header.sections(endian, data).map_err(form)?;
     let section = |name: &str| match sections.section_by_name(endian, name.as_bytes()) {
@@ -104,14 +104,14 @@ pub(in crate::stage) fn of(data: &[u8]) -> Result<Facts, FactsError> {
     Ok(facts)
 }
 
-/// The names of `__versions` that are no undefined symbols.
+/// The names of `__versions` that are not undefined symbols.
 fn only_in_versions(table: &[u8], known: &[String]) -> Result<Vec<String>, FactsError> {
     const SECTION: &str = "__versions";
     if table.is_empty() {
         return Ok(Vec::new());
     }
     if !table.len().is_multiple_of(VERSION_SIZE) {
-        return Err(FactsError::Form(format!("`{SECTION}` is no table of {VERSION_SIZE} bytes each")));
+        return Err(FactsError::Form(format!("`{SECTION}` is not a table of {VERSION_SIZE} bytes each")));
     }
     limit(SECTION, table.len() / VERSION_SIZE)?;
     let known: std::collections::BTreeSet<&str> = known.iter().map(String::as_str).collect();

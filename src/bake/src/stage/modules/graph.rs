@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Modules that need each other, by their places.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Circle(pub(super) Vec<usize>);
+pub(super) struct DependencyCycle(pub(super) Vec<usize>);
 
 /// Who has each symbol: of several the last module in the order of `modules.order`.
 pub(super) fn owners<'a>(facts: impl Iterator<Item = &'a Facts>) -> BTreeMap<&'a str, usize> {
@@ -18,8 +18,8 @@ pub(super) fn owners<'a>(facts: impl Iterator<Item = &'a Facts>) -> BTreeMap<&'a
         .collect()
 }
 
-/// For each module all that it needs, itself or through others: what is needed by another comes behind it.
-pub(super) fn needed(facts: &[Facts]) -> Result<Vec<Vec<usize>>, Circle> {
+/// For each module all that it needs, itself or through others: what is needed by another comes after it.
+pub(super) fn needed(facts: &[Facts]) -> Result<Vec<Vec<usize>>, DependencyCycle> {
     let owners = owners(facts.iter());
     let direct: Vec<Vec<usize>> = facts.iter().map(|facts| direct(facts, &owners)).collect();
     let rank = ranks(&direct)?;
@@ -52,7 +52,7 @@ fn direct(facts: &Facts, owners: &BTreeMap<&str, usize>) -> Vec<usize> {
 }
 
 /// The place of each module in the order: lower than those of all that it needs.
-fn ranks(direct: &[Vec<usize>]) -> Result<Vec<usize>, Circle> {
+fn ranks(direct: &[Vec<usize>]) -> Result<Vec<usize>, DependencyCycle> {
     let mut users = vec![0usize; direct.len()];
     direct.iter().flatten().for_each(|&need| users[need] += 1);
     let mut free: Vec<usize> = (0..direct.len()).filter(|&at| users[at] == 0).collect();
@@ -69,7 +69,7 @@ fn ranks(direct: &[Vec<usize>]) -> Result<Vec<usize>, Circle> {
         }
     }
     let left: Vec<usize> = (0..direct.len()).filter(|&at| rank[at].is_none()).collect();
-    if left.is_empty() { Ok(rank.into_iter().flatten().collect()) } else { Err(Circle(left)) }
+    if left.is_empty() { Ok(rank.into_iter().flatten().collect()) } else { Err(DependencyCycle(left)) }
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn modules_that_need_each_other_are_named() {
-        assert_eq!(needed(&facts(&["|", "a|b", "b|a", "|a"])), Err(Circle(vec![1, 2])));
-        assert_eq!(needed(&facts(&["a|a"])), Err(Circle(vec![0])));
+        assert_eq!(needed(&facts(&["|", "a|b", "b|a", "|a"])), Err(DependencyCycle(vec![1, 2])));
+        assert_eq!(needed(&facts(&["a|a"])), Err(DependencyCycle(vec![0])));
     }
 }

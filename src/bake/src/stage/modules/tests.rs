@@ -84,7 +84,7 @@ fn what_is_wrong_is_refused_by_its_file() {
         ("kernel/b.ko", Said { exports: &["b"], needs: &["a"], ..Said::default() }),
     ];
     let refusal = kernel(&circle, &[]).refusal();
-    assert_eq!(refusal.to_string(), "/usr/lib/modules/1.0: stage: modules need each other in a circle: a, b");
+    assert_eq!(refusal.to_string(), "/usr/lib/modules/1.0: stage: cyclic module dependency: a, b");
     let refusal = kernel(&[], &["kernel/a.ko=text"]).refusal();
     assert!(
         refusal.to_string().contains("/usr/lib/modules/1.0/kernel/a.ko: stage: not an ELF64"),

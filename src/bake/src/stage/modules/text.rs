@@ -1,13 +1,11 @@
 //! The files themselves: modules.dep(5) and its kin, as text and as tries.
 
 use super::trie::{TooLarge, Trie};
-use super::{Modules, graph, hash};
+use super::{Modules, graph};
 use std::fmt::Write as _;
 
 /// Keys of the built-in kernel's index; longer ones are in no kernel.
 const MAX_KEY: usize = 1024;
-/// The size of the table whose order `modules.symbols` has.
-const SYMBOL_BUCKETS: u32 = 2048;
 
 /// All indexes, by name.
 pub(super) fn files(of: &Modules) -> Result<Vec<(&'static str, Vec<u8>)>, TooLarge> {
@@ -120,15 +118,13 @@ fn said(of: &Modules, what: &str, word: &str) -> String {
     text
 }
 
-/// Each symbol with the place and the name of its owner, in kmod's order.
+/// Each symbol with the place and the name of its owner, by name.
 fn symbols(of: &Modules) -> Vec<(&str, u32, &str)> {
     let owners = graph::owners(of.modules.iter().map(|module| &module.facts));
-    let mut symbols: Vec<(&str, u32, &str)> = owners
+    owners
         .into_iter()
         .filter_map(|(name, at)| Some((name, u32::try_from(at).ok()?, of.modules.get(at)?.name.as_str())))
-        .collect();
-    symbols.sort_by_cached_key(|(name, ..)| (hash::bucket(name, SYMBOL_BUCKETS), *name));
-    symbols
+        .collect()
 }
 
 fn symbols_text(symbols: &[(&str, u32, &str)]) -> String {
@@ -195,7 +191,7 @@ fn devnames(of: &Modules) -> String {
     text
 }
 
-/// `char-major-10-229`, with whatever behind it.
+/// `char-major-10-229`, with whatever after it.
 fn major_minor(alias: &str) -> Option<(char, u32, u32)> {
     let (sort, rest) = match alias.strip_prefix("char-major-") {
         Some(rest) => ('c', rest),

@@ -24,7 +24,7 @@ pub(super) struct Trie {
 
 /// An index larger than its own pointers reach.
 #[derive(Debug, thiserror::Error)]
-#[error("the index of the modules grows over 256 MiB")]
+#[error("the module index exceeds 256 MiB")]
 pub(super) struct TooLarge;
 
 impl Trie {
@@ -49,7 +49,7 @@ impl Trie {
         }
     }
 
-    /// Moves all that the node has below a child behind the first `at` bytes of its prefix.
+    /// Moves all that the node has below a child after the first `at` bytes of its prefix.
     fn split(&mut self, at: usize) {
         let tail = self.prefix.split_off(at);
         let Some((first, rest)) = tail.split_first() else { return };

@@ -4,10 +4,10 @@
 //! there is one, `useradd` runs `/usr/sbin/sss_cache`, perl takes `strict.pm` from `/usr/share/perl5` first, a slice or a device
 //! is asked for by its name. So what a package that only a manifest vouches for has in silence is listed instead, and all else is told.
 
-use crate::name::{ImagePath, Name};
-use crate::tree::{Origin, Tree};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use tree::name::{ImagePath, Name};
+use tree::{Origin, Tree};
 
 /// Below these a directory that is called after the package, and that nobody else has, is its own.
 const TOPS: [&str; 16] = [
@@ -150,7 +150,7 @@ impl<'t> Own<'t> {
         })
     }
 
-    /// Whether it is a file that is read by what is in it, and in the place of nobody else's of its name.
+    /// Whether it is a file that is read by what is in it, and in place of nobody else's of its name.
     fn is_read(&self, path: &ImagePath) -> bool {
         let name = path.file_name();
         let is_there = |top: &&str| path.as_str().strip_prefix(*top) == Some(name);

@@ -2,9 +2,9 @@
 
 use super::super::effects;
 use super::is_at;
-use crate::name::ImagePath;
-use crate::privilege::Sort;
-use crate::tree::{Entry, Node, Origin, Tree};
+use tree::name::ImagePath;
+use tree::privilege::Sort;
+use tree::{Entry, Node, Origin, Tree};
 
 /// Where each sort is; a place that ends in `/` is all that is below it. The first that fits counts.
 pub(super) const PLACES: &[(Sort, &[&str])] = &[

@@ -1,7 +1,7 @@
 //! What a package that only a manifest vouches for gains without a word of its recipe, beyond what is at a place of
 //! [`super::places`]: by what its names are, by whom they are found before, and by who else asks for them.
 //!
-//! - a link in the place of a directory that root reads, so that all behind it is read there;
+//! - a link in place of a directory that root reads, so that all below it is read there;
 //! - a directory or file that others than root may write to, where root reads or runs;
 //! - a program or library that is found before another's of its name, or that libraries and interpreters load unasked;
 //! - a unit that another's asks for, an instance of another's template, a mount, a slice, a device;
@@ -12,11 +12,11 @@
 use super::own::Own;
 use super::places::{self, PLACES, SYSTEMD};
 use super::{bytes_of, is_at, tmpfiles};
-use crate::name::{ImagePath, Name};
-use crate::privilege::Sort;
-use crate::refusal::Result;
-use crate::tree::{Entry, Node, Origin, Stored, Tree};
 use std::collections::BTreeSet;
+use tree::name::{ImagePath, Name};
+use tree::privilege::Sort;
+use tree::refusal::Result;
+use tree::{Entry, Node, Origin, Stored, Tree};
 
 /// Places that nobody's but a stranger's files are asked about: packages and recipes have what is theirs there.
 const PLACES_OF_OTHERS: &[(Sort, &[&str])] = &[
@@ -141,7 +141,7 @@ const OF_SYSTEMD: [&str; 12] = [
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 
 /// What one owner's packages are asked about, with what all others say.
-pub(super) struct Strangers<'t> {
+pub(super) struct UntrustedPackages<'t> {
     tree: &'t Tree,
     owner: &'t Origin,
     /// What needs no word.
@@ -150,7 +150,7 @@ pub(super) struct Strangers<'t> {
     asked: BTreeSet<String>,
 }
 
-impl<'t> Strangers<'t> {
+impl<'t> UntrustedPackages<'t> {
     /// Those of `owner`, the component `name`.
     pub(super) fn of(
         tree: &'t Tree,
@@ -187,7 +187,7 @@ impl<'t> Strangers<'t> {
         sort.into_iter().chain(writable).collect()
     }
 
-    /// What something that is no directory grants by its name.
+    /// What something that is not a directory grants by its name.
     fn sort(&self, path: &ImagePath, entry: &Entry) -> Option<Sort> {
         // what deb-systemd-helper(1p) remembers of what it has enabled: nobody else reads it
         let is_script = |origin: &Origin| matches!(origin, Origin::Script { .. });
@@ -196,7 +196,7 @@ impl<'t> Strangers<'t> {
             return None;
         }
         if matches!(entry.node, Node::Symlink(_)) {
-            // what is behind it is at that place, or may be
+            // what is below it is at that place, or may be
             if let Some(sort) = above(path) {
                 return Some(sort);
             }
@@ -228,7 +228,7 @@ impl<'t> Strangers<'t> {
         (!self.own.has(path)).then_some(Sort::Elsewhere)
     }
 
-    /// Whether a program has the name of somebody else's.
+    /// Whether a program has the name of someone else's.
     fn is_found_before_others(&self, path: &ImagePath) -> bool {
         let (Some(directory), name) = (path.parent(), path.file_name()) else { return false };
         PATH.contains(&directory.as_str())
@@ -303,7 +303,7 @@ fn is_unit(path: &ImagePath) -> bool {
         || text.contains("/udev/rules.d/")
 }
 
-/// What a unit, a service of D-Bus or a rule of udev starts or reads: its words behind `=`, but for those that only order.
+/// What a unit, a service of D-Bus or a rule of udev starts or reads: its words after `=`, but for those that only order.
 fn asked_by(text: &str) -> BTreeSet<String> {
     const ORDER: [&str; 9] = [
         "After",

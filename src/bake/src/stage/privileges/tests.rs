@@ -1,10 +1,11 @@
 use super::super::tests::{Case, path};
 use super::*;
-use crate::digest::Digest;
+use crate::archive::fixture::{ar, gz};
 use crate::manifest::Form;
-use crate::store::Store;
 use crate::unpack::{self, Unpacked};
 use std::io::Write as _;
+use store::Store;
+use tree::digest::Digest;
 
 /// What a package brings: a path (a directory ends in `/`), its mode, its text, or for a link its target.
 type Data<'a> = (&'a str, u32, &'a str);
@@ -17,16 +18,8 @@ fn deb(control: &str, data: &[Data<'_>]) -> Vec<u8> {
 /// One with more control files.
 fn deb_of(control: &str, more: &[Data<'_>], data: &[Data<'_>]) -> Vec<u8> {
     let fields = format!("Package: tool\nVersion: 1.0\nArchitecture: amd64\n{control}Description: a tool\n");
-    let mut out = b"!<arch>\n".to_vec();
     let control = gz(&tar(&[&[("/control", 0o644, fields.as_str())], more].concat()));
-    for (name, bytes) in
-        [("debian-binary", b"2.0\n".to_vec()), ("control.tar.gz", control), ("data.tar.gz", gz(&tar(data)))]
-    {
-        writeln!(out, "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, 0, "100644", bytes.len()).unwrap();
-        out.extend_from_slice(&bytes);
-        out.extend(std::iter::repeat_n(b'\n', bytes.len() % 2));
-    }
-    out
+    ar(&[("debian-binary", b"2.0\n"), ("control.tar.gz", &control), ("data.tar.gz", &gz(&tar(data)))])
 }
 
 fn tar(data: &[Data<'_>]) -> Vec<u8> {
@@ -64,12 +57,6 @@ fn append(builder: &mut ::tar::Builder<Vec<u8>>, at: &str, mode: u32, text: &str
     }
     header.set_cksum();
     builder.append(&header, body.as_bytes()).unwrap();
-}
-
-fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// A case with the component `tool`, a .deb that is unpacked as a bake does; and the store that has it.
@@ -209,7 +196,10 @@ fn what_a_package_of_a_manifest_grants_is_refused_until_its_recipe_allows_just_t
         let refusal = stage(&case, &store).expect_err(grants[0]);
         assert_eq!(
             refusal.to_string(),
-            format!("tool: stage: its package grants what the recipe does not allow: {}", grants.join("; "))
+            format!(
+                "tool: stage: its package grants privileges that the recipe does not allow: {}",
+                grants.join("; ")
+            )
         );
         assert_eq!(refusal.class, Class::Archive);
         let lines: Vec<String> = grants.iter().map(|grant| format!("{grant:?}")).collect();
@@ -414,7 +404,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/etc/systemd/system.control/ssh.service", 0o644, "[Service]")],
             &["unit /etc/systemd/system.control/ssh.service"],
         ),
-        // a link in the place of a directory that nobody else has
+        // a link in place of a directory that nobody else has
         (
             &[("/etc/systemd/system-generators", 0o777, "-> /opt/tool")],
             &["unit /etc/systemd/system-generators"],
@@ -462,7 +452,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &[("/usr/lib/dbus-1/system-services/x.service", 0o644, "x")],
             &["dbus /usr/lib/dbus-1/system-services/x.service"],
         ),
-        // units that somebody else starts
+        // units that someone else starts
         (
             &[("/usr/lib/systemd/system/display-manager.service", 0o644, "[Service]")],
             &["unit /usr/lib/systemd/system/display-manager.service"],
@@ -527,7 +517,7 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
             &["elsewhere /usr/share/user-tmpfiles.d/x.conf"],
         ),
         (&[("/etc/tool", 0o777, "-> /opt/tool")], &["elsewhere /etc/tool"]),
-        // a directory that somebody else has something in, too, and a file in the place of another's
+        // a directory that someone else has something in, too, and a file in place of another's
         (&[("/usr/lib/toolbox/x", 0o644, "x")], &["elsewhere /usr/lib/toolbox/x"]),
         (&[("/usr/share/tool-kit/x", 0o644, "x")], &["elsewhere /usr/share/tool-kit/x"]),
         (&[("/etc/tmpfiles.d/theirs.conf", 0o644, "# none")], &["elsewhere /etc/tmpfiles.d/theirs.conf"]),
@@ -597,7 +587,10 @@ fn what_root_finds_of_a_package_though_it_is_at_no_place_of_its_own_is_refused_t
         let refusal = stage(&case, &store).expect_err(grants[0]);
         assert_eq!(
             refusal.to_string(),
-            format!("tool: stage: its package grants what the recipe does not allow: {}", grants.join("; "))
+            format!(
+                "tool: stage: its package grants privileges that the recipe does not allow: {}",
+                grants.join("; ")
+            )
         );
         case.plan.components[0].install.privileges =
             grants.iter().map(|grant| grant.parse::<Grant>().unwrap()).collect();
@@ -647,7 +640,7 @@ fn no_control_file_becomes_a_program_of_roots_that_anybody_starts_or_may_change(
         assert_eq!(
             stage(&case, &store).expect_err(shown).to_string(),
             format!(
-                "tool: stage: its control file `shell` has mode {shown}: expected no special bits, and none for everybody to write"
+                "tool: stage: its control file `shell` has mode {shown}: expected no special bits, and no write permission for others"
             )
         );
     }
@@ -671,7 +664,7 @@ fn a_name_that_root_reads_by_is_nobodys_own() {
         ("systemd", "d /run/systemd/system"),
     ] {
         let name = name.parse().unwrap();
-        let strange = tmpfiles::Strange::of(&tree, &owner, &name, &[line.to_owned()]);
+        let strange = tmpfiles::UntrustedLines::of(&tree, &owner, &name, &[line.to_owned()]);
         assert_eq!(strange.lines(line), [line]);
     }
 }

@@ -1,9 +1,9 @@
 //! Lines of tmpfiles.d(5) that do more than make and clean what their owner has below `/run`, `/tmp` and `/var`.
 
 use super::is_at;
-use crate::name::{ImagePath, Name};
-use crate::tree::{Node, Origin, Tree};
 use std::collections::BTreeSet;
+use tree::name::{ImagePath, Name};
+use tree::{Node, Origin, Tree};
 
 /// Where the files are.
 const DIRECTORIES: [&str; 3] = ["/etc/tmpfiles.d/", "/usr/lib/tmpfiles.d/", "/usr/local/lib/tmpfiles.d/"];
@@ -62,7 +62,7 @@ pub(super) fn is_usual(path: &ImagePath) -> bool {
 }
 
 /// The lines of a package that only a manifest vouches for.
-pub(super) struct Strange<'t> {
+pub(super) struct UntrustedLines<'t> {
     tree: &'t Tree,
     owner: &'t Origin,
     name: &'t Name,
@@ -70,7 +70,7 @@ pub(super) struct Strange<'t> {
     links: BTreeSet<String>,
 }
 
-impl<'t> Strange<'t> {
+impl<'t> UntrustedLines<'t> {
     /// Those of the component `name`: `texts` are all its files.
     pub(super) fn of(tree: &'t Tree, owner: &'t Origin, name: &'t Name, texts: &[String]) -> Self {
         let links = texts.iter().flat_map(|text| lines(text)).filter_map(|words| match words.as_slice() {
@@ -147,13 +147,13 @@ impl<'t> Strange<'t> {
     }
 }
 
-/// The words of each line that is no comment.
+/// The words of each line that is not a comment.
 fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     words.filter(|words| words.first().is_some_and(|kind| !kind.starts_with('#')))
 }
 
-/// Whether a line is about a path that is not its owner's: in a place of root's, somebody else's, or one that cannot be told.
+/// Whether a line is about a path that is not its owner's: in a place of root's, someone else's, or one that cannot be told.
 fn is_elsewhere(tree: &Tree, owner: &Origin, path: &str) -> bool {
     let path = path.trim_matches(['"', '\'']);
     // a pattern is about all that it can match: what is below the directory before its first special character
@@ -166,7 +166,7 @@ fn is_elsewhere(tree: &Tree, owner: &Origin, path: &str) -> bool {
     if literal.contains("..") || !USUAL.iter().any(|top| is_below(literal, top)) || is_at_or_below(literal) {
         return true;
     }
-    let others = |entry: &crate::tree::Entry| !entry.origins.is_empty() && !entry.is_of(owner);
+    let others = |entry: &tree::Entry| !entry.origins.is_empty() && !entry.is_of(owner);
     tree.get(&path).is_some_and(others)
 }
 

@@ -1,18 +1,18 @@
 //! What the interpreter has changed, as entries of the tree.
 
-use super::later::Later;
+use super::later::DeferredAccounts;
 use super::{Derived, Put, Read, capabilities};
-use crate::name::{ImagePath, Name};
 use crate::plan::Plan;
-use crate::privilege::{Grant, Privilege, Sort};
-use crate::refusal::{Class, Result};
-use crate::scripts::Done;
 use crate::stage::accounts::PRIVILEGED;
 use crate::stage::{exclude, privileges, refuse};
-use crate::tree::{Content, Entry, Meta, Node, Origin, Tree, merged};
 use debian::files::{Change, Kind, What};
 use debian::run::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::{ImagePath, Name};
+use tree::privilege::{Grant, Privilege, Sort};
+use tree::refusal::{Class, Result};
+use tree::scripts::Done;
+use tree::{Content, Entry, Meta, Node, Origin, Tree, merged};
 
 /// Where another file system is when the machine runs: what is there in an image is never seen.
 const VOLATILE: [&str; 5] = ["/dev/", "/proc/", "/run/", "/sys/", "/tmp/"];
@@ -31,10 +31,15 @@ const BACKUPS: [&str; 9] = [
 ];
 
 /// Whose packages Debian does not vouch for, and who brings each.
-type Strangers = BTreeMap<Name, Origin>;
+type UntrustedOwners = BTreeMap<Name, Origin>;
 
 /// The result of an outcome, over the tree that it started from.
-pub(super) fn derived(plan: &Plan, tree: &Tree, later: &Later, outcome: &Outcome<'_>) -> Result<Derived> {
+pub(super) fn derived(
+    plan: &Plan,
+    tree: &Tree,
+    later: &DeferredAccounts,
+    outcome: &Outcome<'_>,
+) -> Result<Derived> {
     let changes = outcome.files.changes();
     let strangers = privileges::bringers(plan);
     let origins = origins(&strangers, changes);
@@ -73,7 +78,7 @@ pub(super) fn derived(plan: &Plan, tree: &Tree, later: &Later, outcome: &Outcome
 }
 
 /// The last script that changed each path; one of a stranger, who has to answer for what it changes, before any other.
-fn origins<'c>(strangers: &Strangers, changes: &'c [Change]) -> BTreeMap<&'c [u8], Origin> {
+fn origins<'c>(strangers: &UntrustedOwners, changes: &'c [Change]) -> BTreeMap<&'c [u8], Origin> {
     let mut origins = BTreeMap::new();
     for change in changes {
         let debian::failure::Origin { package, script, line } = &change.origin;
@@ -107,7 +112,7 @@ fn paths(change: &Change) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Each stranger with the paths that its script has changed, among those that are another at the end.
-fn touched(strangers: &Strangers, changes: &[Change], puts: &[Put]) -> Vec<(Name, ImagePath)> {
+fn touched(strangers: &UntrustedOwners, changes: &[Change], puts: &[Put]) -> Vec<(Name, ImagePath)> {
     let mut touched = BTreeSet::new();
     for change in changes {
         let Ok(name) = change.origin.package.parse::<Name>() else { continue };
@@ -194,7 +199,7 @@ fn converted(
                     // a file with several names is one file: a change of one is a change of all
                     Node::Hardlink(target) if from == *path => {
                         return Err(wrong(format!(
-                            "a script changes it, and it is another name of `{target}`"
+                            "a script changes it, but it is a hard link to `{target}`"
                         )));
                     }
                     Node::Hardlink(target) => Node::Hardlink(target.clone()),
@@ -205,7 +210,7 @@ fn converted(
     };
     if let Some(text) = &node.capabilities {
         let attribute = capabilities::attribute(text)
-            .ok_or_else(|| wrong(format!("capabilities `{text}` are not understood")))?;
+            .ok_or_else(|| wrong(format!("unsupported capabilities `{text}`")))?;
         xattrs.insert("security.capability".to_owned(), attribute);
     }
     Ok((Meta { mode, uid, gid, mtime, xattrs }, new))

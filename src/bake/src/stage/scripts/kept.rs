@@ -2,11 +2,11 @@
 //! plan's settings, the packages' control files and the whole tree.
 
 use super::Derived;
-use crate::digest::Sha256;
 use crate::plan::Plan;
 use crate::stage::Memory;
-use crate::tree::{Content, Node, Tree};
 use std::fmt::Write as _;
+use tree::digest::Sha256;
+use tree::{Content, Node, Tree};
 
 /// What the notes are, and the form that they are written in.
 const SORT: &str = "scripts-1";

@@ -1,13 +1,13 @@
 //! A tree as scripts see it: `debian::files::Base`.
 
 use super::Read;
-use crate::name::ImagePath;
-use crate::refusal::Refusal;
 use crate::stage::bytes_of;
-use crate::tree::{Content, Entry, Node, Origin, Tree};
 use debian::files::{Base, Bytes, Kind, Meta};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use tree::name::ImagePath;
+use tree::refusal::Refusal;
+use tree::{Content, Entry, Node, Origin, Tree};
 
 /// Which units an image starts is the recipe's to say, by `[units]`; its presets are for machines that boot, and are not there
 /// when packages are installed.
@@ -18,11 +18,11 @@ const PRESETS: [&str; 4] = [
     "/usr/lib/systemd/user-preset/",
 ];
 
-/// Larger files are of no use to a script; the interpreter holds no more in one variable.
+/// Larger files are useless to a script; the interpreter holds no more in one variable.
 const MOST_READ: u64 = 64 << 20;
 
 /// A tree with an index of its directories.
-pub(super) struct Laid<'a> {
+pub(super) struct IndexedTree<'a> {
     tree: &'a Tree,
     read: Read<'a>,
     names: HashMap<&'a str, Vec<&'a str>>,
@@ -31,7 +31,7 @@ pub(super) struct Laid<'a> {
     refused: Mutex<Option<Refusal>>,
 }
 
-impl<'a> Laid<'a> {
+impl<'a> IndexedTree<'a> {
     /// The tree, not changed while this is there.
     pub(super) fn new(tree: &'a Tree, read: Read<'a>) -> Self {
         let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -82,7 +82,7 @@ fn is_hidden(path: &ImagePath, entry: &Entry) -> bool {
         && entry.origins.iter().any(|origin| matches!(origin, Origin::Recipe { .. }))
 }
 
-impl Base for Laid<'_> {
+impl Base for IndexedTree<'_> {
     fn lookup(&self, path: &[u8]) -> Option<Meta> {
         let entry = self.entry(path)?;
         let (kind, size) = match &entry.node {
@@ -95,7 +95,7 @@ impl Base for Laid<'_> {
             // `entry` has followed it
             Node::Hardlink(_) => return None,
         };
-        let crate::tree::Meta { mode, uid, gid, mtime, .. } = entry.meta;
+        let tree::Meta { mode, uid, gid, mtime, .. } = entry.meta;
         Some(Meta { kind, mode: u32::from(mode), uid, gid, size, mtime })
     }
 
@@ -105,9 +105,9 @@ impl Base for Laid<'_> {
     }
 
     fn read(&self, path: &[u8]) -> Result<Bytes, String> {
-        let content = self.content(path).ok_or_else(|| "it is no regular file".to_owned())?;
+        let content = self.content(path).ok_or_else(|| "it is not a regular file".to_owned())?;
         if content.len() > MOST_READ {
-            return Err(format!("size, expected at most {MOST_READ}, found {}", content.len()));
+            return Err(format!("expected at most {MOST_READ} bytes, found {}", content.len()));
         }
         bytes_of(content, self.read).map_err(|refusal| {
             let text = refusal.to_string();

@@ -8,18 +8,18 @@
 
 use super::{Read, Trust, Trusts, apply};
 use crate::plan::Plan;
-use crate::refusal::{Class, Refusal, Result};
 use crate::stage::accounts::Accounts;
 use crate::stage::{image_path, refuse};
-use crate::tree::{Content, Entry, Node, Origin, Tree};
 use std::collections::{BTreeMap, HashMap};
+use tree::refusal::{Class, Refusal, Result};
+use tree::{Content, Entry, Node, Origin, Tree};
 
 /// Names and numbers.
 type Numbers = BTreeMap<String, u32>;
 
 /// The accounts that scripts do not find.
 #[derive(Debug, Default)]
-pub(super) struct Later {
+pub(super) struct DeferredAccounts {
     users: Numbers,
     groups: Numbers,
     /// The databases with all accounts.
@@ -30,7 +30,7 @@ pub(super) struct Later {
 const FILES: [(&str, bool); 4] =
     [("/etc/passwd", true), ("/etc/shadow", true), ("/etc/group", false), ("/etc/gshadow", false)];
 
-impl Later {
+impl DeferredAccounts {
     /// Those that only sysusers.d files of packages bring whose scripts are interpreted.
     pub(super) fn of(accounts: &Accounts, trusts: &Trusts) -> Self {
         let is_later = |maker: &Origin| match maker {
@@ -116,8 +116,9 @@ fn check_number(names: &Numbers, line: &str) -> Result<()> {
 }
 
 fn other_number(name: &str, expected: u32, found: u32) -> Refusal {
-    let cause = format!("a maintainer script gives it the number {found}, its sysusers.d file {expected}");
-    refuse(Class::Archive, name, cause).hint(format!("give it one in [ids] of the recipe: {name} = {found}"))
+    let cause =
+        format!("expected ID {expected}, as in its sysusers.d file, but a maintainer script assigns {found}");
+    refuse(Class::Archive, name, cause).hint(format!("assign one in [ids] of the recipe: {name} = {found}"))
 }
 
 /// The name of the account that a line is of.

@@ -12,7 +12,7 @@ pub(super) struct Install {
     default_instance: Option<String>,
 }
 
-/// `getty@.service` for `getty@tty1.service`; nothing for what is no instance.
+/// `getty@.service` for `getty@tty1.service`; nothing for what is not an instance.
 pub(super) fn template_of(unit: &str) -> Option<String> {
     let (prefix, rest) = unit.split_once('@')?;
     let (instance, suffix) = rest.rsplit_once('.')?;
@@ -98,7 +98,9 @@ impl Install {
             }
         }
         match links.iter().find(|place| place.starts_with('/') || place.contains("..")) {
-            Some(place) => Err(format!("unit `{unit}` wants the link `{place}`, which is no name of a unit")),
+            Some(place) => {
+                Err(format!("unit `{unit}` asks for the link `{place}`, which is not a name of a unit"))
+            }
             None => Ok(links),
         }
     }

@@ -12,11 +12,11 @@
 use super::super::accounts::Accounts;
 use super::super::caches::follow::follow;
 use super::{Found, Read, drop_ins, find, install, text};
-use crate::name::ImagePath;
 use crate::plan::Plan;
-use crate::refusal::Result;
-use crate::tree::{Content, Node, Tree};
 use std::collections::BTreeSet;
+use tree::name::ImagePath;
+use tree::refusal::Result;
+use tree::{Content, Node, Tree};
 
 /// Where systemd looks for a program without a path.
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
@@ -33,7 +33,7 @@ pub(in super::super) fn check(plan: &Plan, tree: &Tree, accounts: &Accounts, rea
         }
         match settings(tree, &unit, read)? {
             Unit::Masked => {}
-            Unit::Missing => faults.push(format!("unit `{unit}` is enabled, and is not in the image")),
+            Unit::Missing => faults.push(format!("unit `{unit}` is enabled, but is not in the image")),
             Unit::Says(said) => {
                 open.extend(started(tree, &unit, &said, &mut faults));
                 let wrong = service(tree, accounts, &said, read)?;
@@ -45,7 +45,7 @@ pub(in super::super) fn check(plan: &Plan, tree: &Tree, accounts: &Accounts, rea
     let Some(first) = faults.first() else { return Ok(()) };
     let cause = if faults.len() == 1 { first.clone() } else { faults.join("; ") };
     Err(super::wrong(plan.kind.as_str(), cause)
-        .hint("bring what is missing, or take the unit out of [units] enable"))
+        .hint("add what is missing, or remove the unit from [units] enable"))
 }
 
 /// The units that links below `/etc/systemd/system` enable, whoever made these.
@@ -170,18 +170,18 @@ fn service(tree: &Tree, accounts: &Accounts, said: &[Setting], read: Read<'_>) -
     if !last(said, "Service", "DynamicUser").is_some_and(is_true) {
         let named = |name: &&str| !name.contains(['%', '$']) && name.parse::<u32>().is_err();
         let user = last(said, "Service", "User").filter(named).filter(|name| !accounts.has_user(name));
-        faults.extend(user.map(|name| format!("User= `{name}` is no user of the image")));
+        faults.extend(user.map(|name| format!("User= `{name}` is not a user in the image")));
         let groups = list(said, "Service", "SupplementaryGroups");
         let groups = groups.into_iter().flat_map(str::split_ascii_whitespace);
         let groups = last(said, "Service", "Group").into_iter().chain(groups).filter(named);
         let unknown = groups.filter(|name| accounts.find_gid(name).is_none());
-        faults.extend(unknown.map(|name| format!("Group= `{name}` is no group of the image")));
+        faults.extend(unknown.map(|name| format!("Group= `{name}` is not a group in the image")));
     }
     for file in list(said, "Service", "EnvironmentFile") {
         let is_open = file.starts_with('-') || file.contains(['%', '*', '?', '[']);
         if !is_open && !is_provided(tree, said, file) {
             faults.push(format!(
-                "EnvironmentFile= `{file}` is in no package, component or rootfs, and no condition of the unit asks for it"
+                "EnvironmentFile= `{file}` is in no package, component or rootfs, and no condition of the unit checks for it"
             ));
         }
     }
@@ -220,7 +220,7 @@ fn cannot_execute(tree: &Tree, program: &str, read: Read<'_>) -> Result<Option<S
     };
     let found = places.iter().find_map(|place| follow(tree, &place.parse().ok()?));
     let Some((path, entry)) = found else { return Ok(Some("is not in the image".to_owned())) };
-    let Node::File(content) = &entry.node else { return Ok(Some("is no file".to_owned())) };
+    let Node::File(content) = &entry.node else { return Ok(Some("is not a file".to_owned())) };
     if entry.meta.mode & 0o111 == 0 {
         return Ok(Some(format!("is not executable: `{path}` has mode {:04o}", entry.meta.mode)));
     }

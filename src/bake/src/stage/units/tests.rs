@@ -91,7 +91,7 @@ fn a_masked_unit_is_a_link_to_nowhere_and_a_recipe_may_bring_its_link() {
     case.link("/etc/systemd/system/a.service", "/dev/null");
     assert_eq!(links(&case), ["a.service>/dev/null"]);
     case.plan.enable.insert("a.service".into(), kind);
-    assert!(case.refusal().to_string().contains("`a.service` is enabled and masked"));
+    assert!(case.refusal().to_string().contains("`a.service` is both enabled and masked"));
 }
 
 #[test]
@@ -108,12 +108,12 @@ fn units_that_cannot_be_enabled_are_refused() {
     for (unit, expected) in [
         ("ghost.service", "unit `ghost.service` is not in the image"),
         ("plain.service", "has no [Install] section"),
-        ("alias.service", "only another name"),
+        ("alias.service", "is an alias"),
         ("masked.service", "is masked by"),
         ("t@.service", "a template without an instance"),
         ("also.service", "unit `ghost.service` is not in the image"),
         ("host.service", "the specifier `%H`"),
-        ("out.service", "no name of a unit"),
+        ("out.service", "is not a name of a unit"),
     ] {
         let mut case = case(&units);
         let kind = case.plan.kind.clone();

@@ -210,7 +210,7 @@ fn what_a_node_would_note_is_noted() {
     let said = folder.says(&user);
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].starts_with("PROVIDER_ZONE is no value of a Kubernetes label"), "{said:?}");
-    assert!(said[1].starts_with("TELEMETRY_LOG_SERVICES: `nope` is no unit"), "{said:?}");
+    assert!(said[1].starts_with("TELEMETRY_LOG_SERVICES: `nope` is not a unit"), "{said:?}");
 }
 
 #[test]

@@ -12,9 +12,9 @@ pub(super) enum Token {
     Number(f64),
     Text(Vec<u8>),
     Pattern(Vec<u8>),
-    /// A name that is no word of the language.
+    /// A name that is not a word of the language.
     Name(Vec<u8>),
-    /// A name with a parenthesis right behind it: the call of a function.
+    /// A name with a parenthesis right after it: the call of a function.
     Call(Vec<u8>),
     /// A word of the language, or a function that it has.
     Word(&'static str),
@@ -136,7 +136,7 @@ pub(super) fn lex(program: &[u8]) -> Result<Vec<Token>, Failure> {
     Ok(tokens)
 }
 
-/// A slash divides behind a value; elsewhere it starts a pattern.
+/// A slash divides after a value; elsewhere it starts a pattern.
 fn starts_pattern(last: Option<&Token>) -> bool {
     match last {
         None | Some(Token::Newline) => true,
@@ -146,7 +146,7 @@ fn starts_pattern(last: Option<&Token>) -> bool {
     }
 }
 
-/// A string, behind its quotation mark, and where it ends.
+/// A string, after its quotation mark, and where it ends.
 fn string(program: &[u8], mut at: usize) -> Result<(Vec<u8>, usize), Failure> {
     let mut found = Vec::new();
     while let Some(byte) = program.get(at) {
@@ -203,7 +203,7 @@ pub(super) fn unescape(value: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(found)
 }
 
-/// A pattern, behind its slash, and where it ends.
+/// A pattern, after its slash, and where it ends.
 fn pattern(program: &[u8], mut at: usize) -> Result<(Vec<u8>, usize), Failure> {
     let mut found = Vec::new();
     let mut bracket: Option<usize> = None;

@@ -293,7 +293,7 @@ impl Parser {
     fn statement_within(&mut self) -> Parsed<Statement> {
         if self.mark("{") {
             let block = Statement::Block(self.block()?);
-            // a semicolon behind it is an empty statement
+            // a semicolon after it is an empty statement
             return Ok(block);
         }
         if self.take_word("if") {

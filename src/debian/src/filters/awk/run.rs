@@ -55,7 +55,7 @@ struct State {
     status: u8,
 }
 
-/// What comes behind a statement.
+/// What comes after a statement.
 #[derive(Debug, Clone, PartialEq)]
 enum Flow {
     On,
@@ -375,7 +375,7 @@ impl Machine<'_, '_, '_> {
         std::mem::swap(&mut self.state, &mut after);
         self.assign(target, Value::Unset)?;
         if flow != other || self.state != after {
-            // nor are those that each round sets anew, and nothing else of the program has
+            // nor are those that each round sets again, and nothing else of the program has
             for place in self.scratch(body) {
                 let target = Target::Variable(place);
                 self.assign(&target, Value::Unset)?;
@@ -1014,7 +1014,7 @@ impl Machine<'_, '_, '_> {
         while from <= text.len() {
             self.step()?;
             let Some(found) = regex.span(&text, from, self.run.input.steps)? else { break };
-            // nothing right behind a match is none
+            // nothing right after a match is none
             if found.is_empty() && behind == Some(found.start) {
                 from = found.end + 1;
                 continue;

@@ -93,7 +93,7 @@ impl Parser<'_> {
         self.pattern.get(self.at + ahead).copied()
     }
 
-    /// Whether an operator stands here: alone where expressions are extended, else behind a backslash.
+    /// Whether an operator stands here: alone where expressions are extended, else after a backslash.
     fn operator(&self, at: usize, letter: u8) -> bool {
         if self.syntax.extended {
             self.pattern.get(at) == Some(&letter)
@@ -528,7 +528,7 @@ impl Parser<'_> {
     }
 }
 
-/// The byte that `\letter` stands for in sed; `at` is behind the letter, and moves behind digits.
+/// The byte that `\letter` stands for in sed; `at` is after the letter, and moves after digits.
 pub(in super::super) fn sed_escape(pattern: &[u8], at: &mut usize, letter: u8) -> Option<u8> {
     let mut number = |base: u32, count: usize| {
         let rest = pattern.get(*at..).unwrap_or_default();
@@ -559,7 +559,7 @@ pub(in super::super) fn sed_escape(pattern: &[u8], at: &mut usize, letter: u8) -
     }
 }
 
-/// The byte that `\letter` stands for in awk; `at` is behind the letter, and moves behind digits.
+/// The byte that `\letter` stands for in awk; `at` is after the letter, and moves after digits.
 pub(in super::super) fn awk_escape(pattern: &[u8], at: &mut usize, letter: u8) -> Option<u8> {
     match letter {
         b'n' => Some(b'\n'),

@@ -219,7 +219,7 @@ impl Program {
         }
     }
 
-    /// Where the text goes on behind a step that takes a byte or asks about the position; nothing where it does not pass.
+    /// Where the text goes on after a step that takes a byte or asks about the position; nothing where it does not pass.
     fn passes(&self, text: Text<'_>, place: usize, at: usize) -> Option<usize> {
         match self.steps[place] {
             Step::Take(set) => {

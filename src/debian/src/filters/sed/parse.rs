@@ -317,7 +317,7 @@ impl Parser<'_> {
     /// The pattern before the next `mark`. The mark may stand in brackets.
     fn until(&mut self, mark: u8) -> Option<Vec<u8>> {
         let mut found = Vec::new();
-        // where a bracket expression starts, behind its `[` or `[^`
+        // where a bracket expression starts, after its `[` or `[^`
         let mut bracket: Option<usize> = None;
         while let Some(byte) = self.next() {
             if let Some(start) = bracket {
@@ -502,7 +502,7 @@ impl Parser<'_> {
         Ok(file)
     }
 
-    /// The text of `a`, `i` and `c`, with the newline behind it.
+    /// The text of `a`, `i` and `c`, with the newline after it.
     fn text(&mut self) -> Result<Vec<u8>, Error> {
         self.blanks();
         match self.peek() {

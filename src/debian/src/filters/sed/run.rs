@@ -12,7 +12,7 @@ struct Line {
     file: usize,
     start: usize,
     end: usize,
-    /// The byte that ends lines stands behind it.
+    /// The byte that ends lines stands after it.
     ended: bool,
 }
 
@@ -56,13 +56,13 @@ enum Later<'s> {
     File(&'s [u8]),
 }
 
-/// What comes behind a command.
+/// What comes after a command.
 enum Flow {
     Next,
     Jump(usize),
     /// The cycle is over; whether its line is printed.
     Over(bool),
-    /// The cycle starts anew with what is left.
+    /// The cycle starts over with what is left.
     Again,
     Quit(u8, bool),
 }
@@ -208,7 +208,7 @@ impl<'s> Stream<'_, '_, 's> {
                     }
                     return Ok(());
                 }
-                // a cycle that starts anew prints what waits, too
+                // a cycle that starts again prints what waits, too
                 None => self.flush()?,
             }
         }
@@ -290,7 +290,7 @@ impl<'s> Stream<'_, '_, 's> {
 
     fn finish(mut self) -> Done {
         if let Some(suffix) = &self.settings.in_place {
-            // files without lines are written, too; those behind the one where it quit are not
+            // files without lines are written, too; those after the one where it quit are not
             let quit = self.next < self.lines.len();
             for file in 0..self.names.len() {
                 let empty = !self.lines.iter().any(|line| line.file == file);
@@ -620,7 +620,7 @@ impl<'s> Stream<'_, '_, 's> {
             };
             let Some(found) = found else { break };
             let (start, end) = (found.start(0), found.end(0));
-            // nothing right behind a match is none
+            // nothing right after a match is none
             if start == end && behind == Some(start) {
                 from = end + 1;
                 continue;

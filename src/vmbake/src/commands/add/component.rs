@@ -6,13 +6,14 @@
 //! ```
 
 use crate::project::label;
-use bake::digest::Digest;
 use bake::manifest::{Form, Pin, agree};
-use bake::name::{Arch, Name};
-use bake::store::Store;
-use bake::tree::Node;
-use bake::{Class, Refusal, Stage, unpack};
+use bake::unpack;
 use std::path::Path;
+use store::Store;
+use tree::Node;
+use tree::digest::Digest;
+use tree::name::{Arch, Name};
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Where programs are put that nobody says a place for.
 pub(super) const PROGRAMS: &str = "/usr/local/bin/";
@@ -42,7 +43,7 @@ impl Source {
         text: &str,
         name: Option<&Name>,
         version: Option<&str>,
-    ) -> bake::Result<Self> {
+    ) -> tree::refusal::Result<Self> {
         let url = address(project, text)?;
         let wrong = |what: &str, hint: &str| {
             Refusal::new(Class::Usage, text, Stage::Parse, what).hint(hint.to_owned())
@@ -52,20 +53,20 @@ impl Source {
         let found = if form == Form::Deb { of_deb(stem) } else { of_file(stem) };
         let told = || found.0.and_then(|found| found.parse().ok());
         let Some(name) = name.cloned().or_else(told) else {
-            return Err(wrong("its file does not tell the component's name", "say it with `--name NAME`"));
+            return Err(wrong("cannot tell the component's name from its file name", "pass `--name NAME`"));
         };
         let path =
             url.split_once("://").map_or(&url[..], |(_, rest)| rest.split_once('/').unwrap_or_default().1);
         let mut folders = path.rsplit('/').skip(1).map(|part| part.trim_start_matches('v'));
         let found = found.1.or_else(|| folders.find(|part| is_version(part)).map(str::to_owned));
         let Some(version) = version.map(str::to_owned).or(found) else {
-            return Err(wrong("the address does not tell a version", "say it with `--version VERSION`"));
+            return Err(wrong("cannot tell the version from the URL", "pass `--version VERSION`"));
         };
         Ok(Self { name, version, url, form })
     }
 
     /// The pin of what was fetched. Refuses an address that is of another name, version or machine.
-    pub(super) fn pin(&self, arch: Arch, digest: Digest, size: u64) -> bake::Result<Pin> {
+    pub(super) fn pin(&self, arch: Arch, digest: Digest, size: u64) -> tree::refusal::Result<Pin> {
         let pin = Pin {
             version: self.version.clone(),
             url: self.url.clone(),
@@ -77,14 +78,14 @@ impl Source {
         agree(&self.name, &pin, arch).map_err(|error| {
             let what = format!("`{}`: {error}", self.name);
             Refusal::new(Class::Usage, self.url.as_str(), Stage::Parse, what)
-                .hint("`--name`, `--version` and `--arch` say what it is; an address names all three, or none of the last")
+                .hint("pass `--name`, `--version` and `--arch`")
         })?;
         Ok(pin)
     }
 
     /// Which of its files a recipe installs, all to `to`: the program itself, or what is executable in an archive. Of a
     /// package none, as it is installed whole.
-    pub(super) fn files(&self, store: &Store, digest: &Digest, to: &str) -> bake::Result<Installed> {
+    pub(super) fn files(&self, store: &Store, digest: &Digest, to: &str) -> tree::refusal::Result<Installed> {
         match self.form {
             Form::Deb => Ok(Installed::default()),
             Form::Binary | Form::Qcow2 => {
@@ -105,9 +106,9 @@ impl Source {
                 };
                 let files: Vec<(String, String)> = members.iter().filter(is_program).map(install).collect();
                 if files.is_empty() {
-                    let what = "no file of the archive is executable";
+                    let what = "no file in the archive is executable";
                     return Err(Refusal::new(Class::Usage, self.url.as_str(), Stage::Unpack, what).hint(format!(
-                        "`vmbake inspect FILE` lists it; [components.{}] of the recipe says what of it goes where",
+                        "`vmbake inspect FILE` lists it; [components.{}] of the recipe sets which files to install",
                         self.name
                     )));
                 }
@@ -128,20 +129,19 @@ fn is_in_one_folder(members: &[unpack::Member]) -> bool {
 }
 
 /// The address of a component: as it is, or of a file of the project, which is named below its folder.
-fn address(project: &Path, text: &str) -> bake::Result<String> {
+fn address(project: &Path, text: &str) -> tree::refusal::Result<String> {
     if text.split_once(':').is_some_and(|(scheme, _)| ["https", "http", "file"].contains(&scheme)) {
         return Ok(text.to_owned());
     }
     let refuse = |what: String| Refusal::new(Class::Usage, text, Stage::Parse, what);
     let found = std::fs::canonicalize(text).map_err(|error| {
-        refuse(format!("neither an address nor a file: {error}"))
-            .hint("an address begins with `https://`, `http://` or `file:`")
+        refuse(format!("neither a URL nor a file: {error}"))
+            .hint("a URL starts with `https://`, `http://` or `file:`")
     })?;
     let root = std::fs::canonicalize(project).map_err(|error| refuse(error.to_string()))?;
     let below = found.strip_prefix(&root).ok().and_then(Path::to_str).ok_or_else(|| {
-        refuse(format!("it is not below the project's folder, `{}`", label(project))).hint(
-            "copy it there, so that whoever has the project has it as well; or name it as `file:///PATH`",
-        )
+        refuse(format!("it is outside the project's folder, `{}`", label(project)))
+            .hint("copy it there, so that it is part of the project, or pass it as `file:///PATH`")
     })?;
     Ok(format!("file:{below}"))
 }
@@ -232,7 +232,7 @@ mod tests {
         let found = Source::of(&project, inside.to_str().unwrap(), None, None).unwrap();
         assert_eq!(found.url, "file:parts/tool-1.0-amd64");
         let refusal = Source::of(&project, outside.to_str().unwrap(), None, None).unwrap_err();
-        assert!(refusal.to_string().contains("not below the project's folder"), "{refusal}");
+        assert!(refusal.to_string().contains("outside the project's folder"), "{refusal}");
         assert!(Source::of(&project, "tool-2.0", None, None).is_err());
     }
 }

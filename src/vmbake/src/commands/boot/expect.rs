@@ -1,4 +1,4 @@
-//! What has to be before a boot counts as good, and whether it is.
+//! What must be before a boot counts as good, and whether it is.
 
 use anyhow::{Result, bail};
 use machine::{Answer, Event, Running};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long between two looks at what does not say when it changes.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Something that has to be.
+/// Something that must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expectation {
     /// A unit is in a state: `active`, `inactive`, `failed`…
@@ -66,7 +66,7 @@ impl fmt::Display for Expectation {
 }
 
 impl Expectation {
-    /// Whether a shell in the machine has to be asked.
+    /// Whether a shell in the machine must be asked.
     pub fn asks(&self) -> bool {
         !matches!(self, Self::Console(_))
     }
@@ -89,7 +89,7 @@ impl Expectation {
         }
     }
 
-    /// Whether waiting longer is of no use: such a unit does not start again by itself.
+    /// Whether waiting longer is useless: such a unit does not start again by itself.
     fn is_hopeless(&self, answer: &Answer) -> bool {
         matches!(self, Self::Unit(_, wanted) if wanted == "active" && answer.output.trim() == "failed")
             || matches!(self, Self::System(wanted) if wanted == "running" && answer.output.trim() == "degraded")
@@ -134,7 +134,7 @@ pub enum Reached {
     Root,
     /// systemd starts units.
     Systemd,
-    /// systemd had nothing left to start, or somebody could log in.
+    /// systemd had nothing left to start, or someone could log in.
     End,
 }
 
@@ -154,7 +154,7 @@ impl Reached {
         sign.map_or(otherwise, |(_, reached)| *reached)
     }
 
-    /// In words, behind "it reached".
+    /// In words, after "it reached".
     pub fn words(self) -> &'static str {
         match self {
             Self::Nothing => "nothing: the console stayed empty",
@@ -176,7 +176,7 @@ enum Phase {
     Booted,
 }
 
-/// Waits until all are met, one cannot be any more, or the time is over; with `to_the_end` until the boot is over in any case.
+/// Waits until all are met, one cannot be any longer, or the time is over; with `to_the_end` until the boot is over in any case.
 ///
 /// Nothing is asked before the boot has come to its end: questions would take the time that is to be measured.
 pub fn wait(
@@ -239,12 +239,12 @@ fn wait_for(
                 return Ok(watched);
             }
             Some(Event::Ended) => {
-                watched.stopped = Some("the machine went off");
+                watched.stopped = Some("the machine powered off");
                 see(running, wanted, &mut watched.met);
                 return Ok(watched);
             }
             _ if Instant::now() >= deadline => {
-                watched.stopped = Some("the time was over");
+                watched.stopped = Some("the time limit was reached");
                 return Ok(watched);
             }
             _ => {}
@@ -266,7 +266,7 @@ fn see(running: &Running, wanted: &[Expectation], met: &mut [Met]) {
     }
 }
 
-/// Asks the shell about all that is not met yet; true where waiting longer is of no use.
+/// Asks the shell about all that is not met yet; true where waiting longer is useless.
 fn ask(running: &mut Running, wanted: &[Expectation], met: &mut [Met], deadline: Instant) -> bool {
     let mut hopeless = false;
     for (wanted, met) in wanted.iter().zip(met).filter(|(_, met)| met.seconds.is_none()) {
@@ -287,7 +287,7 @@ fn since(running: &Running) -> f64 {
     running.began().elapsed().as_secs_f64()
 }
 
-/// What on the console says that nothing comes any more.
+/// What on the console says that nothing comes any longer.
 fn is_over(console: &str) -> Option<&'static str> {
     let signs = [
         ("Kernel panic - not syncing", "the kernel panicked"),

@@ -3,10 +3,10 @@
 use super::expect::{Met, Reached, Watched};
 use super::timeline::Timeline;
 use crate::console;
-use bake::{Class, Refusal, Stage};
 use machine::{Accel, Machine, Start};
 use serde::Serialize;
 use std::path::Path;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// What became of a boot.
 #[derive(Debug, Serialize)]
@@ -94,7 +94,8 @@ pub(super) fn ahead(machine: &Machine, why: &str, watched: bool) -> Vec<String> 
         });
     }
     if machine.network.as_ref().is_some_and(Vec::is_empty) && !watched {
-        lines.push("no port of the guest can be reached; `--forward 2222:22` leads to its sshd".to_owned());
+        lines
+            .push("no port of the guest is forwarded; pass `--forward 2222:22` to reach its sshd".to_owned());
     }
     if !watched {
         lines.push("Ctrl-A X cuts the power".to_owned());
@@ -160,10 +161,10 @@ impl Report {
         }
     }
 
-    /// Says how a boot ended that was not good, beside the result.
+    /// Says how a boot ended that was not good, next to the result.
     pub(super) fn tell_end(&self) {
         if !self.console.is_empty() || self.stopped.is_some() {
-            let why = self.stopped.unwrap_or("an expectation cannot be met any more");
+            let why = self.stopped.unwrap_or("an expectation can no longer be met");
             console::note(format!("stopped after {:.0} s: {why}", self.seconds));
             console::note(format!("it reached {}", self.reached.words()));
         }
@@ -185,9 +186,9 @@ impl Report {
             return Ok(());
         }
         if self.timeline.as_ref().is_some_and(Timeline::input_was_refused) {
-            let cause = "the machine refused what it was given at boot";
+            let cause = "the machine rejected its boot-time input";
             return Err(Refusal::new(Class::Input, self.artifact.clone(), Stage::Inspect, cause)
-                .hint("`--expect 'run journalctl -u podplane-configure'` shows why; the console has it too")
+                .hint("`--expect 'run journalctl -u podplane-configure'` shows why; so does the console")
                 .into());
         }
         let why = self.stopped.map(|why| format!(" ({why})")).unwrap_or_default();
@@ -196,7 +197,7 @@ impl Report {
             wrong.push(format!("not met: {}{why}", not_met.join(", ")));
         }
         if self.lacks_times {
-            wrong.push(format!("no times of this boot are known{why}"));
+            wrong.push(format!("the times of this boot are unknown{why}"));
         }
         if !self.over_budget.is_empty() {
             wrong.push(format!("over budget: {}", self.over_budget.join(", ")));
@@ -232,7 +233,7 @@ mod tests {
             let ended = Ended { watched, timeline: None, needs_times, seconds: 9.0, console };
             let kernel = machine::Kernel { kernel: "kernel".into(), initrd: None, cmdline: String::new() };
             let machine = Machine {
-                arch: bake::name::Arch::Amd64,
+                arch: tree::name::Arch::Amd64,
                 accel: Accel::Tcg,
                 memory: 128,
                 cpus: 1,
@@ -245,15 +246,17 @@ mod tests {
             };
             Report::new(Path::new("a.raw"), &machine, ended, Vec::new(), None)
         };
-        let over = Some("the time was over");
+        let over = Some("the time limit was reached");
         let said = |report: &Report| report.verdict().map_err(|error| error.to_string());
         assert_eq!(said(&report(false, over, Some(1.0))), Ok(()));
         let lacks = report(true, over, Some(1.0));
-        let why = "`a.raw`: no times of this boot are known (the time was over)";
+        let why = "`a.raw`: the times of this boot are unknown (the time limit was reached)";
         assert_eq!(said(&lacks), Err(why.to_owned()));
         assert_eq!(lacks.console, ["Linux version 6"]);
         assert!(
-            said(&report(false, over, None)).unwrap_err().contains("not met: console x (the time was over)")
+            said(&report(false, over, None))
+                .unwrap_err()
+                .contains("not met: console x (the time limit was reached)")
         );
     }
 }

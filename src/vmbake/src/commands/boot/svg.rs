@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 const ROW: f64 = 18.0;
 const LEFT: f64 = 16.0;
 const TOP: f64 = 64.0;
-/// The width of the time that is drawn, and the room for names behind the last bar.
+/// The width of the time that is drawn, and the room for names after the last bar.
 const WIDTH: f64 = 900.0;
 const NAMES: f64 = 300.0;
 

@@ -5,12 +5,12 @@
 //! moment at which it runs the initrd's program.
 
 use anyhow::{Context as _, Result};
-use bake::{Class, Refusal, Stage};
 use machine::Running;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
+use tree::refusal::{Class, Refusal, Stage};
 
 /// Units that took less than this are left out of tables and drawings, unless they are milestones.
 const SHORTEST: f64 = 0.05;
@@ -76,7 +76,7 @@ impl Timeline {
     /// off, or is too busy.
     pub fn take(running: &mut Running, power_on: f64, deadline: Instant) -> Result<Option<Self>> {
         let Ok(answer) = running.run(QUESTION, deadline) else { return Ok(None) };
-        Self::parse(&answer.done()?, power_on).context("the times that the guest's systemd tells").map(Some)
+        Self::parse(&answer.done()?, power_on).context("the times that the guest's systemd reports").map(Some)
     }
 
     pub(super) fn parse(text: &str, power_on: f64) -> Result<Self> {
@@ -88,8 +88,8 @@ impl Timeline {
         let time = |key: &str| seconds(&manager, key);
         // both are counted backwards from the start of the kernel
         let (firmware, loader) = (time("FirmwareTimestampMonotonic"), time("LoaderTimestampMonotonic"));
-        let userspace = time("UserspaceTimestampMonotonic").context("no start of user space")?;
-        let finished = time("FinishTimestampMonotonic").context("no end of the boot")?;
+        let userspace = time("UserspaceTimestampMonotonic").context("the start of user space is missing")?;
+        let finished = time("FinishTimestampMonotonic").context("the end of the boot is missing")?;
         let mut timeline = Self {
             firmware: firmware.map(|firmware| firmware - loader.unwrap_or_default()),
             loader,
@@ -219,7 +219,7 @@ impl Budget {
         if budget.factor.is_finite() && budget.factor > 0.0 {
             Ok(budget)
         } else {
-            Err(wrong(format!("`factor`: expected a number above 0, found {}", budget.factor)).into())
+            Err(wrong(format!("`factor`: expected a positive number, found {}", budget.factor)).into())
         }
     }
 
@@ -229,8 +229,8 @@ impl Budget {
             let most = f64::from(*milliseconds) / 1000.0 * self.factor;
             match timeline.milestones.get(name) {
                 Some(time) if *time <= most => None,
-                Some(time) => Some(format!("{name} after {time:.2} s, expected {most:.2} s at most")),
-                None => Some(format!("{name} never, expected within {most:.2} s")),
+                Some(time) => Some(format!("expected {name} after at most {most:.2} s, took {time:.2} s")),
+                None => Some(format!("expected {name} within {most:.2} s, but it was never reached")),
             }
         };
         self.milestones.iter().filter_map(late).collect()
@@ -319,7 +319,7 @@ ActiveEnterTimestampMonotonic=8000000
         assert!(budget(r#"{"milestones": {"multi-user": 8000, "finished": 9000}}"#).is_empty());
         assert_eq!(
             budget(r#"{"milestones": {"multi-user": 7000}}"#),
-            ["multi-user after 8.00 s, expected 7.00 s at most"]
+            ["expected multi-user after at most 7.00 s, took 8.00 s"]
         );
         assert!(budget(r#"{"factor": 1.2, "milestones": {"multi-user": 7000}}"#).is_empty());
         assert_eq!(budget(r#"{"milestones": {"network": 1}}"#).len(), 1);

@@ -1,15 +1,16 @@
 //! What a path of a mirror leads to: a file of the directory, and no other.
 
 use super::request::Request;
-use bake::digest::Sha256;
-use bake::emit::{NOWHERE, OS_IMAGE, VMCONFIG, sums};
+use bake::emit::{NOWHERE, OS_IMAGE, VMCONFIG};
 use bake::manifest::{Entry, Manifest};
-use bake::name::Name;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::SystemTime;
+use store::sums;
+use tree::digest::Sha256;
+use tree::name::Name;
 
 /// The largest manifest that is read.
 const MOST: u64 = 1 << 20;

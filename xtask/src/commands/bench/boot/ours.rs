@@ -1,7 +1,7 @@
 //! The machine that is ours: `base` with what makes it a node.
 //!
 //! It is `knd` without what is not Debian's: no upstream components, no packages for them, no agent that would register
-//! it, and Debian's containerd in the place of upstream's, configured before it starts as upstream's is. All other units,
+//! it, and Debian's containerd in place of upstream's, configured before it starts as upstream's is. All other units,
 //! users and settings are those of `knd`; services that wait for certificates are passed over, as on a node's first boot.
 
 use crate::commands::bench::inputs::arch;

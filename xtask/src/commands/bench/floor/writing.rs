@@ -1,5 +1,5 @@
 //! What writing a disk image costs with the plain libraries: a copy of its data, or its clusters compressed and written
-//! one behind the other, on all cores, without any table, check or digest.
+//! one after the other, on all cores, without any table, check or digest.
 
 use anyhow::{Context as _, Result, bail};
 use rayon::prelude::*;
@@ -77,7 +77,7 @@ pub(crate) fn digest(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Does `work` for each piece of a sparse file that is no hole: its place and its bytes. How many bytes there are.
+/// Does `work` for each piece of a sparse file that is not a hole: its place and its bytes. How many bytes there are.
 fn over(from: &File, work: impl Fn(u64, Vec<u8>) -> Result<()> + Sync) -> Result<u64> {
     let pieces = pieces(from)?;
     pieces.par_iter().with_max_len(1).try_for_each(|piece| {
@@ -94,7 +94,7 @@ fn pieces(file: &File) -> Result<Vec<Range<u64>>> {
     loop {
         let begin = match seek(file, SeekFrom::Data(at)) {
             Ok(begin) => begin,
-            // nothing behind `at`
+            // nothing after `at`
             Err(rustix::io::Errno::NXIO) => return Ok(pieces),
             Err(error) => bail!("cannot tell where data is: {error}"),
         };
@@ -156,7 +156,7 @@ mod tests {
             let len = fs::metadata(&to).unwrap().len();
             assert!(len > 0 && len < data, "{packing:?}: {len} of {data}");
         }
-        // frames of zstd one behind the other are a stream
+        // frames of zstd one after the other are a stream
         compressed(&from, &to, Packing::Zstd(3)).unwrap();
         let back = zstd::decode_all(File::open(&to).unwrap()).unwrap();
         assert_eq!(back.iter().filter(|byte| **byte == b'h').count(), {

@@ -4,11 +4,11 @@
 //! whose type decides nothing for 64-bit libraries. `hwcap` lines have had no effect since glibc 2.33.
 
 use super::super::follow::follow;
-use crate::name::ImagePath;
-use crate::refusal::{Class, Result};
 use crate::stage::{Read, bytes_of, refuse};
-use crate::tree::{Node, Tree};
 use globset::GlobBuilder;
+use tree::name::ImagePath;
+use tree::refusal::{Class, Result};
+use tree::{Node, Tree};
 
 const FIRST: &str = "/etc/ld.so.conf";
 /// Files that include each other go on for ever.

@@ -3,14 +3,14 @@
 //! System V ABI: program headers, dynamic section; x86-64 psABI, section "Program Property" for the level of the
 //! processor. Only the pieces of a file that hold these are read, so that a library's size does not matter.
 
-use crate::name::Arch;
-use crate::refusal::{Refusal, Result};
 use crate::stage::Read;
-use crate::tree::{Content, PIECE, Stored};
 use object::read::elf::{Dyn as _, FileHeader as _, NoteIterator, ProgramHeader as _};
 use object::{LittleEndian, ReadCache, ReadCacheOps, ReadRef as _, elf};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use tree::name::Arch;
+use tree::refusal::{Refusal, Result};
+use tree::{Content, PIECE, Stored};
 
 type Header = elf::FileHeader64<LittleEndian>;
 
@@ -28,7 +28,7 @@ pub(super) struct Shared {
     pub(super) level: u32,
 }
 
-/// Reads `content`; nothing where it is no shared library for `arch`, or a broken one, which loaders refuse.
+/// Reads `content`; nothing where it is not a shared library for `arch`, or a broken one, which loaders refuse.
 pub(super) fn read(content: &Content, arch: Arch, read: Read<'_>) -> Result<Option<Shared>> {
     let file = ReadCache::new(Pieces { content, read, at: 0, loaded: BTreeMap::new(), refusal: None });
     let shared = parse(&file, arch);

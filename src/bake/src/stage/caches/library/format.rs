@@ -8,9 +8,9 @@
 //! ```
 //! Numbers are little endian on both architectures. Names and paths are offsets from the start of the file.
 
-use crate::name::Arch;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use tree::name::Arch;
 
 /// The bit that says that the rest of the number is a level and an index.
 const EXTENSION: u64 = 1 << 62;

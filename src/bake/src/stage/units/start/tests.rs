@@ -58,12 +58,12 @@ fn a_unit_that_cannot_start_is_refused_with_all_of_its_faults() {
         ("ExecStart=none\n", "ExecStart= `none` is not in the image"),
         ("ExecStartPre=+/usr/bin/none\nExecStart=/usr/bin/tool\n", "ExecStartPre= `/usr/bin/none` is not"),
         ("ExecStart=/usr/bin/plain\n", "is not executable: `/usr/bin/plain` has mode 0644"),
-        ("ExecStart=/usr/bin\n", "ExecStart= `/usr/bin` is no file"),
+        ("ExecStart=/usr/bin\n", "ExecStart= `/usr/bin` is not a file"),
         ("ExecStart=/usr/bin/lost\n", "is a script for `/usr/bin/python9`, which is not in the image"),
         ("ExecStart=/usr/bin/windows\n", "is a script whose lines end with CR LF"),
-        ("User=ghost\n", "User= `ghost` is no user of the image"),
-        ("Group=ghost\n", "Group= `ghost` is no group of the image"),
-        ("SupplementaryGroups=tty ghost\n", "Group= `ghost` is no group of the image"),
+        ("User=ghost\n", "User= `ghost` is not a user in the image"),
+        ("Group=ghost\n", "Group= `ghost` is not a group in the image"),
+        ("SupplementaryGroups=tty ghost\n", "Group= `ghost` is not a group in the image"),
         ("EnvironmentFile=/etc/none.env\n", "EnvironmentFile= `/etc/none.env` is in no package"),
     ] {
         let refusal = case(service).refusal();
@@ -95,7 +95,7 @@ fn drop_ins_count_and_masked_units_do_not() {
     idle.link("/etc/systemd/system/x.target.wants/a.service", "/usr/lib/systemd/system/a.service");
     assert!(idle.refusal().to_string().contains("`a.service` cannot start"));
     idle.link("/etc/systemd/system/x.target.wants/ghost.service", "/usr/lib/systemd/system/ghost.service");
-    assert!(idle.refusal().to_string().contains("`ghost.service` is enabled, and is not in the image"));
+    assert!(idle.refusal().to_string().contains("`ghost.service` is enabled, but is not in the image"));
 }
 
 #[test]

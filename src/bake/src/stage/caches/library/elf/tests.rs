@@ -1,10 +1,10 @@
 //! The tests' own program is a position-independent one, which for this is a library without a name.
 
 use super::*;
-use crate::digest::Sha256;
-use crate::refusal::Class;
 use crate::stage::refuse;
 use std::cell::RefCell;
+use tree::digest::Sha256;
+use tree::refusal::Class;
 
 const HERE: Arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::Amd64 };
 const NAMELESS: Option<Shared> = Some(Shared { soname: None, level: 0 });
