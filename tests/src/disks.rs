@@ -12,7 +12,7 @@ use xshell::{Shell, cmd};
 pub fn root(disk: &DiskImage, room: &Path) -> Result<PathBuf> {
     let partitions = disk.partitions()?;
     let root =
-        partitions.iter().find(|partition| partition.root_of().is_some()).context("no root partition")?;
+        partitions.values().find(|partition| partition.root_of().is_some()).context("no root partition")?;
     let (shell, from, format) = (Shell::new()?, &disk.path, disk.format.driver());
     let whole = tempfile::Builder::new().prefix("disk-").suffix(".raw").tempfile_in(room)?.into_temp_path();
     let to = whole.to_path_buf();

@@ -44,7 +44,7 @@ impl Guest {
     pub fn new(image: &Path, room: &Path, setup: &Setup) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("guest-").tempdir_in(room)?;
         let image = DiskImage::open(image)?;
-        let arch = image.partitions()?.iter().find_map(machine::Partition::root_of);
+        let arch = image.partitions()?.values().find_map(disk::gpt::Entry::root_of);
         let arch = arch.context("the disk has no root partition")?;
         let firmware =
             (!setup.direct || arch == Arch::Arm64).then(|| Firmware::find(arch, dir.path())).transpose()?;

@@ -28,13 +28,12 @@ fn digest_of(path: &Path) -> Result<Digest> {
 /// Takes the files that `boot` names out of the image, and compares their digests.
 fn extract(qcow2: &Path, boot: &Value, room: &Path) -> Result<()> {
     let image = Qcow2::open(qcow2)?;
-    let partitions = machine::parse_partitions(&image.head(1 << 20)?)?;
+    let partitions = disk::gpt::read(&image.head(1 << 20)?)?.partitions;
     let shell = Shell::new()?;
     for file in ["kernel", "initrd"] {
         let about = &boot[file];
         let number = about["partition"].as_u64().context("a partition")?;
-        let partition =
-            partitions.iter().find(|one| one.number as u64 == number).context("no such partition")?;
+        let partition = partitions.get(&usize::try_from(number)?).context("no such partition")?;
         let (system, to) = (room.join("partition"), room.join(file));
         image.copy(partition.offset, partition.size, &system)?;
         let request = format!("dump {} {}", about["path"].as_str().context("a path")?, to.display());

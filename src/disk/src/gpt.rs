@@ -9,11 +9,15 @@
 //!   -33    the entries again
 //!    -1    the header again, with the places exchanged
 //! ```
-//! A table is two pieces of bytes; everything between is partitions' own. Not supported, on purpose: a legacy MBR beside it
-//! (hybrid), sectors that are not of 512 bytes, more than 128 partitions.
+//! A table is two pieces of bytes; everything between is partitions' own. Not supported, on purpose: a legacy MBR next to
+//! it (hybrid), sectors that are not of 512 bytes, more than 128 partitions.
 
-use super::uuid::Uuid;
+mod read;
+
+use crate::uuid::Uuid;
 use flate2::Crc;
+pub use read::{Contents, TableError, read};
+use tree::name::Arch;
 
 /// Bytes of a sector.
 pub(crate) const SECTOR: u64 = 512;
@@ -25,21 +29,47 @@ const ENTRY: usize = 128;
 /// Sectors of all entries.
 const ENTRY_SECTORS: u64 = (ENTRIES * ENTRY) as u64 / SECTOR;
 
+/// The type of an EFI system partition.
+pub(crate) const ESP: Uuid = Uuid::of(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
+
+/// The type of the root partition of machines of `arch`:
+/// <https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>
+pub(crate) const fn root(arch: Arch) -> Uuid {
+    Uuid::of(match arch {
+        Arch::Amd64 => 0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709,
+        Arch::Arm64 => 0xb921b045_1df0_41c3_af44_4c6f280d3fae,
+    })
+}
+
 /// One partition.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Entry {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
     /// What it is for, by the Discoverable Partitions Specification.
-    pub(crate) r#type: Uuid,
+    pub r#type: Uuid,
     /// Its own identifier: the kernel's PARTUUID.
-    pub(crate) id: Uuid,
+    pub id: Uuid,
     /// Where it begins, in bytes.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// Its size in bytes.
-    pub(crate) size: u64,
+    pub size: u64,
     /// Attribute bits.
-    pub(crate) attributes: u64,
+    pub attributes: u64,
     /// Its name: at most 36 UTF-16 units, more are cut.
-    pub(crate) name: String,
+    pub name: String,
+}
+
+impl Entry {
+    /// Whether this is an EFI system partition.
+    #[must_use]
+    pub fn is_esp(&self) -> bool {
+        self.r#type == ESP
+    }
+
+    /// The architecture whose root file system this is, by its type.
+    #[must_use]
+    pub fn root_of(&self) -> Option<Arch> {
+        Arch::ALL.into_iter().find(|&arch| self.r#type == root(arch))
+    }
 }
 
 /// A table as the bytes at the two ends of a disk.
@@ -66,46 +96,6 @@ pub(crate) fn gpt(disk: Uuid, size: u64, partitions: &[Entry]) -> Table {
     let mut last = entries;
     last.extend(header(disk, (end, 1), end - ENTRY_SECTORS, end, sum));
     Table { first, last }
-}
-
-/// Reads the partitions of a disk from its first sectors, as [`gpt`] writes them; none where there is no such table.
-/// What is read is checked by its checksums, and entries that lie outside of the disk make it no table.
-pub(crate) fn read(first: &[u8]) -> Option<(Uuid, Vec<Entry>)> {
-    let head = first.get(512..604)?;
-    let number = |at: usize| u64::from_le_bytes(first[512 + at..520 + at].try_into().unwrap_or_default());
-    let mut unsummed = head.to_vec();
-    unsummed[16..20].fill(0);
-    let entries = first.get(1024..1024 + ENTRIES * ENTRY)?;
-    let sums = head[..8] == *b"EFI PART"
-        && head[16..20] == crc32(&unsummed).to_le_bytes()
-        && head[88..92] == crc32(entries).to_le_bytes();
-    if !sums || number(72) != 2 {
-        return None;
-    }
-    let disk = Uuid::from_mixed_endian(head[56..72].try_into().ok()?);
-    let mut partitions = Vec::new();
-    for bytes in entries.as_chunks::<ENTRY>().0 {
-        if bytes[..16].iter().all(|&byte| byte == 0) {
-            continue;
-        }
-        let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
-        let (start, end) = (number(32), number(40));
-        if start > end || end > u64::MAX / SECTOR - 1 {
-            return None;
-        }
-        let units: Vec<u16> =
-            bytes[56..].as_chunks::<2>().0.iter().map(|&pair| u16::from_le_bytes(pair)).collect();
-        let name = String::from_utf16_lossy(&units).trim_end_matches('\0').to_owned();
-        partitions.push(Entry {
-            r#type: Uuid::from_mixed_endian(bytes[..16].try_into().ok()?),
-            id: Uuid::from_mixed_endian(bytes[16..32].try_into().ok()?),
-            offset: start * SECTOR,
-            size: (end - start + 1) * SECTOR,
-            attributes: number(48),
-            name,
-        });
-    }
-    Some((disk, partitions))
 }
 
 /// One header: `at` is where it stands and where the other one does, in sectors.
@@ -164,10 +154,10 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn entries() -> Vec<Entry> {
+    pub(crate) fn entries() -> Vec<Entry> {
         let entry = |id: u8, offset: u64, size: u64, name: &str| Entry {
             r#type: Uuid::of(0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709),
             id: Uuid([id; 16]),
@@ -177,25 +167,6 @@ mod tests {
             name: name.to_owned(),
         };
         vec![entry(1, 1 << 20, 3 << 20, "esp"), entry(2, 4 << 20, 11 << 20, "Főtanúsítvány")]
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let disk = Uuid([7; 16]);
-        let table = gpt(disk, 16 << 20, &entries());
-        assert_eq!((table.first.len(), table.last.len()), (34 * 512, 33 * 512));
-        assert_eq!(read(&table.first), Some((disk, entries())));
-    }
-
-    #[test]
-    fn any_changed_bit_of_header_or_entries_makes_it_no_table() {
-        let table = gpt(Uuid([7; 16]), 16 << 20, &entries());
-        for at in [512, 530, 560, 600, 603, 1024, 1200, 1279] {
-            let mut changed = table.first.clone();
-            changed[at] ^= 4;
-            assert_eq!(read(&changed), None, "{at}");
-        }
-        assert_eq!(read(&table.first[..17_000]), None);
     }
 
     /// A disk of 16 MiB with the table at both ends.

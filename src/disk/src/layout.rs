@@ -110,13 +110,11 @@ fn entry(spec: &Spec, partition: &Partition, offset: u64, size: u64) -> Entry {
     }
 }
 
-/// <https://uapi-group.org/specifications/specs/discoverable_partitions_specification/>
 fn partition_type(of: PartitionType, arch: Arch) -> Uuid {
-    Uuid::of(match (of, arch) {
-        (PartitionType::Esp, _) => 0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b,
-        (PartitionType::Root, Arch::Amd64) => 0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709,
-        (PartitionType::Root, Arch::Arm64) => 0xb921b045_1df0_41c3_af44_4c6f280d3fae,
-    })
+    match of {
+        PartitionType::Esp => gpt::ESP,
+        PartitionType::Root => gpt::root(arch),
+    }
 }
 
 fn partition_id(spec: &Spec, partition: &Partition) -> Uuid {

@@ -20,7 +20,7 @@ mod ext4;
 mod fat32;
 mod format;
 mod gce;
-mod gpt;
+pub mod gpt;
 mod image;
 mod layout;
 mod qcow2;
@@ -38,6 +38,7 @@ pub use format::{Format, FormatError};
 pub use layout::{Boot, Disk, layout};
 pub use segments::{How, Pieces};
 pub use spec::{Compression, Holds, Partition, PartitionType, Spec};
+pub use uuid::Uuid;
 
 pub(crate) use ext4::{Options as Ext4Options, ext4};
 pub(crate) use image::{ALIGN, Image, Segment};

@@ -3,7 +3,8 @@
 //! Only what `emit` writes is understood: an image of another make is refused, not guessed at. What is read may be
 //! hostile: tables have limits, places are checked, memory is a few clusters whatever a header says.
 
-use super::record::{self, Partition};
+use super::gpt;
+use super::record::Partition;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -28,6 +29,9 @@ pub enum DiskError {
         /// Why.
         what: &'static str,
     },
+    /// Its partition table is wrong.
+    #[error(transparent)]
+    Table(#[from] gpt::TableError),
     /// The file cannot be read.
     #[error("cannot read: {0}")]
     Io(#[from] io::Error),
@@ -61,9 +65,9 @@ pub fn is_zero(bytes: &[u8]) -> bool {
 pub fn about(runs: &mut dyn Runs) -> Result<Disk, DiskError> {
     let mut first = Vec::new();
     let at = runs.next(&mut first)?;
-    let partitions = at.filter(|&at| at == 0).and_then(|_| record::partitions(&first));
-    let partitions = partitions.ok_or(DiskError::Form("it has no partition table"))?;
-    Ok(Disk { size: runs.size(), partitions })
+    // what does not begin with a run is zero there
+    let table = gpt::read(if at == Some(0) { &first } else { &[] })?;
+    Ok(Disk { size: runs.size(), partitions: table.partitions.values().map(Partition::from).collect() })
 }
 
 /// A disk as it is, with a footer after it or none.

@@ -14,7 +14,7 @@
 //! or the partition table. What no extent names is zero. So each byte of a disk can be compared with its record, and
 //! what is found wrong has a name.
 
-use super::gpt::{Entry, read as read_table};
+use super::gpt::Entry;
 use super::layout::Disk;
 use super::uuid::Uuid;
 use serde::{Deserialize, Serialize};
@@ -88,12 +88,6 @@ pub struct Extent {
     /// The first byte of the file that is meant.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub from: u64,
-}
-
-/// The partitions that the first sectors of a disk say there are; none where there is no such table.
-#[must_use]
-pub fn partitions(first: &[u8]) -> Option<Vec<Partition>> {
-    Some(read_table(first)?.1.iter().map(Partition::from).collect())
 }
 
 /// Writes the record of `disk`.

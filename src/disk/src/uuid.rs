@@ -6,7 +6,7 @@ use tree::digest::Sha256;
 
 /// An identifier, its bytes in the order of its digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Uuid(pub(crate) [u8; 16]);
+pub struct Uuid(pub(crate) [u8; 16]);
 
 impl Uuid {
     /// That of a constant such as `0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b`.

@@ -20,10 +20,11 @@ pub struct Kernel {
 /// Takes the kernel out of the EFI system partition of `image`, into `dir`.
 pub fn kernel(image: &DiskImage, dir: &Path) -> Result<Kernel> {
     let partitions = image.partitions()?;
-    let esp = partitions.iter().find(|partition| partition.is_esp());
-    let esp = esp.with_context(|| format!("`{}` has no EFI system partition", image.path.display()))?;
+    let esp = partitions.iter().find(|(_, partition)| partition.is_esp());
+    let (number, esp) =
+        esp.with_context(|| format!("`{}` has no EFI system partition", image.path.display()))?;
     let bytes = image.range(esp.offset, esp.size)?;
-    extract(&bytes, dir).with_context(|| format!("partition {} of `{}`", esp.number, image.path.display()))
+    extract(&bytes, dir).with_context(|| format!("partition {number} of `{}`", image.path.display()))
 }
 
 fn extract(esp: &[u8], dir: &Path) -> Result<Kernel> {

@@ -2,8 +2,10 @@
 //!
 //! Other formats than raw are read by QEMU's own drivers, through `qemu-img`.
 
-use crate::{Disk, Partition, alone, gpt};
+use crate::{Disk, alone};
 use anyhow::{Context as _, Result, bail, ensure};
+use disk::gpt;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -100,10 +102,11 @@ impl DiskImage {
         Ok(Self { path: fs::canonicalize(to)?, format: Format::Qcow2 })
     }
 
-    /// The partitions of the disk.
-    pub fn partitions(&self) -> Result<Vec<Partition>> {
+    /// The partitions of the disk by number, from 1.
+    pub fn partitions(&self) -> Result<BTreeMap<usize, gpt::Entry>> {
         let head = self.range(0, TABLE)?;
-        gpt::partitions(&head).with_context(|| format!("`{}`", self.path.display()))
+        let table = gpt::read(&head).with_context(|| format!("`{}`", self.path.display()))?;
+        Ok(table.partitions)
     }
 
     /// `length` bytes of the disk from `offset`, a multiple of 512; where the disk ends before that, fewer or an error.

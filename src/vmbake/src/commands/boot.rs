@@ -208,8 +208,8 @@ fn machine(args: &Args, dir: &Path, second: Option<Accel>) -> Result<(Machine, &
         Some(arch) => arch,
         None => image
             .partitions()?
-            .iter()
-            .find_map(machine::Partition::root_of)
+            .values()
+            .find_map(disk::gpt::Entry::root_of)
             .context("the disk has no partition with the type of a root partition; pass `--arch` to select the machine")
             .map_err(|error| usage(args, error))?,
     };
