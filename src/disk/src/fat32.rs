@@ -14,10 +14,12 @@
 //! seconds. Not supported, on purpose: FAT12 and FAT16, sectors other than of 512 bytes, files over 4 GiB, changing a volume.
 
 mod directory;
+mod read;
 
 use super::gpt::SECTOR;
 use super::{ALIGN, Image, Segment};
 use directory::{Directories, Stamp};
+pub use read::{FatEntry, Volume, VolumeError};
 use std::collections::BTreeMap;
 use tree::Content;
 use tree::chunk::{Chunk, Part, ranges};

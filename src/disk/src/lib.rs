@@ -17,7 +17,7 @@ mod blocks;
 mod codec;
 mod deflate;
 mod ext4;
-mod fat32;
+pub mod fat32;
 mod format;
 mod gce;
 pub mod gpt;

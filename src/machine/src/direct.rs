@@ -1,8 +1,8 @@
 //! The kernel of an image, taken out of it: what its boot loader would start.
 
-use crate::fat::Volume;
 use crate::{DiskImage, entry};
 use anyhow::{Context as _, Result};
+use disk::fat32::Volume;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,25 @@ fn extract(esp: &[u8], dir: &Path) -> Result<Kernel> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fat::tests::volume;
+    use xshell::{Shell, cmd};
+
+    /// A volume that mkfs.fat and mtools made of files.
+    fn volume(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, tree) = (dir.path().join("esp"), dir.path().join("tree"));
+        fs::File::create(&image).unwrap().set_len(40 << 20).unwrap();
+        for (path, bytes) in files {
+            let path = tree.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, bytes).unwrap();
+        }
+        let shell = Shell::new().unwrap();
+        let path = "/usr/sbin:/usr/bin:/bin";
+        cmd!(shell, "mkfs.fat -F 32 {image}").env("PATH", path).quiet().ignore_stdout().run().unwrap();
+        let tops = fs::read_dir(&tree).unwrap().map(|entry| entry.unwrap().path());
+        cmd!(shell, "mcopy -s -i {image} {tops...} ::").quiet().run().unwrap();
+        fs::read(image).unwrap()
+    }
 
     #[test]
     fn the_kernel_is_the_one_of_the_entry() {

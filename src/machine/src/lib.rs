@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! artifact ─image─► format, partitions ─overlay─► Disk ┐
-//! ESP ─fat, entry─► kernel, initrd, command line ─► Start ┴─► Machine ─command─► argv ─start─► Running
+//! ESP ─entry─► kernel, initrd, command line ─► Start    ┴─► Machine ─command─► argv ─start─► Running
 //!                                                                                              │ console text
 //!                                                                                              └ Shell: commands inside
 //! ```
@@ -19,7 +19,6 @@ mod alone;
 mod argv;
 mod direct;
 mod entry;
-mod fat;
 mod firmware;
 mod image;
 mod monitor;

@@ -127,6 +127,39 @@ fn other_programs_find_it_whole_and_read_every_file() {
 }
 
 #[test]
+fn our_own_reader_reads_every_file_and_directory() {
+    let (one, other) = ("/boot/vmlinuz".parse().unwrap(), Content::Inline(vec![9; 3_000_001].into()));
+    for size in [34 << 20, 64 << 20, 300 << 20] {
+        let long = "a name that takes more than one piece of thirteen units, Főtanúsítvány.conf";
+        let made: BTreeMap<String, Vec<u8>> = [
+            ("EFI/BOOT/BOOTX64.EFI".to_owned(), vec![7; 70_000]),
+            (format!("loader/entries/{long}"), b"linux /linux\n".to_vec()),
+            ("empty".to_owned(), Vec::new()),
+        ]
+        .into_iter()
+        .chain((0..200).map(|nth| (format!("many/file number {nth}"), vec![nth; 1 + usize::from(nth) * 700])))
+        .collect();
+        let mut files: Files<'_> =
+            made.iter().map(|(path, bytes)| (path.clone(), Source::Bytes(bytes.clone()))).collect();
+        files.insert("base/linux".into(), Source::File(&one, &other));
+        let bytes = volume(files, size);
+        let volume = Volume::open(&bytes).unwrap();
+        for (path, bytes) in &made {
+            assert!(volume.read(path).unwrap() == *bytes, "{path}");
+            assert!(volume.read(&path.to_lowercase().replace('/', "\\")).unwrap() == *bytes, "{path}");
+        }
+        assert_eq!(volume.read("/base/linux").unwrap(), [9; 3_000_001]);
+        let names = |path: &str| {
+            let listed = volume.list(path).unwrap().into_iter().map(|entry| entry.name);
+            listed.filter(|name| !name.starts_with('.')).collect::<Vec<_>>()
+        };
+        assert_eq!(names(""), ["base", "EFI", "empty", "loader", "many"]);
+        assert_eq!((names("loader/entries"), names("many").len()), (vec![long.to_owned()], 200));
+        assert_eq!(volume.read("many/file"), Err(VolumeError::Absent("many/file".to_owned())));
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused_and_what_least_says_fits() {
     let options = Options { size: 34 << 20, offset: 1 << 20, volume_id: 1, label: "ESP", epoch: 0 };
     let files = || Files::from([("a".to_owned(), Source::Bytes(vec![1; 40 << 20]))]);

@@ -1,4 +1,5 @@
-//! Files of a FAT32 volume, read (Microsoft's "FAT: General Overview of On-Disk Format", 1.03).
+//! Files of a volume, read (Microsoft's "FAT: General Overview of On-Disk Format", 1.03): of those that are written here,
+//! and of any other that a machine is to be started from.
 //!
 //! Just what an EFI system partition needs: long and short names, without regard to case, and whole files. The volume
 //! is bytes of whoever made the image: each chain is followed no longer than the volume has clusters.
@@ -8,7 +9,7 @@ const MOST_ENTRIES: usize = 65_536;
 
 /// What is wrong with a volume.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum Error {
+pub enum VolumeError {
     /// Not FAT32: the other two widths of FAT have no place in an image of ours.
     #[error("the volume is not FAT32")]
     Format,
@@ -22,7 +23,7 @@ pub(crate) enum Error {
 
 /// A volume.
 #[derive(Debug)]
-pub(crate) struct Volume<'v> {
+pub struct Volume<'v> {
     bytes: &'v [u8],
     cluster: usize,
     table: &'v [u8],
@@ -33,17 +34,21 @@ pub(crate) struct Volume<'v> {
 
 /// A name in a directory and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FatEntry {
-    pub(crate) name: String,
-    pub(crate) directory: bool,
+pub struct FatEntry {
+    /// The name, the long one where there is one.
+    pub name: String,
+    /// Whether it is a directory.
+    pub directory: bool,
+    /// Its first cluster.
     first: u32,
+    /// Its length in bytes.
     size: u32,
 }
 
 impl<'v> Volume<'v> {
     /// The volume that these bytes are.
-    pub(crate) fn open(bytes: &'v [u8]) -> Result<Self, Error> {
-        Self::parts(bytes).ok_or(Error::Format)
+    pub fn open(bytes: &'v [u8]) -> Result<Self, VolumeError> {
+        Self::parts(bytes).ok_or(VolumeError::Format)
     }
 
     fn parts(bytes: &'v [u8]) -> Option<Self> {
@@ -68,34 +73,34 @@ impl<'v> Volume<'v> {
     }
 
     /// The bytes of the file at `path`, its parts separated by `/` or `\`.
-    pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, VolumeError> {
         let found = self.find(path)?;
         let mut bytes = self.chain(found.first)?;
-        let size = usize::try_from(found.size).map_err(|_| Error::Chain)?;
+        let size = usize::try_from(found.size).map_err(|_| VolumeError::Chain)?;
         if found.directory || bytes.len() < size {
-            return Err(Error::Absent(path.to_owned()));
+            return Err(VolumeError::Absent(path.to_owned()));
         }
         bytes.truncate(size);
         Ok(bytes)
     }
 
     /// What is in the directory at `path`, in its order.
-    pub(crate) fn list(&self, path: &str) -> Result<Vec<FatEntry>, Error> {
+    pub fn list(&self, path: &str) -> Result<Vec<FatEntry>, VolumeError> {
         let found = self.find(path)?;
-        if found.directory { self.entries(found.first) } else { Err(Error::Absent(path.to_owned())) }
+        if found.directory { self.entries(found.first) } else { Err(VolumeError::Absent(path.to_owned())) }
     }
 
-    fn find(&self, path: &str) -> Result<FatEntry, Error> {
+    fn find(&self, path: &str) -> Result<FatEntry, VolumeError> {
         let mut at = FatEntry { name: String::new(), directory: true, first: self.root, size: 0 };
         for part in path.split(['/', '\\']).filter(|part| !part.is_empty()) {
             let entries = if at.directory { self.entries(at.first)? } else { Vec::new() };
             let same = |entry: &FatEntry| entry.name.to_lowercase() == part.to_lowercase();
-            at = entries.into_iter().find(same).ok_or_else(|| Error::Absent(path.to_owned()))?;
+            at = entries.into_iter().find(same).ok_or_else(|| VolumeError::Absent(path.to_owned()))?;
         }
         Ok(at)
     }
 
-    fn entries(&self, first: u32) -> Result<Vec<FatEntry>, Error> {
+    fn entries(&self, first: u32) -> Result<Vec<FatEntry>, VolumeError> {
         let bytes = self.chain(first)?;
         let (mut found, mut long) = (Vec::new(), Vec::new());
         for raw in bytes.chunks_exact(32).take(MOST_ENTRIES) {
@@ -130,20 +135,20 @@ impl<'v> Volume<'v> {
     }
 
     /// The bytes of all clusters of a chain. An empty file has none.
-    fn chain(&self, first: u32) -> Result<Vec<u8>, Error> {
+    fn chain(&self, first: u32) -> Result<Vec<u8>, VolumeError> {
         let (mut bytes, mut at) = (Vec::new(), first);
         for _ in 0..=self.clusters() {
             if at == 0 || at >= 0x0fff_fff8 {
                 return Ok(bytes);
             }
-            let index = usize::try_from(at).map_err(|_| Error::Chain)?;
+            let index = usize::try_from(at).map_err(|_| VolumeError::Chain)?;
             let begin = index.checked_sub(2).and_then(|index| index.checked_mul(self.cluster));
-            let begin = begin.and_then(|begin| begin.checked_add(self.data)).ok_or(Error::Chain)?;
+            let begin = begin.and_then(|begin| begin.checked_add(self.data)).ok_or(VolumeError::Chain)?;
             let cluster = begin.checked_add(self.cluster).and_then(|end| self.bytes.get(begin..end));
-            bytes.extend_from_slice(cluster.ok_or(Error::Chain)?);
-            at = u32_at(self.table, index * 4).ok_or(Error::Chain)? & 0x0fff_ffff;
+            bytes.extend_from_slice(cluster.ok_or(VolumeError::Chain)?);
+            at = u32_at(self.table, index * 4).ok_or(VolumeError::Chain)? & 0x0fff_ffff;
         }
-        Err(Error::Chain)
+        Err(VolumeError::Chain)
     }
 }
 
@@ -173,10 +178,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use std::path::Path;
-    use xshell::{Shell, cmd};
+    use std::process::Command;
 
     #[test]
     fn a_chain_in_a_circle_is_followed_no_longer_than_the_volume_has_clusters() {
@@ -193,14 +198,14 @@ pub(crate) mod tests {
         bytes[512 + 8..512 + 12].copy_from_slice(&2_u32.to_le_bytes());
         let volume = Volume::open(&bytes).unwrap();
         assert_eq!(volume.clusters(), 2);
-        assert_eq!(volume.list("/"), Err(Error::Chain));
+        assert_eq!(volume.list("/"), Err(VolumeError::Chain));
         let started = std::time::Instant::now();
         assert!((0..100).all(|_| volume.list("/").is_err()));
         assert!(started.elapsed().as_secs() < 10, "each was followed for {:?}", started.elapsed() / 100);
     }
 
     /// A volume that mkfs.fat and mtools made of files.
-    pub(crate) fn volume(files: &[(&str, &[u8])]) -> Vec<u8> {
+    fn volume(files: &[(&str, &[u8])]) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let (image, tree) = (dir.path().join("esp"), dir.path().join("tree"));
         std::fs::File::create(&image).unwrap().set_len(40 << 20).unwrap();
@@ -209,17 +214,14 @@ pub(crate) mod tests {
             std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
             std::fs::write(path, bytes).unwrap();
         }
-        let shell = Shell::new().unwrap();
-        shell.change_dir(&tree);
-        cmd!(shell, "mkfs.fat -F 32 {image}")
-            .env("PATH", "/usr/sbin:/usr/bin:/bin")
-            .quiet()
-            .ignore_stdout()
-            .run()
-            .unwrap();
-        let tops: Vec<_> =
-            std::fs::read_dir(&tree).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        cmd!(shell, "mcopy -s -i {image} {tops...} ::").quiet().run().unwrap();
+        let path = "/usr/sbin:/usr/bin:/bin";
+        let made =
+            Command::new("mkfs.fat").env("PATH", path).args(["-F", "32"]).arg(&image).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let tops = std::fs::read_dir(&tree).unwrap().map(|entry| entry.unwrap().path());
+        let copied =
+            Command::new("mcopy").args(["-s", "-i"]).arg(&image).args(tops).arg("::").status().unwrap();
+        assert!(copied.success());
         std::fs::read(image).unwrap()
     }
 
@@ -241,7 +243,7 @@ pub(crate) mod tests {
         let names: Vec<String> =
             volume.list("loader/entries").unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names, [".", "..", long]);
-        assert_eq!(volume.read("loader/none"), Err(Error::Absent("loader/none".into())));
+        assert_eq!(volume.read("loader/none"), Err(VolumeError::Absent("loader/none".into())));
         assert!(volume.read("loader").is_err() && volume.list("empty").is_err());
     }
 
@@ -254,9 +256,9 @@ pub(crate) mod tests {
         };
         let at = table + usize::try_from(first).unwrap() * 4;
         bytes[at..at + 4].copy_from_slice(&first.to_le_bytes());
-        assert_eq!(Volume::open(&bytes).unwrap().read("file"), Err(Error::Chain));
+        assert_eq!(Volume::open(&bytes).unwrap().read("file"), Err(VolumeError::Chain));
         bytes[at..at + 4].copy_from_slice(&0x0eee_eeeeu32.to_le_bytes());
-        assert_eq!(Volume::open(&bytes).unwrap().read("file"), Err(Error::Chain));
+        assert_eq!(Volume::open(&bytes).unwrap().read("file"), Err(VolumeError::Chain));
         for damage in [11, 13, 17, 22, 510] {
             let mut other = bytes.clone();
             other[damage] = 3;
