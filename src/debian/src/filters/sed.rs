@@ -2,6 +2,7 @@
 
 mod parse;
 mod run;
+mod script;
 
 use super::Input;
 use super::common::{Done, Run, text, unsupported};
