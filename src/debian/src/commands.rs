@@ -12,7 +12,9 @@ mod dd;
 mod divert;
 mod dpkg;
 mod emacs;
+mod find;
 mod getopt;
+mod grep;
 mod gzip;
 mod kernel;
 mod lighttpd;
@@ -79,7 +81,7 @@ pub fn find(name: &str) -> Option<Run> {
         "nice" | "nohup" | "ionice" | "stdbuf" | "timeout" | "setsid" => run::as_it_stands,
         "xargs" => run::xargs,
         "run-parts" => run::run_parts,
-        "find" => run::find,
+        "find" => find::find,
         "sshd" | "sshd.session-split" => ssh::sshd,
         "ssh-keygen" => ssh::keygen,
         "emacs-package-install" => emacs::package,
@@ -170,7 +172,7 @@ pub fn find(name: &str) -> Option<Run> {
 
 /// `grep -r`, where that is asked for.
 pub(crate) fn grep(call: &mut Call<'_, '_>, name: &str) -> Result<Option<u8>, Stop> {
-    run::grep(call, name)
+    grep::grep(call, name)
 }
 
 /// The byte that a backslash before `letter` stands for, in formats of dpkg-query and arguments of tmpfiles.d.
