@@ -6,12 +6,19 @@
 //! The archives `debian` and `debian-security` are Debian's own. Any other is a third party's: it vouches for the packages
 //! that a recipe takes from it by name, and for what these need and Debian does not have.
 
+mod parse;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+
 use crate::debian::certificate::{Certificate, CertificateError};
-use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use store::beneath;
 use tree::refusal::{Class, Refusal, Result, Stage};
+
+pub use parse::parse;
+pub use snapshots::Snapshots;
 
 /// How many bytes a `sources.toml` may have.
 pub const MAX: usize = 256 << 10;
@@ -88,44 +95,6 @@ impl std::str::FromStr for MaxAge {
     }
 }
 
-/// Where the states of archives are kept, by the archive's name: what a plan and a fetch need of `Sources`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(transparent)]
-pub struct Snapshots(BTreeMap<String, String>);
-
-/// How long after the date of a lock the archive is looked at, in hours. The snapshot archive takes Debian's up four
-/// times a day, somewhat after it was published, so that all that the lock names is in it by then. Nothing of it is gone
-/// yet: Debian keeps what was replaced for a day and a half at least.
-const TAKEN_UP: i64 = 12;
-
-impl Snapshots {
-    /// Archives by name, each with the URL to which a time is added.
-    pub fn new<N: Into<String>, U: Into<String>>(archives: impl IntoIterator<Item = (N, U)>) -> Self {
-        Self(archives.into_iter().map(|(name, url)| (name.into(), url.into())).collect())
-    }
-
-    /// Those of `archives` alone.
-    #[must_use]
-    pub fn only(&self, archives: &BTreeSet<&str>) -> Self {
-        let kept = self.0.iter().filter(|(name, _)| archives.contains(name.as_str()));
-        Self(kept.map(|(name, url)| (name.clone(), url.clone())).collect())
-    }
-
-    /// Whether the states of `archive` are kept somewhere.
-    #[must_use]
-    pub fn has(&self, archive: &str) -> bool {
-        self.0.contains_key(archive)
-    }
-
-    /// The URL of a file below the root of `archive` that a lock of `date` names; none for an archive that is not known.
-    #[must_use]
-    pub fn url(&self, archive: &str, date: Timestamp, file: &str) -> Option<String> {
-        let root = self.0.get(archive)?.trim_end_matches('/');
-        let time = date.checked_add(SignedDuration::from_hours(TAKEN_UP)).unwrap_or(date);
-        Some(format!("{root}/{}/{file}", time.strftime("%Y%m%dT%H%M%SZ")))
-    }
-}
-
 /// One suite of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suite {
@@ -195,42 +164,6 @@ impl Suite {
     pub fn is_named(&self, from: &str) -> bool {
         self.name == from || (self.archive == from && self.is_third_party())
     }
-}
-
-/// A suite as it is written.
-#[derive(Debug, Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawSuite {
-    name: String,
-    archive: String,
-    path: Option<String>,
-    origin: Option<String>,
-    codename: Option<String>,
-    #[serde(default)]
-    suites: Vec<String>,
-    component: Option<String>,
-    #[serde(default)]
-    components: Vec<String>,
-    #[serde(default)]
-    by_name: bool,
-    max_age_days: u32,
-    keys: Vec<String>,
-}
-
-/// A pinned certificate.
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Key {
-    fingerprint: String,
-    file: String,
-}
-
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    archive: Vec<Archive>,
-    suite: Vec<RawSuite>,
-    key: Vec<Key>,
 }
 
 /// What is wrong with a `sources.toml`.
@@ -304,46 +237,6 @@ pub fn load(manifests: &Path) -> Result<Sources> {
     };
     let text = read("sources.toml").map_err(|error| Refusal::io(&shown, Stage::Parse, "read", &error))?;
     parse(&text, read).map_err(|error| Refusal::new(Class::Usage, shown, Stage::Parse, error))
-}
-
-/// Reads the text of a `sources.toml`; `read` gives the files that it names.
-pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Result<Sources, SourcesError> {
-    if text.len() > MAX {
-        return Err(SourcesError::Large(text.len()));
-    }
-    let raw: Raw =
-        toml::from_str(text).map_err(|error| SourcesError::Form(tree::refusal::toml(text, &error)))?;
-    let mut sources = Sources {
-        archives: BTreeMap::new(),
-        suites: Vec::new(),
-        certificates: BTreeMap::new(),
-        texts: BTreeMap::new(),
-    };
-    for archive in raw.archive {
-        const SNAPSHOT: &str = "expected a snapshot that begins with https://";
-        const MIRROR: &str = "expected a mirror that begins with http:// or https://";
-        check(&archive.name, NAME, &archive.name, is_name)?;
-        if let Some(snapshot) = &archive.snapshot {
-            check(&archive.name, SNAPSHOT, snapshot, |url| is_root(url, &["https://"]))?;
-        } else if is_debian(&archive.name) {
-            check(&archive.name, SNAPSHOT, "", |_| false)?;
-        }
-        check(&archive.name, MIRROR, &archive.mirror, is_mirror)?;
-        if let Some(before) = sources.archives.insert(archive.name.clone(), archive) {
-            return Err(SourcesError::Twice("archive", before.name));
-        }
-    }
-    for key in raw.key {
-        let (certificate, text) = certificate(&key, &read)?;
-        sources.texts.insert(key.fingerprint.clone(), text);
-        if sources.certificates.insert(key.fingerprint.clone(), certificate).is_some() {
-            return Err(SourcesError::Twice("key", key.fingerprint));
-        }
-    }
-    for suite in raw.suite {
-        add(&mut sources, suite)?;
-    }
-    Ok(sources)
 }
 
 impl Sources {
@@ -435,266 +328,4 @@ fn is_root(url: &str, schemes: &[&str]) -> bool {
     rest.is_some_and(|rest| {
         !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) && !rest.contains(tree::refusal::hides)
     })
-}
-
-const NAME: &str = "expected a-z, 0-9 and -, and not `local`";
-
-fn is_name(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    !text.is_empty() && text != LOCAL && text.bytes().all(plain)
-}
-
-/// Whether each part of a path names something below.
-fn is_path(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-._~".contains(&b);
-    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain);
-    text.split('/').all(part)
-}
-
-fn add(sources: &mut Sources, raw: RawSuite) -> Result<(), SourcesError> {
-    let suite = suite(raw)?;
-    let missing =
-        |sort, name: &String| SourcesError::Missing { suite: suite.name.clone(), sort, name: name.clone() };
-    if !sources.archives.contains_key(&suite.archive) {
-        return Err(missing("archive", &suite.archive));
-    }
-    if let Some(key) = suite.keys.iter().find(|key| !sources.certificates.contains_key(*key)) {
-        return Err(missing("key", key));
-    }
-    if sources.suites.iter().any(|one| one.name == suite.name) {
-        return Err(SourcesError::Twice("suite", suite.name));
-    }
-    // `from` of a recipe names one or the other
-    check(&suite.name, "expected no name of another archive", &suite.name, |name| {
-        name == suite.archive || !sources.archives.contains_key(name)
-    })?;
-    sources.suites.push(suite);
-    Ok(())
-}
-
-/// What a suite says, checked.
-fn suite(raw: RawSuite) -> Result<Suite, SourcesError> {
-    let RawSuite { name, archive, path, origin, codename, suites, component, components, by_name, .. } = raw;
-    let RawSuite { max_age_days, keys, .. } = raw;
-    let check = |rule: &'static str, value: &str, holds: bool| check(&name, rule, value, |_| holds);
-    check(NAME, &name, is_name(&name))?;
-    let is_third_party = !is_debian(&archive);
-    let place = match path {
-        None => Where::Dists(name.clone()),
-        Some(path) => {
-            let flat = path.strip_suffix('/');
-            let inner = flat.unwrap_or(&path);
-            let inner = if flat == Some(".") { "" } else { inner };
-            const PATH: &str = "expected a path below dists/, or `./` or `path/` of a flat archive";
-            check(PATH, &path, is_path(inner) || flat == Some("."))?;
-            check("expected a path below dists/", &path, flat.is_none() || is_third_party)?;
-            if flat.is_some() { Where::Flat(inner.to_owned()) } else { Where::Dists(inner.to_owned()) }
-        }
-    };
-    let is_flat = matches!(place, Where::Flat(_));
-    check("expected component or components, not both", "", component.is_none() || components.is_empty())?;
-    let components: Vec<String> = component.into_iter().chain(components).collect();
-    for (at, one) in components.iter().enumerate() {
-        check("expected components such as main", one, is_path(one))?;
-        check("expected each component once", one, !components[..at].contains(one))?;
-    }
-    check(
-        "expected no components of a flat archive",
-        &components.join(" "),
-        !is_flat || components.is_empty(),
-    )?;
-    check("expected at least one of components", "", is_flat || !components.is_empty())?;
-    check("expected at least one of keys", "", !keys.is_empty())?;
-    // Debian says all of it; what others say of themselves varies
-    check("expected at least one of suites", "", is_third_party || !suites.is_empty())?;
-    check("expected a codename", "", is_third_party || codename.is_some())?;
-    let (most, rule) = match is_third_party {
-        false => (400, "expected max-age-days of 1 to 400"),
-        true => (3650, "expected max-age-days of 1 to 3650"),
-    };
-    check(rule, &max_age_days.to_string(), (1..=most).contains(&max_age_days))?;
-    let by_name = by_name || is_third_party;
-    Ok(Suite { name, archive, place, origin, codename, suites, components, by_name, max_age_days, keys })
-}
-
-fn certificate(
-    key: &Key,
-    read: impl Fn(&str) -> std::io::Result<String>,
-) -> Result<(Certificate, String), SourcesError> {
-    check(&key.fingerprint, "expected a file below trust/ that ends in .asc", &key.file, |file| {
-        file.starts_with("trust/") && file.ends_with(".asc") && !file.contains("..")
-    })?;
-    let text = read(&key.file).map_err(|error| SourcesError::Io(key.file.clone(), error))?;
-    let certificate = Certificate::parse(&text)
-        .map_err(|error| SourcesError::Certificate { file: key.file.clone(), error })?;
-    if certificate.fingerprint() != key.fingerprint {
-        let (file, expected) = (key.file.clone(), key.fingerprint.clone());
-        return Err(SourcesError::Fingerprint { file, expected, got: certificate.fingerprint().to_owned() });
-    }
-    Ok((certificate, text))
-}
-
-fn check(
-    name: &str,
-    rule: &'static str,
-    value: &str,
-    fits: impl Fn(&str) -> bool,
-) -> Result<(), SourcesError> {
-    if fits(value) {
-        return Ok(());
-    }
-    Err(SourcesError::Value { name: name.to_owned(), rule, got: value.to_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn manifests() -> &'static Path {
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../manifests"))
-    }
-
-    /// `sources.toml` as it is committed, with `change` made to its text.
-    fn changed(change: impl Fn(&str) -> String) -> Result<Sources, String> {
-        let text = std::fs::read_to_string(manifests().join("sources.toml")).unwrap();
-        let new = change(&text);
-        assert_ne!(new, text, "the case changes nothing");
-        parse(&new, |file| std::fs::read_to_string(manifests().join(file))).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_keys_of_debian_13_are_pinned() {
-        let sources = load(manifests()).unwrap();
-        let keys: Vec<(&str, Vec<&str>)> = sources
-            .suites
-            .iter()
-            .map(|suite| {
-                (suite.name.as_str(), sources.trusted(suite).iter().map(|one| one.fingerprint()).collect())
-            })
-            .collect();
-        // as published on https://ftp-master.debian.org/keys.html
-        let archive = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";
-        let security = "5E04A1E3223A19A20706E20F9904613D4CCE68C6";
-        let release = "41587F7DB8C774BCCF131416762F67A0B2C39DE4";
-        assert_eq!(
-            keys,
-            [
-                ("trixie", vec![archive, release]),
-                ("trixie-updates", vec![archive]),
-                ("trixie-security", vec![security])
-            ]
-        );
-    }
-
-    #[test]
-    fn the_age_that_is_accepted_is_that_of_the_main_suite() {
-        let mut sources = load(manifests()).unwrap();
-        assert!(sources.accept_age(&"300".parse().unwrap()));
-        let ages: Vec<u32> = sources.suites.iter().map(|suite| suite.max_age_days).collect();
-        assert_eq!(ages, [300, 10, 10]);
-        for wrong in ["", "0", "x", "=", "vendor=", "vendor=0", "-1"] {
-            assert!(wrong.parse::<MaxAge>().is_err(), "{wrong}");
-        }
-        // neither what is not there, nor another suite of Debian's
-        for name in ["vendor=9", "trixie-security=9", "debian=9"] {
-            assert!(!sources.accept_age(&name.parse().unwrap()), "{name}");
-        }
-        let mut sources = changed(|before| format!("{before}\n{OTHER}")).unwrap();
-        assert!(sources.accept_age(&"vendor=901".parse().unwrap()));
-        let ages: Vec<u32> = sources.suites.iter().map(|suite| suite.max_age_days).collect();
-        assert_eq!(ages, [150, 10, 10, 901]);
-    }
-
-    #[test]
-    fn a_snapshot_is_of_a_time_when_all_of_the_lock_was_taken_up() {
-        let snapshots = load(manifests()).unwrap().snapshots();
-        let date = "2026-09-12T20:00:00Z".parse().unwrap();
-        let url = snapshots.url("debian-security", date, "pool/x.deb");
-        assert_eq!(
-            url.unwrap(),
-            "https://snapshot.debian.org/archive/debian-security/20260913T080000Z/pool/x.deb"
-        );
-        assert_eq!(snapshots.url("other", date, "pool/x.deb"), None);
-    }
-
-    #[test]
-    fn what_does_not_fit_together_is_refused() {
-        let key = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";
-        let cases: [(&str, &str, &str); 11] = [
-            ("name = \"debian-security\"", "name = \"debian\"", "duplicate archive `debian`"),
-            ("name = \"trixie-updates\"", "name = \"trixie\"", "duplicate suite `trixie`"),
-            ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not defined"),
-            ("keys = [\"5E04", "keys = [\"6E04", "names key `6E04A1E3223A19A20706E20F9904613D4CCE68C6`"),
-            (
-                "snapshot = \"https://",
-                "snapshot = \"http://",
-                "expected a snapshot that begins with https://",
-            ),
-            (
-                "mirror = \"http://",
-                "mirror = \"ftp://",
-                "expected a mirror that begins with http:// or https://",
-            ),
-            ("max-age-days = 150", "max-age-days = 0", "expected max-age-days of 1 to 400"),
-            ("snapshot = \"https://snapshot.debian.org/archive/debian\"", "", "expected a snapshot"),
-            ("trust/debian-archive-trixie-stable.asc", "/etc/passwd", "expected a file below trust/"),
-            ("trixie-automatic.asc", "trixie-stable.asc", "found 41587F7D"),
-            ("codename =", "code-name =", "unknown field `code-name`"),
-        ];
-        for (from, to, expected) in cases {
-            let error = changed(|text| text.replacen(from, to, 1)).unwrap_err();
-            assert!(error.contains(expected), "{from} -> {to}: {error}");
-        }
-        let error = changed(|text| text.replacen(key, "", 1)).unwrap_err();
-        assert!(error.contains("names key ``"), "{error}");
-    }
-
-    const OTHER: &str = "[[archive]]\nname = \"vendor\"\nmirror = \"http://h/apt\"\n\n[[suite]]\nname = \"vendor\"\n\
-        archive = \"vendor\"\npath = \"./\"\nmax-age-days = 900\nkeys = [\"5E04A1E3223A19A20706E20F9904613D4CCE68C6\"]\n";
-
-    #[test]
-    fn an_archive_of_a_third_party_is_taken_from_by_name_and_may_be_flat() {
-        let of = |text: &str| {
-            let sources = changed(|before| format!("{before}\n{text}"))?;
-            sources.suites.last().cloned().ok_or_else(String::new)
-        };
-        let suite = of(OTHER).unwrap();
-        assert!(suite.by_name && suite.is_third_party() && !suite.is_main());
-        assert_eq!(suite.file("Release"), "Release");
-        let suite = of(&OTHER.replace("./", "debian/")).unwrap();
-        assert_eq!(suite.file("Release"), "debian/Release");
-        let dists = OTHER.replace("./\"", "trixie/x\"\ncomponents = [\"main\", \"contrib\"]");
-        let suite = of(&dists).unwrap();
-        assert_eq!(suite.file("Release"), "dists/trixie/x/Release");
-        assert_eq!(suite.components, ["main", "contrib"]);
-        let cases = [
-            ("./", "../", "expected a path below dists/, or"),
-            ("./", "/", "expected a path below dists/, or"),
-            ("./", "a/../b", "expected a path below dists/, or"),
-            ("./", "trixie", "expected at least one of components"),
-            ("./\"", "./\"\ncomponent = \"main\"", "expected no components of a flat archive"),
-            ("\"vendor\"\nmirror", "\"local\"\nmirror", "and not `local`"),
-            ("\"vendor\"\nmirror", "\"Vendor\"\nmirror", "expected a-z"),
-            ("\"vendor\"\narchive", "\"debian\"\narchive", "expected no name of another archive"),
-            ("= 900", "= 3651", "expected max-age-days of 1 to 3650"),
-            ("archive = \"vendor\"", "archive = \"debian\"", "expected a path below dists/"),
-        ];
-        for (from, to, expected) in cases {
-            let error = of(&OTHER.replacen(from, to, 1)).unwrap_err();
-            assert!(error.contains(expected), "{from} -> {to}: {error}");
-        }
-        let error = of(&dists.replace("\"contrib\"", "\"main\"")).unwrap_err();
-        assert!(error.contains("expected each component once"), "{error}");
-    }
-
-    #[test]
-    fn a_suite_of_debian_beside_its_release_can_be_one_that_is_taken_from_by_name() {
-        let text = "[[suite]]\nname = \"trixie-backports\"\narchive = \"debian\"\ncodename = \"trixie-backports\"\n\
-            suites = [\"stable-backports\"]\ncomponents = [\"main\"]\nby-name = true\nmax-age-days = 10\n\
-            keys = [\"04B54C3CDCA79751B16BC6B5225629DF75B188BD\"]\n";
-        let sources = changed(|before| format!("{before}\n{text}")).unwrap();
-        let by_name: Vec<bool> = sources.suites.iter().map(|suite| suite.by_name).collect();
-        assert_eq!(by_name, [false, false, false, true]);
-        assert!(sources.suites[3].is_named("trixie-backports") && !sources.suites[3].is_named("debian"));
-    }
 }
