@@ -6,18 +6,22 @@
 //! a manifest, a lock, the policy and the effects likewise. Archives of `manifests/sources.toml` are added to Debian's own,
 //! unless the file has those itself.
 
+mod rootfs;
+#[cfg(test)]
+mod tests;
+
 use crate::builtin;
 use anyhow::Context as _;
 use bake::effects::Effects;
 use bake::lock::Lock;
 use bake::manifest::Manifest;
 use bake::policy::Policy;
-use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
+use bake::recipe::{self, Folder, Recipe};
 use bake::sources::{Sources, is_debian};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use store::beneath::{self, Found};
-use tree::name::{Arch, ImagePath, Kind, Provider};
+use tree::name::{Arch, Kind};
 use tree::refusal::{Class, Refusal, Stage};
 
 /// A recipe of more levels than this extends itself.
@@ -253,7 +257,7 @@ impl Project {
         }
         if let Some(text) = builtin::text(&name).filter(|_| !self.has_recipe(kind)) {
             let recipe = recipe::parse(&name, text)?;
-            return Ok(Folder { kind: kind.clone(), recipe, rootfs: built_in_rootfs(kind)? });
+            return Ok(Folder { kind: kind.clone(), recipe, rootfs: rootfs::built_in_rootfs(kind)? });
         }
         let known = self.known_kinds().unwrap_or_default();
         let meant = tree::near::nearest(kind.as_str(), known.iter().map(String::as_str));
@@ -264,33 +268,6 @@ impl Project {
             known.join(", ")
         )))
     }
-}
-
-/// The files that a built-in kind places.
-fn built_in_rootfs(kind: &Kind) -> tree::refusal::Result<Vec<RootfsFile>> {
-    let mut files = Vec::new();
-    for provider in [None].into_iter().chain(PROVIDERS.map(Some)) {
-        let top = rootfs_name(provider);
-        let prefix = format!("image-recipes/{kind}/{top}/");
-        for (below, file) in builtin::below(&prefix) {
-            let path = format!("/{below}");
-            let path: ImagePath = path.parse().map_err(|error: tree::name::NameError| {
-                Refusal::new(Class::Usage, file.path, Stage::Parse, error)
-            })?;
-            let (source, executable, body) =
-                (format!("{top}{path}"), file.executable, Body::Bytes(file.bytes.into()));
-            files.push(RootfsFile { path, source, executable, provider, body });
-        }
-    }
-    Ok(files)
-}
-
-/// The clouds that may have files of their own.
-const PROVIDERS: [Provider; 4] = [Provider::Local, Provider::Aws, Provider::Google, Provider::Proxmox];
-
-/// The folder of a recipe with the files that are placed for `provider`, or for each.
-fn rootfs_name(provider: Option<Provider>) -> String {
-    provider.map_or_else(|| "rootfs".to_owned(), |provider| format!("rootfs.{provider}"))
 }
 
 impl Project {
@@ -346,66 +323,6 @@ impl Project {
         let is_plain = below.components().all(|part| matches!(part, Component::Normal(_)));
         is_plain.then(|| below.to_owned())
     }
-
-    /// The files of `rootfs` and of each `rootfs.<provider>`; each is read once.
-    fn rootfs(&self, folder: &Path) -> tree::refusal::Result<Vec<RootfsFile>> {
-        let mut files = Vec::new();
-        let mut left = beneath::MAX_FILES;
-        for provider in [None].into_iter().chain(PROVIDERS.map(Some)) {
-            let name = rootfs_name(provider);
-            let mut walk = Walk { project: self, top: &name, provider, files: &mut files, left: &mut left };
-            walk.directory(&folder.join(&name), "")?;
-        }
-        Ok(files)
-    }
-}
-
-/// A walk through the files of a rootfs.
-struct Walk<'a> {
-    project: &'a Project,
-    top: &'a str,
-    provider: Option<Provider>,
-    files: &'a mut Vec<RootfsFile>,
-    /// How many more bytes the files may have.
-    left: &'a mut u64,
-}
-
-impl Walk<'_> {
-    fn directory(&mut self, directory: &Path, below: &str) -> tree::refusal::Result<()> {
-        let root = &self.project.root;
-        let found = beneath::list(root, directory.strip_prefix(root).unwrap_or(directory))
-            .map_err(|error| Refusal::io(label(directory), Stage::Parse, "read", &error))?;
-        for Found { name, kind } in found.unwrap_or_default() {
-            let file = directory.join(&name);
-            let wrong = |what: &str| Refusal::new(Class::Usage, label(&file), Stage::Parse, what.to_owned());
-            let below = format!("{below}/{name}");
-            let mut is_executable = false;
-            let body = match kind {
-                beneath::Kind::Directory => {
-                    self.directory(&file, &below)?;
-                    continue;
-                }
-                beneath::Kind::File { executable } => {
-                    is_executable = executable;
-                    let bytes = self.project.read(&file, beneath::MAX_FILE.min(*self.left))?;
-                    *self.left -= bytes.len() as u64;
-                    Body::Bytes(bytes.into())
-                }
-                beneath::Kind::Link(target) if target.contains(tree::refusal::hides) => {
-                    return Err(wrong("its target has a control or invisible character"));
-                }
-                beneath::Kind::Link(target) => Body::Link(target),
-                beneath::Kind::Other => {
-                    return Err(wrong("expected a file or symbolic link in a rootfs"));
-                }
-            };
-            let path: ImagePath =
-                below.parse().map_err(|error: tree::name::NameError| wrong(&error.to_string()))?;
-            let (source, provider) = (format!("{}{below}", self.top), self.provider);
-            self.files.push(RootfsFile { path, source, executable: is_executable, provider, body });
-        }
-        Ok(())
-    }
 }
 
 /// `text` with each path of the project's files led by `prefix`.
@@ -429,251 +346,4 @@ pub fn label(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let path = path.strip_prefix(&here).unwrap_or(path);
     if path == Path::new("") { ".".to_owned() } else { path.display().to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    #[test]
-    fn what_is_swapped_after_it_was_read_is_not_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("manifests/x.json", "");
-        write("image-recipes/mine/recipe.toml", "[recipe]\n");
-        write("image-recipes/mine/rootfs/etc/motd", "as reviewed");
-        let project = Project::find(Some(folder.path())).unwrap();
-        let recipe = project.recipe(&"mine".parse().unwrap()).unwrap();
-        write("image-recipes/mine/rootfs/etc/motd", "swapped while the bake runs");
-        write("image-recipes/mine/recipe.toml", "[recipe]\n[packages]\ninstall = [\"netcat\"]\n");
-        // what a plan takes its digests from, and what the tree gets, are these very bytes
-        let file = &recipe.files[&("/etc/motd".parse().unwrap(), None)];
-        assert_eq!(file.body, Body::Bytes(b"as reviewed".as_slice().into()));
-        assert!(recipe.packages.is_empty());
-    }
-
-    #[test]
-    fn paths_in_messages_can_be_opened_from_the_current_directory() {
-        let folder = tempfile::tempdir().unwrap();
-        let recipe = folder.path().join("image-recipes/mine/recipe.toml");
-        fs::create_dir_all(folder.path().join("image-recipes/mine/rootfs")).unwrap();
-        fs::create_dir_all(folder.path().join("manifests")).unwrap();
-        let project = Project::find(Some(folder.path())).unwrap();
-        let kind: Kind = "mine".parse().unwrap();
-        // a fault of the text, one of the whole, one of a file
-        for text in ["[recipe]\n[package]\n", "[recipe]\n[packages]\nwithout = [\"x\"]\n"] {
-            fs::write(&recipe, text).unwrap();
-            assert_eq!(Path::new(&project.recipe(&kind).unwrap_err().artifact), recipe);
-        }
-        fs::write(&recipe, "[recipe]\n").unwrap();
-        fs::write(folder.path().join("image-recipes/mine/rootfs/x~"), "").unwrap();
-        let refusal = project.recipe(&kind).unwrap_err();
-        assert!(Path::new(&refusal.artifact).is_file(), "{refusal}");
-        assert_eq!(refusal.hint.as_deref(), Some(&*format!("rm {}", refusal.artifact)));
-        let kind: Kind = "mien".parse().unwrap();
-        assert!(project.recipe(&kind).unwrap_err().hint.unwrap().starts_with("did you mean `mine`? "));
-    }
-
-    #[test]
-    fn only_whole_paths_of_the_project_are_led_by_its_folder() {
-        let text = "add it to `manifests/policy.toml` (image-recipes/x), not to my-manifests/a";
-        let led = "add it to `../p/manifests/policy.toml` (../p/image-recipes/x), not to my-manifests/a";
-        assert_eq!(opened_from("../p", text), led);
-    }
-
-    #[test]
-    fn nothing_is_written_where_a_link_of_the_project_leads() {
-        use std::os::unix::fs::symlink;
-        let place = tempfile::tempdir().unwrap();
-        let root = place.path().join("project");
-        for folder in ["image-recipes", "manifests", "kept/below", ".git"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        fs::create_dir_all(place.path().join("victim/below")).unwrap();
-        for (name, target) in [
-            ("out", "../victim"),
-            ("absolute", "/tmp"),
-            ("hidden", ".git"),
-            ("dangling", "../nothing"),
-            ("inside", "kept"),
-        ] {
-            symlink(target, root.join(name)).unwrap();
-        }
-        let project = Project::find(Some(&root)).unwrap();
-        for name in ["out", "out/below", "out/new", "absolute", "hidden", "hidden/new"] {
-            let refusal = project.check_output(&root.join(name)).unwrap_err();
-            assert_eq!(refusal.class, Class::Io, "{name}: {refusal}");
-        }
-        for name in ["dist", "new/dist", "kept", "kept/below", "kept/new", "inside", "../victim"] {
-            project.check_output(&root.join(name)).unwrap();
-        }
-        fs::write(root.join("file"), "").unwrap();
-        assert!(project.check_output(&root.join("file/new")).is_err());
-        // what a link leads to is made by nobody
-        assert!(project.check_output(&root.join("dangling")).is_err());
-    }
-
-    #[test]
-    fn what_is_no_file_and_no_link_has_no_place_in_a_rootfs() {
-        let folder = tempfile::tempdir().unwrap();
-        let rootfs = folder.path().join("image-recipes/mine/rootfs");
-        fs::create_dir_all(&rootfs).unwrap();
-        fs::create_dir_all(folder.path().join("manifests")).unwrap();
-        fs::write(folder.path().join("image-recipes/mine/recipe.toml"), "[recipe]\n").unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(rootfs.join("socket")).unwrap();
-        let refusal =
-            Project::find(Some(folder.path())).unwrap().recipe(&"mine".parse().unwrap()).unwrap_err();
-        assert!(refusal.to_string().contains("expected a file or symbolic link"), "{refusal}");
-    }
-
-    /// A project with a recipe `mine`, and a folder of secrets next to it.
-    fn beside_secrets() -> (tempfile::TempDir, Project) {
-        let place = tempfile::tempdir().unwrap();
-        let root = place.path().join("project");
-        for folder in ["image-recipes/mine", "manifests"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        fs::create_dir(place.path().join("ssh")).unwrap();
-        fs::write(place.path().join("ssh/id"), "secret = 1\n").unwrap();
-        fs::write(root.join("image-recipes/mine/recipe.toml"), "[recipe]\n").unwrap();
-        let project = Project::find(Some(&root)).unwrap();
-        (place, project)
-    }
-
-    #[test]
-    fn links_out_of_the_project_are_not_followed_and_nothing_of_their_targets_is_said() {
-        use std::os::unix::fs::symlink;
-        let kind: Kind = "mine".parse().unwrap();
-        for (link, target) in [
-            ("image-recipes/mine/rootfs", "ssh"),
-            ("image-recipes/mine/rootfs.aws", "ssh"),
-            ("image-recipes/mine/recipe.toml", "ssh/id"),
-        ] {
-            let (place, project) = beside_secrets();
-            let at = project.root.join(link);
-            let _ = fs::remove_file(&at);
-            symlink(place.path().join(target), &at).unwrap();
-            let said = project.recipe(&kind).unwrap_err().to_string();
-            assert!(said.contains("leads out of the project") && !said.contains("secret"), "{link}: {said}");
-        }
-        let (place, project) = beside_secrets();
-        let paths = [
-            project.lock_path(&kind, Arch::Amd64),
-            project.manifest_path(&kind, Arch::Amd64),
-            project.root.join("manifests/policy.toml"),
-            project.root.join("manifests/effects.toml"),
-            project.root.join("manifests/sources.toml"),
-        ];
-        for path in &paths {
-            symlink(place.path().join("ssh/id"), path).unwrap();
-        }
-        for said in [
-            project.lock(&paths[0]).unwrap_err(),
-            project.manifest(&paths[1]).unwrap_err(),
-            project.policy().unwrap_err(),
-            project.effects().unwrap_err(),
-            project.sources().unwrap_err(),
-        ] {
-            let said = said.to_string();
-            assert!(said.contains("leads out of the project") && !said.contains("secret"), "{said}");
-        }
-    }
-
-    #[test]
-    fn a_folder_of_the_project_that_is_a_link_out_of_it_is_not_followed() {
-        use std::os::unix::fs::symlink;
-        let (place, project) = beside_secrets();
-        let manifests = project.root.join("manifests");
-        // certificates, in a folder that is named as the one that the project has
-        fs::copy(crate::programs::checkout().join("manifests/sources.toml"), manifests.join("sources.toml"))
-            .unwrap();
-        symlink(place.path().join("ssh"), manifests.join("trust")).unwrap();
-        let said = project.sources().unwrap_err().to_string();
-        assert!(said.contains("leads out of the project"), "{said}");
-        fs::remove_dir_all(&manifests).unwrap();
-        symlink(place.path().join("ssh"), &manifests).unwrap();
-        for said in [
-            project.sources().unwrap_err(),
-            project.policy().unwrap_err(),
-            project.lock(&manifests.join("id")).unwrap_err(),
-        ] {
-            let said = said.to_string();
-            assert!(said.contains("leads out of the project"), "{said}");
-        }
-        fs::remove_dir_all(project.root.join("image-recipes")).unwrap();
-        symlink(place.path(), project.root.join("image-recipes")).unwrap();
-        assert!(format!("{:#}", project.kinds().unwrap_err()).contains("leads out of the project"));
-    }
-
-    #[test]
-    fn a_file_of_the_project_is_one_however_it_is_named_and_one_elsewhere_may_be_a_link() {
-        use std::os::unix::fs::symlink;
-        let (place, project) = beside_secrets();
-        let link = project.root.join("manifests/mine.toml");
-        symlink(place.path().join("ssh/id"), &link).unwrap();
-        let dotted = project.root.join("./manifests/mine.toml");
-        for path in [&link, &dotted] {
-            let said = project.read(path, 100).unwrap_err().to_string();
-            assert!(said.contains("leads out of the project"), "{said}");
-        }
-        symlink(place.path().join("ssh/id"), place.path().join("elsewhere")).unwrap();
-        assert_eq!(project.read(&place.path().join("elsewhere"), 100).unwrap(), b"secret = 1\n");
-    }
-
-    #[test]
-    fn what_is_too_large_for_a_rootfs_is_refused_before_it_is_read() {
-        let (_place, project) = beside_secrets();
-        let rootfs = project.root.join("image-recipes/mine/rootfs");
-        fs::create_dir(&rootfs).unwrap();
-        fs::File::create(rootfs.join("large")).unwrap().set_len(beneath::MAX_FILE + 1).unwrap();
-        let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
-        assert!(said.contains(&format!("at most {} bytes", beneath::MAX_FILE)), "{said}");
-        fs::write(rootfs.join("large"), "12345").unwrap();
-        fs::write(rootfs.join("next"), "67890").unwrap();
-        let mut walk =
-            Walk { project: &project, top: "rootfs", provider: None, files: &mut Vec::new(), left: &mut 7 };
-        let said = walk.directory(&rootfs, "").unwrap_err().to_string();
-        assert!(said.contains("next") && said.contains("at most 2 bytes"), "{said}");
-    }
-
-    #[test]
-    fn a_link_in_a_rootfs_is_a_link_of_the_image_and_is_not_followed() {
-        let (place, project) = beside_secrets();
-        let rootfs = project.root.join("image-recipes/mine/rootfs");
-        fs::create_dir(&rootfs).unwrap();
-        std::os::unix::fs::symlink(place.path().join("ssh"), rootfs.join("link")).unwrap();
-        let recipe = project.recipe(&"mine".parse().unwrap()).unwrap();
-        let file = &recipe.files[&("/link".parse().unwrap(), None)];
-        assert_eq!(recipe.files.len(), 1);
-        assert_eq!(file.body, Body::Link(place.path().join("ssh").to_str().unwrap().to_owned()));
-    }
-
-    #[test]
-    fn a_fifo_a_device_and_a_deceiving_name_are_refused_at_once() {
-        let (_place, project) = beside_secrets();
-        let path = project.manifest_path(&"mine".parse().unwrap(), Arch::Amd64);
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        for path in [path.as_path(), Path::new("/dev/zero")] {
-            let said = project.manifest(path).unwrap_err().to_string();
-            assert!(said.contains("it is not a regular file"), "{said}");
-        }
-        let rootfs = project.root.join("image-recipes/mine/rootfs");
-        fs::create_dir(&rootfs).unwrap();
-        for c in ['\u{202e}', '\u{200b}', '\u{feff}', '\u{2028}'] {
-            let (name, link) = (rootfs.join(format!("a{c}b")), rootfs.join("link"));
-            fs::write(&name, "").unwrap();
-            let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
-            assert!(said.contains("not seen") && !said.contains(c), "{said}");
-            fs::remove_file(&name).unwrap();
-            std::os::unix::fs::symlink(format!("a{c}b"), &link).unwrap();
-            let said = project.recipe(&"mine".parse().unwrap()).unwrap_err().to_string();
-            assert!(said.contains("invisible"), "{said}");
-            fs::remove_file(&link).unwrap();
-        }
-    }
 }
