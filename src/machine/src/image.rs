@@ -29,6 +29,26 @@ pub enum Format {
     Vmdk,
 }
 
+/// How the names of files in a format end.
+const ENDINGS: [(&str, Format); 5] = [
+    ("raw", Format::Raw),
+    ("img", Format::Raw),
+    ("qcow2", Format::Qcow2),
+    ("vhd", Format::Vpc),
+    ("vmdk", Format::Vmdk),
+];
+
+/// Endings of names as a list in a sentence: `.raw, .vhd or .vmdk`.
+#[must_use]
+pub fn listed(endings: &[&str]) -> String {
+    let dotted: Vec<String> = endings.iter().map(|ending| format!(".{ending}")).collect();
+    match dotted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
 impl Format {
     /// The name of QEMU's driver.
     #[must_use]
@@ -41,16 +61,15 @@ impl Format {
         }
     }
 
-    /// By the name of the file, never by what is in it: a guest can write to a raw disk what looks like another format,
-    /// which then names files of the host.
+    /// By how the name of a file ends, never by what is in it: a guest can write to a raw disk what looks like another
+    /// format, which then names files of the host.
+    #[must_use]
+    pub fn of_ending(ending: &str) -> Option<Self> {
+        ENDINGS.into_iter().find(|(known, _)| *known == ending).map(|(_, format)| format)
+    }
+
     fn of(path: &Path) -> Option<Self> {
-        Some(match path.extension()?.to_str()? {
-            "raw" | "img" => Self::Raw,
-            "qcow2" => Self::Qcow2,
-            "vhd" => Self::Vpc,
-            "vmdk" => Self::Vmdk,
-            _ => return None,
-        })
+        Self::of_ending(path.extension()?.to_str()?)
     }
 }
 
@@ -69,8 +88,9 @@ impl DiskImage {
         let path = fs::canonicalize(path).with_context(|| format!("`{}`", path.display()))?;
         let Some(format) = Format::of(&path) else {
             bail!(
-                "`{}` is not a disk image by its name, which must end in .raw, .img, .qcow2, .vhd or .vmdk",
-                path.display()
+                "`{}` is not a disk image by its name, which must end in {}",
+                path.display(),
+                listed(&ENDINGS.map(|(ending, _)| ending))
             );
         };
         let file = File::open(&path).with_context(|| format!("`{}`", path.display()))?;
@@ -176,7 +196,8 @@ mod tests {
         for name in ["a.tar.zst", "a.iso", "a"] {
             let path = dir.path().join(name);
             fs::write(&path, "").unwrap();
-            assert!(DiskImage::open(&path).unwrap_err().to_string().contains(".qcow2"), "{name}");
+            let said = DiskImage::open(&path).unwrap_err().to_string();
+            assert!(said.ends_with("must end in .raw, .img, .qcow2, .vhd or .vmdk"), "{said}");
         }
         assert!(DiskImage::open(&dir.path().join("absent.raw")).is_err());
     }

@@ -28,7 +28,7 @@ mod shell;
 pub use accel::{Accel, choose as choose_accelerator};
 pub use direct::{Kernel, kernel};
 pub use firmware::Firmware;
-pub use image::{DiskImage, Format};
+pub use image::{DiskImage, Format, listed as listed_endings};
 pub use running::{Event, FAILED, Running, Terminal, within};
 pub use shell::Answer;
 

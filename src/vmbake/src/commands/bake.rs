@@ -17,6 +17,7 @@ use bake::sources::MaxAge;
 use disk::Format;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 use store::Store;
 use store::contents::Corrupt;
@@ -40,8 +41,7 @@ pub struct Args {
     /// The directory for the artifacts
     #[arg(long, short, value_name = "DIR", default_value = "dist")]
     output: PathBuf,
-    /// Comma-separated list of formats: tar.zst, raw, qcow2, vhd, vmdk, gce
-    #[arg(long = "format", value_name = "FORMAT,…", value_delimiter = ',', default_value = "tar.zst")]
+    #[arg(long = "format", help = FORMATS.as_str(), value_name = "FORMAT,…", value_delimiter = ',', default_value = Format::TarZst.as_str())]
     formats: Vec<Format>,
     /// Where the image will be published, for the URLs in the manifest that is written next to a node's qcow2
     #[arg(long, value_name = "URL", default_value = emit::NOWHERE)]
@@ -56,6 +56,10 @@ pub struct Args {
     #[command(flatten)]
     show: ShowArgs,
 }
+
+static FORMATS: LazyLock<String> = LazyLock::new(|| {
+    format!("Comma-separated list of formats: {}", Format::ALL.map(Format::as_str).join(", "))
+});
 
 /// When to resolve the packages again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use timeline::Timeline;
 use tree::name::Arch;
@@ -28,7 +29,7 @@ Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (exits with 0), `
 The artifact is not changed unless --write is given. KVM is used where it works; a machine that KVM cannot \
 run, or that shows no progress under it, is restarted under TCG.")]
 pub struct Args {
-    /// The disk image: .raw, .qcow2, .vhd or .vmdk [default: the only one in `dist`]
+    #[arg(help = IMAGE.as_str())]
     artifact: Option<PathBuf>,
     /// The disk image that is meant; found before anything else.
     #[arg(skip)]
@@ -102,6 +103,17 @@ pub fn run(args: Args) -> Result<()> {
     start(&Args { found, ..args })
 }
 
+/// How names of the disk images end that a bake writes and a machine can start from.
+fn endings() -> impl Iterator<Item = &'static str> {
+    let disks = disk::Format::ALL.into_iter().filter(|format| format.is_disk());
+    disks.map(disk::Format::suffix).filter(|ending| machine::Format::of_ending(ending).is_some())
+}
+
+static IMAGE: LazyLock<String> = LazyLock::new(|| {
+    let endings: Vec<_> = endings().collect();
+    format!("The disk image: {} [default: the only one in `{DIST}`]", machine::listed_endings(&endings))
+});
+
 /// Where a bake writes when nothing else is said.
 const DIST: &str = "dist";
 
@@ -116,7 +128,7 @@ fn only_image(folder: &Path) -> Result<PathBuf> {
     for entry in entries {
         let path = entry?.path();
         let extension = path.extension().and_then(std::ffi::OsStr::to_str);
-        if matches!(extension, Some("raw" | "qcow2" | "vhd" | "vmdk")) {
+        if extension.is_some_and(|extension| endings().any(|ending| ending == extension)) {
             images.push(path);
         }
     }
