@@ -34,10 +34,10 @@ fn folder(kind: &str) -> Result<Folder> {
         fs::read_to_string(folder.join("recipe.toml")).with_context(|| folder.display().to_string())?;
     let mut rootfs = Vec::new();
     walk(&folder.join("rootfs"), "rootfs", "", None, &mut rootfs)?;
-    for provider in [Provider::Local, Provider::Aws, Provider::Google, Provider::Proxmox] {
+    for provider in Provider::ALL {
         let top = format!("rootfs.{}", provider.as_str());
         if folder.join(&top).is_dir() {
-            walk(&folder.join(&top), &top, "", Some(provider), &mut rootfs)?;
+            walk(&folder.join(&top), &top, "", Some(*provider), &mut rootfs)?;
         }
     }
     Ok(Folder { kind: kind.parse()?, recipe: recipe::parse(&format!("{kind}/recipe.toml"), &text)?, rootfs })

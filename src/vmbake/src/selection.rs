@@ -23,7 +23,7 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "amd64|arm64", default_value_t = host(), hide_default_value = true)]
     pub(crate) arch: Arch,
     /// Bake for this cloud only, and add its components
-    #[arg(long, value_name = "local|aws|google|proxmox")]
+    #[arg(long, value_name = Provider::CHOICES)]
     pub(crate) provider: Option<Provider>,
     /// The base name of the artifacts [default: KIND.debian-13.ARCH]
     #[arg(long, value_name = "NAME")]

@@ -1,5 +1,6 @@
 use super::text;
 use crate::accounts::Accounts;
+use crate::cloud::Provider;
 use crate::found::{Found, KUBECONFIGS};
 use crate::install::{Cache, Image};
 use crate::keys::{Given, KEYS, Output};
@@ -87,7 +88,7 @@ fn outputs_that_differ(before: &Plan, after: &Plan) -> BTreeSet<Output> {
 
 /// Nodes of each kind of provider, with everything on, and with little.
 fn bases() -> Vec<Layers> {
-    let mut out = vec![full("aws"), full("local"), full("proxmox"), full("google")];
+    let mut out: Vec<Layers> = Provider::ALL.iter().map(|provider| full(provider.as_str())).collect();
     for keys in [
         &["OIDC_CA_CERT", "NETSY_REGION", "REGISTRY_REGION", "TELEMETRY_S3_REGION"][..],
         &["OIDC_CA_CERT", "OIDC_CUSTOM_CA"],
@@ -123,7 +124,7 @@ pub(crate) fn values(rule: Rule) -> Vec<&'static str> {
     match rule {
         Rule::Bool => vec!["true", "false"],
         Rule::Certificates => vec!["", PEM, OTHER_PEM],
-        Rule::Provider => vec!["local", "aws", "proxmox"],
+        Rule::Provider => Provider::ALL.iter().map(|provider| provider.as_str()).collect(),
         Rule::Ipv6 => vec!["", "2001:db8::7"],
         Rule::Ipv4 => vec!["10.9.9.9"],
         Rule::AwsAccount => vec!["210987654321"],
