@@ -23,6 +23,44 @@ fn the_page_is_what_the_tables_say() {
     assert!(page == text(), "docs/settings.md is not current: VMBAKE_ACCEPT=1 cargo test -p configure page");
 }
 
+/// A file of the image that a node starts from, made from the table as the page is.
+fn holds(name: &str, wanted: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../image-recipes/knd/rootfs/opt/podplane/share")
+        .join(name);
+    let text = std::fs::read_to_string(&path).expect(name);
+    if std::env::var_os("VMBAKE_ACCEPT").is_some() {
+        std::fs::write(&path, wanted(&text)).expect(name);
+    } else {
+        assert!(text == wanted(&text), "{name} is not current: VMBAKE_ACCEPT=1 cargo test -p configure page");
+    }
+}
+
+#[test]
+fn the_defaults_of_an_image_are_those_of_the_table() {
+    let live = KEYS.iter().filter(|key| key.is_live());
+    let lines: String = live.map(|key| format!("{}='{}'\n", key.name, key.default)).collect();
+    assert!(lines.lines().is_sorted(), "sorted, as the merged file is");
+    holds("defaults/mutable.env", |_| lines.clone());
+}
+
+#[test]
+fn the_policy_of_an_image_names_the_settings_of_each_class() {
+    holds("policy.toml", |text| {
+        let mut text = text.to_owned();
+        for key in KEYS.iter().filter(|key| key.is_live()) {
+            let Some(grant) = key.grant else { continue };
+            let line = format!(".\n{} = ", grant.name());
+            let (above, _) = text.split_once(&line).expect("a comment, and the line of its class");
+            let comment = above.rsplit("\n\n").next().unwrap_or_default();
+            if !comment.split(|c: char| c.is_whitespace() || ",.:".contains(c)).any(|word| word == key.name) {
+                text = text.replacen(&line, &format!(",\n# {}{line}", key.name), 1);
+            }
+        }
+        text
+    });
+}
+
 #[test]
 fn every_output_is_rendered_at_the_path_that_the_table_says() {
     let plan = plan(&full("aws")).expect("a plan");
