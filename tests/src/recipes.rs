@@ -7,6 +7,7 @@ use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
 use std::fs;
 use std::path::Path;
 use tree::name::{Arch, Provider};
+use tree::release::OS;
 
 /// The kinds that ship, the root first.
 pub const KINDS: [&str; 3] = ["base", "knd", "knc"];
@@ -23,7 +24,7 @@ pub fn recipe(kind: &str) -> Result<Recipe> {
 
 /// The manifest of `kind` for `arch`.
 pub fn manifest(kind: &str, arch: Arch) -> Result<Manifest> {
-    let name = format!("manifests/{kind}.debian-13.{arch}.json");
+    let name = format!("manifests/{kind}.{OS}.{arch}.json");
     let bytes = fs::read(workspace::root().join(&name)).with_context(|| name.clone())?;
     Ok(bake::manifest::parse(&name, &bytes)?)
 }
