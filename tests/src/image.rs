@@ -12,6 +12,7 @@ use store::Store;
 use tree::digest::Sha256;
 use tree::name::{Arch, Name, Role};
 use tree::refusal::{Refusal, Result};
+use tree::release::OS;
 use tree::{Content, Entry, Meta, Node, Origin, PIECE, Stored, Tree};
 
 /// The time of its files, seconds since 1970.
@@ -74,7 +75,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         kind: "base".parse()?,
         lineage: vec!["base".parse()?],
         role: Role::None,
-        os: "debian-13".into(),
+        os: OS.into(),
         version: "dev".into(),
         arch: Arch::Amd64,
         provider: None,

@@ -5,6 +5,7 @@ pub mod apt_archive;
 pub mod authority;
 pub mod cases;
 pub mod disks;
+mod edits;
 pub mod effects;
 pub mod guest;
 pub mod identity;

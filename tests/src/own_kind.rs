@@ -8,6 +8,7 @@ use bake::lock::Lock;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tree::release::OS;
 
 /// The kind's name.
 const NAME: &str = "servers";
@@ -48,7 +49,7 @@ pub fn add(project: &Path, name: &str, arch: Arch, recipe: &str, manifest: &str)
     fs::create_dir(&folder)?;
     fs::write(folder.join("recipe.toml"), recipe)?;
     let manifest = manifest.replace("\"base\"", &format!("{name:?}"));
-    Ok(fs::write(project.join(format!("manifests/{name}.debian-13.{arch}.json")), manifest)?)
+    Ok(fs::write(project.join(format!("manifests/{name}.{OS}.{arch}.json")), manifest)?)
 }
 
 /// A project with such a kind, and its lock.
@@ -86,7 +87,7 @@ impl<'s> OwnKind<'s> {
     /// The name of its image.
     #[must_use]
     pub fn image(&self) -> String {
-        format!("{NAME}.debian-13.{}", self.arch)
+        format!("{NAME}.{OS}.{}", self.arch)
     }
 
     /// Its lock.

@@ -7,6 +7,7 @@ use bake::recipe::{self, Body, Folder, Recipe, RootfsFile};
 use std::fs;
 use std::path::Path;
 use tree::name::{Arch, Provider};
+use tree::release::OS;
 
 /// The kinds that ship, the root first.
 pub const KINDS: [&str; 3] = ["base", "knd", "knc"];
@@ -23,7 +24,7 @@ pub fn recipe(kind: &str) -> Result<Recipe> {
 
 /// The manifest of `kind` for `arch`.
 pub fn manifest(kind: &str, arch: Arch) -> Result<Manifest> {
-    let name = format!("manifests/{kind}.debian-13.{arch}.json");
+    let name = format!("manifests/{kind}.{OS}.{arch}.json");
     let bytes = fs::read(workspace::root().join(&name)).with_context(|| name.clone())?;
     Ok(bake::manifest::parse(&name, &bytes)?)
 }
@@ -34,10 +35,10 @@ fn folder(kind: &str) -> Result<Folder> {
         fs::read_to_string(folder.join("recipe.toml")).with_context(|| folder.display().to_string())?;
     let mut rootfs = Vec::new();
     walk(&folder.join("rootfs"), "rootfs", "", None, &mut rootfs)?;
-    for provider in [Provider::Local, Provider::Aws, Provider::Google, Provider::Proxmox] {
+    for provider in Provider::ALL {
         let top = format!("rootfs.{}", provider.as_str());
         if folder.join(&top).is_dir() {
-            walk(&folder.join(&top), &top, "", Some(provider), &mut rootfs)?;
+            walk(&folder.join(&top), &top, "", Some(*provider), &mut rootfs)?;
         }
     }
     Ok(Folder { kind: kind.parse()?, recipe: recipe::parse(&format!("{kind}/recipe.toml"), &text)?, rootfs })

@@ -148,6 +148,31 @@ fn length(value: &Value) -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// Lists of names that the schemas have from the program: by the name below `$defs`.
+    #[test]
+    fn lists_of_names_are_those_of_the_program() {
+        let providers: Vec<String> = tree::name::Provider::ALL.iter().map(ToString::to_string).collect();
+        let mut found = 0;
+        for entry in fs::read_dir(workspace::root().join("docs/schemas")).unwrap() {
+            let path = entry.unwrap().path();
+            let mut text = fs::read_to_string(&path).unwrap();
+            let Some(at) = text.find("\n  \"provider\": {\n   \"type\"") else { continue };
+            found += 1;
+            let open = at + text[at..].find("\"enum\": [").unwrap();
+            let range = open..open + text[open..].find(']').unwrap();
+            let names: Vec<String> = providers.iter().map(|name| format!("\n    \"{name}\"")).collect();
+            let list = format!("\"enum\": [{}\n   ", names.join(","));
+            if std::env::var_os("VMBAKE_ACCEPT").is_some() {
+                text.replace_range(range, &list);
+                fs::write(&path, text).unwrap();
+            } else {
+                let hint = "VMBAKE_ACCEPT=1 cargo test -p tests --lib schema";
+                assert_eq!(text[range], list, "{} is out of date: {hint}", path.display());
+            }
+        }
+        assert_eq!(found, 2, "schemas with a list of clouds");
+    }
+
     #[test]
     fn what_does_not_fit_is_told_and_an_unknown_keyword_is_no_schema() {
         let schema = |text: &str| Schema { name: "x".to_owned(), root: serde_json::from_str(text).unwrap() };

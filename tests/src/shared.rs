@@ -25,6 +25,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tree::digest::Digest;
+use tree::release::OS;
 use xshell::{Shell, cmd};
 
 /// What is shared by the tests of this run.
@@ -57,13 +58,16 @@ const SMALL_RECIPE: &str =
     "[recipe]\nrole = \"none\"\n\n[packages]\ninstall = [\"adduser\", \"htop\", \"openssl\"]\n";
 
 /// Every format of artifacts, as `--format` takes them.
-pub const ALL_FORMATS: &str = "tar.zst,raw,qcow2,vhd,vmdk,gce";
+#[must_use]
+pub fn all_formats() -> String {
+    disk::Format::ALL.map(disk::Format::as_str).join(",")
+}
 
 impl Image {
     /// `base.debian-13.amd64`.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{}.debian-13.{}", self.kind, self.arch)
+        format!("{}.{OS}.{}", self.kind, self.arch)
     }
 }
 
@@ -269,7 +273,7 @@ impl Shared {
     pub fn reference_of_all(&self, image: Image) -> Result<Outputs> {
         let (store, output) = (self.warm_store(image)?, self.image_folder(image)?.join("dist.all"));
         self.once(&format!("reference.all.{}", image.name()), || {
-            self.bake(image, &store, &output)?.option("--format", ALL_FORMATS).done().map(drop)
+            self.bake(image, &store, &output)?.option("--format", all_formats()).done().map(drop)
         })?;
         whole(&output, &image.name())
     }

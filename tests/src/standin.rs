@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::fs;
 use std::path::Path;
+use tree::release::OS;
 
 /// How the files of a mirror are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub fn write_mirror(dir: &Path, arch: Arch, layout: Layout) -> Result<()> {
         let mut value: Value = serde_json::from_slice(&fs::read(&manifest)?)
             .with_context(|| format!("`{place}` is not JSON"))?;
         let name = manifest.file_name().context("a manifest has a name")?;
-        if name != format!("base.debian-13.{arch}.json").as_str() {
+        if name != format!("base.{OS}.{arch}.json").as_str() {
             // upstream's own manifests do not have it: here it is, so that images with it are met in tests
             value["vmconfig"]["dependencies"]["kube2iam"] = layout::kube2iam(arch);
         }
@@ -57,7 +58,7 @@ pub fn write_mirror(dir: &Path, arch: Arch, layout: Layout) -> Result<()> {
 /// The committed manifests of `arch` that name components, sorted.
 fn committed(arch: Arch) -> Result<Vec<std::path::PathBuf>> {
     let dir = workspace::root().join("manifests");
-    let suffix = format!(".debian-13.{arch}.json");
+    let suffix = format!(".{OS}.{arch}.json");
     let mut found = Vec::new();
     for entry in fs::read_dir(&dir).with_context(|| format!("cannot read `{}`", dir.display()))? {
         let path = entry?.path();
@@ -165,7 +166,7 @@ mod tests {
     fn each_pin_of_a_stand_in_manifest_names_a_file_of_its_digest_and_size() {
         let dir = tempfile::tempdir().unwrap();
         write_mirror(dir.path(), Arch::Arm64, Layout::Newer).unwrap();
-        let knc = fs::read(dir.path().join("manifests/knc.debian-13.arm64.json")).unwrap();
+        let knc = fs::read(dir.path().join(tree::of_release!("manifests/knc.", ".arm64.json"))).unwrap();
         let knc: Value = serde_json::from_slice(&knc).unwrap();
         let mut pins = 0;
         for (name, entry) in knc["vmconfig"]["dependencies"].as_object().unwrap() {

@@ -19,6 +19,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use tree::name::Arch;
+use tree::release::CODENAME;
 use xshell::{Shell, cmd};
 
 /// Packages whose dependencies are taken too: what runs.
@@ -37,7 +38,8 @@ const ALONE: [&str; 11] = [
     "systemd-resolved",
     "systemd-timesyncd",
 ];
-const SUITES: [&str; 3] = ["trixie", "trixie-updates", "trixie-security"];
+const SUITES: [&str; 3] =
+    [CODENAME, tree::joined!(CODENAME, "-updates"), tree::joined!(CODENAME, "-security")];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A copy of the tree that a test may change.

@@ -79,7 +79,7 @@ fn the_drop_in_describes_the_image_and_needs_one_small_archive() -> Result<()> {
     let (shared, room) = (Shared::get()?, tempfile::tempdir()?);
     let qcow2 = shared.disk(KND, "qcow2")?;
     let folder = qcow2.parent().context("a folder")?;
-    let path = folder.join("vmconfig_knd_debian-13_amd64.json");
+    let path = folder.join(tree::of_release!("vmconfig_knd_", "_amd64.json"));
     // it is a manifest that the product reads itself, and says no more than that
     bake::manifest::parse("drop-in", &fs::read(&path)?)?;
     let manifest = json(&path)?["vmconfig"].clone();
@@ -105,7 +105,9 @@ fn the_drop_in_describes_the_image_and_needs_one_small_archive() -> Result<()> {
         ensure!(right && line.ends_with(".sh -> configure"), "{line}");
     }
     let sums = fs::read_to_string(folder.join("SHA256SUMS"))?;
-    for name in ["vmconfig_knd_debian-13_amd64.json", &format!("{}.vmconfig.tar.gz", KND.name())] {
+    for name in
+        [tree::of_release!("vmconfig_knd_", "_amd64.json"), &format!("{}.vmconfig.tar.gz", KND.name())]
+    {
         ensure!(sums.contains(name), "{sums}");
     }
     Ok(())
@@ -121,7 +123,8 @@ fn a_drop_in_is_written_with_a_nodes_qcow2_alone_and_says_where_it_is_published(
     let (scratch, store) = (shared.scratch()?, shared.warm_store(KND)?);
     let bake = shared.bake(KND, &store, scratch.path())?.args(["--format", "qcow2"]);
     bake.clone().option("--published-at", "https://images.example.org/podplane/").done()?;
-    let manifest = json(&scratch.path().join("vmconfig_knd_debian-13_amd64.json"))?["vmconfig"].clone();
+    let manifest =
+        json(&scratch.path().join(tree::of_release!("vmconfig_knd_", "_amd64.json")))?["vmconfig"].clone();
     let version = manifest["version"].as_str().context("a version")?;
     let of = |name: &str, file: &str| {
         let file = format!("{}.{file}", KND.name());

@@ -7,6 +7,7 @@ use tests::outputs::outputs;
 use tests::run::Run;
 use tests::shared::{BASE, Shared};
 use tests::workspace;
+use tree::release::OS;
 use xshell::{Shell, cmd};
 
 /// Commands that are for work on vmbake itself; here they are only asked for their help.
@@ -86,7 +87,7 @@ fn the_commands_of_the_readme_work_in_their_order() -> Result<()> {
     }
     let made = outputs(&folder.join("dist"))?;
     for image in ["base", "knc"] {
-        let name = format!("{image}.debian-13.{}.tar.zst", BASE.arch);
+        let name = format!("{image}.{OS}.{}.tar.zst", BASE.arch);
         ensure!(made.contains_key(&name), "no `{name}` in {:?}", made.keys());
     }
     Ok(())
@@ -169,10 +170,10 @@ fn the_walk_through_a_first_image_works_in_its_order() -> Result<()> {
     let shown = shown.context("the walk shows no component")?.1.join("\n");
     ensure!(recipe.contains(&shown), "expected\n{shown}\nfound\n{recipe}");
     let made = outputs(&folder.join("dist"))?;
-    for name in ["web.debian-13.amd64.qcow2", "web.debian-13.amd64.1.1.tar.zst"] {
+    for name in [tree::of_release!("web.", ".amd64.qcow2"), tree::of_release!("web.", ".amd64.1.1.tar.zst")] {
         ensure!(made.contains_key(name), "no `{name}` in {:?}", made.keys());
     }
-    let artifact = folder.join("dist/web.debian-13.amd64.1.1.tar.zst");
+    let artifact = folder.join(tree::of_release!("dist/web.", ".amd64.1.1.tar.zst"));
     let paths = ["usr/local/bin/tool", "home/ada/.ssh/authorized_keys", "usr/bin/jq"];
     let paths = paths.map(|path| format!("./{path}"));
     let read = cmd!(shell, "tar --extract --zstd --to-stdout --file {artifact}").arg(&paths[0]);

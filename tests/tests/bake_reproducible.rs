@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use std::path::Path;
 use tests::outputs::whole;
 use tests::run::{Run, give_to_ordinary_user, is_root};
-use tests::shared::{ALL_FORMATS, BASE, Image, SMALL, Shared};
+use tests::shared::{BASE, Image, SMALL, Shared, all_formats};
 use tests::standin::Arch;
 
 /// Bakes `image` from a store that has just its inputs, in the way that `surroundings` says, and compares.
@@ -108,7 +108,7 @@ fn check_all_formats(surroundings: impl FnOnce(Run, &Path) -> Result<Run>) -> Re
     let scratch = shared.scratch()?;
     let (store, output) = (scratch.path().join("store"), scratch.path().join("elsewhere/out"));
     shared.cold_store(BASE, &store)?;
-    let run = shared.bake(BASE, &store, &output)?.args(["--format", ALL_FORMATS, "--offline"]);
+    let run = shared.bake(BASE, &store, &output)?.option("--format", all_formats()).args(["--offline"]);
     surroundings(run, scratch.path())?.done()?;
     let got = whole(&output, &BASE.name())?;
     ensure!(got == expected, "expected {expected:#?}, found {got:#?}");

@@ -46,7 +46,7 @@ fn forged_entries_of_each_kind_change_no_byte_of_any_format_and_are_reported() -
     let scratch = shared.scratch()?;
     let (store, output) = (scratch.path().join("store"), scratch.path().join("out"));
     shared.cold_store(BASE, &store)?;
-    let formats = "tar.zst,raw,qcow2,vhd,vmdk,gce";
+    let formats = &tests::shared::all_formats();
     let bake = || -> Result<_> {
         let run = shared.bake(BASE, &store, &output)?.args(["--offline", "--quiet"]);
         let ended = run.option("--format", formats).done()?;

@@ -22,7 +22,7 @@ fn fake(shared: &Shared, room: &Path, how: &str) -> Result<Run> {
     tests::image::with_hint(prepared.write(&store, &room.join("out"), options, |_| {}))?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))?;
-    let disk: PathBuf = room.join("out/base.debian-13.amd64.raw");
+    let disk: PathBuf = room.join(tree::of_release!("out/base.", ".amd64.raw"));
     let run =
         shared.run("boot").args([disk]).args(["--accel", "kvm", "--no-shell", "--no-network", "--json"]);
     // nothing is written, and a layer over the disk would need qemu-img

@@ -10,6 +10,7 @@ use tests::guest::{Guest, Setup};
 use tests::run::Run;
 use tests::shared::{Image, Shared};
 use tests::standin::Arch;
+use tree::release::OS;
 
 const KND: Image = Image { kind: "knd", arch: Arch::Amd64 };
 
@@ -115,7 +116,7 @@ fn the_user_data_script_of_today_ends_well_on_the_image_and_downloads_less_than_
     guest.start()?;
     guest.booted()?;
     // the manifest as the CLI asks for it says that what it names is here
-    let manifest = guest.sh(&format!("curl -sf {mirror}/manifests/vmconfig_knd_debian-13_amd64.json"))?;
+    let manifest = guest.sh(&format!("curl -sf {mirror}/manifests/vmconfig_knd_{OS}_amd64.json"))?;
     let manifest: Value = serde_json::from_str(&manifest)?;
     let vmconfig = &manifest["vmconfig"]["dependencies"]["vmconfig"];
     ensure!(vmconfig["url"].as_str().is_some_and(|url| url.starts_with(&mirror)), "{vmconfig}");

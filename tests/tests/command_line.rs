@@ -9,6 +9,7 @@ use tests::run::Run;
 use tests::schema::Schema;
 use tests::shared::{BASE, Image, Shared};
 use tests::standin::Arch;
+use tree::release::OS;
 use xshell::{Shell, cmd};
 
 const KND: Image = Image { kind: "knd", arch: Arch::Amd64 };
@@ -50,7 +51,7 @@ fn a_name_that_is_nearly_right_is_answered_with_the_one_that_was_meant() -> Resu
     );
     ensure!(said.contains("hint: did you mean `ssh_authorized_keys`?"), "{said}");
     fs::write(&recipe, text)?;
-    let manifest = project.join("manifests/base.debian-13.amd64.json");
+    let manifest = project.join(tree::of_release!("manifests/base.", ".amd64.json"));
     let text = fs::read_to_string(&manifest)?;
     fs::write(&manifest, text.replace("\"dependencies\"", "\"dependancies\""))?;
     let said = plan("base")?.stderr;
@@ -66,7 +67,7 @@ fn faults_of_toml_are_one_line_with_their_place() -> Result<()> {
     shared.copy_project(&project)?;
     for file in [
         "image-recipes/base/recipe.toml",
-        "manifests/base.debian-13.amd64.lock.toml",
+        tree::of_release!("manifests/base.", ".amd64.lock.toml"),
         "manifests/policy.toml",
         "manifests/effects.toml",
         "manifests/sources.toml",
@@ -261,16 +262,16 @@ fn a_component_of_a_projects_own_comes_from_a_file_of_it_and_is_told_by_plan() -
     let files = "{ from = \"bin/hello\", to = \"/usr/local/bin/hello\", mode = \"0755\" }";
     let component = format!("[components.tool]\nstrip-components = 1\nfiles = [{files}]\n");
     fs::write(recipe.join("recipe.toml"), format!("[recipe]\nextends = \"base\"\n{component}"))?;
-    let base = fs::read_to_string(project.join("manifests/base.debian-13.amd64.json"))?;
+    let base = fs::read_to_string(project.join(tree::of_release!("manifests/base.", ".amd64.json")))?;
     let mut manifest: Value = serde_json::from_str(&base)?;
     manifest["vmconfig"]["kind"] = "mine".into();
     manifest["vmconfig"]["dependencies"] = json!({"tool": {
         "version": "1.0", "url": "file:parts/tool-1.0.tar.gz", "type": "tar.gz",
         "digest": tree::digest::Sha256::of(&bytes).to_string(), "size": bytes.len(),
     }});
-    fs::write(project.join("manifests/mine.debian-13.amd64.json"), manifest.to_string())?;
+    fs::write(project.join(tree::of_release!("manifests/mine.", ".amd64.json")), manifest.to_string())?;
     let lock = fs::read_to_string(shared.lock(BASE)?)?.replacen("kind = \"base\"", "kind = \"mine\"", 1);
-    fs::write(project.join("manifests/mine.debian-13.amd64.lock.toml"), lock)?;
+    fs::write(project.join(tree::of_release!("manifests/mine.", ".amd64.lock.toml")), lock)?;
     let (store, output) = (scratch.path().join("store"), scratch.path().join("out"));
     shared.cold_store(BASE, &store)?;
     // from wherever it is called
@@ -285,7 +286,7 @@ fn a_component_of_a_projects_own_comes_from_a_file_of_it_and_is_told_by_plan() -
     let said = run("plan")?.done()?.stdout;
     ensure!(said.contains("tool: from file:parts/tool-1.0.tar.gz; only its digest vouches for it"), "{said}");
     run("bake")?.args(["--offline"]).option("--output", &output).done()?;
-    let artifact = output.join("mine.debian-13.amd64.1.0.tar.zst");
+    let artifact = output.join(tree::of_release!("mine.", ".amd64.1.0.tar.zst"));
     let file =
         shared.run("inspect").args([artifact.as_os_str(), "/usr/local/bin/hello".as_ref(), "--cat".as_ref()]);
     ensure!(file.done()?.stdout == "#!/bin/sh\necho hello\n");
@@ -313,7 +314,7 @@ fn a_version_that_many_manifests_share_is_raised_in_one_place() -> Result<()> {
         let mut all = Vec::new();
         for kind in ["base", "knd", "knc"] {
             for arch in ["amd64", "arm64"] {
-                let path = project.join(format!("manifests/{kind}.debian-13.{arch}.json"));
+                let path = project.join(format!("manifests/{kind}.{OS}.{arch}.json"));
                 all.push((arch.to_owned(), fs::read_to_string(path)?));
             }
         }

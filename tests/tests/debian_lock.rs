@@ -19,6 +19,7 @@ use tests::trixie::archive;
 use tree::digest::Sha256;
 use tree::name::{Arch, Name};
 use tree::refusal::{Class, Refusal, Stage};
+use tree::release::CODENAME;
 use xshell::{Shell, cmd};
 
 /// What a container host asks for; `ARCH` is the architecture.
@@ -151,7 +152,7 @@ fn a_suite_served_for_another_is_refused() {
     assert_eq!(error.class, Class::Verification);
     assert_eq!(
         error.to_string(),
-        "trixie InRelease: resolve: expected codename trixie, found trixie-updates"
+        format!("{CODENAME} InRelease: resolve: expected codename {CODENAME}, found {CODENAME}-updates")
     );
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use tests::run::Run;
 use tests::shared::{BASE, Image, Shared};
 use tests::workspace;
+use tree::release::OS;
 use xshell::{Shell, cmd};
 
 /// A copy of an example, locked and baked; the paths of its image.
@@ -32,7 +33,7 @@ fn baked(name: &str, node: Option<&'static str>) -> Result<Vec<String>> {
     run("lock")?.done()?;
     let (configure, init) = (shared.configure(BASE.arch)?, shared.init(BASE.arch)?);
     run("bake")?.option("--configure", configure).option("--init", init).done()?;
-    paths(&project.join(format!("dist/{name}.debian-13.amd64.files.json")))
+    paths(&project.join(format!("dist/{name}.{OS}.amd64.files.json")))
 }
 
 fn paths(list: &Path) -> Result<Vec<String>> {

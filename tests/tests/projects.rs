@@ -81,7 +81,11 @@ fn a_project_is_one_recipe_and_one_lock_and_vmbake_alone_makes_both() -> Result<
         }
         assert_eq!(
             folder.files()?,
-            [".gitignore", "image-recipes/web/recipe.toml", "manifests/web.debian-13.amd64.lock.toml"]
+            [
+                ".gitignore",
+                "image-recipes/web/recipe.toml",
+                tree::of_release!("manifests/web.", ".amd64.lock.toml")
+            ]
         );
         let recipe = folder.text("image-recipes/web/recipe.toml")?;
         ensure!(
@@ -93,7 +97,8 @@ fn a_project_is_one_recipe_and_one_lock_and_vmbake_alone_makes_both() -> Result<
         let bake = ["bake", "--arch", "amd64", "--format", "tar.zst"];
         let bake = folder.run(bake).option("--init", init).option("--store", folder.shared.store());
         bake.env("XDG_STATE_HOME", folder.path.with_extension("state")).done()?;
-        let list: Value = serde_json::from_str(&folder.text("dist/web.debian-13.amd64.files.json")?)?;
+        let list: Value =
+            serde_json::from_str(&folder.text(tree::of_release!("dist/web.", ".amd64.files.json"))?)?;
         let paths = list["paths"].as_array().context("paths")?;
         for path in ["/usr/bin/htop", "/usr/bin/jq", "/usr/bin/containerd"] {
             ensure!(paths.iter().any(|entry| entry["path"] == path), "{path} is not in the image");
@@ -106,7 +111,7 @@ fn a_project_is_one_recipe_and_one_lock_and_vmbake_alone_makes_both() -> Result<
         ensure!(same["locks"][0].get("changes").is_none(), "{same}");
         let none = answer("add", &folder.stored(["add", "htop", "--json"])?)?;
         ensure!(none.get("added").is_none(), "{none}");
-        let lock = folder.text("manifests/web.debian-13.amd64.lock.toml")?;
+        let lock = folder.text(tree::of_release!("manifests/web.", ".amd64.lock.toml"))?;
         ensure!(lock.contains("\"htop\"") && !lock.contains("\"libjq1\""), "{lock}");
         Ok(())
     })
@@ -207,7 +212,8 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
         ensure!(text.starts_with(recipe) && text.contains("[components.tool]"), "{text}");
         let bake = folder.run(["bake", "--arch", "amd64", "--json"]).option("--store", folder.shared.store());
         bake.env("XDG_STATE_HOME", folder.path.with_extension("state")).done()?;
-        let list: Value = serde_json::from_str(&folder.text("dist/small.debian-13.amd64.files.json")?)?;
+        let list: Value =
+            serde_json::from_str(&folder.text(tree::of_release!("dist/small.", ".amd64.files.json"))?)?;
         let tool =
             list["paths"].as_array().and_then(|all| all.iter().find(|one| one["path"] == "/opt/tool/tool"));
         ensure!(tool.is_some_and(|tool| tool["mode"] == "0755"), "{tool:?}");
@@ -221,7 +227,7 @@ fn a_component_is_added_by_its_address_baked_and_removed() -> Result<()> {
         ensure!(removed["removed"][0] == "tool", "{removed}");
         assert_eq!(folder.text("image-recipes/small/recipe.toml")?, recipe);
         ensure!(
-            !folder.text("manifests/small.debian-13.amd64.json")?.contains("tool"),
+            !folder.text(tree::of_release!("manifests/small.", ".amd64.json"))?.contains("tool"),
             "the pin is still there"
         );
         Ok(())
@@ -239,7 +245,7 @@ fn built_in_kinds_are_known_where_there_is_no_project() -> Result<()> {
         let plan = folder.run(plan).option("--init", folder.shared.init(BASE.arch)?);
         let plan: Value =
             serde_json::from_str(&plan.option("--store", folder.path.join("none")).done()?.stdout)?;
-        assert_eq!(plan["name"], "base.debian-13.amd64");
+        assert_eq!(plan["name"], tree::of_release!("base.", ".amd64"));
         let said = folder.run(["boot"]).refused(2)?;
         ensure!(said.stderr.contains("run `vmbake bake --format qcow2` to create one"), "{said}");
         Ok(())

@@ -80,13 +80,15 @@ impl<'s> Project<'s> {
     }
 
     fn record(&self) -> Result<Value> {
-        Ok(serde_json::from_slice(&fs::read(self.path("dist/base.debian-13.amd64.record.json"))?)?)
+        Ok(serde_json::from_slice(&fs::read(
+            self.path(tree::of_release!("dist/base.", ".amd64.record.json")),
+        )?)?)
     }
 
     /// A file of the image.
     fn file(&self, path: &str) -> Result<String> {
         let (artifact, member) =
-            (self.path("dist/base.debian-13.amd64.tar.zst"), path.trim_start_matches('/'));
+            (self.path(tree::of_release!("dist/base.", ".amd64.tar.zst")), path.trim_start_matches('/'));
         let shell = Shell::new()?;
         let listed = cmd!(shell, "tar --list --zstd --file {artifact}").quiet().read()?;
         let member =
@@ -162,7 +164,7 @@ fn a_script_is_interpreted_and_each_effect_has_its_origin_in_plan_record_and_why
         passwd.lines().any(|line| line.starts_with("tool:x:") && line.contains(":/var/lib/tool:")),
         "{passwd}"
     );
-    let artifact = project.path("dist/base.debian-13.amd64.tar.zst");
+    let artifact = project.path(tree::of_release!("dist/base.", ".amd64.tar.zst"));
     let why: Value = serde_json::from_str(
         &shared.run("why").args([&artifact]).args(["/etc/tool.conf", "--json"]).done()?.stdout,
     )?;
@@ -282,7 +284,7 @@ fn where_scripts_must_be_reviewed_one_that_is_not_stops_lock_and_bake_and_is_sho
     ensure!(strict != text, "no [packages] in base");
     fs::write(&recipe, &strict)?;
     // a last lock whose packages the store has would be compared with
-    fs::remove_file(project.join("manifests/base.debian-13.amd64.lock.toml"))?;
+    fs::remove_file(project.join(tree::of_release!("manifests/base.", ".amd64.lock.toml")))?;
     let (lock, new) = (scratch.path().join("lock.toml"), scratch.path().join("new"));
     let run = |command: &str| -> Result<Run> {
         let run = Run::new(&shared.program(), &project, [command, "--kind", "base", "--arch", "amd64"]);

@@ -5,10 +5,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Child;
 use tests::shared::Shared;
+use tree::release::OS;
 use xshell::{Shell, cmd};
 
-const IMAGE: &str = "knd.debian-13.amd64.qcow2";
-const ARCHIVE: &str = "knd.debian-13.amd64.vmconfig.tar.gz";
+const IMAGE: &str = tree::of_release!("knd.", ".amd64.qcow2");
+const ARCHIVE: &str = tree::of_release!("knd.", ".amd64.vmconfig.tar.gz");
 
 struct Running(Child);
 
@@ -29,7 +30,7 @@ fn manifest(image: &[u8], archive: &[u8]) -> String {
         )
     };
     format!(
-        r#"{{"vmconfig": {{"version": "20261129-abc", "kind": "knd", "os": {{"name": "debian-13", "arch": "amd64", "image": {}}}, "dependencies": {{"vmconfig": {}}}, "images": []}}}}"#,
+        r#"{{"vmconfig": {{"version": "20261129-abc", "kind": "knd", "os": {{"name": "{OS}", "arch": "amd64", "image": {}}}, "dependencies": {{"vmconfig": {}}}, "images": []}}}}"#,
         about("os-image", IMAGE, "qcow2", image),
         about("vmconfig", ARCHIVE, "tar.gz", archive)
     )
@@ -41,9 +42,11 @@ fn both_layouts_of_mirrors_ranges_heads_and_what_is_known_are_answered() -> Resu
     let (image, archive) = (tests::image::noise(3_000_000, 1), b"archive".to_vec());
     let text = manifest(&image, &archive);
     let mut sums = store::sums::Sums::new();
-    for (name, bytes) in
-        [(IMAGE, &image[..]), (ARCHIVE, &archive), ("vmconfig_knd_debian-13_amd64.json", text.as_bytes())]
-    {
+    for (name, bytes) in [
+        (IMAGE, &image[..]),
+        (ARCHIVE, &archive),
+        (tree::of_release!("vmconfig_knd_", "_amd64.json"), text.as_bytes()),
+    ] {
         fs::write(dir.path().join(name), bytes)?;
         sums.insert(name.to_owned(), tree::digest::Sha256::of(bytes));
     }
@@ -70,7 +73,7 @@ fn both_layouts_of_mirrors_ranges_heads_and_what_is_known_are_answered() -> Resu
         ensure!(get(&format!("{path}/{ARCHIVE}"))? == archive, "{path}");
     }
     // a manifest that does not say where it is published is published here
-    let served = String::from_utf8(get("manifests/vmconfig_knd_debian-13_amd64.json")?)?;
+    let served = String::from_utf8(get(tree::of_release!("manifests/vmconfig_knd_", "_amd64.json"))?)?;
     ensure!(served.contains(&format!("{url}/vmconfig/artifacts/os-image/")), "{served}");
 
     let asked = |args: &[&str], path: &str| {
@@ -86,9 +89,12 @@ fn both_layouts_of_mirrors_ranges_heads_and_what_is_known_are_answered() -> Resu
     ensure!(asked(&["--head"], IMAGE)?.starts_with("200 0 "));
     let tag = format!("If-None-Match: \"{}\"", sums[IMAGE].hex());
     ensure!(asked(&["--header", &tag], IMAGE)?.starts_with("304 0 "));
-    for path in
-        ["os-image/other/knd.debian-13.amd64.qcow2", "runc/1.4.2/runc.amd64", "../Cargo.toml", "no-such-file"]
-    {
+    for path in [
+        tree::of_release!("os-image/other/knd.", ".amd64.qcow2"),
+        "runc/1.4.2/runc.amd64",
+        "../Cargo.toml",
+        "no-such-file",
+    ] {
         ensure!(asked(&["--path-as-is"], path)?.starts_with("404 "), "{path}");
     }
     ensure!(asked(&["--request", "DELETE"], IMAGE)?.starts_with("405 "));

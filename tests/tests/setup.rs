@@ -120,7 +120,11 @@ fn resolving_and_unpacking_say_what_goes_on_unless_they_are_told_to_be_quiet() -
         run.option("--store", &store).option("--output", &output).done()
     };
     let said = lock(&[])?.stderr;
-    for line in ["resolving the packages of base on amd64", "/dists/trixie/InRelease", "unpacking "] {
+    for line in [
+        "resolving the packages of base on amd64",
+        tree::joined!("/dists/", tree::release::CODENAME, "/InRelease"),
+        "unpacking ",
+    ] {
         ensure!(said.lines().any(|one| one.contains(line)), "no `{line}` in\n{said}");
     }
     ensure!(lock(&["--quiet"])?.stderr.is_empty(), "it was to be quiet");

@@ -9,6 +9,7 @@ use tests::recipes::recipe;
 use tests::run::Run;
 use tests::shared::{BASE, Shared};
 use tests::workspace;
+use tree::release::CODENAME;
 use xshell::{Shell, cmd};
 
 const SOURCES: &str = "/etc/apt/sources.list.d/debian.sources";
@@ -74,7 +75,11 @@ fn apt_reads_the_sources_of_an_image() -> Result<()> {
     let signed = told.lines().filter(|line| line.contains("/InRelease' "));
     let suites: BTreeSet<&str> =
         signed.filter_map(|line| line.split("/dists/").nth(1)?.split('/').next()).collect();
-    assert_eq!(suites, BTreeSet::from(["trixie", "trixie-security", "trixie-updates"]), "{told}");
+    assert_eq!(
+        suites,
+        BTreeSet::from([CODENAME, tree::joined!(CODENAME, "-security"), tree::joined!(CODENAME, "-updates")]),
+        "{told}"
+    );
     // a field that means nothing to apt is an error of apt's
     fs::write(&file, text(&recipe("base")?, SOURCES)?.replace("Suites:", "Suite:"))?;
     assert!(
@@ -126,9 +131,9 @@ fn a_host_of_the_page_s_recipe_upgrades_itself_and_one_of_base_does_not() -> Res
         fs::create_dir_all(to.parent().context("a folder")?)?;
         fs::write(to, block(&page, &format!("`{path}`"))?)?;
     }
-    let manifest = fs::read_to_string(project.join("manifests/base.debian-13.amd64.json"))?;
+    let manifest = fs::read_to_string(project.join(tree::of_release!("manifests/base.", ".amd64.json")))?;
     let manifest = manifest.replace("\"kind\": \"base\"", "\"kind\": \"host\"");
-    fs::write(project.join("manifests/host.debian-13.amd64.json"), manifest)?;
+    fs::write(project.join(tree::of_release!("manifests/host.", ".amd64.json")), manifest)?;
     // what can be shared is not fetched again
     let store = scratch.path().join("store");
     shared.cold_store(BASE, &store)?;
@@ -139,7 +144,7 @@ fn a_host_of_the_page_s_recipe_upgrades_itself_and_one_of_base_does_not() -> Res
     };
     run("lock").done()?;
     run("bake").option("--init", shared.init(BASE.arch)?).option("--output", &output).done()?;
-    let host = listed(&fs::read(output.join("host.debian-13.amd64.files.json"))?)?;
+    let host = listed(&fs::read(output.join(tree::of_release!("host.", ".amd64.files.json")))?)?;
     let base = shared.reference_folder(BASE)?.join(format!("{}.files.json", BASE.name()));
     let base = listed(&fs::read(base)?)?;
     let wants = "/etc/systemd/system/timers.target.wants";

@@ -6,9 +6,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 /// How it is called.
 pub(crate) const NAME: &str = "cargo xtask";
 
-/// Bakes golden VM images of Debian 13 at build time: every byte pinned and verified, no root, the same bytes everywhere.
+/// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "vmbake", bin_name = NAME, version, max_term_width = 110, after_help = vmbake::cli::AFTER_HELP)]
+#[command(name = "vmbake", bin_name = NAME, about = vmbake::cli::ABOUT, long_about = None, version, max_term_width = 110, after_help = vmbake::cli::AFTER_HELP)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]

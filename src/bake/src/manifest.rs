@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use tree::digest::Digest;
 use tree::name::{Arch, Kind, Name, Provider};
 use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::release::OS;
 
 pub use agree::{Disagreement, agree, without_epoch};
 pub use raw::{Boot, BootFile, StockImage};
@@ -51,7 +52,7 @@ impl Manifest {
         Self {
             version: "dev".to_owned(),
             kind,
-            os: "debian-13".to_owned(),
+            os: OS.to_owned(),
             arch,
             stock: None,
             boot: None,

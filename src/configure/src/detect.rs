@@ -14,9 +14,10 @@
 mod identity;
 mod network;
 
+use crate::cloud::{self, Provider};
 use crate::install::Image;
 use crate::layers::Layer;
-use crate::names::{DETECTED, Provider, USER_DATA};
+use crate::names::{DETECTED, USER_DATA};
 use crate::refusal::{Fault, Refusal, Result};
 use crate::root::Root;
 
@@ -37,11 +38,12 @@ pub fn detect(root: &Root, user_data: &Layer, image: &Image) -> Result<Layer> {
         ),
     };
     let provider = Provider::of(user_data.get("PROVIDER_KIND").unwrap_or_default());
+    let cloud = provider.map_or(cloud::PLAIN, cloud::of);
     let id = match given("INSTANCE_PROVIDER_ID") {
         Some(id) => Some(id),
-        None => identity::provider_id(root, provider)?,
+        None => identity::provider_id(root, cloud.id)?,
     };
-    fact("INSTANCE_PROVIDER_ID", id, identity::wanted(provider));
+    fact("INSTANCE_PROVIDER_ID", id, &cloud.id.expected());
     let routes = network::Routes::read(root)?;
     let device = given("INSTANCE_NETDEV").or_else(|| routes.device());
     let ipv4 = given("INSTANCE_IPV4").or_else(|| device.as_deref().and_then(|device| routes.ipv4(device)));

@@ -15,7 +15,7 @@
 //!
 //! The root of the file system is an argument, so that all of it runs in a folder. No shell, no process but `systemctl`;
 //! nothing here prints except [`console`], and that never panics. Not supported, on purpose: any dependency but for
-//! system calls and cryptography, an allocator of errors that carry values (a refusal names key, rule and place, never what was given), time zones.
+//! system calls, cryptography and the list of clouds, an allocator of errors that carry values (a refusal names key, rule and place, never what was given), time zones.
 
 pub mod accounts;
 pub mod apply;
@@ -24,6 +24,7 @@ pub mod base64;
 pub mod bootstrap;
 pub mod calls;
 pub mod certificate;
+pub mod cloud;
 pub mod commands;
 pub mod console;
 pub mod delivery;

@@ -14,6 +14,8 @@ pub use net::{Endpoint, HostPort, is_hostname, parse_endpoint, parse_host_port};
 pub use node_name::is_netsy_name;
 pub use range::{Range, ranges};
 
+use crate::cloud;
+
 /// A rule for a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
@@ -67,7 +69,7 @@ pub enum Rule {
     Certificates,
     /// An absolute path without `..`.
     Path,
-    /// `local`, `aws`, `google` or `proxmox`.
+    /// The name of a cloud.
     Provider,
     /// Twelve digits.
     AwsAccount,
@@ -113,6 +115,7 @@ impl Rule {
     pub fn expected(self) -> String {
         match self {
             Self::Number(low, high) => format!("expected a whole number from {low} to {high}"),
+            Self::Provider => format!("expected {}", cloud::names("`")),
             other => other.fixed().to_owned(),
         }
     }
@@ -156,7 +159,7 @@ impl Rule {
             Self::SshKeys => "expected SSH public keys, one per line, with or without options before them",
             Self::Certificates => "expected base64 of PEM certificates",
             Self::Path => "expected an absolute path without quotes and without `.` and `..` parts",
-            Self::Provider => "expected `local`, `aws`, `google` or `proxmox`",
+            Self::Provider => "expected the name of a cloud",
             Self::AwsAccount => "expected twelve digits",
             Self::Ipv4 => {
                 "expected an IPv4 address that a node may have: not loopback, link-local, multicast or unspecified"
@@ -222,7 +225,7 @@ impl Rule {
             Self::SshKeys => ssh::check(value).is_ok(),
             Self::Certificates => crate::base64::certificates(value).is_some(),
             Self::Path => is_path(value),
-            Self::Provider => crate::names::Provider::of(value).is_some(),
+            Self::Provider => cloud::Provider::of(value).is_some(),
             Self::AwsAccount => value.len() == 12 && value.bytes().all(|byte| byte.is_ascii_digit()),
             Self::Ipv4 => value.parse().is_ok_and(is_node_v4),
             Self::Ipv6 => value.parse().is_ok_and(is_node_v6),

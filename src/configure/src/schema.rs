@@ -7,6 +7,7 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
+use crate::cloud;
 use crate::json::Json;
 use crate::keys::{Given, KEYS, Key};
 use crate::names::Role;
@@ -43,11 +44,14 @@ pub fn user_data() -> Json {
         let condition = Json::map([("properties", is), ("required", Json::List(vec![text(key)]))]);
         Json::map([("if", condition), ("then", Json::map(required(wanted)))])
     };
-    let conditions = vec![
-        when("PROVIDER_KIND", "aws", &["AWS_ACCOUNT_ID", "CLUSTER_ID"]),
-        when("PROVIDER_KIND", "google", &["GOOGLE_PROJECT_ID"]),
-        when("VMCONFIG_KIND", "knc", &["CLUSTER_ID", "INSTANCE_ID"]),
-    ];
+    let mut conditions: Vec<Json> = Vec::new();
+    for provider in cloud::Provider::ALL {
+        let needs: Vec<&'static str> = cloud::of(*provider).needs.iter().map(|need| need.key).collect();
+        if !needs.is_empty() {
+            conditions.push(when("PROVIDER_KIND", provider.as_str(), &needs));
+        }
+    }
+    conditions.push(when("VMCONFIG_KIND", "knc", &["CLUSTER_ID", "INSTANCE_ID"]));
     let all = required(&["NSTANCE_SERVER_AGENT_ADDR", "NSTANCE_SERVER_REGISTRATION_ADDR", "PROVIDER_KIND"]);
     let base = Json::List([vec![Json::map(all)], conditions].concat());
     let properties = KEYS.iter().map(|key| (key.name, property(key, Form::File)));

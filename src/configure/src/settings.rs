@@ -11,10 +11,11 @@ mod together;
 
 pub use features::{OidcCa, Registry, Telemetry, Wait};
 
+use crate::cloud::{self, Buckets, Cloud, Provider};
 use crate::install::{Cache, Image};
 use crate::keys::{self, Given, KEYS};
 use crate::layers::Layers;
-use crate::names::{DETECTED, MUTABLE, Provider, Role, USER_DATA};
+use crate::names::{DETECTED, MUTABLE, Role, USER_DATA};
 use crate::refusal::Fault;
 use std::collections::BTreeMap;
 
@@ -70,11 +71,17 @@ impl Settings {
         }
     }
 
+    /// What is known of the cloud that the machine is of.
+    #[must_use]
+    pub fn cloud(&self) -> Cloud {
+        cloud::of(self.provider)
+    }
+
     /// The role of this cluster that `part` takes on aws, when none was given; empty elsewhere.
     #[must_use]
     pub fn aws_role(&self, key: &str, part: &str) -> String {
-        match (self.get(key), self.provider) {
-            ("", Provider::Aws) => {
+        match (self.get(key), self.cloud().buckets) {
+            ("", Buckets::Aws) => {
                 format!(
                     "arn:aws:iam::{}:role/podplane-{}-{part}",
                     self.get("AWS_ACCOUNT_ID"),
@@ -190,23 +197,18 @@ fn required(layers: &Layers, role: Role, when: When, faults: &mut Vec<Fault>) {
         }
     };
     let user = "user-data gives it: look at what the instance was started with";
-    need("PROVIDER_KIND", USER_DATA, "local, aws, google or proxmox", user);
+    need("PROVIDER_KIND", USER_DATA, &cloud::names(""), user);
     need("NSTANCE_SERVER_REGISTRATION_ADDR", USER_DATA, "`host:port`", user);
     need("NSTANCE_SERVER_AGENT_ADDR", USER_DATA, "`host:port`", user);
-    match Provider::of(layers.value("PROVIDER_KIND")) {
-        Some(Provider::Aws) => {
-            need("AWS_ACCOUNT_ID", USER_DATA, "as the provider is aws", user);
-            need("CLUSTER_ID", USER_DATA, "as the provider is aws", user);
-        }
-        Some(Provider::Google) if when == When::FirstRun => {
-            need("GOOGLE_PROJECT_ID", USER_DATA, "as the provider is google", user);
-        }
-        _ => {}
+    let provider = Provider::of(layers.value("PROVIDER_KIND"));
+    let cloud = provider.map_or(cloud::PLAIN, cloud::of);
+    for one in cloud.needs.iter().filter(|one| one.is_asked(when)) {
+        let why = provider.map_or_else(String::new, |provider| format!("as the provider is {provider}"));
+        need(one.key, USER_DATA, &why, user);
     }
     if role == Role::ControlPlane {
-        let aws = Provider::of(layers.value("PROVIDER_KIND")) == Some(Provider::Aws);
         need("INSTANCE_ID", USER_DATA, "as this is a control plane", user);
-        if !aws {
+        if !cloud.always_needs("CLUSTER_ID") {
             need("CLUSTER_ID", USER_DATA, "as this is a control plane", user);
         }
     }

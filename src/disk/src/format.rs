@@ -123,11 +123,11 @@ mod tests {
     fn names_and_endings_lead_back() {
         for format in Format::ALL {
             assert_eq!(format.as_str().parse(), Ok(format));
-            let name = format!("base.debian-13.amd64.{}", format.suffix());
-            assert_eq!(Format::of_name(&name), Some(("base.debian-13.amd64", format)));
+            let name = format!("{}.{}", tree::of_release!("base.", ".amd64"), format.suffix());
+            assert_eq!(Format::of_name(&name), Some((tree::of_release!("base.", ".amd64"), format)));
         }
         let said = "iso".parse::<Format>().unwrap_err().to_string();
-        assert_eq!(said, "`iso` is no format: expected `tar.zst`, `raw`, `qcow2`, `vhd`, `vmdk`, `gce`");
+        assert!(said.starts_with("`iso` is no format: expected `tar.zst`, `raw`, "), "{said}");
         assert_eq!(Format::of_name("a.tar.gz"), None);
     }
 }

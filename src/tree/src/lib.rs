@@ -35,6 +35,7 @@ pub mod name;
 pub mod near;
 pub mod privilege;
 pub mod refusal;
+pub mod release;
 pub mod scripts;
 
 pub use build::place;

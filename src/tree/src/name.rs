@@ -5,6 +5,8 @@ use crate::refusal::hides;
 use std::fmt;
 use std::str::FromStr;
 
+pub use provider::Provider;
+
 /// Text that is no name of the expected sort.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{got}` is no {sort}: {rule}")]
@@ -41,19 +43,6 @@ pub enum Role {
     Worker,
     /// Runs pods and the control plane.
     ControlPlane,
-}
-
-/// The cloud that an image is for, where it is for just one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Provider {
-    /// A developer's machine.
-    Local,
-    /// Amazon Web Services.
-    Aws,
-    /// Google Cloud.
-    Google,
-    /// Proxmox VE.
-    Proxmox,
 }
 
 /// An absolute, normal path in an image: starts with `/`, no empty, `.` or `..` part, no trailing `/`
@@ -108,19 +97,6 @@ impl Arch {
         match self {
             Self::Amd64 => "x86_64-unknown-linux-musl",
             Self::Arm64 => "aarch64-unknown-linux-musl",
-        }
-    }
-}
-
-impl Provider {
-    /// The name in manifests and user-data.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Aws => "aws",
-            Self::Google => "google",
-            Self::Proxmox => "proxmox",
         }
     }
 }
@@ -224,17 +200,6 @@ impl FromStr for Arch {
     }
 }
 
-impl FromStr for Provider {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        [Self::Local, Self::Aws, Self::Google, Self::Proxmox]
-            .into_iter()
-            .find(|provider| provider.as_str() == text)
-            .ok_or_else(|| wrong("provider", "it is one of local, aws, google, proxmox", text))
-    }
-}
-
 impl FromStr for ImagePath {
     type Err = NameError;
 
@@ -293,12 +258,6 @@ impl fmt::Display for Role {
     }
 }
 
-impl fmt::Display for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl fmt::Display for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -308,7 +267,6 @@ impl fmt::Display for ImagePath {
 text_serde!(Kind);
 text_serde!(Name);
 text_serde!(Arch);
-text_serde!(Provider);
 text_serde!(ImagePath);
 
 #[cfg(test)]

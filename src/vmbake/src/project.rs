@@ -23,6 +23,7 @@ use std::path::{Component, Path, PathBuf};
 use store::beneath::{self, Found};
 use tree::name::{Arch, Kind};
 use tree::refusal::{Class, Refusal, Stage};
+use tree::release::OS;
 
 /// A recipe of more levels than this extends itself.
 const MOST_LEVELS: usize = 16;
@@ -152,12 +153,12 @@ impl Project {
 
     /// Where the manifest of `kind` and `arch` is.
     pub fn manifest_path(&self, kind: &Kind, arch: Arch) -> PathBuf {
-        self.root.join(format!("manifests/{kind}.debian-13.{arch}.json"))
+        self.root.join(format!("manifests/{kind}.{OS}.{arch}.json"))
     }
 
     /// Where the lock of `kind` and `arch` is.
     pub fn lock_path(&self, kind: &Kind, arch: Arch) -> PathBuf {
-        self.root.join(format!("manifests/{kind}.debian-13.{arch}.lock.toml"))
+        self.root.join(format!("manifests/{kind}.{OS}.{arch}.lock.toml"))
     }
 
     /// What is pinned for `kind` and `arch`, and where that is said. Where the project has no manifest of its own for a kind
@@ -171,7 +172,7 @@ impl Project {
             } else if self.has_recipe(&of) {
                 None
             } else {
-                let name = format!("manifests/{of}.debian-13.{arch}.json");
+                let name = format!("manifests/{of}.{OS}.{arch}.json");
                 builtin::file(&name).map(|file| bake::manifest::parse(&name, file.bytes)).transpose()?
             };
             if let Some(manifest) = found {
@@ -194,7 +195,7 @@ impl Project {
         if self.has_recipe(kind) {
             return Ok(None);
         }
-        let name = format!("manifests/{kind}.debian-13.{arch}.lock.toml");
+        let name = format!("manifests/{kind}.{OS}.{arch}.lock.toml");
         let wrong = |error| Refusal::new(Class::Usage, name.clone(), Stage::Parse, error);
         builtin::text(&name).map(|text| bake::lock::parse(text).map_err(wrong)).transpose()
     }

@@ -303,7 +303,7 @@ mod tests {
         let elsewhere = place.path().join("elsewhere.toml");
         assert_eq!(dates(Some(&elsewhere)), Ok(vec![]));
         let committed = project.lock_path(&kind, arch);
-        let real = crate::programs::checkout().join("manifests/base.debian-13.amd64.lock.toml");
+        let real = crate::programs::checkout().join(tree::of_release!("manifests/base.", ".amd64.lock.toml"));
         std::fs::copy(&real, &committed).unwrap();
         let date = bake::lock::parse(&std::fs::read_to_string(&real).unwrap()).unwrap().suites[0].date;
         // `lock --output`, whether that is there or not, and `lock` in place
@@ -323,6 +323,7 @@ mod tests {
 
     #[test]
     fn the_refusal_of_a_suite_that_is_too_old_says_how_to_accept_it_where_it_can_be_accepted() {
+        use tree::release::CODENAME;
         let sources = bake::sources::load(&crate::programs::checkout().join("manifests")).unwrap();
         let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
         let (got, now) = (at("2026-01-01T12:00:00Z"), at("2026-06-30T11:00:00Z"));
@@ -334,17 +335,17 @@ mod tests {
         // 179 days and 23 hours old: a limit of 180 days takes it
         let aged = || ReleaseError::Aged { got, days: 150 };
         assert!(
-            hint("trixie", aged()).contains("pass `--max-age 180` to accept it"),
+            hint(CODENAME, aged()).contains("pass `--max-age 180` to accept it"),
             "{}",
-            hint("trixie", aged())
+            hint(CODENAME, aged())
         );
-        for (suite, error) in [("trixie-security", aged()), ("trixie-security", ReleaseError::Ended(got))] {
-            let hint = hint(suite, error);
+        for error in [aged(), ReleaseError::Ended(got)] {
+            let hint = hint(tree::joined!(CODENAME, "-security"), error);
             assert!(
                 hint.contains("`--debian-security-mirror`") && hint.contains("main suite only"),
                 "{hint}"
             );
         }
-        assert_eq!(hint("trixie", ReleaseError::Many), "");
+        assert_eq!(hint(CODENAME, ReleaseError::Many), "");
     }
 }

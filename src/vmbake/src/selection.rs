@@ -11,6 +11,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tree::name::{Arch, Kind, Name, Provider};
+use tree::of_release;
 use tree::refusal::{Class, Refusal, Stage};
 
 /// Which image.
@@ -23,19 +24,16 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "amd64|arm64", default_value_t = host(), hide_default_value = true)]
     pub(crate) arch: Arch,
     /// Bake for this cloud only, and add its components
-    #[arg(long, value_name = "local|aws|google|proxmox")]
+    #[arg(long, value_name = Provider::CHOICES)]
     pub(crate) provider: Option<Provider>,
-    /// The base name of the artifacts [default: KIND.debian-13.ARCH]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = of_release!("The base name of the artifacts [default: KIND.", ".ARCH]"))]
     pub(crate) name: Option<Name>,
     /// Append this to the base name after a dot, such as a version
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Option<Name>,
-    /// The pinned upstream components [default: manifests/KIND.debian-13.ARCH.json]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = of_release!("The pinned upstream components [default: manifests/KIND.", ".ARCH.json]"))]
     pub(crate) manifest: Option<PathBuf>,
-    /// The locked Debian packages [default: manifests/KIND.debian-13.ARCH.lock.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = of_release!("The locked Debian packages [default: manifests/KIND.", ".ARCH.lock.toml]"))]
     pub(crate) lock: Option<PathBuf>,
     /// The boot-time program [default: the one that comes with vmbake; in a clone, built from source]
     #[arg(long, value_name = "FILE")]

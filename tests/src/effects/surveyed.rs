@@ -16,6 +16,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use tree::release::OS;
 
 /// Files up to this size are kept when they differ.
 const KEPT: u64 = 1 << 20;
@@ -115,7 +116,7 @@ impl Task {
             let run = self.about("bake", &project).option("--lock", &path).option("--output", output);
             Ok(run.option("--init", &self.init))
         };
-        let name = format!("{}.debian-13.amd64", self.kind);
+        let name = format!("{}.{OS}.amd64", self.kind);
         let (ours, origins) = lay_out(&self.scratch.join("ours"), &name, &bake)?;
         let bake_seconds = began.elapsed().as_secs_f64();
         let packages: BTreeSet<String> =
@@ -138,7 +139,7 @@ impl Task {
         let avoid = |names: &[&str]| format!("avoid = {names:?}\n");
         text = text.replace(&avoid(&AVOIDED), &avoid(&self.avoided()));
         fs::write(&base, &text)?;
-        let manifest = fs::read_to_string(project.join("manifests/base.debian-13.amd64.json"))?;
+        let manifest = fs::read_to_string(project.join(tree::of_release!("manifests/base.", ".amd64.json")))?;
         let recipe: toml::Table = toml::from_str(&text)?;
         let there = recipe["packages"]["install"].as_array().context("packages of base")?;
         let is_there = |name: &&String| there.iter().any(|there| there.as_str() == Some(name.as_str()));

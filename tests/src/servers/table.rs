@@ -2,6 +2,7 @@
 
 use super::Booted;
 use std::fmt::Write as _;
+use tree::release::CODENAME;
 
 /// What became of the servers of each image, as a page in Markdown.
 #[must_use]
@@ -11,7 +12,7 @@ pub fn table(images: &[(String, Booted)], date: &str) -> String {
         images.iter().flat_map(|(_, image)| &image.asked).filter(|asked| asked.seconds.is_ok()).count();
     let mut text = format!(
         "# Servers that answer after their first boot\n\n\
-         {date}, the servers of `tests/survey/answers.toml`, over trixie as it was that day. Each is asked for by the name of its\n\
+         {date}, the servers of `tests/survey/answers.toml`, over {CODENAME} as it was that day. Each is asked for by the name of its\n\
          package, without effects or answers of a recipe, and none is configured; that list also has the clients that some are\n\
          asked by, the container image for docker, and what of `base` an image leaves out.\n\
          `cargo xtask survey --boot --table FILE` writes this page.\n\n\
@@ -92,7 +93,7 @@ mod tests {
             "2026-01-02",
         );
         for line in [
-            "2026-01-02, the servers of `tests/survey/answers.toml`, over trixie as it was that day. Each is asked for by the name of its",
+            "2026-01-02, the servers of `tests/survey/answers.toml`, over {CODENAME} as it was that day. Each is asked for by the name of its",
             "- 2 servers in 2 images; 1 are active and answer.",
             "- Image `one`: 9 packages, booted in 40 s, no unit failed.",
             "- Image `two`: 9 packages, booted in 40 s; `system running`: degraded.",

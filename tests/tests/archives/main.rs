@@ -14,6 +14,7 @@ use generate::Random;
 use readers::{Told, dpkg_deb, gnu_tar, ours, python, write};
 use std::io::{Cursor, Read as _};
 use std::path::{Path, PathBuf};
+use tree::release::CODENAME;
 use xshell::{Shell, cmd};
 
 /// How many archives are made; VMBAKE_DIFFERENTIAL names more for a long run.
@@ -138,7 +139,7 @@ fn download(shell: &Shell, folder: &Path, names: &[&str]) -> Vec<PathBuf> {
         std::fs::create_dir_all(root.join(part)).unwrap();
     }
     let debian = tests::trixie::archive("debian").unwrap();
-    write(&root, "sources.list", format!("deb [trusted=yes] {debian} trixie main\n").as_bytes());
+    write(&root, "sources.list", format!("deb [trusted=yes] {debian} {CODENAME} main\n").as_bytes());
     write(&root, "status", b"");
     let settings = format!(
         "Dir::State \"{root}\";\nDir::State::status \"{root}/status\";\nDir::Cache \"{root}\";\n\

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use store::Store;
 use tree::digest::{Digest, Sha256};
 use tree::name::{Arch, Role};
+use tree::release::OS;
 use tree::{Content, Node, Stored, Tree};
 
 /// A staged tree with the store that its contents are in.
@@ -113,7 +114,7 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Draft> {
         kind: "base".parse()?,
         lineage: vec!["base".parse()?],
         role: Role::None,
-        os: "debian-13".to_owned(),
+        os: OS.to_owned(),
         version: "dev".to_owned(),
         arch,
         provider: None,

@@ -15,9 +15,11 @@ use tree::{Content, Node};
 use xshell::{Shell, cmd};
 
 const SAMPLE: &str = env!("CARGO_BIN_EXE_emit-sample");
-const NAME: &str = "base.debian-13.amd64";
+const NAME: &str = tree::of_release!("base.", ".amd64");
 const KERNEL: &str = "/boot/vmlinuz-6.12.57+deb13-cloud-amd64";
-const DISKS: [Format; 5] = [Format::Raw, Format::Qcow2, Format::Vhd, Format::Vmdk, Format::Gce];
+fn all() -> Vec<Format> {
+    Format::ALL.into_iter().filter(|format| format.is_disk()).collect()
+}
 
 fn write(
     bench: &Bench,
@@ -90,7 +92,7 @@ fn content(bench: &Bench, path: &str) -> Vec<u8> {
 #[test]
 fn other_programs_find_every_disk_whole_and_all_formats_the_same() {
     let bench = Bench::new();
-    write(&bench, "out", &DISKS, 2, false).unwrap();
+    write(&bench, "out", &all(), 2, false).unwrap();
     let shell = Shell::new().unwrap();
     let raw = artifact(&bench, "out", Format::Raw);
     let shown = |path: &Path| path.to_str().unwrap().to_owned();
@@ -172,11 +174,11 @@ fn jobs_kept_segments_and_other_formats_do_not_show() {
         // the list of files, and so that of sums, names the formats that were written
         all.filter(|(name, _)| !name.ends_with(".files.json") && name != "SHA256SUMS").collect()
     };
-    write(&bench, "first", &DISKS, 1, false).unwrap();
+    write(&bench, "first", &all(), 1, false).unwrap();
     let expected = disks("first");
     assert_eq!(expected.len(), 5 + 2);
     for (jobs, keep) in [(2, true), (16, true), (1, true)] {
-        let emitted = write(&bench, "again", &DISKS, jobs, keep).unwrap();
+        let emitted = write(&bench, "again", &all(), jobs, keep).unwrap();
         assert!(disks("again") == expected, "{jobs} jobs");
         for (format, pieces) in &emitted.disks {
             match format {
@@ -201,7 +203,7 @@ fn no_program_of_the_host_has_a_part_in_it() {
     let shell = Shell::new().unwrap();
     let (store, output, trace) =
         (place.path().join("store"), place.path().join("out"), place.path().join("trace"));
-    let formats = "raw,qcow2,vhd,vmdk,gce";
+    let formats = all().into_iter().map(Format::as_str).collect::<Vec<_>>().join(",");
     cmd!(shell, "{SAMPLE} small {store} {output} 2 no-keep {formats}").quiet().run().unwrap();
     let expected = listing(&output);
     std::fs::remove_dir_all(&output).unwrap();
@@ -230,9 +232,9 @@ fn a_changed_file_leaves_the_segments_of_others() {
 #[test]
 fn a_changed_bit_is_found_with_its_partition_and_entry() {
     let bench = Bench::new();
-    write(&bench, "out", &DISKS, 2, false).unwrap();
+    write(&bench, "out", &all(), 2, false).unwrap();
     let expected: ImagePath = "/usr/lib/two-pieces".parse().unwrap();
-    for format in DISKS {
+    for format in all() {
         let path = artifact(&bench, "out", format);
         let verified = verify(&path).unwrap();
         assert_eq!((verified.paths, verified.bytes), (bench.tree.len(), 1 << 30), "{format}");
@@ -275,8 +277,8 @@ fn a_changed_bit_is_found_with_its_partition_and_entry() {
 #[test]
 fn a_file_is_read_from_each_format() {
     let bench = Bench::new();
-    write(&bench, "out", &DISKS, 2, false).unwrap();
-    for format in DISKS {
+    write(&bench, "out", &all(), 2, false).unwrap();
+    for format in all() {
         let artifact = inspect::open(&artifact(&bench, "out", format)).unwrap();
         let names: Vec<_> =
             artifact.disk.iter().flat_map(|disk| &disk.partitions).map(|found| &found.name).collect();
@@ -293,8 +295,8 @@ fn a_file_is_read_from_each_format() {
 fn hostile_disks_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let bench = Bench::new();
-    write(&bench, "out", &DISKS, 2, false).unwrap();
-    for format in DISKS {
+    write(&bench, "out", &all(), 2, false).unwrap();
+    for format in all() {
         let good = std::fs::read(artifact(&bench, "out", format)).unwrap();
         let path = place.path().join(format!("x.{}", format.suffix()));
         let open = |bytes: &[u8]| {
@@ -339,7 +341,7 @@ fn names_that_others_made_beforehand_are_not_written_to() {
     let (output, victim) = (bench.path("out"), bench.path("victim"));
     std::fs::create_dir(&output).unwrap();
     std::fs::write(&victim, "not yours").unwrap();
-    for format in DISKS {
+    for format in all() {
         let suffix = format.suffix();
         symlink(&victim, output.join(format!("{NAME}.{suffix}"))).unwrap();
         for nth in 0..3 {
@@ -347,9 +349,9 @@ fn names_that_others_made_beforehand_are_not_written_to() {
             symlink(&victim, output.join(part)).unwrap();
         }
     }
-    write(&bench, "out", &DISKS, 2, false).unwrap();
+    write(&bench, "out", &all(), 2, false).unwrap();
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "not yours");
-    for format in DISKS {
+    for format in all() {
         let made = std::fs::symlink_metadata(artifact(&bench, "out", format)).unwrap();
         assert!(made.is_file() && made.mode() & 0o7777 == 0o644, "{format}");
     }
@@ -361,7 +363,7 @@ fn a_directory_at_a_disks_name_is_refused_before_any_work() {
     for format in [Format::Raw, Format::Gce] {
         let output = bench.path(&format!("out-{format}"));
         std::fs::create_dir_all(output.join(format!("{NAME}.{}", format.suffix()))).unwrap();
-        let error = write(&bench, output.to_str().unwrap(), &DISKS, 1, false).unwrap_err();
+        let error = write(&bench, output.to_str().unwrap(), &all(), 1, false).unwrap_err();
         assert!(error.class == Class::Io && error.artifact.ends_with(format.suffix()), "{error}");
         assert_eq!(std::fs::read_dir(&output).unwrap().count(), 1, "{format}");
     }
@@ -370,10 +372,10 @@ fn a_directory_at_a_disks_name_is_refused_before_any_work() {
 #[test]
 fn no_more_is_written_than_was_stated_and_holes_are_never_written() {
     let bench = Bench::new();
-    let stated = prepare(&bench.tree, &bench.plan, &DISKS).unwrap().needs();
+    let stated = prepare(&bench.tree, &bench.plan, &all()).unwrap().needs();
     let before = used(&bench.path("store"));
-    write(&bench, "out", &DISKS, 2, true).unwrap();
-    let artifacts: u64 = DISKS.map(|format| blocks(&artifact(&bench, "out", format))).iter().sum();
+    write(&bench, "out", &all(), 2, true).unwrap();
+    let artifacts: u64 = all().into_iter().map(|format| blocks(&artifact(&bench, "out", format))).sum();
     assert!(artifacts <= stated.outputs, "{artifacts} {stated:?}");
     let kept = used(&bench.path("store")) - before;
     // a blob and its note are whole blocks

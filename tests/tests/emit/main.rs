@@ -20,9 +20,9 @@ use tempfile::TempDir;
 use tree::Tree;
 use tree::digest::Sha256;
 
-const ARTIFACT: &str = "base.debian-13.amd64.tar.zst";
-const FILES: &str = "base.debian-13.amd64.files.json";
-const RECORD: &str = "base.debian-13.amd64.record.json";
+const ARTIFACT: &str = tree::of_release!("base.", ".amd64.tar.zst");
+const FILES: &str = tree::of_release!("base.", ".amd64.files.json");
+const RECORD: &str = tree::of_release!("base.", ".amd64.record.json");
 const SUMS: &str = "SHA256SUMS";
 
 /// A store, the sample tree in it, and a place for outputs.

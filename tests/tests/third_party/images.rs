@@ -10,6 +10,7 @@ use std::fs;
 use tests::apt_archive::{Package, Suite};
 use tests::run::Run;
 use tests::schema::Schema;
+use tree::release::OS;
 use xshell::{Shell, cmd};
 
 /// Effects of nothing: the packages here have no scripts.
@@ -99,10 +100,10 @@ fn what_a_third_partys_package_grants_is_refused_until_the_recipe_allows_it_and_
         ensure!(baked.stderr.contains(line), "no `{line}` in\n{baked}");
     }
     for name in ["record", "files"] {
-        let text = fs::read_to_string(world.path(&format!("dist/base.debian-13.amd64.{name}.json")))?;
+        let text = fs::read_to_string(world.path(&format!("dist/base.{OS}.amd64.{name}.json")))?;
         Schema::load(name)?.check(&text)?;
     }
-    let artifact = world.path("dist/base.debian-13.amd64.tar.zst");
+    let artifact = world.path(tree::of_release!("dist/base.", ".amd64.tar.zst"));
     let why = Run::new(&tests::workspace::program()?, &world.path(""), ["why"]).args([&artifact]);
     let said = why.args(["/usr/bin/agent"]).done()?.stdout;
     let source = format!(
@@ -131,7 +132,7 @@ fn an_images_own_apt_goes_on_as_the_lock_began_where_the_recipe_says_so() -> Res
     let tree = world.path("tree");
     let unpacked = || -> Result<()> {
         bake(&world)?.done()?;
-        let artifact = world.path("dist/base.debian-13.amd64.tar.zst");
+        let artifact = world.path(tree::of_release!("dist/base.", ".amd64.tar.zst"));
         if tree.exists() {
             fs::remove_dir_all(&tree)?;
         }

@@ -8,6 +8,7 @@ use tests::apt_archive::{self, Files, Package, Signer, Suite};
 use tests::run::{Ended, Run};
 use tests::server::{Reply, Server};
 use tests::workspace;
+use tree::release::OS;
 
 /// What Debian's Release says.
 pub(crate) const TRIXIE: &str = "Origin: Debian\nSuite: stable\nCodename: trixie\n";
@@ -64,9 +65,12 @@ impl World {
             world.path("manifests/policy.toml"),
             fs::read(workspace::root().join("manifests/policy.toml"))?,
         )?;
-        let manifest = r#"{"vmconfig": {"version": "1", "kind": "base", "os": {"name": "debian-13", "arch": "amd64"},
+        let manifest = r#"{"vmconfig": {"version": "1", "kind": "base", "os": {"name": "OS", "arch": "amd64"},
             "dependencies": {}, "images": []}}"#;
-        fs::write(world.path("manifests/base.debian-13.amd64.json"), manifest)?;
+        fs::write(
+            world.path(tree::of_release!("manifests/base.", ".amd64.json")),
+            manifest.replace("\"OS\"", &format!("\"{OS}\"")),
+        )?;
         world.recipe("\"agent\" = { from = \"vendor\" }")?;
         world.debian_has(debians()?)?;
         world.vendor_has(&world.suite()?.signed(&world.vendor)?);
@@ -174,7 +178,7 @@ impl World {
     }
 
     pub(crate) fn lock_path(&self) -> PathBuf {
-        self.path("manifests/base.debian-13.amd64.lock.toml")
+        self.path(tree::of_release!("manifests/base.", ".amd64.lock.toml"))
     }
 
     /// Locks, which is refused with this exit code; nothing is written.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use tree::digest::Digest;
 use tree::name::{Arch, Kind, Name, Provider};
+use tree::release::OS;
 
 /// More entries than this are refused: the largest real manifest has 16.
 const MOST_ENTRIES: usize = 1024;
@@ -312,8 +313,8 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
 
 fn os_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    if text != "debian-13" {
-        return Err(D::Error::custom(format!("expected os `debian-13`, found `{text}`")));
+    if text != OS {
+        return Err(D::Error::custom(format!("expected os `{OS}`, found `{text}`")));
     }
     Ok(text)
 }

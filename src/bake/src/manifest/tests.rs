@@ -1,9 +1,10 @@
 use super::*;
+use tree::release::OS;
 
 /// A manifest with `dependencies` and everything else right.
 fn with(dependencies: &str) -> String {
     format!(
-        r#"{{"vmconfig": {{"version": "dev", "kind": "knd", "os": {{"name": "debian-13", "arch": "amd64"}},
+        r#"{{"vmconfig": {{"version": "dev", "kind": "knd", "os": {{"name": "{OS}", "arch": "amd64"}},
 "dependencies": {{{dependencies}}}, "images": []}}}}"#
     )
 }
@@ -35,14 +36,17 @@ fn a_manifest_is_written_as_it_was_read() {
 
 /// A manifest as `podplane deps download` writes it again: it says what is cached, and leaves empty what it lacks.
 const WRITTEN_AGAIN: &str = r#"{"vmconfig": {"version": "1", "kind": "knd",
-"os": {"name": "debian-13", "arch": "amd64",
+"os": {"name": "OS", "arch": "amd64",
   "image": {"version": "20260512-2476", "url": "https://example.org/a.qcow2", "type": "qcow2", "digest": "sha256:DIGEST", "size": 1, "cached": true},
   "boot": {"cmdline": "", "kernel": {"partition": 0, "path": "", "digest": ""}, "initrd": {"partition": 0, "path": "", "digest": ""}}},
 "dependencies": {"runc": {"version": "1.0", "url": "https://example.org/a/runc", "type": "binary", "digest": "sha256:DIGEST", "size": 10, "cached": true}},
 "images": [{"image": "registry.k8s.io/pause:3.10.2", "digest": "sha256:DIGEST", "size": 3, "cached": true}]}}"#;
 
 fn written_again(replace: (&str, &str)) -> String {
-    WRITTEN_AGAIN.replace("DIGEST", &"ab".repeat(32)).replace(replace.0, replace.1)
+    WRITTEN_AGAIN
+        .replace("\"OS\"", &format!("\"{OS}\""))
+        .replace("DIGEST", &"ab".repeat(32))
+        .replace(replace.0, replace.1)
 }
 
 #[test]

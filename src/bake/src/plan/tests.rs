@@ -1,9 +1,10 @@
 use super::*;
 use crate::manifest;
+use tree::release::OS;
 
 fn manifest(kind: &str, dependencies: &str) -> Manifest {
     let text = format!(
-        r#"{{"vmconfig": {{"version": "dev", "kind": "{kind}", "os": {{"name": "debian-13", "arch": "amd64"}},
+        r#"{{"vmconfig": {{"version": "dev", "kind": "{kind}", "os": {{"name": "{OS}", "arch": "amd64"}},
 "dependencies": {{{dependencies}}}, "images": []}}}}"#
     );
     manifest::parse("test", text.as_bytes()).unwrap()
@@ -91,7 +92,7 @@ fn the_same_inputs_give_the_same_digest_and_another_input_another() {
     let first = made(RUNC, &runc(), None).unwrap();
     assert_eq!(first.digest(), made(RUNC, &runc(), None).unwrap().digest());
     assert_ne!(first.digest(), made(RUNC, &runc().replace("1.3.3", "1.3.4"), None).unwrap().digest());
-    assert_eq!(first.name(), "base.debian-13.amd64");
+    assert_eq!(first.name(), tree::of_release!("base.", ".amd64"));
     assert_eq!(first.epoch, 1_789_199_741);
 }
 
@@ -238,8 +239,8 @@ fn an_image_is_called_what_it_is_or_what_it_was_named_with_the_tag_behind_that()
     let plain = planned(Label::default(), None);
     let aws = Some(Provider::Aws);
     for (label, provider, wanted) in [
-        (Label { name: None, tag: name("1.2.3") }, None, "base.debian-13.amd64.1.2.3"),
-        (Label { name: None, tag: name("1.2.3") }, aws, "base.debian-13.amd64.aws.1.2.3"),
+        (Label { name: None, tag: name("1.2.3") }, None, tree::of_release!("base.", ".amd64.1.2.3")),
+        (Label { name: None, tag: name("1.2.3") }, aws, tree::of_release!("base.", ".amd64.aws.1.2.3")),
         (Label { name: name("web"), tag: None }, None, "web"),
         (Label { name: name("web"), tag: name("7") }, aws, "web.7"),
     ] {
@@ -248,7 +249,7 @@ fn an_image_is_called_what_it_is_or_what_it_was_named_with_the_tag_behind_that()
         // a name stands in records and descriptors: it decides bytes
         assert_ne!(plan.digest(), plain.digest(), "{wanted}");
     }
-    assert_eq!(plain.name(), "base.debian-13.amd64");
+    assert_eq!(plain.name(), tree::of_release!("base.", ".amd64"));
     assert!(!serde_json::to_string(&plain).unwrap().contains("label"));
 }
 

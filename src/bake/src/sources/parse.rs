@@ -3,6 +3,7 @@
 use super::{Archive, LOCAL, MAX, Sources, SourcesError, Suite, Where, is_debian, is_mirror, is_root};
 use crate::debian::certificate::Certificate;
 use std::collections::BTreeMap;
+use tree::release::{CODENAME, NUMBER};
 
 /// A suite as it is written.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -24,6 +25,14 @@ struct RawSuite {
     keys: Vec<String>,
 }
 
+/// The release of Debian that images are of: [`tree::release`] has it from the same lines.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Release {
+    number: String,
+    codename: String,
+}
+
 /// A pinned certificate.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +44,7 @@ struct Key {
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
+    release: Option<Release>,
     archive: Vec<Archive>,
     suite: Vec<RawSuite>,
     key: Vec<Key>,
@@ -53,6 +63,11 @@ pub fn parse(text: &str, read: impl Fn(&str) -> std::io::Result<String>) -> Resu
         certificates: BTreeMap::new(),
         texts: BTreeMap::new(),
     };
+    if let Some(release) = raw.release {
+        const RULE: &str = "expected the release of Debian that this program was built for";
+        check("release", RULE, &release.number, |number| number == NUMBER)?;
+        check("release", RULE, &release.codename, |codename| codename == CODENAME)?;
+    }
     for archive in raw.archive {
         const SNAPSHOT: &str = "expected a snapshot that begins with https://";
         const MIRROR: &str = "expected a mirror that begins with http:// or https://";

@@ -1,4 +1,5 @@
 use super::*;
+use tree::release::CODENAME;
 
 fn manifests() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../manifests"))
@@ -7,33 +8,37 @@ fn manifests() -> &'static Path {
 /// `sources.toml` as it is committed, with `change` made to its text.
 fn changed(change: impl Fn(&str) -> String) -> Result<Sources, String> {
     let text = std::fs::read_to_string(manifests().join("sources.toml")).unwrap();
-    let new = change(&text);
+    // one of those that are pinned, for who needs one
+    let pinned = text.split("fingerprint = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let new = change(&text).replace("\"KEY\"", &format!("\"{pinned}\""));
     assert_ne!(new, text, "the case changes nothing");
     parse(&new, |file| std::fs::read_to_string(manifests().join(file))).map_err(|error| error.to_string())
 }
 
+/// That each file holds the certificate whose fingerprint it is pinned by is asked wherever `sources.toml` is read; that
+/// they are Debian's own, by the package `debian-archive-keyring` of an image, in `tests/tests/updates.rs`.
 #[test]
-fn the_keys_of_debian_13_are_pinned() {
+fn the_suites_are_those_of_the_release_and_trust_its_keys_alone() {
     let sources = load(manifests()).unwrap();
-    let keys: Vec<(&str, Vec<&str>)> = sources
-        .suites
-        .iter()
-        .map(|suite| {
-            (suite.name.as_str(), sources.trusted(suite).iter().map(|one| one.fingerprint()).collect())
-        })
-        .collect();
-    // as published on https://ftp-master.debian.org/keys.html
-    let archive = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";
-    let security = "5E04A1E3223A19A20706E20F9904613D4CCE68C6";
-    let release = "41587F7DB8C774BCCF131416762F67A0B2C39DE4";
-    assert_eq!(
-        keys,
-        [
-            ("trixie", vec![archive, release]),
-            ("trixie-updates", vec![archive]),
-            ("trixie-security", vec![security])
-        ]
-    );
+    let names: Vec<&str> = sources.suites.iter().map(|suite| suite.name.as_str()).collect();
+    assert_eq!(names, ["", "-updates", "-security"].map(|end| format!("{CODENAME}{end}")));
+    let text = std::fs::read_to_string(manifests().join("sources.toml")).unwrap();
+    for suite in &sources.suites {
+        assert_eq!(suite.codename.as_ref(), Some(&suite.name));
+        assert!(!sources.trusted(suite).is_empty(), "{}", suite.name);
+        let of_security = suite.archive == "debian-security";
+        for key in &suite.keys {
+            let file = file_of(&text, key);
+            assert!(file.starts_with(&format!("trust/debian-archive-{CODENAME}-")), "{file}");
+            assert_eq!(file.contains("-security-"), of_security, "{file} signs {}", suite.name);
+        }
+    }
+}
+
+/// The file of the key `fingerprint`.
+fn file_of<'a>(text: &'a str, fingerprint: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("fingerprint = \"{fingerprint}\"\nfile = \"")).unwrap();
+    rest.split('"').next().unwrap()
 }
 
 #[test]
@@ -46,7 +51,7 @@ fn the_age_that_is_accepted_is_that_of_the_main_suite() {
         assert!(wrong.parse::<MaxAge>().is_err(), "{wrong}");
     }
     // neither what is not there, nor another suite of Debian's
-    for name in ["vendor=9", "trixie-security=9", "debian=9"] {
+        for name in ["vendor=9", tree::joined!(CODENAME, "-security=9"), "debian=9"] {
         assert!(!sources.accept_age(&name.parse().unwrap()), "{name}");
     }
     let mut sources = changed(|before| format!("{before}\n{OTHER}")).unwrap();
@@ -69,18 +74,26 @@ fn a_snapshot_is_of_a_time_when_all_of_the_lock_was_taken_up() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
-    let key = "04B54C3CDCA79751B16BC6B5225629DF75B188BD";
-    let cases: [(&str, &str, &str); 11] = [
+        let text = std::fs::read_to_string(manifests().join("sources.toml")).unwrap();
+        let keys = load(manifests()).unwrap().suites.into_iter().map(|suite| suite.keys);
+        let [main, _, security] = <[Vec<String>; 3]>::try_from(keys.collect::<Vec<_>>()).unwrap();
+        let (key, other, unknown) = (&main[0], &main[1], format!("X{}", &security[0][1..]));
+        let cases: [(&str, &str, &str); 12] = [
         ("name = \"debian-security\"", "name = \"debian\"", "duplicate archive `debian`"),
-        ("name = \"trixie-updates\"", "name = \"trixie\"", "duplicate suite `trixie`"),
+            (
+                tree::joined!("name = \"", CODENAME, "-updates\""),
+                tree::joined!("name = \"", CODENAME, "\""),
+                tree::joined!("duplicate suite `", CODENAME, "`"),
+            ),
         ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not defined"),
-        ("keys = [\"5E04", "keys = [\"6E04", "names key `6E04A1E3223A19A20706E20F9904613D4CCE68C6`"),
+            (&security[0], &unknown, &format!("names key `{unknown}`")),
         ("snapshot = \"https://", "snapshot = \"http://", "expected a snapshot that begins with https://"),
         ("mirror = \"http://", "mirror = \"ftp://", "expected a mirror that begins with http:// or https://"),
         ("max-age-days = 150", "max-age-days = 0", "expected max-age-days of 1 to 400"),
         ("snapshot = \"https://snapshot.debian.org/archive/debian\"", "", "expected a snapshot"),
-        ("trust/debian-archive-trixie-stable.asc", "/etc/passwd", "expected a file below trust/"),
-        ("trixie-automatic.asc", "trixie-stable.asc", "found 41587F7D"),
+            (file_of(&text, other), "/etc/passwd", "expected a file below trust/"),
+            (file_of(&text, key), file_of(&text, other), &format!("found {other}")),
+            ("number = \"", "number = \"1", "expected the release of Debian that this program was built for"),
         ("codename =", "code-name =", "unknown field `code-name`"),
     ];
     for (from, to, expected) in cases {
@@ -92,7 +105,7 @@ fn what_does_not_fit_together_is_refused() {
 }
 
 const OTHER: &str = "[[archive]]\nname = \"vendor\"\nmirror = \"http://h/apt\"\n\n[[suite]]\nname = \"vendor\"\n\
-    archive = \"vendor\"\npath = \"./\"\nmax-age-days = 900\nkeys = [\"5E04A1E3223A19A20706E20F9904613D4CCE68C6\"]\n";
+        archive = \"vendor\"\npath = \"./\"\nmax-age-days = 900\nkeys = [\"KEY\"]\n";
 
 #[test]
 fn an_archive_of_a_third_party_is_taken_from_by_name_and_may_be_flat() {

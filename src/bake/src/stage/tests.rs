@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use tree::digest::Sha256;
 use tree::name::{Arch, Role};
 use tree::refusal::Remedy;
+use tree::release::OS;
 
 /// The epoch of all tests: 1970-01-11.
 pub(super) const EPOCH: i64 = 864_000;
@@ -76,7 +77,7 @@ impl Case {
             kind: "base".parse().unwrap(),
             lineage: Vec::new(),
             role: Role::None,
-            os: "debian-13".into(),
+            os: OS.into(),
             version: "1".into(),
             arch: Arch::Amd64,
             provider: None,

@@ -3,7 +3,6 @@
 //! One service that fails does not stop the rest; the exit code says that one did.
 
 use super::systemctl::{No, Systemctl};
-use crate::names::Provider;
 use crate::refusal::{Class, Fault, Refusal, Result};
 use crate::root::Root;
 use crate::services::Service;
@@ -52,7 +51,7 @@ pub fn is_on(service: Service, settings: &Settings) -> bool {
             settings.registry.is_some() && service == Service::of_cache(settings.cache)
         }
         Service::Netsy => !settings.get("NETSY_BUCKET").is_empty(),
-        Service::Kube2iam => settings.provider == Provider::Aws,
+        Service::Kube2iam => settings.cloud().kube2iam,
         _ => true,
     }
 }

@@ -1,7 +1,7 @@
 //! Who the instance is at its provider, from what cloud-init left behind.
 
+use crate::cloud::Id;
 use crate::json::{self, Json};
-use crate::names::Provider;
 use crate::refusal::{Fault, Result};
 use crate::root::Root;
 
@@ -9,38 +9,20 @@ const DATA: &str = "/run/cloud-init/instance-data.json";
 const ID: &str = "/var/lib/cloud/data/instance-id";
 
 /// The id: `aws:///ZONE/ID`, `gce://PROJECT/ZONE/ID`, or cloud-init's own instance id. None when a part is missing.
-pub(super) fn provider_id(root: &Root, provider: Option<Provider>) -> Result<Option<String>> {
-    match provider {
-        Some(Provider::Aws) => {
+pub(super) fn provider_id(root: &Root, id: Id) -> Result<Option<String>> {
+    match id {
+        Id::Parts(scheme, parts) => {
             let data = data(root)?;
             Ok(data.and_then(|data| {
-                Some(format!("aws:///{}/{}", part(&data, "availability_zone")?, part(&data, "instance_id")?))
+                let part = |names: &&[&str]| names.iter().find_map(|name| part(&data, name));
+                let parts: Option<Vec<String>> = parts.iter().map(part).collect();
+                Some(format!("{scheme}{}", parts?.join("/")))
             }))
         }
-        Some(Provider::Google) => {
-            let data = data(root)?;
-            Ok(data.and_then(|data| {
-                let zone = part(&data, "zone").or_else(|| part(&data, "availability_zone"))?;
-                Some(format!("gce://{}/{zone}/{}", part(&data, "project_id")?, part(&data, "instance_id")?))
-            }))
-        }
-        _ => {
+        Id::CloudInit => {
             let text = root.read_text(ID, 4096)?;
             Ok(text.map(|text| text.trim().to_owned()).filter(|id| is_plain(id)))
         }
-    }
-}
-
-/// What was looked for, for the fault.
-pub(super) fn wanted(provider: Option<Provider>) -> &'static str {
-    match provider {
-        Some(Provider::Aws) => {
-            "expected v1.availability_zone and v1.instance_id in /run/cloud-init/instance-data.json"
-        }
-        Some(Provider::Google) => {
-            "expected v1.project_id, v1.zone and v1.instance_id in /run/cloud-init/instance-data.json"
-        }
-        _ => "expected the instance's id in /var/lib/cloud/data/instance-id",
     }
 }
 

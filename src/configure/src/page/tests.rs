@@ -1,5 +1,6 @@
 use super::text;
 use crate::accounts::Accounts;
+use crate::cloud::Provider;
 use crate::found::{Found, KUBECONFIGS};
 use crate::install::{Cache, Image};
 use crate::keys::{Given, KEYS, Output};
@@ -20,6 +21,44 @@ fn the_page_is_what_the_tables_say() {
     }
     let page = std::fs::read_to_string(&path).expect("docs/settings.md");
     assert!(page == text(), "docs/settings.md is not current: VMBAKE_ACCEPT=1 cargo test -p configure page");
+}
+
+/// A file of the image that a node starts from, made from the table as the page is.
+fn holds(name: &str, wanted: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../image-recipes/knd/rootfs/opt/podplane/share")
+        .join(name);
+    let text = std::fs::read_to_string(&path).expect(name);
+    if std::env::var_os("VMBAKE_ACCEPT").is_some() {
+        std::fs::write(&path, wanted(&text)).expect(name);
+    } else {
+        assert!(text == wanted(&text), "{name} is not current: VMBAKE_ACCEPT=1 cargo test -p configure page");
+    }
+}
+
+#[test]
+fn the_defaults_of_an_image_are_those_of_the_table() {
+    let live = KEYS.iter().filter(|key| key.is_live());
+    let lines: String = live.map(|key| format!("{}='{}'\n", key.name, key.default)).collect();
+    assert!(lines.lines().is_sorted(), "sorted, as the merged file is");
+    holds("defaults/mutable.env", |_| lines.clone());
+}
+
+#[test]
+fn the_policy_of_an_image_names_the_settings_of_each_class() {
+    holds("policy.toml", |text| {
+        let mut text = text.to_owned();
+        for key in KEYS.iter().filter(|key| key.is_live()) {
+            let Some(grant) = key.grant else { continue };
+            let line = format!(".\n{} = ", grant.name());
+            let (above, _) = text.split_once(&line).expect("a comment, and the line of its class");
+            let comment = above.rsplit("\n\n").next().unwrap_or_default();
+            if !comment.split(|c: char| c.is_whitespace() || ",.:".contains(c)).any(|word| word == key.name) {
+                text = text.replacen(&line, &format!(",\n# {}{line}", key.name), 1);
+            }
+        }
+        text
+    });
 }
 
 #[test]
@@ -87,7 +126,7 @@ fn outputs_that_differ(before: &Plan, after: &Plan) -> BTreeSet<Output> {
 
 /// Nodes of each kind of provider, with everything on, and with little.
 fn bases() -> Vec<Layers> {
-    let mut out = vec![full("aws"), full("local"), full("proxmox"), full("google")];
+    let mut out: Vec<Layers> = Provider::ALL.iter().map(|provider| full(provider.as_str())).collect();
     for keys in [
         &["OIDC_CA_CERT", "NETSY_REGION", "REGISTRY_REGION", "TELEMETRY_S3_REGION"][..],
         &["OIDC_CA_CERT", "OIDC_CUSTOM_CA"],
@@ -123,7 +162,7 @@ pub(crate) fn values(rule: Rule) -> Vec<&'static str> {
     match rule {
         Rule::Bool => vec!["true", "false"],
         Rule::Certificates => vec!["", PEM, OTHER_PEM],
-        Rule::Provider => vec!["local", "aws", "proxmox"],
+        Rule::Provider => Provider::ALL.iter().map(|provider| provider.as_str()).collect(),
         Rule::Ipv6 => vec!["", "2001:db8::7"],
         Rule::Ipv4 => vec!["10.9.9.9"],
         Rule::AwsAccount => vec!["210987654321"],

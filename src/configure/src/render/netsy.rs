@@ -1,9 +1,10 @@
 //! netsy, the key-value store of the control plane: its environment and its cluster file, as soon as there is a bucket.
 
 use super::env::EnvFile;
+use crate::cloud::Buckets;
 use crate::json::quote;
 use crate::keys::Output;
-use crate::names::{Provider, Role};
+use crate::names::Role;
 use crate::plan::Plan;
 use crate::settings::Settings;
 
@@ -46,8 +47,8 @@ pub(super) fn render(settings: &Settings, plan: &mut Plan) {
         ("NETSY_REGION", region),
     ]);
     env.put("AWS_DEFAULT_REGION", region);
-    match settings.provider {
-        Provider::Local | Provider::Proxmox => {
+    match settings.cloud().buckets {
+        Buckets::S3 => {
             // an empty one is a value to AWS's libraries, and not the absence of one
             for (name, key) in [
                 ("AWS_ENDPOINT_URL", "NETSY_ENDPOINT"),
@@ -60,11 +61,11 @@ pub(super) fn render(settings: &Settings, plan: &mut Plan) {
             }
             env.put("AWS_S3_USE_PATH_STYLE", "true");
         }
-        Provider::Aws => {
+        Buckets::Aws => {
             env.put("AWS_ROLE_ARN", &settings.aws_role("NETSY_ASSUME_ROLE", "netsy"));
             env.put("AWS_ROLE_SESSION_NAME", &format!("{id}-netsy"));
         }
-        Provider::Google => {}
+        Buckets::Gcs => {}
     }
     env.plan(plan, "netsy", "netsy", Output::NetsyEnv);
     let cluster = cluster(settings);
@@ -72,7 +73,7 @@ pub(super) fn render(settings: &Settings, plan: &mut Plan) {
 }
 
 fn cluster(settings: &Settings) -> String {
-    let provider = if settings.provider == Provider::Google { "gcs" } else { "s3" };
+    let provider = settings.cloud().buckets.driver();
     format!(
         r#"// written by configure
 {{

@@ -4,11 +4,11 @@
 //! run as the user `zot`, whose directories each node has.
 
 use super::env::EnvFile;
+use crate::cloud::Buckets;
 use crate::found::{CERTS, Found};
 use crate::install::Cache;
 use crate::json::quote;
 use crate::keys::Output;
-use crate::names::Provider;
 use crate::plan::{Plan, PlannedDirectory};
 use crate::settings::Settings;
 use std::fmt::Write as _;
@@ -60,7 +60,7 @@ fn zot(settings: &Settings, hostname: Option<&str>, plan: &mut Plan) {
     env.extend([
         ("CLUSTER_ID", settings.get("CLUSTER_ID")),
         ("INSTANCE_ID", settings.get("INSTANCE_ID")),
-        ("PROVIDER_KIND", settings.provider.name()),
+        ("PROVIDER_KIND", settings.provider.as_str()),
         ("REGISTRY_ENABLED", "true"),
         ("REGISTRY_HOSTNAME", hostname),
         ("REGISTRY_BUCKET", settings.get("REGISTRY_BUCKET")),
@@ -103,10 +103,10 @@ fn own(settings: &Settings, hostname: Option<&str>, plan: &mut Plan) {
     let listen = format!("{}:5000", address(settings));
     let mut env = EnvFile::default();
     env.extend([("REGISTRY_LISTEN", listen.as_str()), ("REGISTRY_BUCKET", settings.get("REGISTRY_BUCKET"))]);
-    if settings.provider == Provider::Google {
-        env.put("REGISTRY_PROVIDER", "gcs");
-    } else {
-        env.extend([("REGISTRY_PROVIDER", "s3"), ("AWS_REGION", region(settings))]);
+    let buckets = settings.cloud().buckets;
+    env.put("REGISTRY_PROVIDER", buckets.driver());
+    if is_s3(buckets) {
+        env.put("AWS_REGION", region(settings));
         // an endpoint that is not given is the region's own, which the SDK knows
         let endpoint = match settings.get("REGISTRY_ENDPOINT") {
             "" => String::new(),
@@ -132,7 +132,7 @@ fn own(settings: &Settings, hostname: Option<&str>, plan: &mut Plan) {
 /// given, else the machine's.
 fn profile(settings: &Settings) -> Option<String> {
     let role = settings.aws_role("REGISTRY_ASSUME_ROLE", "registry");
-    if role.is_empty() || settings.provider == Provider::Google {
+    if role.is_empty() || !is_s3(settings.cloud().buckets) {
         return None;
     }
     let (session, region) = (settings.get("INSTANCE_ID"), region(settings));
@@ -158,12 +158,20 @@ fn region(settings: &Settings) -> &str {
 /// The endpoint of the setting `key` with its scheme in small letters; the region's own on aws when it is not given.
 pub(super) fn endpoint(settings: &Settings, key: &str) -> String {
     let region = settings.get_or(&key.replace("ENDPOINT", "REGION"), settings.get("PROVIDER_REGION"));
-    match (settings.get(key), settings.provider) {
-        ("", Provider::Aws) => format!("s3.{region}.amazonaws.com"),
+    match (settings.get(key), settings.cloud().buckets) {
+        ("", Buckets::Aws) => format!("s3.{region}.amazonaws.com"),
         (given, _) => match given.split_once("://") {
             Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
             None => given.to_owned(),
         },
+    }
+}
+
+/// Whether they are read by way of S3.
+fn is_s3(buckets: Buckets) -> bool {
+    match buckets {
+        Buckets::S3 | Buckets::Aws => true,
+        Buckets::Gcs => false,
     }
 }
 
@@ -175,15 +183,12 @@ fn address(settings: &Settings) -> &'static str {
 /// zot's configuration; every value from outside is a quoted scalar.
 fn config(settings: &Settings, region: &str, endpoint: &str) -> String {
     let mut driver = String::new();
-    if settings.provider == Provider::Google {
-        driver.push_str("    name: gcs\n");
-    } else {
+    let buckets = settings.cloud().buckets;
+    let _ = writeln!(driver, "    name: {}", buckets.driver());
+    if is_s3(buckets) {
         let secure = !endpoint.starts_with("http://");
-        let _ = write!(
-            driver,
-            "    name: s3\n    region: {}\n    secure: {secure}\n    skipverify: false\n",
-            quote(region)
-        );
+        let _ =
+            write!(driver, "    region: {}\n    secure: {secure}\n    skipverify: false\n", quote(region));
         if !settings.get("AWS_S3_USE_PATH_STYLE").is_empty() {
             let _ = writeln!(driver, "    forcepathstyle: {}", settings.get("AWS_S3_USE_PATH_STYLE"));
         }

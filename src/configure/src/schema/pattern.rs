@@ -75,7 +75,7 @@ fn inner(rule: Rule, form: Form) -> String {
         (Rule::Certificates, _) => "[A-Za-z0-9+/= \\t\\n\\f\\r]+".to_owned(),
         // no part is `.` or `..`
         (Rule::Path, _) => format!("(?:/(?:[{PART}]|[.][{PART}]|[.][.][.{PART}])[.{PART}]*)+"),
-        (Rule::Provider, _) => "local|aws|google|proxmox".to_owned(),
+        (Rule::Provider, _) => crate::cloud::Provider::CHOICES.to_owned(),
         (Rule::AwsAccount, _) => "[0-9]{12}".to_owned(),
         (Rule::Ipv4, _) => format!("(?:{OCTET}[.]){{3}}{OCTET}"),
         (Rule::Ipv6, _) => V6.to_owned(),

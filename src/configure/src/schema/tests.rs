@@ -136,10 +136,6 @@ const VALUES: &[&str] = &[
     "/a//b",
     "/a b",
     "/",
-    "local",
-    "aws",
-    "google",
-    "proxmox",
     "azure",
     "123456789012",
     "12345678901",
@@ -166,7 +162,8 @@ fn every_rule_of_the_table_is_in_one_of_the_lists() {
 #[test]
 fn a_pattern_takes_what_its_rule_takes() {
     let long = ["a".repeat(253), "a".repeat(63), "a".repeat(64)];
-    for value in VALUES.iter().copied().chain(long.iter().map(String::as_str)) {
+    let clouds = crate::cloud::Provider::ALL.iter().map(|provider| provider.as_str());
+    for value in VALUES.iter().copied().chain(clouds).chain(long.iter().map(String::as_str)) {
         for rule in EXACT.into_iter().chain(WIDER) {
             let (says, holds) = (pattern(rule, Form::File).is_match(value), rule.holds(value));
             assert!(says || !holds, "{rule:?} takes {value:?}, its pattern does not");

@@ -9,6 +9,7 @@ use crate::spec::{Holds, Spec};
 use tree::Tree;
 use tree::name::{Arch, ImagePath};
 use tree::refusal::{Class, Refusal, Remedy, Result};
+use tree::release::NUMBER;
 
 /// How a disk is started without firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl Boot {
         let loader = format!("default {}.conf\ntimeout 0\neditor no\n", spec.kind);
         files.insert("loader/loader.conf".to_owned(), Source::Bytes(loader.into_bytes()));
         let entry = format!(
-            "title Debian 13 ({})\nversion {}\nlinux /{directory}/linux\ninitrd /{directory}/initrd\noptions {}\n",
+            "title Debian {NUMBER} ({})\nversion {}\nlinux /{directory}/linux\ninitrd /{directory}/initrd\noptions {}\n",
             spec.kind, self.version, self.cmdline
         );
         files.insert(format!("loader/entries/{}.conf", spec.kind), Source::Bytes(entry.into_bytes()));

@@ -20,14 +20,14 @@ use tree::name::Arch;
 use tree::refusal::{Class, Refusal, Stage};
 
 /// Start a machine from a disk image, wait for what must become true, and say where its time went
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = tree::of_release!("\
 Without expectations the console is interactive until the machine powers off; Ctrl-A X cuts its power. With them it is shown as it \
 comes, and the power is cut when all are met:
-  vmbake boot dist/base.debian-13.amd64.qcow2 --expect 'system running' --expect 'unit containerd.service active'
+  vmbake boot dist/base.", ".amd64.qcow2 --expect 'system running' --expect 'unit containerd.service active'
 Expectations: `unit NAME STATE`, `console TEXT`, `run COMMAND` (exits with 0), `system STATE` (`running`: no failed unit).
 The artifact is not changed unless --write is given. KVM is used where it works; a machine that KVM cannot \
-run, or that shows no progress under it, is restarted under TCG.")]
+run, or that shows no progress under it, is restarted under TCG."))]
 pub struct Args {
     #[arg(help = IMAGE.as_str())]
     artifact: Option<PathBuf>,
@@ -95,12 +95,12 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let found = match &args.artifact {
         Some(path) => path.clone(),
         None => only_image(Path::new(DIST))?,
     };
-    start(&Args { found, ..args })
+    start(&Args { found, ..args.clone() })
 }
 
 /// How names of the disk images end that a bake writes and a machine can start from.

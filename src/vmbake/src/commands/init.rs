@@ -81,6 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         text.replace("KIND", kind.as_str())
             .replace("EXTENDS", args.extends.as_str())
             .replace("VERSION", env!("CARGO_PKG_VERSION"))
+            .replace("CODENAME", tree::release::CODENAME)
     };
     let mut new = vec![(recipe, fill(RECIPE))];
     match args.ci {

@@ -17,16 +17,17 @@ use store::Store;
 use tree::name::{Arch, Kind, Name};
 use tree::refusal::shown;
 use tree::refusal::{Class, Refusal, Stage};
+use tree::release::CODENAME;
 use tree::scripts::{Scripted, Trust};
 
 /// Resolve the Debian packages of a kind into its lock, or check that the lock is up to date
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Reads InRelease of trixie, trixie-updates and trixie-security, and of the archives that the recipe names, verifies it \
+#[command(after_help = tree::joined!(
+"Reads InRelease of ", CODENAME, ", ", CODENAME, "-updates and ", CODENAME, "-security, and of the archives that the recipe names, verifies it \
 against the keys pinned in manifests/, and resolves what the recipe requires. The lock records for each package its digest, what \
 requires it and the digests of its maintainer scripts, so that changes can be reviewed. Scripts are \
 interpreted, not run: for one that cannot be followed to its end, vmbake prints the options, and writes no lock. \
-Changes in what scripts do since the last lock are shown.")]
+Changes in what scripts do since the last lock are shown."))]
 pub struct Args {
     /// The kind whose packages to lock [default: all kinds]
     #[arg(long, value_name = "KIND")]
@@ -37,9 +38,10 @@ pub struct Args {
     /// Do not resolve; check, without a network, that the lock matches the recipe
     #[arg(long)]
     check: bool,
-    /// The pinned upstream components; the dependencies of .deb files among them are resolved too [default:
-    /// manifests/KIND.debian-13.ARCH.json]
-    #[arg(long, value_name = "FILE", requires = "kind")]
+    #[arg(long, value_name = "FILE", requires = "kind", help = tree::of_release!(
+        "The pinned upstream components; the dependencies of .deb files among them are resolved too [default: manifests/KIND.",
+        ".ARCH.json]"
+    ))]
     manifest: Option<PathBuf>,
     /// Write the lock to this file; requires --kind and at most one --arch
     #[arg(long, value_name = "FILE", requires = "kind")]

@@ -8,8 +8,10 @@ use store::beneath::{self, Found};
 use tree::name::{ImagePath, Kind, Provider};
 use tree::refusal::{Class, Refusal, Stage};
 
-/// The clouds that may have files of their own.
-const PROVIDERS: [Provider; 4] = [Provider::Local, Provider::Aws, Provider::Google, Provider::Proxmox];
+/// None for the files of each cloud, and each cloud, which may have files of its own.
+fn providers() -> impl Iterator<Item = Option<Provider>> {
+    std::iter::once(None).chain(Provider::ALL.iter().copied().map(Some))
+}
 
 /// The folder of a recipe with the files that are placed for `provider`, or for each.
 fn rootfs_name(provider: Option<Provider>) -> String {
@@ -19,7 +21,7 @@ fn rootfs_name(provider: Option<Provider>) -> String {
 /// The files that a built-in kind places.
 pub(super) fn built_in_rootfs(kind: &Kind) -> tree::refusal::Result<Vec<RootfsFile>> {
     let mut files = Vec::new();
-    for provider in [None].into_iter().chain(PROVIDERS.map(Some)) {
+    for provider in providers() {
         let top = rootfs_name(provider);
         let prefix = format!("image-recipes/{kind}/{top}/");
         for (below, file) in builtin::below(&prefix) {
@@ -40,7 +42,7 @@ impl Project {
     pub(super) fn rootfs(&self, folder: &Path) -> tree::refusal::Result<Vec<RootfsFile>> {
         let mut files = Vec::new();
         let mut left = beneath::MAX_FILES;
-        for provider in [None].into_iter().chain(PROVIDERS.map(Some)) {
+        for provider in providers() {
             let name = rootfs_name(provider);
             let mut walk = Walk { project: self, top: &name, provider, files: &mut files, left: &mut left };
             walk.directory(&folder.join(&name), "")?;

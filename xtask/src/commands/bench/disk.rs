@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use tree::release::CODENAME;
+use tree::release::OS;
 use vmbake::console;
 use xshell::Shell;
 
@@ -157,7 +159,7 @@ fn print(report: &Report, runs: u32) -> Result<()> {
 fn flags(choices: &Choices) -> [String; 3] {
     [
         format!(
-            "mmdebstrap {} --include=… trixie DIR 'deb [trusted=yes] copy://POOL ./'",
+            "mmdebstrap {} --include=… {CODENAME} DIR 'deb [trusted=yes] copy://POOL ./'",
             peers::SYSTEM.join(" ")
         ),
         format!("mke2fs {} DIR RAW", peers::FILE_SYSTEM.join(" ")),
@@ -193,7 +195,7 @@ fn ours(
     let (store, output) = (inputs.cold_store()?, inputs.fresh(&format!("dist-{format}"))?);
     let run = inputs.bake(shell, &inputs.lock_path, &store, &output);
     round.samples.push((cold, measure::program(run.args(["--offline", "--format", format]))?));
-    let disk = output.join(format!("{}.debian-13.{}.{format}", inputs::KIND, inputs::arch()));
+    let disk = output.join(format!("{}.{OS}.{}.{format}", inputs::KIND, inputs::arch()));
     round.images.push(Size::of(&format!("bake to {format}"), &disk)?);
     let run = inputs.bake_changed(shell, &store, &output);
     round.samples.push((changed, measure::program(run.args(["--format", format]))?));

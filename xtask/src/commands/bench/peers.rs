@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use tree::release::CODENAME;
 use xshell::{Shell, cmd};
 
 /// Makes a directory of packages a repository that apt takes: `Packages` beside them, and a `Release` for its suite, by
@@ -20,7 +21,7 @@ pub(crate) fn repository(debs: &[PathBuf], folder: &Path) -> Result<()> {
         writeln!(packages, "{fields}\nFilename: ./{name}\nSize: {}\nSHA256: {digest}\n", bytes.len())?;
     }
     let (digest, size) = (tree::digest::Sha256::of(&packages).hex(), packages.len());
-    let release = "Suite: trixie\nCodename: trixie\nDate: Thu, 01 Jan 2026 00:00:00 UTC";
+    let release = format!("Suite: {CODENAME}\nCodename: {CODENAME}\nDate: Thu, 01 Jan 2026 00:00:00 UTC");
     fs::write(folder.join("Release"), format!("{release}\nSHA256:\n {digest} {size} Packages\n"))?;
     fs::write(folder.join("Packages"), packages)?;
     Ok(())
@@ -39,7 +40,8 @@ pub(crate) fn mmdebstrap(
     let mode = if rustix::process::geteuid().is_root() { "--mode=root" } else { "--mode=unshare" };
     let source = format!("deb [trusted=yes] copy://{} ./", repository.display());
     let arch = format!("--architectures={arch}");
-    let run = cmd!(shell, "mmdebstrap --variant=essential {mode} {arch} {include} trixie {output} {source}");
+    let run =
+        cmd!(shell, "mmdebstrap --variant=essential {mode} {arch} {include} {CODENAME} {output} {source}");
     let sample = measure::program(run.quiet()).context("mmdebstrap")?;
     fs::remove_file(output)?;
     // its children's memory is not seen from here
@@ -58,7 +60,7 @@ pub(crate) fn system(
     let include = format!("--include={}", names.join(","));
     let source = format!("deb [trusted=yes] copy://{} ./", repository.display());
     let arch = format!("--architectures={arch}");
-    let run = cmd!(shell, "mmdebstrap {SYSTEM...} {arch} {include} trixie {folder} {source}");
+    let run = cmd!(shell, "mmdebstrap {SYSTEM...} {arch} {include} {CODENAME} {folder} {source}");
     let sample = measure::program(run.quiet()).context("mmdebstrap")?;
     Ok(Sample { peak: None, ..sample })
 }

@@ -10,7 +10,7 @@ const COMMANDS: [&str; 5] = [
     "vmbake init",
     "vmbake add nginx",
     "vmbake bake --format qcow2",
-    "vmbake why dist/web.debian-13.amd64.qcow2 /etc/nginx/nginx.conf",
+    tree::of_release!("vmbake why dist/web.", ".amd64.qcow2 /etc/nginx/nginx.conf"),
     "vmbake boot --expect 'unit nginx.service active'",
 ];
 /// Columns that are shown; a longer line is cut.

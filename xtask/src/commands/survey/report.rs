@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tree::release::CODENAME;
 use vmbake::console;
 
 /// A script that was not followed to its end.
@@ -178,7 +179,7 @@ impl Results {
         let (whole, good) = (count(&all, PackageReport::is_whole), count(&all, PackageReport::is_good));
         let mut text = format!(
             "# Packages whose maintainer scripts are followed\n\n{date}, the packages of `{list}`, each resolved alone with what it needs \
-             (and with systemd), over trixie as it was that day; no effects, no answers.\n\n\
+             (and with systemd), over {CODENAME} as it was that day; no effects, no answers.\n\n\
              - {} packages; of {good} all of their own scripts are followed to their end, of {whole} also those of all that they need.\n\
              - Each stop is a refusal with the way out; nothing is guessed and nothing left out.\n\n",
             all.len()

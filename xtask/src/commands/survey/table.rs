@@ -4,6 +4,7 @@ use super::compared::{Compared, Sort};
 use super::report::{PackageReport, cell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use tree::release::CODENAME;
 
 /// How many paths of those that differ are named in a cell.
 const MOST_PATHS: usize = 4;
@@ -55,7 +56,7 @@ pub(super) fn table(followed: &[PackageReport], compared: &[Compared], list: &st
     let whole = followed.iter().filter(|one| one.is_whole()).count();
     let mut text = format!(
         "# Images compared with real Debian installations, package by package\n\n\
-         {date}, the packages of `{list}`, over trixie as it was that day; no effects, no answers. `cargo xtask survey` makes this.\n\n\
+         {date}, the packages of `{list}`, over {CODENAME} as it was that day; no effects, no answers. `cargo xtask survey` makes this.\n\n\
          Each package is baked alone (with what it needs, systemd and a kernel), and over `base` in a set of `tests/survey/sets.txt`. \
          Each image is compared with a system that mmdebstrap has made of the same lock, in which all scripts ran: type, mode, owner, \
          attributes and content of every path, every account, every stanza of dpkg's database.\n\n\

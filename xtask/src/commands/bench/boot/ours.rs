@@ -10,6 +10,7 @@ use bake::lock::Lock;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tree::release::OS;
 use vmbake::programs::{self, Program};
 use vmbake::progress::ShowArgs;
 use vmbake::project::Project;
@@ -62,7 +63,7 @@ pub(super) fn bake(shell: &Shell, work: &Path, store: &Path) -> Result<Ours> {
     .ignore_stdout()
     .run()?;
     let lock = bake::lock::parse(&fs::read_to_string(&lock_path)?)?;
-    Ok(Ours { project, lock, disk: output.join(format!("{KIND}.debian-13.{arch}.qcow2")) })
+    Ok(Ours { project, lock, disk: output.join(format!("{KIND}.{OS}.{arch}.qcow2")) })
 }
 
 /// Recipes and manifests of `here` in `folder`, with one more kind.
@@ -85,17 +86,14 @@ fn project(shell: &Shell, here: &Project, folder: &Path) -> Result<Project> {
     fs::create_dir_all(drop_in.parent().context("a file is in a directory")?)?;
     fs::write(drop_in, "[Unit]\nRequires=podplane-configure.service\nAfter=podplane-configure.service\n")?;
     let (arch, manifests) = (arch(), folder.join("manifests"));
-    let text = fs::read_to_string(manifests.join(format!("knd.debian-13.{arch}.json")))?;
+    let text = fs::read_to_string(manifests.join(format!("knd.{OS}.{arch}.json")))?;
     let mut manifest: serde_json::Value = serde_json::from_str(&text)?;
     for (key, value) in [("kind", json!(KIND)), ("dependencies", json!({}))] {
         *manifest
             .pointer_mut(&format!("/vmconfig/{key}"))
             .with_context(|| format!("no `{key}` in a manifest"))? = value;
     }
-    fs::write(
-        manifests.join(format!("{KIND}.debian-13.{arch}.json")),
-        serde_json::to_string_pretty(&manifest)?,
-    )?;
+    fs::write(manifests.join(format!("{KIND}.{OS}.{arch}.json")), serde_json::to_string_pretty(&manifest)?)?;
     Project::find(Some(folder))
 }
 
