@@ -93,7 +93,7 @@ fn user_key_names_and_static_address_arrive_and_what_is_left_out_is_said() -> Re
     let unmet: Vec<&Value> = met.iter().filter(|one| !one["seconds"].is_number()).collect();
     assert!(met.len() == claims.len() + 4 && unmet.is_empty(), "{unmet:#?}\n{}", ended.stderr);
     assert_eq!(ended.code, Some(1), "{ended}");
-    assert!(ended.stderr.contains("over budget: multi-user after"), "{ended}");
+    assert!(ended.stderr.contains("over budget: expected multi-user after"), "{ended}");
     assert_eq!(report["timeline"]["failed"], serde_json::json!([]));
     let milestone = |name: &str| report["timeline"]["milestones"][name].as_f64().unwrap_or(f64::NAN);
     let order = ["init", "userspace", "sysinit", "basic", "multi-user"];

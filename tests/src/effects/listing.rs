@@ -12,6 +12,9 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 use tree::digest::Sha256;
 
+/// kmod writes its lines in the order of a hash table, ours are sorted.
+const UNORDERED: &str = "/modules.symbols";
+
 /// Each path below `root` with its type, mode, owner, extended attributes, and content or target.
 pub fn of(root: &Path) -> Result<Listing> {
     let users = names(root, "etc/passwd")?;
@@ -59,7 +62,9 @@ fn walk(root: &Path, below: &str, users: &Names, groups: &Names, into: &mut List
         } else if kind.is_symlink() {
             format!("link {owner} {}", fs::read_link(entry.path())?.display())
         } else if kind.is_file() {
-            format!("file {access} {}", &Sha256::of(&fs::read(entry.path())?).hex()[..16])
+            let bytes = fs::read(entry.path())?;
+            let bytes = if path.ends_with(UNORDERED) { sorted(&bytes) } else { bytes };
+            format!("file {access} {}", &Sha256::of(&bytes).hex()[..16])
         } else if kind.is_char_device() || kind.is_block_device() {
             format!("device {access} {:x}", meta.rdev())
         } else {
@@ -68,6 +73,13 @@ fn walk(root: &Path, below: &str, users: &Names, groups: &Names, into: &mut List
         into.insert(path, what);
     }
     Ok(())
+}
+
+/// The lines of a text in the order of their bytes.
+fn sorted(text: &[u8]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    lines.sort_unstable();
+    lines.concat()
 }
 
 /// The extended attributes of a path, with a blank before each.
