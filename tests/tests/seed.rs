@@ -185,7 +185,7 @@ fn user_data_of_ones_own_makes_a_seed_for_any_image() -> Result<()> {
     let said = seed(&["--user-data", &path("plain")]).refused(2)?.stderr;
     ensure!(said.contains("hint: a cloud-config must have `#cloud-config` as its first line"), "{said}");
     let said = seed(&[]).refused(2)?.stderr;
-    ensure!(said.contains("hint: --user-data takes a cloud-config"), "{said}");
+    ensure!(said.contains("hint: pass `--user-data` with a cloud-config"), "{said}");
     Ok(())
 }
 
