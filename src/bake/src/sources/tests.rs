@@ -51,7 +51,7 @@ fn the_age_that_is_accepted_is_that_of_the_main_suite() {
         assert!(wrong.parse::<MaxAge>().is_err(), "{wrong}");
     }
     // neither what is not there, nor another suite of Debian's
-        for name in ["vendor=9", tree::joined!(CODENAME, "-security=9"), "debian=9"] {
+    for name in ["vendor=9", tree::joined!(CODENAME, "-security=9"), "debian=9"] {
         assert!(!sources.accept_age(&name.parse().unwrap()), "{name}");
     }
     let mut sources = changed(|before| format!("{before}\n{OTHER}")).unwrap();
@@ -74,26 +74,26 @@ fn a_snapshot_is_of_a_time_when_all_of_the_lock_was_taken_up() {
 
 #[test]
 fn what_does_not_fit_together_is_refused() {
-        let text = std::fs::read_to_string(manifests().join("sources.toml")).unwrap();
-        let keys = load(manifests()).unwrap().suites.into_iter().map(|suite| suite.keys);
-        let [main, _, security] = <[Vec<String>; 3]>::try_from(keys.collect::<Vec<_>>()).unwrap();
-        let (key, other, unknown) = (&main[0], &main[1], format!("X{}", &security[0][1..]));
-        let cases: [(&str, &str, &str); 12] = [
+    let text = std::fs::read_to_string(manifests().join("sources.toml")).unwrap();
+    let keys = load(manifests()).unwrap().suites.into_iter().map(|suite| suite.keys);
+    let [main, _, security] = <[Vec<String>; 3]>::try_from(keys.collect::<Vec<_>>()).unwrap();
+    let (key, other, unknown) = (&main[0], &main[1], format!("X{}", &security[0][1..]));
+    let cases: [(&str, &str, &str); 12] = [
         ("name = \"debian-security\"", "name = \"debian\"", "duplicate archive `debian`"),
-            (
-                tree::joined!("name = \"", CODENAME, "-updates\""),
-                tree::joined!("name = \"", CODENAME, "\""),
-                tree::joined!("duplicate suite `", CODENAME, "`"),
-            ),
+        (
+            tree::joined!("name = \"", CODENAME, "-updates\""),
+            tree::joined!("name = \"", CODENAME, "\""),
+            tree::joined!("duplicate suite `", CODENAME, "`"),
+        ),
         ("archive = \"debian-security\"", "archive = \"x\"", "names archive `x`, which is not defined"),
-            (&security[0], &unknown, &format!("names key `{unknown}`")),
+        (&security[0], &unknown, &format!("names key `{unknown}`")),
         ("snapshot = \"https://", "snapshot = \"http://", "expected a snapshot that begins with https://"),
         ("mirror = \"http://", "mirror = \"ftp://", "expected a mirror that begins with http:// or https://"),
         ("max-age-days = 150", "max-age-days = 0", "expected max-age-days of 1 to 400"),
         ("snapshot = \"https://snapshot.debian.org/archive/debian\"", "", "expected a snapshot"),
-            (file_of(&text, other), "/etc/passwd", "expected a file below trust/"),
-            (file_of(&text, key), file_of(&text, other), &format!("found {other}")),
-            ("number = \"", "number = \"1", "expected the release of Debian that this program was built for"),
+        (file_of(&text, other), "/etc/passwd", "expected a file below trust/"),
+        (file_of(&text, key), file_of(&text, other), &format!("found {other}")),
+        ("number = \"", "number = \"1", "expected the release of Debian that this program was built for"),
         ("codename =", "code-name =", "unknown field `code-name`"),
     ];
     for (from, to, expected) in cases {
