@@ -93,7 +93,11 @@ mod tests {
             "2026-01-02",
         );
         for line in [
-            "2026-01-02, the servers of `tests/survey/answers.toml`, over {CODENAME} as it was that day. Each is asked for by the name of its",
+            tree::joined!(
+                "2026-01-02, the servers of `tests/survey/answers.toml`, over ",
+                CODENAME,
+                " as it was that day. Each is asked for by the name of its"
+            ),
             "- 2 servers in 2 images; 1 are active and answer.",
             "- Image `one`: 9 packages, booted in 40 s, no unit failed.",
             "- Image `two`: 9 packages, booted in 40 s; `system running`: degraded.",
