@@ -157,7 +157,7 @@ pub fn read(bytes: &[u8]) -> Result<Bucket, BoltError> {
         return Err(BoltError::Meta("it is larger than 1 GiB"));
     }
     let meta = newest(bytes)?;
-    let mut reader = Reader { bytes, pages: meta.pages, seen: BTreeSet::from([0, 1]) };
+    let mut reader = Reader { bytes, pages: meta.pages, seen: BTreeSet::from([0, 1]), left: bytes.len() };
     let entries = reader.tree(meta.root, 0)?;
     if meta.freelist != NO_FREELIST {
         reader.free(meta.freelist)?;
@@ -403,9 +403,21 @@ struct Reader<'a> {
     pages: u64,
     /// The pages that were looked at: each belongs to one.
     seen: BTreeSet<u64>,
+    /// What elements, keys and values may still take: together they are no larger than the file, where none is within another.
+    left: usize,
 }
 
 impl<'a> Reader<'a> {
+    /// Takes the bytes of an element with its key, and its value if that is not a bucket.
+    fn pay(&mut self, page: u64, key: &[u8], value: &[u8]) -> Result<(), BoltError> {
+        if key.len() > MOST_KEY {
+            return Err(BoltError::Page { page, what: "a key that is too long" });
+        }
+        let left = self.left.checked_sub(ELEMENT + key.len() + value.len());
+        self.left = left.ok_or(BoltError::Page { page, what: "its elements overlap" })?;
+        Ok(())
+    }
+
     /// A page with its overflow, that nobody has looked at.
     fn take(&mut self, number: u64) -> Result<&'a [u8], BoltError> {
         let wrong = |what| BoltError::Page { page: number, what };
@@ -462,6 +474,7 @@ impl<'a> Reader<'a> {
                         key_at(page, element, element, element + 4).ok_or_else(|| wrong("a bad element"))?;
                     let child = number_at::<8>(page, element + 8).map(u64::from_le_bytes);
                     let child = child.ok_or_else(|| wrong("a bad element"))?;
+                    self.pay(number, key, &[])?;
                     if index == 0 && first.is_some_and(|first| first != key) {
                         return Err(wrong("its first key is not that of the branch above"));
                     }
@@ -491,6 +504,7 @@ impl<'a> Reader<'a> {
             let value =
                 at.zip(size_at(page, element + 12)).and_then(|(at, size)| page.get(at..)?.get(..size));
             let value = value.ok_or_else(bad)?;
+            self.pay(number, key, if flags == 0 { value } else { &[] })?;
             if index == 0 && first.is_some_and(|first| first != key) {
                 return Err(wrong("its first key is not that of the branch above"));
             }

@@ -70,6 +70,9 @@ impl Below {
         for file in layer {
             let name = file.path.file_name();
             let Some(of) = name.strip_prefix(WHITEOUT) else {
+                if file.path.as_str().contains("/.wh.") {
+                    return Err(LayerError::Whiteout(file.path));
+                }
                 check(&file)?;
                 if let Some(old) = files.insert(file.path.clone(), file) {
                     return Err(LayerError::Twice(old.path));
@@ -285,6 +288,7 @@ mod tests {
             vec![file("/.wh.", b"")],
             vec![file("/.wh..", b"")],
             vec![file("/.wh...", b"")],
+            vec![file("/.wh.d/x", b"")],
             vec![file("/.wh.x", b"content")],
             vec![link],
             vec![file("/a", b""), file("/a", b"")],

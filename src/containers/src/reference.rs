@@ -11,6 +11,7 @@
 use std::fmt;
 use std::str::FromStr;
 use tree::digest::Sha256;
+use tree::name::Name;
 
 /// The longest name without its tag.
 const MOST: usize = 255;
@@ -24,6 +25,7 @@ pub struct Reference {
     host: String,
     repository: String,
     tag: String,
+    name: Name,
 }
 
 /// Text that is no name of an image.
@@ -53,6 +55,12 @@ impl Reference {
         &self.repository
     }
 
+    /// The last part of that: `pause`, `nginx`.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
     /// Its tag.
     #[must_use]
     pub fn tag(&self) -> &str {
@@ -69,6 +77,18 @@ impl Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}:{}", self.host, self.repository, self.tag)
+    }
+}
+
+impl serde::Serialize for Reference {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Reference {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -99,13 +119,15 @@ impl FromStr for Reference {
         if !repository.split('/').all(is_part) {
             return Err(wrong("a part of it is not a-z and 0-9 with `.`, `_`, `__` or `-` in between"));
         }
+        let last = repository.rsplit('/').next().unwrap_or_default();
+        let own: Name = last.parse().map_err(|_| wrong("its last part is too long"))?;
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let fits = (1..=128).contains(&tag.len())
             && tag.bytes().enumerate().all(|(at, byte)| is_word(byte) || (at > 0 && b".-".contains(&byte)));
         if !fits {
             return Err(wrong("its tag is not letters, digits, `_`, `.` and `-`"));
         }
-        Ok(Self { host: host.to_owned(), repository, tag: tag.to_owned() })
+        Ok(Self { host: host.to_owned(), repository, tag: tag.to_owned(), name: own })
     }
 }
 
@@ -156,6 +178,7 @@ mod tests {
         let digest = Sha256([0xab; 32]);
         assert_eq!(pause.with_digest(&digest), format!("registry.k8s.io/pause@sha256:{}", "ab".repeat(32)));
         assert_eq!((pause.repository(), pause.tag(), pause.host()), ("pause", "3.10", "registry.k8s.io"));
+        assert_eq!("a.example/x/y_z:1".parse::<Reference>().unwrap().name().as_str(), "y_z");
     }
 
     #[test]

@@ -325,7 +325,10 @@ fn nowhere(job: &Job<'_>, failures: &[(Location, Fault)]) -> Refusal {
             }
             Refusal { cause: Unavailable(cause).into(), ..refusal }.hint(job.options.relock_hint.clone())
         }
-        Source::Project { path } if !refusal.has_way_out() => refusal.remedy(Remedy::LockFile(path.clone())),
+        // a part of a container image has its digest from elsewhere
+        Source::Project { path } if !refusal.has_way_out() && path.ends_with(".deb") => {
+            refusal.remedy(Remedy::LockFile(path.clone()))
+        }
         _ => refusal,
     }
 }

@@ -149,6 +149,35 @@ fn a_page_in_two_places_or_in_itself_is_rejected() {
     }
 }
 
+#[test]
+fn elements_that_share_their_bytes_do_not_multiply() {
+    // all elements of the root's leaf are one value of 3,000 bytes
+    let mut root = Bucket::default();
+    root.put("a", vec![7; 3000]);
+    for name in 'b'..='t' {
+        root.put(name.to_string(), "");
+    }
+    let mut bytes = write(&root).unwrap();
+    let leaf = bytes.len() - PAGE;
+    let first = leaf + PAGE_HEADER + ELEMENT * root.entries.len();
+    for index in 1..root.entries.len() {
+        let element = leaf + PAGE_HEADER + ELEMENT * index;
+        let key = element + size_at(&bytes, element + 4).unwrap();
+        // a key and what follows it, up to the end of the page
+        let rest = u32::try_from(bytes.len() - key - 1).unwrap();
+        bytes[element + 12..element + 16].copy_from_slice(&rest.to_le_bytes());
+    }
+    assert!(first < bytes.len() && read(&bytes).is_ok(), "there is room for what they say");
+    for index in 1..root.entries.len() {
+        let element = leaf + PAGE_HEADER + ELEMENT * index;
+        let at = u32::try_from(first - element).unwrap();
+        put(&mut bytes, element + 4, &at.to_le_bytes());
+        put(&mut bytes, element + 8, &(u32::try_from(index + 1).unwrap()).to_le_bytes());
+        put(&mut bytes, element + 12, &2900_u32.to_le_bytes());
+    }
+    assert_eq!(read(&bytes), Err(BoltError::Page { page: 3, what: "its elements overlap" }));
+}
+
 fn bucket() -> impl Strategy<Value = Bucket> {
     let key = proptest::collection::vec(any::<u8>(), 1..40);
     let value = proptest::collection::vec(any::<u8>(), 0..600).prop_map(Value::Bytes);
