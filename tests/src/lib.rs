@@ -4,6 +4,7 @@
 pub mod apt_archive;
 pub mod authority;
 pub mod cases;
+pub mod containerd;
 pub mod disks;
 pub mod effects;
 pub mod guest;
