@@ -95,7 +95,7 @@ impl Layout {
     pub fn image(
         &mut self,
         architecture: &str,
-        config: Value,
+        config: &Value,
         layers: &[(Packed, Vec<u8>)],
     ) -> Result<Value> {
         let (mut diff_ids, mut parts) = (Vec::new(), Vec::new());

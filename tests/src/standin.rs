@@ -114,7 +114,7 @@ fn images(manifest: &mut Value, dir: &Path, program: &Program) -> Result<()> {
         let layer = oci::tar_of(&[oci::Thing::File(short, 0o755, &bytes)])?;
         let mut blobs = oci::Layout::default();
         let config = json!({"Entrypoint": [format!("/{short}")]});
-        let manifest = blobs.image(&arch, config, &[(oci::Packed::Gzip, layer)])?;
+        let manifest = blobs.image(&arch, &config, &[(oci::Packed::Gzip, layer)])?;
         let index = blobs.index(&[(&arch, &manifest)])?;
         entry["digest"] = manifest["digest"].clone();
         entry["size"] = json!(blobs.blobs.values().map(Vec::len).sum::<usize>());
