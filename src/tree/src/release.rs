@@ -27,16 +27,16 @@ const fn quoted(start: &str) -> &'static str {
 
 /// `str::split_once`, at compile time.
 const fn split(text: &'static str, at: &str) -> Option<(&'static str, &'static str)> {
-    let (bytes, wanted) = (text.as_bytes(), at.as_bytes());
+    let (bytes, pattern) = (text.as_bytes(), at.as_bytes());
     let mut start = 0;
-    while start + wanted.len() <= bytes.len() {
+    while start + pattern.len() <= bytes.len() {
         let mut same = 0;
-        while same < wanted.len() && bytes[start + same] == wanted[same] {
+        while same < pattern.len() && bytes[start + same] == pattern[same] {
             same += 1;
         }
-        if same == wanted.len() {
+        if same == pattern.len() {
             let (before, rest) = text.split_at(start);
-            return Some((before, rest.split_at(wanted.len()).1));
+            return Some((before, rest.split_at(pattern.len()).1));
         }
         start += 1;
     }

@@ -24,15 +24,18 @@ fn the_page_is_what_the_tables_say() {
 }
 
 /// A file of the image that a node starts from, made from the table as the page is.
-fn holds(name: &str, wanted: impl Fn(&str) -> String) {
+fn holds(name: &str, expected: impl Fn(&str) -> String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../image-recipes/knd/rootfs/opt/podplane/share")
         .join(name);
     let text = std::fs::read_to_string(&path).expect(name);
     if std::env::var_os("VMBAKE_ACCEPT").is_some() {
-        std::fs::write(&path, wanted(&text)).expect(name);
+        std::fs::write(&path, expected(&text)).expect(name);
     } else {
-        assert!(text == wanted(&text), "{name} is not current: VMBAKE_ACCEPT=1 cargo test -p configure page");
+        assert!(
+            text == expected(&text),
+            "{name} is not current: VMBAKE_ACCEPT=1 cargo test -p configure page"
+        );
     }
 }
 
