@@ -44,17 +44,14 @@ pub(crate) fn write(
 ) -> Result<Pieces> {
     let version = format!("vmbake gce 1 {}\n", deflate::VERSION).into_bytes();
     let encoding = Encoding { sort: "gce-2", version, encode: &encode };
-    let total: u64 = image.segments.iter().map(|segment| segment.chunk.len).sum();
     let io = |error: std::io::Error| Refusal::new(Class::Io, "gzip", Stage::Emit, error);
     let mut stream = Stream { sum: 0, len: 0 };
     put(part, &HEAD)?;
     let head = header(image, epoch);
     let packed = encode(&head).map_err(io)?;
     put(part, stream.joined(&packed, head.len() as u64)?)?;
-    let mut seen = 0;
-    let pieces = segments::encoded(image, how, &encoding, |segment, encoded| {
-        seen += segment.chunk.len;
-        part.expected = store::part::expected(part.size() + encoded.len() as u64, seen, total);
+    let pieces = segments::encoded(image, how, &encoding, |segment, encoded, so_far| {
+        part.expected = so_far.expected(part.size() + encoded.len() as u64);
         put(part, stream.joined(&encoded, whole(segment))?)?;
         done(segment.chunk.len);
         Ok(())

@@ -73,11 +73,8 @@ pub(crate) fn write(
     let mut file = File { part, end: CLUSTER, counts: vec![1], tables: BTreeMap::new() };
     let encode = |bytes: &[u8]| encode(bytes, packing);
     let encoding = Encoding { sort: "qcow2-2", version: version(packing), encode: &encode };
-    let total: u64 = image.segments.iter().map(|segment| segment.chunk.len).sum();
-    let mut seen = 0;
-    let pieces = segments::encoded(image, how, &encoding, |segment, encoded| {
-        seen += segment.chunk.len;
-        file.part.expected = store::part::expected(file.end, seen, total);
+    let pieces = segments::encoded(image, how, &encoding, |segment, encoded, so_far| {
+        file.part.expected = so_far.expected(file.end);
         file.segment(segment, &encoded)?;
         done(segment.chunk.len);
         Ok(())

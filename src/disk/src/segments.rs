@@ -31,6 +31,22 @@ pub struct Pieces {
     pub kept: usize,
 }
 
+/// How much of an image is encoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SoFar {
+    /// Bytes of the segments up to this one.
+    done: u64,
+    /// Bytes of all segments.
+    total: u64,
+}
+
+impl SoFar {
+    /// How long the output will be, in bytes, of which `written` are there.
+    pub(crate) fn expected(self, written: u64) -> u64 {
+        store::part::expected(written, self.done, self.total)
+    }
+}
+
 /// An encoding of segments, each apart from the others.
 pub(crate) struct Encoding<'e> {
     /// The sort of the store's notes.
@@ -65,7 +81,7 @@ pub(crate) fn encoded<'t>(
     image: &Image<'t>,
     how: How<'_>,
     encoding: &Encoding<'_>,
-    mut take: impl FnMut(&Segment<'t>, Vec<u8>) -> Result<()>,
+    mut take: impl FnMut(&Segment<'t>, Vec<u8>, SoFar) -> Result<()>,
 ) -> Result<Pieces> {
     let contents = Contents::of(how.store);
     let kept = Kept::open(how.store, encoding.sort, MOST_KEPT, how.keep);
@@ -84,9 +100,11 @@ pub(crate) fn encoded<'t>(
         Ok((encoded, false))
     };
     let mut known = 0;
+    let mut so_far = SoFar { done: 0, total: segments.iter().map(|segment| segment.chunk.len).sum() };
     ordered::ordered(segments.len(), how.jobs, work, |number, (encoded, was_kept)| {
         known += usize::from(was_kept);
-        take(&segments[number], encoded)
+        so_far.done += segments[number].chunk.len;
+        take(&segments[number], encoded, so_far)
     })?;
     Ok(Pieces { count: segments.len(), kept: known })
 }

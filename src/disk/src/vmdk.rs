@@ -54,7 +54,6 @@ pub(crate) fn write(
         |bytes: &[u8]| blocks::encode(bytes, |block| deflate(block, Form::Zlib, deflate::bound(BLOCK)));
     let version = format!("vmbake vmdk 1 {}\n", deflate::VERSION).into_bytes();
     let encoding = Encoding { sort: "vmdk-2", version, encode: &encode };
-    let total: u64 = image.segments.iter().map(|segment| segment.chunk.len).sum();
     let sectors = image.size / SECTOR as u64;
     let mut file = File { part, table: (0, vec![0; 512]), directory: Vec::new() };
     file.put(&header(sectors, AT_END), SECTOR)?;
@@ -62,10 +61,8 @@ pub(crate) fn write(
         description(name, sectors, id).as_bytes(),
         usize::try_from(FIRST).unwrap_or(0) * SECTOR - SECTOR,
     )?;
-    let mut seen = 0;
-    let pieces = segments::encoded(image, how, &encoding, |segment, encoded| {
-        seen += segment.chunk.len;
-        file.part.expected = store::part::expected(file.part.size() + encoded.len() as u64, seen, total);
+    let pieces = segments::encoded(image, how, &encoding, |segment, encoded, so_far| {
+        file.part.expected = so_far.expected(file.part.size() + encoded.len() as u64);
         file.segment(segment, &encoded)?;
         done(segment.chunk.len);
         Ok(())
