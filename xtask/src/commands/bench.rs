@@ -27,10 +27,10 @@ use xshell::cmd;
     args_conflicts_with_subcommands = true,
     after_help = "\
 Without a subcommand: a bake to tar.zst against mmdebstrap, dpkg-deb and plain libraries.
-Figures are of a release build on a machine that does nothing else:
-  cargo build --release --package xtask
-  target/release/xtask bench
-  target/release/xtask bench disk --runs 5 --json >disk.json"
+Figures are of what people download, on a machine that does nothing else:
+  cargo build --profile dist --package xtask
+  target/dist/xtask bench
+  target/dist/xtask bench disk --runs 5 --json >disk.json"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -87,7 +87,7 @@ fn configure() -> Result<()> {
         &ShowArgs::default().show(),
     )?;
     let (shell, cargo) = (tools::shell()?, tools::cargo());
-    let bench = cmd!(shell, "{cargo} bench --quiet --locked --package configure --bench boot");
+    let bench = cmd!(shell, "{cargo} bench --profile dist --quiet --locked --package configure --bench boot");
     Ok(bench.env("VMBAKE_CONFIGURE", program).quiet().run()?)
 }
 
