@@ -168,7 +168,6 @@ fn pods() -> Result<String> {
     Ok(format!(
         r#"
 ask() {{ LC_ALL=C sed "s/@\{{64\}}/$1/" "$root/tmp/$2" >"$root/tmp/now"; cri "RuntimeService/$3" "$root/tmp/now" | tail -c 64; }}
-await() {{ tries=0; until "$@"; do tries=$((tries + 1)); [ $tries -lt 100 ] || return 1; sleep 0.1; done; }}
 pinned() {{ ctr images ls 'name=={name}' | grep -q io.cri-containerd.pinned=pinned; }}
 pod() {{ pod=$(cri RuntimeService/RunPodSandbox "$root/tmp/pod" | tail -c 64) && [ ${{#pod}} -eq 64 ]; }}
 mkdir "$root/tmp/logs"
@@ -194,7 +193,10 @@ all
 /// Lines of sh, run in the namespaces of a containerd: what it says of the images, what runs from them, what is left after a
 /// collection, and after a restart.
 fn questions(images: &[String], probe: &str, pulled: &str) -> String {
-    let mut lines = String::from("all() {\n");
+    let mut lines = String::from(
+        "await() { tries=0; until \"$@\"; do tries=$((tries + 1)); [ $tries -lt 100 ] || return 1; sleep 0.1; done; }\n\
+         all() {\n",
+    );
     for image in images {
         lines.push_str(&format!(
             "    ctr images check \"name=={image}\" | grep -q 'complete (.*true' || return 1\n"
@@ -218,9 +220,14 @@ ctr run --rm --snapshotter overlayfs {probe} one /bin/sh -c 'cd /etc; ls kept em
 ctr run --rm --snapshotter overlayfs {pulled} two /bin/sh -c 'ls /etc/kept; echo ran > /tmp/x; cat /tmp/x'
 echo "== another"
 before=$(ctr content ls -q | sort | sha256sum)
+ctr images ls -q >"$root/tmp/names"
 ctr images import /tmp/other.tar >/dev/null
 ctr images check 'name==example.org/other:1' | grep -q 'complete (.*true'
-ctr images rm --sync example.org/other:1 >/dev/null
+# CRI names it by its configuration, a moment later
+others() {{ ctr images ls -q | grep -vxF -f "$root/tmp/names"; }}
+both() {{ [ "$(others | wc -l)" -eq 2 ]; }}
+await both
+ctr images rm --sync $(others) >/dev/null
 [ "$(ctr content ls -q | sort | sha256sum)" = "$before" ]
 all
 restart
