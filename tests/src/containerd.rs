@@ -53,10 +53,12 @@ begin
 . "$2"
 "#;
 
-/// Its settings, in the version that all of them read: what pods are made of.
+/// Its settings, in the version that all of them read: what pods are made of, and that they need not be killed later than others, which takes
+/// a right (CAP_SYS_RESOURCE) that root of a container lacks.
 const CONFIG: &str = r#"version = 2
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "SANDBOX"
+restrict_oom_score_adj = true
 "#;
 
 /// A folder with containerd in it.

@@ -51,8 +51,8 @@ impl Message {
     }
 }
 
-/// What stands for the id of a sandbox or a container, which has as many bytes.
-pub const ID: &str = "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
+/// What stands for the id of a sandbox or a container, which has as many bytes; not `@`, which is how their number is written.
+pub const ID: &str = "################################################################";
 
 /// `PodSandboxConfig`: a pod in the machine's own network, which logs to a folder.
 #[must_use]

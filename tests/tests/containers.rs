@@ -167,7 +167,7 @@ fn pods() -> Result<String> {
     let (naming, name) = (naming()?, SANDBOX[1]);
     Ok(format!(
         r#"
-ask() {{ LC_ALL=C sed "s/@\{{64\}}/$1/" "$root/tmp/$2" >"$root/tmp/now"; cri "RuntimeService/$3" "$root/tmp/now" | tail -c 64; }}
+ask() {{ LC_ALL=C sed "s/#\{{64\}}/$1/" "$root/tmp/$2" >"$root/tmp/now"; cri "RuntimeService/$3" "$root/tmp/now" | tail -c 64; }}
 pinned() {{ ctr images ls 'name=={name}' | grep -q io.cri-containerd.pinned=pinned; }}
 pod() {{ pod=$(cri RuntimeService/RunPodSandbox "$root/tmp/pod" | tail -c 64) && [ ${{#pod}} -eq 64 ]; }}
 mkdir "$root/tmp/logs"
