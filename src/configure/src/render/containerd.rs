@@ -30,18 +30,8 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
         return;
     };
     let image = match &settings.registry {
-        Some(registry) => {
-            let name = format!("{}/mirror/{}", registry.hostname, settings.pause);
-            let mut env = EnvFile::default();
-            env.extend([("SANDBOX_IMAGE", settings.pause.as_str()), ("SANDBOX_IMAGE_NAME", &name)]);
-            // what the unit is started with: it follows containerd, which restarts for its own configuration
-            env.plan(plan, NAMES, "root", Output::ContainerdConfig);
-            name
-        }
-        None => {
-            plan.remove(NAMES_ENV, Some(Output::ContainerdConfig));
-            settings.pause.clone()
-        }
+        Some(registry) => format!("{}/mirror/{}", registry.hostname, settings.pause),
+        None => settings.pause.clone(),
     };
     plan.file(
         CONFIG,
@@ -50,6 +40,14 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
         with_sandbox(text, &image).into_bytes(),
         Some(Output::ContainerdConfig),
     );
+    // what the unit is started with: it follows containerd, which restarts for its own configuration
+    if image == settings.pause {
+        plan.remove(NAMES_ENV, Some(Output::ContainerdConfig));
+        return;
+    }
+    let mut env = EnvFile::default();
+    env.extend([("SANDBOX_IMAGE", settings.pause.as_str()), ("SANDBOX_IMAGE_NAME", &image)]);
+    env.plan(plan, NAMES, "root", Output::ContainerdConfig);
 }
 
 fn with_sandbox(text: &str, image: &str) -> String {
