@@ -40,14 +40,14 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
         with_sandbox(text, &image).into_bytes(),
         Some(Output::ContainerdConfig),
     );
-    // what the unit is started with: it follows containerd, which restarts for its own configuration
+    // what the unit is started with; it follows containerd, which restarts for its own configuration: nothing else has to
     if image == settings.pause {
-        plan.remove(NAMES_ENV, Some(Output::ContainerdConfig));
+        plan.remove(NAMES_ENV, None);
         return;
     }
     let mut env = EnvFile::default();
     env.extend([("SANDBOX_IMAGE", settings.pause.as_str()), ("SANDBOX_IMAGE_NAME", &image)]);
-    env.plan(plan, NAMES, "root", Output::ContainerdConfig);
+    env.plan(plan, NAMES, "root", None);
 }
 
 fn with_sandbox(text: &str, image: &str) -> String {
