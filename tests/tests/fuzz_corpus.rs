@@ -7,9 +7,10 @@ use tests::workspace;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 22] = [
+const TARGETS: [(&str, Target); 25] = [
     ("apt_sources", fuzzed::bake::apt_sources),
     ("ar", fuzzed::bake::ar),
+    ("bolt", fuzzed::containers::bolt),
     ("configure_certificates", configure::fuzz::certificates),
     ("configure_delivery", configure::fuzz::delivery),
     ("configure_envfile", configure::fuzz::envfile),
@@ -21,9 +22,11 @@ const TARGETS: [(&str, Target); 22] = [
     ("deb822", fuzzed::bake::deb822),
     ("decompress", fuzzed::bake::decompress),
     ("elf", fuzzed::bake::elf),
+    ("image", fuzzed::containers::image),
     ("index", fuzzed::bake::index),
     ("inrelease", fuzzed::bake::inrelease),
     ("kernel_module", fuzzed::bake::kernel_module),
+    ("layer", fuzzed::containers::layer),
     ("lock", fuzzed::bake::lock),
     ("manifest", fuzzed::bake::manifest),
     ("package", fuzzed::bake::package),

@@ -7,6 +7,7 @@
 mod boot;
 mod disk;
 mod floor;
+mod images;
 mod inputs;
 mod measure;
 mod peers;
@@ -63,6 +64,8 @@ enum Only {
     Configure,
     /// A bake to raw and to qcow2, against mmdebstrap, mke2fs and qemu-img, and against plain libraries
     Disk(disk::Args),
+    /// A bake of 20 container images, against plain libraries
+    Images(images::Args),
     /// From the start of the kernel to a configured machine, against one of mmdebstrap, initramfs-tools and cloud-init
     Boot(boot::Args),
 }
@@ -73,6 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => tar::run(&args.tar),
         Some(Only::Configure) => configure(),
         Some(Only::Disk(args)) => disk::run(args),
+        Some(Only::Images(args)) => images::run(args),
         Some(Only::Boot(args)) => boot::run(args),
     }
 }

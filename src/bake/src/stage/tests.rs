@@ -99,6 +99,7 @@ impl Case {
             components: Vec::new(),
             remarks: Vec::new(),
             images: Vec::new(),
+            containers: Vec::new(),
             configure: None,
             init: None,
             ids: BTreeMap::new(),
@@ -242,7 +243,7 @@ impl Case {
         let (packages, components) = (self.packages.clone(), self.components.clone());
         stage(
             &self.plan.clone().seal(),
-            &Inputs { packages, components, read, memory: &(), told: &|_, _| {} },
+            &Inputs { packages, components, images: Vec::new(), read, memory: &(), told: &|_, _| {} },
         )
     }
 
@@ -261,7 +262,7 @@ impl Case {
         let read = |_: &Stored| unreachable!("all contents are inline");
         stage(
             &self.plan.clone().seal(),
-            &Inputs { packages, components, read: &read, memory, told: &|_, _| {} },
+            &Inputs { packages, components, images: Vec::new(), read: &read, memory, told: &|_, _| {} },
         )
     }
 
@@ -278,7 +279,7 @@ impl Case {
         let tell = |done, of| told.borrow_mut().push((done, of));
         stage(
             &self.plan.clone().seal(),
-            &Inputs { packages, components, read: &read, memory: &(), told: &tell },
+            &Inputs { packages, components, images: Vec::new(), read: &read, memory: &(), told: &tell },
         )
         .unwrap();
         told.into_inner()
