@@ -195,9 +195,7 @@ pub fn compare(subject: &Subject<'_>, real: &Listing, ours: &Listing, origins: &
         if who != Who::Dpkg && origins.get(path).is_some_and(is_ours_by_word) {
             continue;
         }
-        // a unit that the recipe brings, and enables
-        let unit = b.and_then(|what| what.strip_prefix("link root:root ")).and_then(|unit| origins.get(unit));
-        if who == Who::Ours && path.contains(".wants/") && unit.is_some_and(is_ours_by_word) {
+        if who == Who::Ours && enables_a_unit_of_ours(path, ours, origins) {
             continue;
         }
         let account = path.strip_prefix("/etc/").and_then(|path| path.split_once(':'));
@@ -207,6 +205,20 @@ pub fn compare(subject: &Subject<'_>, real: &Listing, ours: &Listing, origins: &
         verdict.add(one);
     }
     Ok(verdict)
+}
+
+/// Whether `path` is the link that enables a unit of the recipe, or a directory of nothing but such links.
+fn enables_a_unit_of_ours(path: &str, ours: &Listing, origins: &Origins) -> bool {
+    let is_such_a_link = |path: &str| {
+        let unit = ours.get(path).and_then(|what| what.strip_prefix("link root:root "));
+        path.contains(".wants/") && unit.and_then(|unit| origins.get(unit)).is_some_and(is_ours_by_word)
+    };
+    if !path.ends_with(".wants") {
+        return is_such_a_link(path);
+    }
+    let below = format!("{path}/");
+    let mut links = ours.keys().filter(|other| other.starts_with(&below)).peekable();
+    links.peek().is_some() && links.all(|link| is_such_a_link(link))
 }
 
 /// Whether a recipe or a component says that the path is as it is; and the directories above those.
