@@ -1,0 +1,260 @@
+//! `users`, `groups` and `user`, read: who is to be there.
+
+use super::{text, truth, words};
+use serde_json::{Map, Value, json};
+
+/// The image's default user, as its recipe has it for cloud-init.
+#[must_use]
+pub fn default_user() -> Map<String, Value> {
+    let user = json!({
+        "name": "debian",
+        "gecos": "Debian",
+        "groups": ["adm", "sudo", "systemd-journal"],
+        "sudo": ["ALL=(ALL) NOPASSWD:ALL"],
+        "shell": "/bin/bash",
+    });
+    user.as_object().cloned().unwrap_or_default()
+}
+
+/// A user that is to be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the default user, who gets the instance's keys.
+    pub is_default: bool,
+    /// Options of useradd with their values.
+    pub options: Vec<(&'static str, String)>,
+    /// The group that it is in first.
+    pub primary_group: Option<String>,
+    /// Further groups.
+    pub groups: Vec<String>,
+    /// Whether it has no home made.
+    pub no_home: bool,
+    /// Whether it has no group of its own.
+    pub no_group: bool,
+    /// Whether it is a system's.
+    pub system: bool,
+    /// Whether nobody logs in by its password.
+    pub locked: bool,
+    /// Its password, hashed.
+    pub hash: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
+    /// Rules of sudo.
+    pub sudo: Vec<String>,
+    /// Its keys.
+    pub keys: Value,
+}
+
+/// A group with its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its members.
+    pub members: Vec<String>,
+}
+
+/// Whether useradd takes a name.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let inner = name.strip_suffix('$').unwrap_or(name);
+    let first = |one: char| one.is_ascii_alphabetic() || one == '_';
+    let rest = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '-' | '.');
+    inner.starts_with(first) && inner.chars().all(rest) && name.len() <= 32
+}
+
+/// The users of a configuration, in their order; what is wrong is pushed to `faults`.
+#[must_use]
+pub fn users(config: &Map<String, Value>, faults: &mut Vec<String>) -> Vec<User> {
+    let mut default = default_user();
+    match config.get("user") {
+        Some(Value::String(name)) => {
+            default.insert("name".to_owned(), json!(name));
+        }
+        Some(Value::Object(map)) => default.extend(map.clone()),
+        _ => {}
+    }
+    let given = match config.get("users") {
+        None | Some(Value::Null) => vec![json!("default")],
+        Some(Value::Array(list)) => list.clone(),
+        Some(Value::String(text)) => words(&json!(text)).into_iter().map(Value::String).collect(),
+        Some(Value::Object(map)) => map
+            .iter()
+            .filter(|(_, value)| truth(value) != Some(false))
+            .map(|(name, value)| {
+                let mut user = value.as_object().cloned().unwrap_or_default();
+                user.insert("name".to_owned(), json!(name));
+                Value::Object(user)
+            })
+            .collect(),
+        Some(_) => {
+            faults.push("users: expected a list".to_owned());
+            Vec::new()
+        }
+    };
+    let mut users: Vec<User> = Vec::new();
+    for (at, one) in given.into_iter().enumerate() {
+        // a list in the list is one of names
+        let entries = match one {
+            Value::Array(list) => list,
+            one => vec![one],
+        };
+        for entry in entries {
+            let (map, is_default) = match entry {
+                Value::String(name) if name == "default" => (default.clone(), true),
+                Value::String(name) => (Map::from_iter([("name".to_owned(), json!(name))]), false),
+                Value::Object(mut map) if text(&map, "name").as_deref() == Some("default") => {
+                    map.remove("name");
+                    let mut merged = default.clone();
+                    merged.extend(map);
+                    (merged, true)
+                }
+                Value::Object(map) => (map, false),
+                _ => {
+                    faults.push(format!("users[{at}]: expected a name or a mapping"));
+                    continue;
+                }
+            };
+            match user(&map, is_default, faults) {
+                Ok(user) if users.iter().any(|known| known.name == user.name) => {
+                    faults.push(format!("users[{at}]: `{}` is there twice", user.name));
+                }
+                Ok(user) => users.push(user),
+                Err(what) => faults.push(format!("users[{at}]: {what}")),
+            }
+        }
+    }
+    users
+}
+
+/// Keys of a user that useradd has an option for.
+const OPTIONS: &[(&str, &str)] = &[
+    ("gecos", "--comment"),
+    ("homedir", "--home-dir"),
+    ("uid", "--uid"),
+    ("shell", "--shell"),
+    ("expiredate", "--expiredate"),
+    ("inactive", "--inactive"),
+];
+
+fn user(map: &Map<String, Value>, is_default: bool, faults: &mut Vec<String>) -> Result<User, String> {
+    const KEYS: &[&str] = &[
+        "name",
+        "gecos",
+        "homedir",
+        "uid",
+        "shell",
+        "expiredate",
+        "inactive",
+        "primary_group",
+        "groups",
+        "no_create_home",
+        "no_user_group",
+        "system",
+        "lock_passwd",
+        "passwd",
+        "hashed_passwd",
+        "plain_text_passwd",
+        "sudo",
+        "ssh_authorized_keys",
+        "no_log_init",
+        "create_groups",
+    ];
+    // older spellings
+    let map: Map<String, Value> =
+        map.iter().map(|(key, value)| (key.replace('-', "_"), value.clone())).collect();
+    let name = text(&map, "name").filter(|name| is_name(name));
+    let name = name.ok_or("`name`: expected a name that useradd takes, of at most 32 bytes")?;
+    for key in map.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+        faults.push(format!("users: `{name}`: `{}` is not supported", key.escape_debug()));
+    }
+    let flag = |key: &str| map.get(key).and_then(truth);
+    let mut options = Vec::new();
+    for (key, option) in OPTIONS {
+        let Some(value) = text(&map, key) else { continue };
+        if value.contains([':', '\n', '\0']) {
+            return Err(format!("`{key}`: expected no `:` and no line break"));
+        }
+        options.push((*option, value));
+    }
+    let line = |key: &str| match text(&map, key) {
+        Some(value) if value.contains(['\n', '\0']) => Err(format!("`{key}`: expected one line")),
+        value => Ok(value),
+    };
+    let hash = match (line("hashed_passwd")?, line("passwd")?) {
+        (Some(hash), _) | (None, Some(hash)) => Some(hash),
+        (None, None) => None,
+    };
+    if hash.as_ref().is_some_and(|hash| hash.contains(':')) {
+        return Err("`hashed_passwd`: expected no `:`".to_owned());
+    }
+    let groups = words(map.get("groups").unwrap_or(&Value::Null));
+    let primary_group = text(&map, "primary_group");
+    if let Some(bad) = groups.iter().chain(&primary_group).find(|group| !is_name(group)) {
+        return Err(format!("`groups`: expected names, found {bad:?}"));
+    }
+    let sudo = match map.get("sudo") {
+        None | Some(Value::Null | Value::Bool(false)) => Vec::new(),
+        Some(Value::String(rule)) => vec![rule.clone()],
+        Some(Value::Array(list)) => list.iter().filter_map(|rule| rule.as_str().map(str::to_owned)).collect(),
+        Some(_) => return Err("`sudo`: expected a rule or a list of rules".to_owned()),
+    };
+    if sudo.iter().any(|rule| rule.contains(char::is_control)) {
+        return Err("`sudo`: expected rules of one line".to_owned());
+    }
+    Ok(User {
+        name,
+        is_default,
+        options,
+        primary_group,
+        groups,
+        no_home: flag("no_create_home") == Some(true),
+        no_group: flag("no_user_group") == Some(true),
+        system: flag("system") == Some(true),
+        locked: flag("lock_passwd") != Some(false),
+        hash,
+        password: line("plain_text_passwd")?,
+        sudo,
+        keys: map.get("ssh_authorized_keys").cloned().unwrap_or_default(),
+    })
+}
+
+/// The groups of a configuration: names, or names with members.
+#[must_use]
+pub fn groups(config: &Map<String, Value>, faults: &mut Vec<String>) -> Vec<Group> {
+    let mut groups = Vec::new();
+    let mut add = |name: &str, members: Vec<String>, faults: &mut Vec<String>| {
+        if is_name(name) && members.iter().all(|member| is_name(member)) {
+            groups.push(Group { name: name.to_owned(), members });
+        } else {
+            faults.push(format!("groups: expected names, found {name:?}"));
+        }
+    };
+    let with_members = |map: &Map<String, Value>| -> Vec<(String, Vec<String>)> {
+        map.iter().map(|(name, members)| (name.clone(), words(members))).collect()
+    };
+    match config.get("groups") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(map)) => {
+            with_members(map).into_iter().for_each(|(name, members)| add(&name, members, faults));
+        }
+        Some(Value::String(text)) => {
+            words(&json!(text)).iter().for_each(|name| add(name, Vec::new(), faults));
+        }
+        Some(Value::Array(list)) => {
+            for one in list {
+                match one {
+                    Value::String(name) => add(name, Vec::new(), faults),
+                    Value::Object(map) => {
+                        with_members(map).into_iter().for_each(|(name, members)| add(&name, members, faults));
+                    }
+                    _ => faults.push("groups: expected names or mappings".to_owned()),
+                }
+            }
+        }
+        Some(_) => faults.push("groups: expected a list".to_owned()),
+    }
+    groups
+}
