@@ -80,7 +80,7 @@ impl Programs for System {
         environment: &[(&str, &str)],
     ) -> Result<(), String> {
         let wrong = |error: std::io::Error| format!("`{name}`: {error}");
-        root.append(OUTPUT, b"", 0o640)?;
+        root.log(OUTPUT, b"")?;
         // its own end of the file: what it leaves running may write for as long as it wants, to no pipe that breaks
         let output = File::options().append(true).open(root.at(OUTPUT)).map_err(wrong)?;
         let mut log = File::open(root.at(OUTPUT)).map_err(wrong)?;

@@ -45,7 +45,7 @@ impl<'r> Report<'r> {
         };
         let line = format!("{} - first-boot[{name}]: {text}\n", clock::log_time(clock::now()));
         // a log that cannot be written is no reason to stop
-        let _ = self.root.append(LOG, line.as_bytes(), 0o640);
+        let _ = self.root.log(LOG, line.as_bytes());
         if level != Level::Info {
             console::complain(&format!("{}: {text}\n", name.to_ascii_lowercase()));
         }

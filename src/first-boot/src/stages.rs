@@ -237,11 +237,7 @@ fn last(context: &mut Context<'_, '_>) {
         .replace("$datasource", &context.instance.detail())
         .replace("$uptime", &uptime);
     crate::console::say(&format!("{message}\n"));
-    context.report.check(context.root.append(
-        crate::programs::OUTPUT,
-        format!("{message}\n").as_bytes(),
-        0o640,
-    ));
+    context.report.check(context.root.log(crate::programs::OUTPUT, format!("{message}\n").as_bytes()));
     let finished = format!("{uptime} - {now} - v. {}\n", crate::VERSION);
     context.report.check(context.root.write(
         &format!("{}/boot-finished", state::INSTANCE),

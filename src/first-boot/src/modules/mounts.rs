@@ -45,7 +45,9 @@ pub fn mount(context: &mut Context<'_, '_>) {
     }
     context.report.check(context.root.write(TABLE, new.as_bytes(), 0o644, None));
     context.report.check(context.programs.run(&["mount", "--all"], ""));
-    context.report.check(context.programs.run(&["systemctl", "daemon-reload"], ""));
+    if context.root.has("/run/systemd/system") {
+        context.report.check(context.programs.run(&["systemctl", "daemon-reload"], ""));
+    }
 }
 
 /// One line, and the folder that it mounts to; nothing where the entry takes a line away.

@@ -43,7 +43,7 @@ pub fn boot(context: &mut Context<'_, '_>) {
     }
     let made = shell(&commands).map_err(|what| format!("bootcmd{what}"));
     if let Some(text) = context.report.check(made) {
-        run(context, "/run/cloud-init/bootcmd", "bootcmd", text.as_bytes());
+        run(context, "bootcmd", text.as_bytes());
     }
 }
 
@@ -51,14 +51,16 @@ pub fn boot(context: &mut Context<'_, '_>) {
 pub fn hooks(context: &mut Context<'_, '_>, hooks: &[Vec<u8>]) {
     for (at, hook) in hooks.iter().enumerate() {
         let name = format!("boothook-{:03}", at + 1);
-        run(context, &format!("/run/cloud-init/{name}"), &name, hook);
+        run(context, &name, hook);
     }
 }
 
-fn run(context: &mut Context<'_, '_>, path: &str, name: &str, bytes: &[u8]) {
-    if context.report.check(context.root.write(path, bytes, 0o700, None)).is_some() {
-        start(context, path, name);
-        context.root.remove(path);
+fn run(context: &mut Context<'_, '_>, name: &str, bytes: &[u8]) {
+    // not in /run, where programs may not be allowed
+    let path = format!("{}/{name}", crate::state::INSTANCE);
+    if context.report.check(context.root.write(&path, bytes, 0o700, None)).is_some() {
+        start(context, &path, name);
+        context.root.remove(&path);
     }
 }
 

@@ -65,7 +65,10 @@ pub(super) fn read(value: &Value) -> Result<Config, String> {
                 Value::Object(map) => map,
                 Value::Null => &empty,
                 _ => {
-                    return Err(format!("network-config: `{kind}.{}`: expected a mapping", id.escape_debug()));
+                    return Err(format!(
+                        "network-config: `{kind}.{}`: expected a mapping",
+                        id.escape_debug()
+                    ));
                 }
             };
             unknown(id, link, LINK, &mut config.faults);
