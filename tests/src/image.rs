@@ -88,6 +88,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         remarks: Vec::new(),
         images: Vec::new(),
         configure: None,
+        first_boot: None,
         init: None,
         ids: BTreeMap::new(),
         groups: BTreeMap::new(),

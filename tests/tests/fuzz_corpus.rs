@@ -7,7 +7,7 @@ use tests::workspace;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 22] = [
+const TARGETS: [(&str, Target); 28] = [
     ("apt_sources", fuzzed::bake::apt_sources),
     ("ar", fuzzed::bake::ar),
     ("configure_certificates", configure::fuzz::certificates),
@@ -21,6 +21,12 @@ const TARGETS: [(&str, Target); 22] = [
     ("deb822", fuzzed::bake::deb822),
     ("decompress", fuzzed::bake::decompress),
     ("elf", fuzzed::bake::elf),
+    ("first_boot_http", first_boot::fuzz::http),
+    ("first_boot_label", first_boot::fuzz::label),
+    ("first_boot_network", first_boot::fuzz::network),
+    ("first_boot_seed", first_boot::fuzz::seed),
+    ("first_boot_user_data", first_boot::fuzz::user_data),
+    ("first_boot_yaml", first_boot::fuzz::yaml),
     ("index", fuzzed::bake::index),
     ("inrelease", fuzzed::bake::inrelease),
     ("kernel_module", fuzzed::bake::kernel_module),

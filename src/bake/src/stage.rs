@@ -24,6 +24,7 @@ mod control;
 mod dpkg;
 mod effects;
 mod exclude;
+mod first_boot;
 mod homes;
 mod initrd;
 mod installed;
@@ -36,6 +37,7 @@ mod units;
 
 use crate::plan::Plan;
 use crate::unpack::{Package, Unpacked};
+pub(crate) use first_boot::units as first_boot_units;
 use std::collections::BTreeMap;
 use store::Store;
 use tree::digest::Sha256;
@@ -162,6 +164,7 @@ fn configured(plan: &Plan, inputs: &Inputs<'_>, step: &dyn Fn()) -> Result<Confi
     let mut accounts = accounts::read(plan, &claims, inputs.read)?;
     claims.extend(components::claims(plan, inputs, &accounts)?);
     claims.extend(overlay::claims(plan, &accounts)?);
+    claims.extend(first_boot::claims(plan)?);
     let through = aliases(&claims);
     step();
     let claim::ResolvedClaims { mut tree, lost, diversions, replaced } = claim::settle(plan, &debs, claims)?;

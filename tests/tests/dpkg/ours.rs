@@ -137,6 +137,7 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Draft> {
         remarks: Vec::new(),
         images: Vec::new(),
         configure: None,
+        first_boot: None,
         init: None,
         ids: ids.collect(),
         groups: BTreeMap::new(),

@@ -57,6 +57,9 @@ pub fn combine(folders: &[Folder]) -> Result<Recipe> {
     for folder in folders {
         lay(&mut recipe, folder)?;
     }
+    if recipe.first_boot == super::FirstBoot::Native {
+        super::first_boot::replace(&mut recipe, &last.kind);
+    }
     check_ids(&recipe, last)?;
     Ok(recipe)
 }
@@ -90,6 +93,7 @@ fn empty(kind: Kind) -> Recipe {
         reviewed_only: false,
         debconf: BTreeMap::new(),
         configure: None,
+        first_boot: super::FirstBoot::default(),
         initrd: None,
         disk: super::Disk::default(),
     }
@@ -102,6 +106,7 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     }
     recipe.lineage.push(kind.clone());
     recipe.role = raw.recipe.role.unwrap_or(recipe.role);
+    recipe.first_boot = raw.recipe.first_boot.unwrap_or(recipe.first_boot);
     lay_packages(recipe, folder)?;
     for (name, component) in &raw.components {
         recipe.components.insert(name.clone(), self::component(kind, component));

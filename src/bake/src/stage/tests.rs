@@ -100,6 +100,7 @@ impl Case {
             remarks: Vec::new(),
             images: Vec::new(),
             configure: None,
+            first_boot: None,
             init: None,
             ids: BTreeMap::new(),
             groups: BTreeMap::new(),
