@@ -200,6 +200,11 @@ impl Shared {
         self.built("configure", arch)
     }
 
+    /// `first-boot`, likewise.
+    pub fn first_boot(&self, arch: Arch) -> Result<PathBuf> {
+        self.built("first-boot", arch)
+    }
+
     /// `init`, likewise.
     pub fn init(&self, arch: Arch) -> Result<PathBuf> {
         self.built("init", arch)
