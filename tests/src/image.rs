@@ -87,6 +87,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         components: vec![component],
         remarks: Vec::new(),
         images: Vec::new(),
+        containers: Vec::new(),
         configure: None,
         first_boot: None,
         init: None,

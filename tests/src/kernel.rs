@@ -185,7 +185,14 @@ pub fn staged(store: &Store, debs: &[PathBuf], arch: Arch, init: &[u8]) -> Resul
     let read = |stored: &Stored| read(store, stored);
     Ok(stage(
         &plan,
-        &Inputs { packages, components: BTreeMap::new(), read: &read, memory: store, told: &|_, _| {} },
+        &Inputs {
+            packages,
+            components: BTreeMap::new(),
+            images: Vec::new(),
+            read: &read,
+            memory: store,
+            told: &|_, _| {},
+        },
     )?)
 }
 

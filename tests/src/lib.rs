@@ -4,6 +4,8 @@
 pub mod apt_archive;
 pub mod authority;
 pub mod cases;
+pub mod containerd;
+pub mod cri;
 pub mod disks;
 mod edits;
 pub mod effects;

@@ -143,6 +143,12 @@ impl Shared {
         if image == SMALL { self.folder.join("project.small") } else { self.project() }
     }
 
+    /// The recipe of `SMALL`.
+    #[must_use]
+    pub fn small_recipe(&self) -> PathBuf {
+        self.project_of(SMALL).join("image-recipes").join(SMALL.kind).join("recipe.toml")
+    }
+
     /// Another copy of them: not of the checkout, which may be worked on meanwhile.
     pub fn copy_project(&self, to: &Path) -> Result<()> {
         copy_project(&self.project(), to)
@@ -232,6 +238,13 @@ impl Shared {
             });
             // what is only for one cloud has not been fetched
             copies.extend(pins.filter(|path| from.join(path).exists()));
+            // so are the parts of container images: those of base are none
+            let parts = fs::read_dir(self.mirror(image.arch)?.join("images/blobs/sha256"));
+            for part in parts.into_iter().flatten() {
+                let name = part?.file_name();
+                let digest: Digest = format!("sha256:{}", name.to_string_lossy()).parse()?;
+                copies.extend(Some(blob(&digest)).filter(|path| from.join(path).exists()));
+            }
         }
         for path in copies {
             let to = store.join(&path);

@@ -4,6 +4,7 @@
 //! ```text
 //! DIR/<name>/<version>/<basename of url>                     the older layout of mirrors, or
 //! DIR/vmconfig/artifacts/<name>/<version>/<basename of url>  the newer one
+//! DIR/images/blobs/sha256/<digest>                           an OCI layout with the container images of the manifests
 //! DIR/manifests/<kind>.debian-13.<arch>.json                 as committed, with the stand-ins' digests and sizes
 //! ```
 //! A mirror is for one architecture: several upstreams name their file alike for all (`kubelet`), so that a directory by
@@ -17,7 +18,7 @@ mod program;
 
 pub use program::{Arch, Program};
 
-use crate::workspace;
+use crate::{oci, workspace};
 use anyhow::{Context as _, Result, bail, ensure};
 pub use fluent_bit::POSTINST;
 use serde_json::{Value, json};
@@ -48,6 +49,7 @@ pub fn write_mirror(dir: &Path, arch: Arch, layout: Layout) -> Result<()> {
             value["vmconfig"]["dependencies"]["kube2iam"] = layout::kube2iam(arch);
         }
         fill(&mut value, dir, &program, layout).with_context(|| format!("in `{place}`"))?;
+        images(&mut value, dir, &program).with_context(|| format!("in `{place}`"))?;
         let mut text = serde_json::to_string_pretty(&value)?;
         text.push('\n');
         write(&dir.join("manifests").join(name), text.as_bytes())?;
@@ -95,6 +97,32 @@ fn fill(manifest: &mut Value, dir: &Path, program: &Program, layout: Layout) -> 
             Layout::Newer => dir.join("vmconfig/artifacts"),
         };
         write(&below.join(name).join(&version).join(basename), &bytes)?;
+    }
+    Ok(())
+}
+
+/// Writes a stand-in for each container image of `manifest`, with one program, and puts its digests and size in.
+fn images(manifest: &mut Value, dir: &Path, program: &Program) -> Result<()> {
+    let Some(images) = manifest.pointer_mut("/vmconfig/images").and_then(Value::as_array_mut) else {
+        return Ok(());
+    };
+    let arch = program.arch.to_string();
+    for entry in images {
+        let image = text(entry, "image")?;
+        let (name, tag) = image.rsplit_once(':').context("a tag")?;
+        let short = name.rsplit('/').next().unwrap_or_default();
+        let bytes = program.stamped(short, tag)?;
+        let layer = oci::tar_of(&[oci::Thing::File(short, 0o755, &bytes)])?;
+        let mut blobs = oci::Layout::default();
+        let config = json!({"Entrypoint": [format!("/{short}")]});
+        let manifest = blobs.image(&arch, &config, &[(oci::Packed::Gzip, layer)])?;
+        let index = blobs.index(&[(&arch, &manifest)])?;
+        entry["digest"] = manifest["digest"].clone();
+        entry["size"] = json!(blobs.blobs.values().map(Vec::len).sum::<usize>());
+        if entry.get("index").is_some() {
+            entry["index"] = index["digest"].clone();
+        }
+        blobs.write(&dir.join("images"))?;
     }
     Ok(())
 }

@@ -172,6 +172,17 @@ fn unpacked(base: &Path) -> Result<PathBuf> {
 /// apt of its own below `dir`, for packages of Debian 13 for `arch`, with its lists up to date: `apt-get` and `apt-cache`
 /// of the shell work in it.
 pub fn apt(dir: &Path, arch: Arch) -> Result<Shell> {
+    apt_of(dir, arch, &sources()?)
+}
+
+/// The same for the packages of another suite of Debian's archive; a mirror of it may be behind, which a suite that changes daily does
+/// not forgive for long.
+pub fn apt_of_suite(dir: &Path, arch: Arch, suite: &str) -> Result<Shell> {
+    let options = format!("signed-by={KEYRING} check-valid-until=no");
+    apt_of(dir, arch, &format!("deb [{options}] {} {suite} main\n", archive("debian")?))
+}
+
+fn apt_of(dir: &Path, arch: Arch, sources: &str) -> Result<Shell> {
     for part in [
         "etc/sources.list.d",
         "etc/preferences.d",
@@ -183,13 +194,13 @@ pub fn apt(dir: &Path, arch: Arch) -> Result<Shell> {
         fs::create_dir_all(dir.join(part))?;
     }
     fs::write(dir.join("dpkg/status"), "")?;
-    fs::write(dir.join("etc/sources.list"), sources()?)?;
+    fs::write(dir.join("etc/sources.list"), sources)?;
     let config = dir.join("apt.conf");
     fs::write(&config, settings(dir, arch)?)?;
     let shell = Shell::new()?;
     shell.set_var("APT_CONFIG", &config);
     shell.set_var("LC_ALL", "C");
-    cmd!(shell, "apt-get --quiet --quiet update").quiet().run().context("apt-get update for Debian 13")?;
+    cmd!(shell, "apt-get --quiet --quiet update").quiet().run().context("apt-get update")?;
     Ok(shell)
 }
 
@@ -208,6 +219,23 @@ pub fn download(shell: &Shell, dir: &Path, names: &[&str]) -> Result<Vec<PathBuf
         Ok(archives.join(file.with_context(|| format!("apt did not download `{name}`"))?))
     };
     names.iter().map(file).collect()
+}
+
+/// The packages `names` with all that they depend on, in apt's folder `dir`; their paths, sorted.
+pub fn download_whole(shell: &Shell, dir: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
+    let archives = dir.join("archives");
+    // apt does not list what it has already: asked with an empty cache, it lists all
+    let empty = format!("Dir::Cache::archives={}", dir.join("empty").display());
+    let install = ["--yes", "--no-install-recommends", "install"];
+    let listed = cmd!(shell, "apt-get --quiet --quiet -o {empty} --print-uris {install...} {names...}");
+    let listed = listed.quiet().read()?;
+    let get = cmd!(shell, "apt-get --quiet --quiet --download-only {install...} {names...}");
+    get.quiet().ignore_stdout().run()?;
+    // 'URI' NAME SIZE DIGEST
+    let mut paths: Vec<PathBuf> =
+        listed.lines().filter_map(|line| line.split(' ').nth(1)).map(|name| archives.join(name)).collect();
+    paths.sort();
+    Ok(paths)
 }
 
 /// Downloads the packages with apt; their paths, sorted.

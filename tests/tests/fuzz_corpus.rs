@@ -7,9 +7,10 @@ use tests::workspace;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 28] = [
+const TARGETS: [(&str, Target); 31] = [
     ("apt_sources", fuzzed::bake::apt_sources),
     ("ar", fuzzed::bake::ar),
+    ("bolt", fuzzed::containers::bolt),
     ("configure_certificates", configure::fuzz::certificates),
     ("configure_delivery", configure::fuzz::delivery),
     ("configure_envfile", configure::fuzz::envfile),
@@ -27,9 +28,11 @@ const TARGETS: [(&str, Target); 28] = [
     ("first_boot_seed", first_boot::fuzz::seed),
     ("first_boot_user_data", first_boot::fuzz::user_data),
     ("first_boot_yaml", first_boot::fuzz::yaml),
+    ("image", fuzzed::containers::image),
     ("index", fuzzed::bake::index),
     ("inrelease", fuzzed::bake::inrelease),
     ("kernel_module", fuzzed::bake::kernel_module),
+    ("layer", fuzzed::containers::layer),
     ("lock", fuzzed::bake::lock),
     ("manifest", fuzzed::bake::manifest),
     ("package", fuzzed::bake::package),

@@ -19,18 +19,21 @@
 
 pub mod apt;
 mod apt_archive;
+mod document;
 mod fault;
 mod hosts;
 mod local;
 mod places;
 mod progress;
 mod proxy;
+mod token;
 mod transfer;
 mod tries;
 mod unpinned;
 mod web;
 
 pub use apt_archive::Archives;
+pub use document::{document, stored};
 pub use places::Place;
 pub use progress::{Event, Progress, Silent};
 pub use proxy::{Proxies, Proxy};
@@ -223,6 +226,12 @@ impl Fetched {
     #[must_use]
     pub fn transferred(&self) -> u64 {
         self.transferred
+    }
+
+    /// How many inputs were wanted.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.sizes.len()
     }
 
     /// All that was wanted, in bytes.

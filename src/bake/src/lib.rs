@@ -16,6 +16,7 @@ pub mod debian;
 pub mod effects;
 pub mod emit;
 pub mod fetch;
+pub mod images;
 pub mod inspect;
 pub mod lock;
 pub mod manifest;

@@ -6,6 +6,7 @@
 mod apt_sources;
 mod components;
 mod disk;
+mod images;
 mod remarks;
 mod resolved;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use tree::privilege::Grant;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
 pub use self::disk::Disk;
+pub use images::PlannedImage;
 pub use remarks::Remark;
 pub use resolved::resolved;
 pub use third_party::remarks as third_party_remarks;
@@ -78,6 +80,9 @@ pub struct Draft {
     pub remarks: Vec<Remark>,
     /// Container images that belong to the image.
     pub images: Vec<ContainerImage>,
+    /// Container images that are in containerd's store when a machine starts: those, and what the recipe adds; by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<PlannedImage>,
     /// The boot-time program.
     pub configure: Option<PlannedConfigure>,
     /// What gives an instance its identity, where it is not cloud-init.
@@ -271,6 +276,15 @@ pub enum Source {
         /// Its path below the project's folder.
         path: String,
     },
+    /// A registry of container images, or a mirror of artifacts.
+    Registry {
+        /// The host, with its port.
+        registry: String,
+        /// The path of the image there.
+        repository: String,
+        /// Whether it is an index or a manifest, and not another blob.
+        is_manifest: bool,
+    },
 }
 
 /// What decides a plan, beside manifest, lock and recipe.
@@ -331,6 +345,8 @@ pub fn plan(
         |(name, reason): (&Name, &String)| Remark::Accepted { name: name.clone(), reason: reason.clone() };
     remarks.extend(recipe.accept.iter().map(accepted));
     let units = units::of(recipe, &components);
+    let (containers, of_images) = images::planned(recipe, manifest, lock.arch, policy)?;
+    remarks.extend(of_images);
     Ok(Draft {
         format: FORMAT,
         kind: recipe.kind.clone(),
@@ -349,6 +365,7 @@ pub fn plan(
         components,
         remarks,
         images: manifest.images.clone(),
+        containers,
         configure: configure(recipe, choices)?,
         first_boot: first_boot(recipe, choices)?,
         init: init(recipe, choices)?,
@@ -379,6 +396,7 @@ pub fn plan(
 pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, sources: &Sources) -> Result<Plan> {
     let mut recipe = recipe.clone();
     recipe.components.clear();
+    recipe.images.clear();
     // what is for a component is not known here
     recipe.accept.retain(|name, _| lock.packages.iter().any(|package| package.name == *name));
     (recipe.configure, recipe.initrd) = (None, None);

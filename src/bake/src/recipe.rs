@@ -20,8 +20,10 @@ pub(crate) use raw::access;
 pub use raw::{Raw, parse};
 
 use crate::sources::LOCAL;
+use containers::reference::Reference;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tree::digest::Sha256;
 use tree::name::{Arch, ImagePath, Kind, Name, Provider, Role};
 use tree::privilege::Grant;
 
@@ -48,6 +50,8 @@ pub struct Recipe {
     pub local: BTreeMap<String, RequestedPackage>,
     /// Upstream components by their name in the manifest.
     pub components: BTreeMap<Name, Component>,
+    /// Container images that are in containerd's store, by name.
+    pub images: BTreeMap<Reference, Image>,
     /// Fixed numeric ids of users and groups that packages' sysusers.d files leave open.
     pub ids: BTreeMap<String, u32>,
     /// Groups, in the order of their ids.
@@ -108,6 +112,25 @@ pub struct PackageSource {
     pub from: String,
     /// What it may grant, where it is not Debian's; sorted.
     pub privileges: BTreeSet<Grant>,
+}
+
+/// A container image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Whose recipe says so.
+    pub kind: Kind,
+    /// Its digest, by machine.
+    pub digests: BTreeMap<Arch, Sha256>,
+    /// The archive or directory of the project that has it; none where it comes from its registry.
+    pub from: Option<String>,
+}
+
+impl Image {
+    /// Its digest for a machine; none where it is for others alone.
+    #[must_use]
+    pub fn digest(&self, arch: Arch) -> Option<Sha256> {
+        self.digests.get(&arch).copied()
+    }
 }
 
 /// An upstream component: where each of its files goes.

@@ -7,7 +7,8 @@
 //! links, configure                                             │
 //! sysusers.d of all, base-passwd's masters ─► accounts ────────┘
 //! ```
-//! The bake makes: accounts, homes, indexes of kernel modules, initrds, links of units, dpkg's database, the manifest.
+//! The bake makes: accounts, homes, indexes of kernel modules, initrds, links of units, dpkg's database, the manifest, containerd's
+//! store with the container images in it.
 //!
 //! What a package or recipe wants is a claim on a path; `claim` says who has it. What the bake makes itself comes
 //! last and clashes with whatever is there: a recipe that wants its own `/etc/passwd` is told so. Times later than
@@ -26,6 +27,7 @@ mod effects;
 mod exclude;
 mod first_boot;
 mod homes;
+mod images;
 mod initrd;
 mod installed;
 mod modules;
@@ -37,6 +39,7 @@ mod units;
 
 use crate::plan::Plan;
 use crate::unpack::{Package, Unpacked};
+use containers::store::Image;
 pub(crate) use first_boot::units as first_boot_units;
 use std::collections::BTreeMap;
 use store::Store;
@@ -52,6 +55,8 @@ pub struct Inputs<'a> {
     pub packages: BTreeMap<Name, Package>,
     /// The components, by name.
     pub components: BTreeMap<Name, Unpacked>,
+    /// The container images, in the order of the plan.
+    pub images: Vec<Image>,
     /// Reads a range of a blob whole; asked only for small files (conffiles, sysusers.d, units) and
     /// kernel modules.
     pub read: &'a (dyn Fn(&Stored) -> Result<Vec<u8>> + Sync),
@@ -137,6 +142,8 @@ pub fn stage(plan: &Plan, inputs: &Inputs<'_>) -> Result<Tree> {
     let privileges = privileges::of(plan, &tree, accounts.grants, replaced, inputs.read)?;
     privileges::check(plan, &privileges)?;
     tree.set_privileges(privileges);
+    // below a directory that only root may enter, so that nothing in it grants anything on the machine itself
+    images::add(plan, &mut tree, &inputs.images)?;
     step();
     tree.finish().map_err(|error| refuse(Class::Archive, plan.kind.as_str(), error))
 }

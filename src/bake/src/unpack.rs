@@ -24,10 +24,10 @@ use crate::archive::decompress::{self, Form, Limits};
 use crate::archive::tar::{Policy, TarError};
 use crate::archive::{elf, is_content_fault};
 use members::{Blob, Ranges};
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::sync::Arc;
 use store::{Changed, Store, Verified};
-use tree::digest::Digest;
+use tree::digest::{Digest, Sha256};
 use tree::name::{Arch, ImagePath, Name};
 use tree::refusal::{Class, Refusal, Result, Stage};
 use tree::{Content, Meta, Node, Stored};
@@ -100,6 +100,29 @@ pub fn tar_gz(store: &Store, name: &Name, digest: &Digest) -> Result<Vec<Member>
     Ok(package.members)
 }
 
+/// Unpacks a layer of a container image: the tar `digest`, compressed or not, whose own digest is to be `diff_id`.
+pub fn layer(store: &Store, name: &Name, digest: &Digest, diff_id: &Sha256) -> Result<Vec<Member>> {
+    let key = note::key("layer", digest);
+    if let Some((blob, Package { members, .. })) = note::find(store, &key)
+        && blob.digest == *diff_id
+    {
+        return Ok(members);
+    }
+    let tar = |error| refuse_tar(name, error);
+    let read = |error| tar(TarError::Read(error));
+    let mut input = BufReader::with_capacity(128 << 10, verified(store, name, digest)?);
+    let form = Form::of_layer(input.fill_buf().map_err(read)?);
+    let stream = decompress::reader(form, input, Limits::of_files(MAX_UNPACKED)).map_err(read)?;
+    let (members, blob) = members::members(store, stream, Policy::LAYER, tar)?;
+    if blob.digest != *diff_id {
+        let what = format!("layer {digest}: expected diff ID {diff_id}, found {}", blob.digest);
+        return Err(Refusal::new(Class::Verification, name.as_str(), Stage::Unpack, what));
+    }
+    let package = Package { control: Vec::new(), members };
+    note::put(store, &key, blob, &package)?;
+    Ok(package.members)
+}
+
 /// The program `digest` as one member `/<name>`, 0755 root:root, after `program` has found it right.
 ///
 /// Its bytes are the input's own blob; one pinned by SHA-512 is copied to a blob with the name that contents have.
@@ -151,7 +174,7 @@ fn program(store: &Store, name: &Name, content: &Stored, arch: Arch, must_be_sta
 }
 
 /// A whole blob as a range of itself, or of its copy.
-fn whole(store: &Store, name: &Name, digest: &Digest) -> Result<Stored> {
+pub(crate) fn whole(store: &Store, name: &Name, digest: &Digest) -> Result<Stored> {
     let mut input = verified(store, name, digest)?;
     let mut ranges = Ranges::begin(0, input.size());
     match digest {

@@ -170,6 +170,11 @@ pub enum Origin {
         /// The line, from 1; 0 for what is not of a line.
         line: u32,
     },
+    /// A container image.
+    Image {
+        /// Its name: `registry.k8s.io/pause:3.10`.
+        name: String,
+    },
     /// The bake itself, from all of the above.
     Made {
         /// What made it: `dpkg database`, `accounts`, `units`, …
@@ -230,6 +235,7 @@ impl std::fmt::Display for Origin {
             Self::Script { package, script, line, .. } => {
                 write!(f, "the {script} of package `{package}`, line {line}")
             }
+            Self::Image { name } => write!(f, "container image `{name}`"),
             Self::Made { step } => write!(f, "vmbake ({step})"),
         }
     }

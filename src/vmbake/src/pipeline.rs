@@ -5,11 +5,13 @@ use crate::project::Project;
 use crate::review;
 use bake::effects::{Effects, Unreviewed, unreviewed};
 use bake::fetch::{self, Fetched};
+use bake::images;
 use bake::lock::{self, Lock};
 use bake::manifest::{Form, Pin};
 use bake::plan::{Plan, Requirement, component_requirement, package_requirements};
 use bake::stage::{self, Inputs};
 use bake::unpack::{self, Unpacked};
+use containers::store::Image;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -20,7 +22,7 @@ use store::Store;
 use store::contents::Corrupt;
 use tree::digest::{Digest, Sha256};
 use tree::name::{Arch, ImagePath, Name};
-use tree::refusal::{Class, Refusal, Result, Stage};
+use tree::refusal::{Class, Refusal, Remedy, Result, Stage};
 use tree::scripts::Scripted;
 use tree::{Content, Node, Stored, Tree};
 
@@ -37,6 +39,28 @@ pub fn fetch(
     let fetched = fetch::fetch(store, requirements, options, show)?;
     store.settle()?;
     Ok(fetched)
+}
+
+/// Brings all that `plan` requires into the store: packages, components, and the container images with all their parts.
+pub fn fetch_all(plan: &Plan, store: &Store, options: &fetch::Options, show: &Show) -> Result<Fetched> {
+    let images = images::resolve(store, plan, options, show)?;
+    let mut requirements = plan.requirements();
+    requirements.extend(images.iter().flat_map(images::Resolved::requirements));
+    fetch(store, &requirements, options, show)
+}
+
+/// The container images of `plan`, all of whose parts are in the store, unpacked.
+fn containers(plan: &Plan, store: &Store, threads: usize, show: &Show) -> Result<Vec<Image>> {
+    if plan.containers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (known, missing) = images::in_store(store, plan)?;
+    if let Some(name) = missing.first() {
+        let cause = "the store does not have all parts of it";
+        return Err(Refusal::new(Class::Io, name.as_str(), Stage::Store, cause).remedy(Remedy::Fetch));
+    }
+    let what = format!("unpacking {} container images", known.len());
+    show.during(&what, Duration::ZERO, |_| images::unpack(store, known, plan.arch, jobs(threads)))
 }
 
 /// Unpacks all inputs of `plan`, in the order of its requirements: packages, then components.
@@ -85,6 +109,7 @@ pub fn recheck(plan: &Plan, store: &Store, threads: usize, show: &Show) -> Resul
             _ => None,
         }));
     }
+    blobs.extend(images::unpacked_blobs(&containers(plan, store, threads, show)?));
     blobs.into_par_iter().try_for_each(|blob| store.verify_blob(&Digest::Sha256(blob)).map(drop))
 }
 
@@ -121,10 +146,11 @@ fn lay_out(plan: &Plan, project: &Project, store: &Store, threads: usize, show: 
         check_reviewed(plan, project, &packages, &components)?;
     }
     let components = plan.components.iter().map(|component| component.name.clone()).zip(components).collect();
+    let images = containers(plan, store, threads, show)?;
     let read = |stored: &Stored| read(store, stored);
     let tree = show.during("laying out the tree", progress::SHORT, |meter| {
         let told = |done, of| meter.at(done, of);
-        stage::stage(plan, &Inputs { packages, components, read: &read, memory: store, told: &told })
+        stage::stage(plan, &Inputs { packages, components, images, read: &read, memory: store, told: &told })
     })?;
     show.step(&format!("laid out {} paths", tree.len()));
     Ok(tree)
@@ -167,7 +193,8 @@ pub fn scripts(
     let (packages, components) = (packages.collect(), BTreeMap::new());
     let read = |stored: &Stored| read(store, stored);
     show.during("interpreting maintainer scripts", progress::SHORT, |_| {
-        let inputs = Inputs { packages, components, read: &read, memory: store, told: &|_, _| {} };
+        let inputs =
+            Inputs { packages, components, images: Vec::new(), read: &read, memory: store, told: &|_, _| {} };
         stage::scripts(plan, &inputs).map_err(|refusal| project.located(refusal))
     })
 }

@@ -33,13 +33,14 @@ pub fn package(bytes: &[u8]) {
 pub fn tar(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
     let open = Policy { pax: true, devices: true, xattrs: true, ..Policy::DEBIAN };
-    read_tar(rest, [Policy::DEBIAN, Policy::UPSTREAM, open][usize::from(*first) % 3]);
+    read_tar(rest, [Policy::DEBIAN, Policy::UPSTREAM, open, Policy::LAYER][usize::from(*first) % 4]);
 }
 
 /// A compressed stream; its first byte chooses the form.
 pub fn decompress(bytes: &[u8]) {
     let Some((first, rest)) = bytes.split_first() else { return };
-    let form = [Form::Plain, Form::Gzip, Form::Xz, Form::Zstd][usize::from(*first) % 4];
+    let forms = [Form::Plain, Form::Gzip, Form::Xz, Form::Zstd, Form::GzipMembers, Form::ZstdFrames];
+    let form = forms[usize::from(*first) % forms.len()];
     let Ok(mut reader) = decompress::reader(form, rest, Limits { output: OUTPUT, ratio: 200, free: 4096 })
     else {
         return;

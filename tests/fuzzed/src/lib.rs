@@ -4,4 +4,5 @@
 //! accepts, so that a fuzzer finds more than panics.
 
 pub mod bake;
+pub mod containers;
 pub mod debian;

@@ -212,8 +212,11 @@ pub fn compare(subject: &Subject<'_>, real: &Listing, ours: &Listing, origins: &
 /// Whether a recipe or a component says that the path is as it is; and the directories above those.
 fn is_ours_by_word(origins: &Value) -> bool {
     origins.as_array().into_iter().flatten().any(|origin| match origin["from"].as_str() {
-        Some("recipe" | "component") => true,
-        Some("made") => matches!(origin["step"].as_str(), Some("directories" | "configure" | "manifest")),
+        Some("recipe" | "component" | "image") => true,
+        Some("made") => matches!(
+            origin["step"].as_str(),
+            Some("directories" | "configure" | "container images" | "manifest")
+        ),
         _ => false,
     })
 }

@@ -4,7 +4,7 @@
 //! program: each copy has bytes, and so a digest, of its own, and stays the ELF file that the linker made.
 //!
 //! Asked for its version it says so and ends; otherwise it prints how it was started, as one line of JSON, and stays
-//! up until a signal ends it, as a service does. Started by systemd it does what the service that it plays must be able
+//! up until a signal ends it, as a service does; ctr, which is no service, ends at once. Started by systemd it does what the service that it plays must be able
 //! to do as its user and within its unit: read the files that its command line and its environment name, take its
 //! port, on which it answers with the same line, and tell systemd that it is ready. kubelet and kube-apiserver look at their
 //! flags and certificates as the real ones do, and talk TLS. As the first program of a machine it also shows that.
@@ -39,6 +39,9 @@ fn main() -> ExitCode {
     println!("{line}");
     if std::process::id() == 1 {
         show_machine();
+    }
+    if name == "ctr" {
+        return ExitCode::SUCCESS;
     }
     // the one variable that systemd gives to every service, and nobody else
     if std::env::var_os("INVOCATION_ID").is_none() {

@@ -2,13 +2,14 @@
 
 use super::{
     Expected, FIXED_KEY, LIVE_KEY, NONCE, all_up, all_well, containers_can_be_confined, deliver, fixture,
-    identity, kubelet_joins, let_in, settings,
+    identity, kubelet_joins, let_in, said, settings,
 };
 use anyhow::{Context as _, Result, ensure};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -108,6 +109,7 @@ fn joins(guest: &mut Guest, id: &str, api: &Server) -> Result<()> {
         || format!("{:?}", guest.answer("journalctl --no-pager --boot --unit=hosts-refresh; cat /etc/hosts")),
     )?;
     kubelet_joins(guest, id, api.port(), "[\"198.19.255.254\", \"fdc6::ffff\"]")?;
+    the_sandbox_image_has_both_names(guest)?;
     ensure!(api.requests().iter().all(|request| request.path == "/livez") && !api.requests().is_empty());
     let_in(guest, &[FIXED_KEY, LIVE_KEY])?;
     let before = guest.sh(STARTS)?;
@@ -121,6 +123,21 @@ fn joins(guest: &mut Guest, id: &str, api: &Server) -> Result<()> {
     ensure!(before != after && others(&before) == others(&after), "kubelet restarts alone:\n{before}{after}");
     let status = guest.sh("/opt/podplane/bin/configure status")?;
     ensure!(status.contains("KUBE_OF_A_LATER_RELEASE is not a setting of this image"), "{status}");
+    Ok(())
+}
+
+/// Demands that the image is in containerd's store, and that the unit which gives it its second name was started with both: containerd
+/// looks for the second one.
+fn the_sandbox_image_has_both_names(guest: &mut Guest) -> Result<()> {
+    guest.sh("test -s /var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db")?;
+    guest.until("systemctl is-active --quiet sandbox-image.service")?;
+    let said = said(guest, "sandbox-image", None)?;
+    let args: Vec<&str> = said["args"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let [.., own, name] = args.as_slice() else { anyhow::bail!("{args:?}") };
+    ensure!(own.starts_with("registry.k8s.io/pause:"), "{args:?}");
+    ensure!(*name == format!("registry.test/mirror/{own}"), "{args:?}");
+    let config = guest.sh("grep '^ *sandbox = ' /etc/containerd/config.toml")?;
+    ensure!(config.trim() == format!("sandbox = \"{name}\""), "{config}");
     Ok(())
 }
 

@@ -88,7 +88,14 @@ pub(crate) fn stage_debs(debs: &[PathBuf], store: &Path) -> Result<Ours> {
     };
     let tree = stage(
         &plan,
-        &Inputs { packages, components: BTreeMap::new(), read: &read, memory: &store, told: &|_, _| {} },
+        &Inputs {
+            packages,
+            components: BTreeMap::new(),
+            images: Vec::new(),
+            read: &read,
+            memory: &store,
+            told: &|_, _| {},
+        },
     )?;
     Ok(Ours { debs: known, tree, store })
 }
@@ -136,6 +143,7 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Draft> {
         components: Vec::new(),
         remarks: Vec::new(),
         images: Vec::new(),
+        containers: Vec::new(),
         configure: None,
         first_boot: None,
         init: None,

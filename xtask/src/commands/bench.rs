@@ -7,6 +7,7 @@
 mod boot;
 mod disk;
 mod floor;
+mod images;
 mod inputs;
 mod measure;
 mod peers;
@@ -27,10 +28,10 @@ use xshell::cmd;
     args_conflicts_with_subcommands = true,
     after_help = "\
 Without a subcommand: a bake to tar.zst against mmdebstrap, dpkg-deb and plain libraries.
-Figures are of a release build on a machine that does nothing else:
-  cargo build --release --package xtask
-  target/release/xtask bench
-  target/release/xtask bench disk --runs 5 --json >disk.json"
+Figures are of what people download, on a machine that does nothing else:
+  cargo build --profile dist --package xtask
+  target/dist/xtask bench
+  target/dist/xtask bench disk --runs 5 --json >disk.json"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -63,6 +64,8 @@ enum Only {
     Configure,
     /// A bake to raw and to qcow2, against mmdebstrap, mke2fs and qemu-img, and against plain libraries
     Disk(disk::Args),
+    /// A bake of 20 container images, against plain libraries
+    Images(images::Args),
     /// From the start of the kernel to a configured machine, against one of mmdebstrap, initramfs-tools and cloud-init
     Boot(boot::Args),
 }
@@ -73,6 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => tar::run(&args.tar),
         Some(Only::Configure) => configure(),
         Some(Only::Disk(args)) => disk::run(args),
+        Some(Only::Images(args)) => images::run(args),
         Some(Only::Boot(args)) => boot::run(args),
     }
 }
@@ -87,7 +91,7 @@ fn configure() -> Result<()> {
         &ShowArgs::default().show(),
     )?;
     let (shell, cargo) = (tools::shell()?, tools::cargo());
-    let bench = cmd!(shell, "{cargo} bench --quiet --locked --package configure --bench boot");
+    let bench = cmd!(shell, "{cargo} bench --profile dist --quiet --locked --package configure --bench boot");
     Ok(bench.env("VMBAKE_CONFIGURE", program).quiet().run()?)
 }
 

@@ -5,9 +5,11 @@
 //! | gzip | one member | RFC 1952 |
 //! | xz | one stream with a check that is known, dictionary up to 64 MiB | xz-file-format 1.2.1 |
 //! | zstd | one frame, window up to 128 MiB | RFC 8878 |
+//! | layers of container images: gzip, zstd | any number of members or frames | likewise |
 //!
 //! A second member, stream or frame, padding, or anything else after the end is refused: dpkg reads the first
-//! and leaves the rest, `gzip -d` and `xz -d` join them, so what they mean is in doubt. That is checked when
+//! and leaves the rest, `gzip -d` and `xz -d` join them, so what they mean is in doubt (but of layers, which have a digest of what
+//! comes out, and many members where parts of them are read alone). That is checked when
 //! the reader is read to its end, and a reader says "end" only then.
 //!
 //! Limits: an absolute number of bytes, and a ratio that holds once more than `Limits::free` bytes came out, so
@@ -36,6 +38,10 @@ pub enum Form {
     Xz,
     /// Zstandard.
     Zstd,
+    /// gzip, with as many members as there are.
+    GzipMembers,
+    /// Zstandard, with as many frames as there are.
+    ZstdFrames,
 }
 
 /// How much may come out of a stream.
@@ -99,8 +105,10 @@ pub fn reader<R: BufRead>(form: Form, input: R, limits: Limits) -> io::Result<Re
             let stream = Stream::new_stream_decoder(XZ_MEMORY, TELL_NO_CHECK | TELL_UNSUPPORTED_CHECK)?;
             Decoder::Xz(Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream)))
         }
-        Form::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?.single_frame();
+        Form::GzipMembers => Decoder::GzipMembers(Box::new(flate2::bufread::MultiGzDecoder::new(input))),
+        Form::Zstd | Form::ZstdFrames => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+            let mut decoder = if form == Form::Zstd { decoder.single_frame() } else { decoder };
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
             Decoder::Zstd(Box::new(decoder))
         }
@@ -126,6 +134,7 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 enum Decoder<R: BufRead> {
     Plain(Counted<R>),
     Gzip(Box<flate2::bufread::GzDecoder<Counted<R>>>),
+    GzipMembers(Box<flate2::bufread::MultiGzDecoder<Counted<R>>>),
     Xz(Box<liblzma::bufread::XzDecoder<Counted<R>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, Counted<R>>>),
 }
@@ -138,6 +147,17 @@ struct Counted<R> {
 }
 
 impl Form {
+    /// The form of a layer that begins with `bytes`: what it is called is not always what it is.
+    #[must_use]
+    pub fn of_layer(bytes: &[u8]) -> Self {
+        match bytes {
+            [0x1f, 0x8b, ..] => Self::GzipMembers,
+            // a frame, or one that is passed over
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::ZstdFrames,
+            _ => Self::Plain,
+        }
+    }
+
     /// The form of a member of a `.deb`, by the end of its name (deb(5)); none for bzip2 and lzma, which Debian 13's
     /// archive no longer has.
     #[must_use]
@@ -156,9 +176,9 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Plain => "plain",
-            Self::Gzip => "gzip",
+            Self::Gzip | Self::GzipMembers => "gzip",
             Self::Xz => "xz",
-            Self::Zstd => "zstd",
+            Self::Zstd | Self::ZstdFrames => "zstd",
         })
     }
 }
@@ -217,6 +237,7 @@ impl<R: BufRead> Decoder<R> {
         match self {
             Self::Plain(input) => input.read(buf),
             Self::Gzip(decoder) => decoder.read(buf),
+            Self::GzipMembers(decoder) => decoder.read(buf),
             Self::Xz(decoder) => decoder.read(buf),
             Self::Zstd(decoder) => decoder.read(buf),
         }
@@ -226,6 +247,7 @@ impl<R: BufRead> Decoder<R> {
         match self {
             Self::Plain(input) => input,
             Self::Gzip(decoder) => decoder.get_mut(),
+            Self::GzipMembers(decoder) => decoder.get_mut(),
             Self::Xz(decoder) => decoder.get_mut(),
             Self::Zstd(decoder) => decoder.get_mut(),
         }

@@ -37,12 +37,23 @@ pub struct Policy {
     pub devices: bool,
     /// Extended attributes, capabilities among them.
     pub xattrs: bool,
-    /// Owners are Debian's static ids; else they are of no account, and all is root's.
-    pub owners: bool,
+    /// Whose its files may be.
+    pub owners: Owners,
     /// Paths that differ only in case.
     pub case_twins: bool,
     /// `/bin/x` is `/usr/bin/x`.
     pub merged: bool,
+}
+
+/// Whose the files of an archive may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owners {
+    /// Debian's static ids, by number and name.
+    Static,
+    /// What it says is of no account: all is root's.
+    Root,
+    /// Any number; names are of no account.
+    Any,
 }
 
 /// How much an archive may hold.
@@ -186,7 +197,7 @@ impl Policy {
         special_bits: true,
         devices: false,
         xattrs: false,
-        owners: true,
+        owners: Owners::Static,
         case_twins: true,
         merged: true,
     };
@@ -197,8 +208,19 @@ impl Policy {
         special_bits: false,
         devices: false,
         xattrs: false,
-        owners: false,
+        owners: Owners::Root,
         case_twins: false,
+        merged: false,
+    };
+
+    /// Layers of container images: all that a system may have, in a tree of its own.
+    pub const LAYER: Self = Self {
+        pax: true,
+        special_bits: true,
+        devices: true,
+        xattrs: true,
+        owners: Owners::Any,
+        case_twins: true,
         merged: false,
     };
 }

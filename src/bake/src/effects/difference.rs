@@ -1,6 +1,9 @@
 //! The difference of two texts in the unified form of diff(1), for people who review a changed script.
 
-use similar::TextDiff;
+use similar::DiffTag;
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::udiff::UnifiedHunkHeader;
+use std::convert::Infallible;
 use std::fmt::Write as _;
 
 /// Lines around a change.
@@ -11,26 +14,44 @@ const MOST_LINES: usize = 4000;
 /// What changes from `old` to `new`, a line a line; empty when nothing does.
 #[must_use]
 pub fn unified(old: &str, new: &str) -> String {
-    let (a, b) = (old.lines().count(), new.lines().count());
-    if a <= MOST_LINES && b <= MOST_LINES {
-        return TextDiff::from_lines(old, new)
-            .unified_diff()
-            .context_radius(CONTEXT)
-            .missing_newline_hint(false)
-            .to_string();
-    }
+    let (a, b): (Vec<&str>, Vec<&str>) =
+        (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
     let mut out = String::new();
-    if old == new {
-        return out;
-    }
     // writing to a String cannot fail
-    let _ = writeln!(out, "@@ -1,{a} +1,{b} @@");
-    for (sign, text) in [('-', old), ('+', new)] {
-        for line in text.lines() {
-            let _ = writeln!(out, "{sign}{line}");
-        }
+    if a.len() <= MOST_LINES && b.len() <= MOST_LINES {
+        let _ = hunks(&mut out, &a, &b);
+    } else if old != new {
+        let _ = writeln!(out, "@@ -1,{} +1,{} @@", a.len(), b.len());
+        let _ = lines(&mut out, '-', &a).and_then(|()| lines(&mut out, '+', &b));
     }
     out
+}
+
+/// Appends the hunks of a difference to `out`.
+///
+/// Not by `similar::TextDiff`, which has each of its algorithms compiled for what is one function here: a fifteenth of this crate.
+fn hunks(out: &mut String, old: &[&str], new: &[&str]) -> std::fmt::Result {
+    let mut found = Compact::new(Replace::new(Capture::new()), old, new);
+    let compared: Result<(), Infallible> = myers::diff(&mut found, old, 0..old.len(), new, 0..new.len());
+    let Ok(()) = compared;
+    for hunk in found.into_inner().into_inner().into_grouped_ops(CONTEXT) {
+        writeln!(out, "{}", UnifiedHunkHeader::new(&hunk))?;
+        for step in &hunk {
+            let (gone, come) = (&old[step.old_range()], &new[step.new_range()]);
+            match step.tag() {
+                DiffTag::Equal => lines(out, ' ', gone)?,
+                DiffTag::Delete | DiffTag::Insert | DiffTag::Replace => {
+                    lines(out, '-', gone)?;
+                    lines(out, '+', come)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lines(out: &mut String, sign: char, lines: &[&str]) -> std::fmt::Result {
+    lines.iter().try_for_each(|line| writeln!(out, "{sign}{}", line.strip_suffix('\n').unwrap_or(line)))
 }
 
 #[cfg(test)]

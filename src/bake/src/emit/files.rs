@@ -7,6 +7,9 @@
 //! ],
 //! "components":[
 //! ],
+//! "images":[
+//! {"format":1,"image":"registry.k8s.io/pause:3.10","digest":"sha256:…","kind":"knd"}
+//! ],
 //! "paths":[
 //! {"path":"/usr/bin/x","type":"file","mode":"0755","uid":0,"gid":0,"mtime":…,"size":5,"sha256":"sha256:…","at":1024,"origins":[…]}
 //! ]}
@@ -19,7 +22,7 @@
 use super::pax::Shape;
 use crate::lock::{LockedPackage, LockedSuite};
 use crate::manifest::Form;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedImage};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -40,6 +43,9 @@ pub struct Files {
     pub packages: Vec<LockedPackage>,
     /// The upstream components.
     pub components: Vec<Component>,
+    /// The container images; there is no such list where there are none.
+    #[serde(default)]
+    pub images: Vec<PlannedImage>,
     /// The paths, in the order of the archive.
     pub paths: Vec<Line>,
 }
@@ -270,6 +276,9 @@ pub(super) fn print(
     serde_json::to_writer(&mut *out, &Head::of(plan, artifacts))?;
     list(out, "packages", plan.packages.iter())?;
     list(out, "components", components)?;
+    if !plan.containers.is_empty() {
+        list(out, "images", plan.containers.iter())?;
+    }
     list(out, "paths", paths)?;
     out.write_all(b"}\n")
 }

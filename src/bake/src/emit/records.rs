@@ -2,7 +2,7 @@
 
 use super::{Line, files};
 use crate::manifest::{Boot, BootFile, Manifest};
-use crate::plan::{Plan, Remark, resolved};
+use crate::plan::{Plan, PlannedImage, Remark, resolved};
 use disk::Disk;
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};
@@ -30,6 +30,9 @@ struct Record<'a> {
     privileges: &'a [Privilege],
     /// What became of maintainer scripts: how far those of each package are trusted, and what they do.
     scripts: &'a [Scripted],
+    /// The container images that are in containerd's store.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    images: &'a [PlannedImage],
     /// `vmconfig`: what went in, in the schema of manifests.
     #[serde(flatten)]
     manifest: &'a Manifest,
@@ -46,6 +49,7 @@ pub(super) fn record(part: &mut Part<'_>, plan: &Plan, tree: &Tree, disk: Option
         remarks: &plan.remarks,
         privileges: tree.privileges(),
         scripts: tree.scripts(),
+        images: &plan.containers,
         manifest: &resolved,
     };
     written(part, |out| {

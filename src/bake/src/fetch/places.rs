@@ -39,6 +39,11 @@ pub(super) enum Of {
     Debian,
     /// The archive of their past states, which asks to be gone easy on.
     Snapshot,
+    /// A registry of container images, which may ask for a token.
+    Registry {
+        /// Whether an index or a manifest is asked for.
+        is_manifest: bool,
+    },
 }
 
 impl Location {
@@ -81,11 +86,28 @@ pub(super) fn locations(requirement: &Requirement, options: &Options) -> Result<
             found.extend(snapshot.map(|url| Location::Url { url, of: Of::Snapshot }));
         }
         Source::Project { path } => found.push(Location::File(project(options, path))),
+        Source::Registry { registry, repository, is_manifest } => {
+            let (algorithm, hex) = (requirement.digest.algorithm(), requirement.digest.hex());
+            let blob = ["images", "blobs", algorithm, hex.as_str()];
+            found.extend(options.mirrors.iter().filter_map(|mirror| mirror.file(&blob, Of::Upstream)));
+            let sort = if *is_manifest { "manifests" } else { "blobs" };
+            let scheme = if is_loopback(registry) { "http" } else { "https" };
+            let url = format!("{scheme}://{registry}/v2/{repository}/{sort}/{}", requirement.digest);
+            let url = Url::parse(&url)
+                .map_err(|error| refuse(format!("the registry's URL is invalid: {error}")))?;
+            found.push(Location::Url { url, of: Of::Registry { is_manifest: *is_manifest } });
+        }
     }
     if options.offline {
         found.retain(|location| matches!(location, Location::File(_)));
     }
     Ok(found)
+}
+
+/// Whether a registry, with its port, is one of this machine: it is asked without TLS, as engines do.
+fn is_loopback(registry: &str) -> bool {
+    let host = registry.split(':').next().unwrap_or_default();
+    host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Where the URL of a pin leads.
@@ -284,6 +306,32 @@ mod tests {
         assert_eq!(shown_all(&http, &options).last().unwrap(), "http://h/a-1.0");
         let file = requirement("1.0", Source::Upstream { url: "file:a-1.0".to_owned() });
         assert_eq!(shown_all(&file, &options)[1..], ["/m/runc/1.0/a-1.0", "/home/me/p/a-1.0"]);
+    }
+
+    #[test]
+    fn a_part_of_an_image_is_looked_for_in_the_layout_of_a_mirror_before_its_registry() {
+        let hex = tree::digest::Sha256::of(b"x").hex();
+        let of = |registry: &str, is_manifest| {
+            let (registry, repository) = (registry.to_owned(), "a/b".to_owned());
+            requirement("1", Source::Registry { registry, repository, is_manifest })
+        };
+        let mirror = "https://m.example/x".parse().unwrap();
+        let options = Options { mirrors: vec!["/m".parse().unwrap(), mirror], ..Options::default() };
+        let layouts = [
+            format!("/m/images/blobs/sha256/{hex}"),
+            format!("https://m.example/x/images/blobs/sha256/{hex}"),
+        ];
+        for (registry, is_manifest, url) in [
+            ("r.example", true, format!("https://r.example/v2/a/b/manifests/sha256:{hex}")),
+            ("r.example:5000", false, format!("https://r.example:5000/v2/a/b/blobs/sha256:{hex}")),
+            ("localhost:5000", false, format!("http://localhost:5000/v2/a/b/blobs/sha256:{hex}")),
+            ("127.0.0.1:5000", false, format!("http://127.0.0.1:5000/v2/a/b/blobs/sha256:{hex}")),
+        ] {
+            let all = [&layouts[..], &[url]].concat();
+            assert_eq!(shown_all(&of(registry, is_manifest), &options), all);
+        }
+        let offline = Options { offline: true, ..options };
+        assert_eq!(shown_all(&of("r.example", false), &offline), layouts[..1]);
     }
 
     #[test]

@@ -325,7 +325,22 @@ fn nowhere(job: &Job<'_>, failures: &[(Location, Fault)]) -> Refusal {
             }
             Refusal { cause: Unavailable(cause).into(), ..refusal }.hint(job.options.relock_hint.clone())
         }
-        Source::Project { path } if !refusal.has_way_out() => refusal.remedy(Remedy::LockFile(path.clone())),
+        // a part of a container image has its digest from elsewhere
+        Source::Project { path } if !refusal.has_way_out() && path.ends_with(".deb") => {
+            refusal.remedy(Remedy::LockFile(path.clone()))
+        }
+        Source::Registry { .. } => or_from_elsewhere(job.requirement, refusal),
+        _ => refusal,
+    }
+}
+
+/// The way out where a registry does not have a part of an image, or gives it to users alone.
+pub(super) fn or_from_elsewhere(requirement: &Requirement, refusal: Refusal) -> Refusal {
+    match requirement.source {
+        Source::Registry { .. } if !refusal.has_way_out() => refusal.hint(
+            "check the name and the digest of the image; one that a registry gives to its users alone comes from a mirror, or from \
+             the project (`from`)",
+        ),
         _ => refusal,
     }
 }

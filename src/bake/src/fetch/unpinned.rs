@@ -48,7 +48,7 @@ pub fn unpinned(
         let (mut tries, last) = (Tries::default(), failures.len() + 1 == places.len());
         let fault = loop {
             let mut incoming = store.incoming()?;
-            match copy(place, &web, until, &mut |bytes| incoming.write_all(bytes)) {
+            match copy(place, MOST, &web, until, &mut |bytes| incoming.write_all(bytes)) {
                 Ok(()) => return incoming.commit().map(|(digest, size)| (digest.into(), size)),
                 Err(fault) => match tries.next(&fault, &options.deadlines, last) {
                     Some(wait) if pause(wait, until, &AtomicBool::new(false)).is_ok() => {}
@@ -64,9 +64,10 @@ pub fn unpinned(
     Err(refused(name.as_str(), &failures))
 }
 
-/// Gives the bytes of a file to `sink`.
-fn copy(
+/// Gives the bytes of a file, `most` at the most, to `sink`.
+pub(super) fn copy(
     place: &Location,
+    most: u64,
     web: &Web<'_>,
     until: Instant,
     sink: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
@@ -74,8 +75,8 @@ fn copy(
     let mut total = 0;
     let mut take = |bytes: &[u8], page: bool| {
         total += bytes.len() as u64;
-        if total > MOST {
-            return Err(Fault::Size { expected: MOST, got: "more".to_owned(), page });
+        if total > most {
+            return Err(Fault::Size { expected: most, got: "more".to_owned(), page });
         }
         sink(bytes).map_err(Fault::Write)
     };

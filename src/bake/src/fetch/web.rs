@@ -5,9 +5,11 @@
 
 use super::fault::Fault;
 use super::places::{Of, shown};
+use super::token::{self, Challenge};
 use super::{Deadlines, Options, Proxy};
-use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::future::Future;
 use std::pin::pin;
@@ -32,6 +34,8 @@ struct Clients {
     runtime: Runtime,
     /// One client for each way that was needed so far.
     clients: Mutex<Vec<(Proxy, Client)>>,
+    /// The tokens that registries have given, by their origin and what they are for.
+    tokens: Mutex<BTreeMap<String, HeaderValue>>,
 }
 
 /// What is asked for.
@@ -97,13 +101,25 @@ fn make() -> Result<Clients, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    Ok(Clients { runtime, clients: Mutex::default() })
+    Ok(Clients { runtime, clients: Mutex::default(), tokens: Mutex::default() })
 }
 
 impl Clients {
+    /// The token that there is for the image of `url`.
+    fn token(&self, url: &Url) -> Option<HeaderValue> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(&token::scope_of(url)).cloned()
+    }
+
+    fn keep_token(&self, url: &Url, token: HeaderValue) {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(token::scope_of(url), token);
+    }
+
     /// The client that takes the way to `url`.
     fn client(&self, options: &Options, of: Of, url: &Url) -> Result<Client, Fault> {
-        let proxy = if of == Of::Upstream { &options.proxy } else { options.debian_proxies.to(url) };
+        let proxy = match of {
+            Of::Upstream | Of::Registry { .. } => &options.proxy,
+            Of::Debian | Of::Snapshot => options.debian_proxies.to(url),
+        };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.iter().find(|(known, _)| known == proxy) {
             return Ok(client.clone());
@@ -142,9 +158,20 @@ fn client(options: &Options, proxy: &Proxy) -> Result<Client, String> {
 async fn follow(made: &Clients, options: &Options, ask: &RangeRequest<'_>) -> Result<RangeResponse, Fault> {
     let deadlines = &options.deadlines;
     let mut url = ask.url.clone();
+    let mut asked_for_token = false;
     for _ in 0..=HOPS {
         let client = made.client(options, ask.of, &url)?;
         let mut request = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
+        // a token is for the host that it was given for, and is of no use to where that redirects to
+        let is_registry = matches!(ask.of, Of::Registry { .. }) && url.origin() == ask.url.origin();
+        if is_registry {
+            if let Some(token) = made.token(ask.url) {
+                request = request.header(header::AUTHORIZATION, token);
+            }
+            if ask.of == (Of::Registry { is_manifest: true }) {
+                request = request.header(header::ACCEPT, containers::oci::ACCEPTED.join(", "));
+            }
+        }
         if ask.at > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", ask.at));
             if let Some(etag) = ask.etag {
@@ -156,12 +183,48 @@ async fn follow(made: &Clients, options: &Options, ask: &RangeRequest<'_>) -> Re
             Ok(response) => response,
             Err(error) => return Err(no_answer(error)),
         };
+        if response.status() == StatusCode::UNAUTHORIZED && is_registry && !asked_for_token {
+            asked_for_token = true;
+            let challenge = token::challenge(response.headers());
+            let challenge = challenge.ok_or_else(|| Fault::Status { status: 401, after: None })?;
+            let token = get_token(made, options, ask, &challenge).await?;
+            made.keep_token(ask.url, token);
+            continue;
+        }
         if !is_redirect(response.status()) {
             return accept(response, ask);
         }
         url = next_hop(&url, response.headers())?;
     }
     Err(Fault::Redirect(format!("more than {HOPS} redirects")))
+}
+
+/// Asks whoever a registry names for a token, as nobody in particular.
+async fn get_token(
+    made: &Clients,
+    options: &Options,
+    ask: &RangeRequest<'_>,
+    challenge: &Challenge,
+) -> Result<HeaderValue, Fault> {
+    let url = challenge.url(ask.url).ok_or_else(|| Fault::Broken("a bad address for tokens".to_owned()))?;
+    let deadlines = &options.deadlines;
+    let until = Instant::now() + deadlines.slow;
+    let late = || Fault::Slow { got: 0, expected: deadlines.slow_bytes, window: deadlines.slow };
+    let request = made.client(options, ask.of, &url)?.get(url);
+    let request = request.header(header::ACCEPT_ENCODING, "identity");
+    let mut response = within(request.send(), until, ask, late).await?.map_err(no_answer)?;
+    if response.status() != StatusCode::OK {
+        return Err(Fault::Status { status: response.status().as_u16(), after: None });
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = within(response.chunk(), until, ask, late).await?.map_err(no_answer)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > token::MOST {
+            return Err(Fault::Broken(format!("a token of more than {} bytes", token::MOST)));
+        }
+    }
+    token::parse(&bytes)
+        .ok_or_else(|| Fault::Broken("no token where a registry said that there is one".to_owned()))
 }
 
 fn is_redirect(status: StatusCode) -> bool {

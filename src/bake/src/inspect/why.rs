@@ -76,6 +76,15 @@ fn owner(record: &Files, origin: &Origin) -> Owner {
                 owner.asked = vec![name.to_string(), format!("recipe {}", component.kind)];
             }
         }
+        Origin::Image { name } => {
+            if let Some(image) = record.images.iter().find(|image| image.image.to_string() == *name) {
+                owner.version = Some(image.image.tag().to_owned());
+                owner.digest = Some(Digest::Sha256(image.digest));
+                owner.source = Some(image.source());
+                let by = image.kind.as_ref().map_or("manifest".to_owned(), |kind| format!("recipe {kind}"));
+                owner.asked = vec![name.clone(), by];
+            }
+        }
         Origin::Recipe { kind, .. } => owner.asked = vec![format!("recipe {kind}")],
         Origin::Script { .. } => {
             return Owner { origin: owner.origin, ..self::owner(record, &origin.bringer()) };

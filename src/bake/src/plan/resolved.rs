@@ -13,6 +13,8 @@ pub fn resolved(plan: &Plan) -> Manifest {
         let url = match requirement.source {
             super::Source::Project { path } => Some(format!("file:{path}")),
             super::Source::Upstream { url } => Some(url),
+            // no package is of one
+            super::Source::Registry { .. } => None,
             super::Source::Debian { archive, file, date } => {
                 // where an archive keeps no past states, its package is where it is as long as it is there
                 let suite = plan.suites.iter().find(|suite| suite.archive == archive);

@@ -472,3 +472,64 @@ fn the_snapshots_of_archives_that_no_package_is_from_are_not_in_the_plan() {
         plan(&recipe(RUNC), &manifest("base", &runc()), &lock(), &Policy::default(), &choices).unwrap();
     assert!(with.snapshots.has("debian") && !with.snapshots.has("vendor"));
 }
+
+const IMAGES: &str = r#"
+[recipe]
+[images]
+"registry.k8s.io/pause:3.10" = { digest = "sha256:DIGEST" }
+"agent" = { digest-arm64 = "sha256:DIGEST", from = "images/agent.tar" }
+"#;
+
+/// The container images of a plan of this recipe and of these lines of a manifest.
+fn container_images(recipe_text: &str, lines: &str, policy: &Policy) -> Result<Plan> {
+    let digest = |text: &str| text.replace("DIGEST", &"cd".repeat(32)).replace("OTHER", &"ef".repeat(32));
+    let mut manifest = manifest("base", "");
+    let text =
+        manifest::print(&manifest).replace("\"images\": []", &format!("\"images\": [{}]", digest(lines)));
+    manifest = manifest::parse("test", text.as_bytes())?;
+    plan(&recipe(&digest(recipe_text)), &manifest, &lock(), policy, &choices())
+}
+
+#[test]
+fn a_plan_without_container_images_says_nothing_of_them() {
+    let without = container_images("[recipe]\n", "", &Policy::default()).unwrap();
+    let text = serde_json::to_string(&without).unwrap();
+    assert!(text.contains("\"images\":[],\"configure\"") && !text.contains("containers"), "{text}");
+    let with = container_images(IMAGES, "", &Policy::default()).unwrap();
+    assert_ne!(without.digest(), with.digest());
+}
+
+#[test]
+fn a_container_image_of_a_recipe_is_for_its_machine_and_replaces_that_of_the_manifest() {
+    let listed = r#"{"image": "registry.k8s.io/pause:3.10", "digest": "sha256:OTHER", "size": 3, "platform": "linux/amd64"},
+        {"image": "registry.k8s.io/other:1", "digest": "sha256:DIGEST", "size": 3, "index": "sha256:OTHER"}"#;
+    let plan = container_images(IMAGES, listed, &Policy::default()).unwrap();
+    let named: Vec<String> = plan.containers.iter().map(|image| image.image.to_string()).collect();
+    assert_eq!(named, ["registry.k8s.io/other:1", "registry.k8s.io/pause:3.10"], "agent is for arm64 alone");
+    let [other, pause] = plan.containers.as_slice() else { panic!() };
+    assert_eq!((pause.digest, pause.manifest, pause.kind.is_some()), (Sha256([0xcd; 32]), None, true));
+    assert_eq!((other.digest, other.manifest), (Sha256([0xef; 32]), Some(Sha256([0xcd; 32]))));
+    // what the manifest lists is what a mirror has, whatever the recipe says
+    assert_eq!(resolved(&plan).images.len(), 2);
+}
+
+#[test]
+fn a_container_image_that_is_denied_or_for_another_machine_is_rejected() {
+    let text = "[[deny]]\nname = \"pause\"\nversion = \"3.10\"\nreason = \"leaks\"\n";
+    let policy = crate::policy::parse("policy", text).unwrap();
+    let refusal = container_images(IMAGES, "", &policy).unwrap_err();
+    assert!(refusal.to_string().contains("version `3.10` is on the deny list: leaks"), "{refusal}");
+    for (line, said) in [
+        (
+            r#"{"image": "a.example/x:1", "digest": "sha256:DIGEST", "size": 3, "platform": "linux/arm64"}"#,
+            "expected platform",
+        ),
+        (
+            r#"{"image": "a.example/X:1", "digest": "sha256:DIGEST", "size": 3}"#,
+            "expected the name of an image",
+        ),
+    ] {
+        let refusal = container_images("[recipe]\n", line, &Policy::default()).unwrap_err();
+        assert!(refusal.to_string().contains(said), "{refusal}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::raw::{self, Account, Raw};
 use super::{
-    Access, Body, Component, Configure, Directory, File, Group, Install, Link, PackageSource, Recipe,
+    Access, Body, Component, Configure, Directory, File, Group, Image, Install, Link, PackageSource, Recipe,
     RequestedPackage, User,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +76,7 @@ fn empty(kind: Kind) -> Recipe {
         sources: BTreeMap::new(),
         local: BTreeMap::new(),
         components: BTreeMap::new(),
+        images: BTreeMap::new(),
         ids: BTreeMap::new(),
         groups: BTreeMap::new(),
         users: BTreeMap::new(),
@@ -110,6 +111,11 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     lay_packages(recipe, folder)?;
     for (name, component) in &raw.components {
         recipe.components.insert(name.clone(), self::component(kind, component));
+    }
+    for (name, image) in &raw.images {
+        let image =
+            self::image(kind, image).map_err(|what| folder.refuse(format!("images: `{name}`: {what}")))?;
+        recipe.images.insert(name.clone(), image);
     }
     recipe.ids.extend(raw.ids.iter().map(|(name, id)| (name.0.clone(), *id)));
     for (name, group) in &raw.groups {
@@ -273,6 +279,20 @@ fn component(kind: &Kind, raw: &raw::Component) -> Component {
     let privileges = raw.privileges.iter().map(|allowed| allowed.0.clone()).collect();
     let raw::Component { r#static, optional, strip, .. } = *raw;
     Component { kind: kind.clone(), providers, files, strip, r#static, optional, units, privileges }
+}
+
+fn image(kind: &Kind, raw: &raw::Image) -> Result<Image, &'static str> {
+    let raw::Image { digest, digest_amd64, digest_arm64, from } = raw;
+    let digests: BTreeMap<Arch, _> = match (digest, digest_amd64, digest_arm64) {
+        (Some(digest), None, None) => Arch::ALL.map(|arch| (arch, *digest)).into(),
+        (None, None, None) => return Err("expected `digest`, or `digest-amd64` and `digest-arm64`"),
+        (Some(_), ..) => return Err("expected either `digest`, or `digest-amd64` and `digest-arm64`"),
+        (None, amd64, arm64) => {
+            let both = [(Arch::Amd64, amd64), (Arch::Arm64, arm64)];
+            both.into_iter().filter_map(|(arch, digest)| Some((arch, (*digest)?))).collect()
+        }
+    };
+    Ok(Image { kind: kind.clone(), digests, from: from.as_ref().map(|from| from.0.clone()) })
 }
 
 fn lay_files(recipe: &mut Recipe, folder: &Folder) -> Result<()> {

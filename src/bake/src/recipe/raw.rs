@@ -2,9 +2,11 @@
 
 use super::Access;
 use crate::effects::Effects;
+use containers::reference::Reference;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use tree::digest::Sha256;
 use tree::name::{ImagePath, Kind, Name, Provider, Role};
 use tree::privilege::Grant;
 use tree::refusal::{Class, Refusal, Result, Stage, hides};
@@ -21,6 +23,8 @@ pub struct Raw {
     pub(super) packages: Packages,
     #[serde(default)]
     pub(super) components: BTreeMap<Name, Component>,
+    #[serde(default)]
+    pub(super) images: BTreeMap<Reference, Image>,
     #[serde(default)]
     pub(super) ids: BTreeMap<Account, u32>,
     #[serde(default)]
@@ -118,6 +122,20 @@ pub(super) struct Component {
     #[serde(default)]
     pub(super) privileges: Vec<Allowed>,
 }
+
+/// A container image: one digest for all machines, or one for each.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Image {
+    pub(super) digest: Option<Sha256>,
+    pub(super) digest_amd64: Option<Sha256>,
+    pub(super) digest_arm64: Option<Sha256>,
+    pub(super) from: Option<ImageFile>,
+}
+
+/// The path of an archive or a directory below the project's folder.
+#[derive(Debug, Clone)]
+pub(super) struct ImageFile(pub(super) String);
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -368,6 +386,18 @@ impl<'de> Deserialize<'de> for LocalFile {
             let what = "expected the path of a .deb below the project's folder, such as `debs/agent.deb`";
             Err(D::Error::custom(format!("{what}, found `{}`", tree::refusal::shown(&text))))
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(hides);
+        if text.split('/').all(is_part) && text.len() <= 255 {
+            return Ok(Self(text));
+        }
+        let what = "expected the path of a .tar or of a directory below the project's folder, such as `images/agent.tar`";
+        Err(D::Error::custom(format!("{what}, found `{}`", tree::refusal::shown(&text))))
     }
 }
 

@@ -303,3 +303,37 @@ fn a_user_with_a_key_or_sudo_is_a_person() {
         assert!(!refusal.to_string().contains("PRIVATE"), "{refusal}");
     }
 }
+
+#[test]
+fn a_container_image_has_a_digest_for_all_machines_or_one_for_each() {
+    let digest = format!("\"sha256:{}\"", "ab".repeat(32));
+    let read = |table: &str| {
+        let text = format!("[recipe]\n[images]\n\"a.example/x:1\" = {}\n", table.replace("DIGEST", &digest));
+        let recipe = parse("base/recipe.toml", &text)?;
+        combine(&[Folder { kind: "base".parse().unwrap(), recipe, rootfs: Vec::new() }])
+    };
+    for (table, machines) in [
+        ("{ digest = DIGEST }", &Arch::ALL[..]),
+        ("{ digest-amd64 = DIGEST, digest-arm64 = DIGEST, from = \"images/x.tar\" }", &Arch::ALL),
+        ("{ digest-arm64 = DIGEST }", &[Arch::Arm64]),
+    ] {
+        let recipe = read(table).unwrap();
+        let image = recipe.images.values().next().unwrap();
+        assert_eq!(
+            Arch::ALL.into_iter().filter(|arch| image.digest(*arch).is_some()).collect::<Vec<_>>(),
+            machines
+        );
+    }
+    for table in [
+        "{}",
+        "{ digest = DIGEST, digest-amd64 = DIGEST }",
+        "{ digest = \"sha256:00\" }",
+        "{ digest = DIGEST, tag = \"1\" }",
+        "{ digest = DIGEST, from = \"/etc/x.tar\" }",
+        "{ digest = DIGEST, from = \"../x.tar\" }",
+        "{ digest = DIGEST, from = \"images/.git/x.tar\" }",
+        "DIGEST",
+    ] {
+        assert!(read(table).is_err(), "{table}");
+    }
+}

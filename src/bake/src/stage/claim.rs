@@ -299,6 +299,7 @@ fn party(origin: &Origin) -> String {
         Origin::Component { name } => format!("component:{name}"),
         Origin::Recipe { .. } => "recipe".to_owned(),
         Origin::Script { .. } => party(&origin.bringer()),
+        Origin::Image { name } => format!("image:{name}"),
         Origin::Made { step } => format!("made:{step}"),
     }
 }
@@ -309,6 +310,7 @@ pub(super) fn about(origin: &Origin) -> String {
         Origin::Package { name } | Origin::Component { name } => name.to_string(),
         Origin::Recipe { kind, file } => format!("image-recipes/{kind}/{file}"),
         Origin::Script { package, .. } => package.to_string(),
+        Origin::Image { name } => name.clone(),
         Origin::Made { step } => step.clone(),
     }
 }

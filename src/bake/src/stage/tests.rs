@@ -99,6 +99,7 @@ impl Case {
             components: Vec::new(),
             remarks: Vec::new(),
             images: Vec::new(),
+            containers: Vec::new(),
             configure: None,
             first_boot: None,
             init: None,
@@ -243,7 +244,7 @@ impl Case {
         let (packages, components) = (self.packages.clone(), self.components.clone());
         stage(
             &self.plan.clone().seal(),
-            &Inputs { packages, components, read, memory: &(), told: &|_, _| {} },
+            &Inputs { packages, components, images: Vec::new(), read, memory: &(), told: &|_, _| {} },
         )
     }
 
@@ -262,7 +263,7 @@ impl Case {
         let read = |_: &Stored| unreachable!("all contents are inline");
         stage(
             &self.plan.clone().seal(),
-            &Inputs { packages, components, read: &read, memory, told: &|_, _| {} },
+            &Inputs { packages, components, images: Vec::new(), read: &read, memory, told: &|_, _| {} },
         )
     }
 
@@ -279,7 +280,7 @@ impl Case {
         let tell = |done, of| told.borrow_mut().push((done, of));
         stage(
             &self.plan.clone().seal(),
-            &Inputs { packages, components, read: &read, memory: &(), told: &tell },
+            &Inputs { packages, components, images: Vec::new(), read: &read, memory: &(), told: &tell },
         )
         .unwrap();
         told.into_inner()

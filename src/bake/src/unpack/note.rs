@@ -27,10 +27,15 @@ pub(super) fn key(form: &str, digest: &Digest) -> Sha256 {
 
 /// What is noted, while the blob that its members are ranges of is in the store.
 pub(super) fn get(store: &Store, key: &Sha256) -> Option<Package> {
+    find(store, key).map(|(_, package)| package)
+}
+
+/// What is noted, with that blob.
+pub(super) fn find(store: &Store, key: &Sha256) -> Option<(Blob, Package)> {
     let (blob, package) = decode(&store.note(KIND, key)?)?;
     let name = blob.digest.into();
     match store.has(&name, blob.size) {
-        Ok(there) => there.then_some(package),
+        Ok(there) => there.then_some((blob, package)),
         // no plain file: out of the way of the one that is made now
         Err(_) => {
             store.reject(&store.blob_path(&name));

@@ -1,9 +1,13 @@
 //! containerd's configuration: the sandbox image, in a file that is otherwise the image's.
 //!
+//! With a registry that image has a second name, and `sandbox-image.service`, whose environment is written here, gives it that in
+//! containerd's store.
+//!
 //! The file is TOML that this project or an operator wrote; only two things in it are changed, by line: `sandbox` in
 //! the table `…cri.v1.images".pinned_images`, which is added when it is not there, and an old `sandbox_image` in the
 //! table above it, which is removed (containerd docs/cri/config.md).
 
+use super::env::EnvFile;
 use crate::found::Found;
 use crate::keys::Output;
 use crate::plan::Plan;
@@ -11,6 +15,9 @@ use crate::refusal::Fault;
 use crate::settings::Settings;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
+/// The unit that names the image, and its environment.
+const NAMES: &str = "sandbox-image";
+const NAMES_ENV: &str = "/opt/env/sandbox-image.env";
 const IMAGES: &str = r#"plugins."io.containerd.cri.v1.images""#;
 
 /// Plans it.
@@ -33,6 +40,14 @@ pub(super) fn render(settings: &Settings, found: &Found, plan: &mut Plan, faults
         with_sandbox(text, &image).into_bytes(),
         Some(Output::ContainerdConfig),
     );
+    // what the unit is started with; it follows containerd, which restarts for its own configuration: nothing else has to
+    if image == settings.pause {
+        plan.remove(NAMES_ENV, None);
+        return;
+    }
+    let mut env = EnvFile::default();
+    env.extend([("SANDBOX_IMAGE", settings.pause.as_str()), ("SANDBOX_IMAGE_NAME", &image)]);
+    env.plan(plan, NAMES, "root", None);
 }
 
 fn with_sandbox(text: &str, image: &str) -> String {

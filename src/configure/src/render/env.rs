@@ -24,14 +24,14 @@ impl EnvFile {
     }
 
     /// Plans it as `/opt/env/NAME.env`.
-    pub fn plan(self, plan: &mut Plan, name: &str, group: &'static str, output: Output) {
+    pub fn plan(self, plan: &mut Plan, name: &str, group: &'static str, output: impl Into<Option<Output>>) {
         let mode = if group == "root" { 0o600 } else { 0o640 };
         plan.file(
             &format!("/opt/env/{name}.env"),
             mode,
             ("root", group),
             self.text.into_bytes(),
-            Some(output),
+            output.into(),
         );
     }
 }

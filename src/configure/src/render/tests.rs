@@ -139,6 +139,7 @@ fn with_own_registry(name: &str, more: &str) -> Node {
 const ENV: &str = "opt/env/registry.env";
 const AWS: &str = "opt/zot/etc/aws.conf";
 const HOSTS: &str = "etc/containerd/certs.d/r.demo/hosts.toml";
+const NAMES: &str = "opt/env/sandbox-image.env";
 
 #[test]
 fn an_image_with_podplane_s_own_registry_has_its_variables_and_no_tls() {
@@ -156,12 +157,15 @@ fn an_image_with_podplane_s_own_registry_has_its_variables_and_no_tls() {
     assert_eq!(text(&node, HOSTS), hosts);
     let pause = "sandbox = \"r.demo/mirror/registry.k8s.io/pause:3.9\"";
     assert!(text(&node, "etc/containerd/config.toml").contains(pause));
+    let names = "SANDBOX_IMAGE='registry.k8s.io/pause:3.9'\nSANDBOX_IMAGE_NAME='r.demo/mirror/registry.k8s.io/pause:3.9'\n";
+    assert_eq!(text(&node, NAMES), names);
     assert_eq!(text(&node, AWS) + &text(&node, "opt/env/zot.env") + &text(&node, "opt/zot/etc/zot.yml"), "");
     // and nothing is left of it when it is switched off
     let mutable = text(&node, "opt/podplane/etc/mutable.env");
     node.write("/opt/podplane/etc/mutable.env", &format!("{mutable}REGISTRY_ENABLED='false'\n"));
     node.configure();
-    assert_eq!(text(&node, ENV) + &text(&node, HOSTS), "");
+    assert_eq!(text(&node, ENV) + &text(&node, HOSTS) + &text(&node, NAMES), "");
+    assert!(text(&node, "etc/containerd/config.toml").contains("sandbox = \"registry.k8s.io/pause:3.9\""));
 }
 
 #[test]

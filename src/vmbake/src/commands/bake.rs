@@ -151,7 +151,7 @@ fn planned(
     };
     if let Some(lock) = committed {
         let plan = args.selection.plan(inputs, &lock)?;
-        match pipeline::fetch(store, &plan.requirements(), options, show) {
+        match pipeline::fetch_all(&plan, store, options, show) {
             Ok(fetched) => return Ok((plan, fetched, None)),
             Err(refusal) if args.relock.is_some() && fetch::is_gone(&refusal) => {
                 show.step(&format!("{refusal}; resolving the packages again"));
@@ -173,7 +173,7 @@ fn planned(
     let relock::Resolved { lock, .. } =
         relock::resolve(&task, &inputs.project, &inputs.recipe, store, options, args.places.threads(), show)?;
     let plan = args.selection.plan(inputs, &lock)?;
-    let fetched = pipeline::fetch(store, &plan.requirements(), options, show)?;
+    let fetched = pipeline::fetch_all(&plan, store, options, show)?;
     Ok((plan, fetched, Some(lock)))
 }
 

@@ -34,10 +34,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let options = args.places.options(&inputs.project, &inputs.sources, args.selection.way_out(&inputs))?;
     let store = args.store.open_with_known_key()?;
     let _rejected = console::Rejected(&store);
-    let requirements = plan.requirements();
-    let fetched = pipeline::fetch(&store, &requirements, &options, &show)?;
+    let fetched = pipeline::fetch_all(&plan, &store, &options, &show)?;
     let report = Report {
-        inputs: requirements.len(),
+        inputs: fetched.count(),
         bytes: fetched.bytes(),
         transferred: fetched.transferred(),
         seconds: show.seconds(),

@@ -7,6 +7,7 @@ use crate::privileges;
 use crate::progress::{Show, ShowArgs};
 use crate::remedy;
 use crate::selection::{Inputs, Selection};
+use bake::images::{self, Resolved};
 use bake::plan::{Plan, Requirement, Source};
 use serde::Serialize;
 use store::Store;
@@ -35,6 +36,8 @@ pub struct Args {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(skip)]
+    inputs: usize,
     name: String,
     digest: tree::digest::Sha256,
     /// Bytes of all inputs.
@@ -58,18 +61,26 @@ struct Report<'a> {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let show = args.show.show();
     let (inputs, plan) = args.selection.planned(&show)?;
-    let requirements = plan.requirements();
+    let mut requirements = plan.requirements();
+    let (images, unknown_images) = images(&args.store, &plan)?;
+    requirements.extend(images.iter().flat_map(Resolved::requirements));
     let missing = missing(&args.store, &requirements)?;
-    let (tree, unknown) = match laid_out(args, &inputs, &plan, missing.len(), &show) {
+    let (tree, unknown) = match laid_out(args, &inputs, &plan, missing.len() + unknown_images.len(), &show) {
         Ok(tree) => (Some(tree), None),
         Err(why) => (None, Some(why)),
     };
     let report = Report {
+        // of an image that is not known one thing is missing: what says the rest
+        inputs: requirements.len() + unknown_images.len(),
         name: plan.name(),
         digest: plan.digest(),
         input_bytes: requirements.iter().map(|requirement| requirement.size).sum(),
         missing_bytes: missing.iter().map(|requirement| requirement.size).sum(),
-        missing: missing.iter().map(|requirement| requirement.name.as_str()).collect(),
+        missing: missing
+            .iter()
+            .map(|requirement| requirement.name.as_str())
+            .chain(unknown_images.iter().map(String::as_str))
+            .collect(),
         scripts: tree.as_ref().map(|tree| tree.scripts().to_vec()),
         privileges: tree.as_ref().map(|tree| tree.privileges().to_vec()),
         unknown,
@@ -85,6 +96,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         everything(&plan, &requirements);
     }
     Ok(())
+}
+
+/// The container images whose parts the store knows, and the names of all others.
+fn images(store: &StoreArgs, plan: &Plan) -> tree::refusal::Result<(Vec<Resolved>, Vec<String>)> {
+    let path = store.path();
+    if plan.containers.is_empty() || !path.exists() {
+        return Ok((Vec::new(), plan.containers.iter().map(|image| image.image.to_string()).collect()));
+    }
+    images::in_store(&Store::open_with(&path, &store.options())?, plan)
 }
 
 /// What is not in the store; a store that is not there yet has nothing.
@@ -179,6 +199,9 @@ fn summary(report: &Report<'_>) {
     for component in &plan.components {
         console::line(format!("            {} {}", component.name, component.pin.version));
     }
+    for image in &plan.containers {
+        console::line(format!("container   {} {}", image.image, image.digest));
+    }
     for remark in &plan.remarks {
         console::line(format!("remark      {}", shown(&remark.to_string())));
     }
@@ -193,7 +216,7 @@ fn summary(report: &Report<'_>) {
     }
     console::line(format!("files       {} of the recipes", plan.files.len()));
     let missing = report.missing.len();
-    let inputs = plan.packages.len() + plan.components.len();
+    let inputs = report.inputs;
     console::line(format!(
         "store       {} of {inputs} inputs are there; {} of {} to fetch",
         inputs - missing,
@@ -210,6 +233,7 @@ fn everything(plan: &Plan, requirements: &[Requirement]) {
             Source::Upstream { url } => url.clone(),
             Source::Debian { archive, file, .. } => format!("{archive}/{file}"),
             Source::Project { path } => format!("file:{path}"),
+            Source::Registry { registry, repository, .. } => format!("{registry}/{repository}"),
         };
         console::line(format!(
             "  {:<32} {:<28} {:>10}  {}",

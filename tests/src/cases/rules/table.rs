@@ -20,6 +20,8 @@ const FLAGS: [&str; 14] = [
     "AWS_SDK_LOAD_CONFIG",
     "AWS_SECRET_ACCESS_KEY",
 ];
+/// The names of the sandbox image.
+const SANDBOX_NAMES: &str = "/opt/env/sandbox-image.env";
 /// Files of features that can be off.
 const FEATURES: [&str; 4] = [
     "/opt/env/zot.env",
@@ -34,6 +36,25 @@ pub(super) const RULES: &[Rule] = &[
         name: "flags-of-units",
         reason: "arguments that depend on settings are variables of their own, so that each unit starts with one static line",
         covers: |seen| matches!(seen.difference, Difference::Env { path, key, expected: None, .. } if path.starts_with("/opt/env/") && FLAGS.contains(&key.as_str())),
+    },
+    Rule {
+        name: "the-sandbox-image-has-both-names",
+        reason: "the image is in containerd's store by its own name: a unit gives it that of the cluster's registry, so that no pod waits for one",
+        covers: |seen| {
+            let lines = |path: &str| {
+                let content = seen.after.entries.get(path).map_or(&[][..], |entry| &entry.content);
+                String::from_utf8_lossy(content).into_owned()
+            };
+            let (names, config) = (lines(SANDBOX_NAMES), lines("/etc/containerd/config.toml"));
+            let name =
+                names.lines().find_map(|line| line.strip_prefix("SANDBOX_IMAGE_NAME='")?.strip_suffix('\''));
+            seen.path() == SANDBOX_NAMES
+                && matches!(seen.difference, Difference::Extra { .. })
+                && match name {
+                    Some(name) => config.contains(&format!("sandbox = \"{name}\"\n")),
+                    None => !config.contains("/mirror/"),
+                }
+        },
     },
     Rule {
         name: "agents-of-any-release",

@@ -157,6 +157,7 @@ fn ours_configured(inputs: &Inputs, store: &std::path::Path, ignored: bool) -> R
         let inputs = stage::Inputs {
             packages,
             components: BTreeMap::new(),
+            images: Vec::new(),
             read: &read,
             memory: &(),
             told: &|_, _| {},

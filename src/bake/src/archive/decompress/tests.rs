@@ -6,7 +6,7 @@ const FORMS: [Form; 3] = [Form::Gzip, Form::Xz, Form::Zstd];
 fn pack(form: Form, bytes: &[u8]) -> Vec<u8> {
     match form {
         Form::Plain => bytes.to_vec(),
-        Form::Gzip => {
+        Form::Gzip | Form::GzipMembers => {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
             encoder.write_all(bytes).unwrap();
             encoder.finish().unwrap()
@@ -16,7 +16,7 @@ fn pack(form: Form, bytes: &[u8]) -> Vec<u8> {
             encoder.write_all(bytes).unwrap();
             encoder.finish().unwrap()
         }
-        Form::Zstd => {
+        Form::Zstd | Form::ZstdFrames => {
             let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
             encoder.include_checksum(true).unwrap();
             encoder.write_all(bytes).unwrap();
@@ -68,6 +68,25 @@ fn a_changed_byte_of_the_content_is_refused() {
         packed[middle] ^= 0x10;
         assert!(refusal(form, &packed).starts_with(&format!("corrupt {form} data")), "{form}");
     }
+}
+
+#[test]
+fn a_layer_is_as_many_members_or_frames_as_there_are_and_nothing_else() {
+    let (first, second) = (b"some text ".repeat(100), b"and more".to_vec());
+    let both = [first.as_slice(), &second].concat();
+    for (one, many) in [(Form::Gzip, Form::GzipMembers), (Form::Zstd, Form::ZstdFrames)] {
+        let packed = [pack(one, &first), pack(one, &second)].concat();
+        assert_eq!(Form::of_layer(&packed), many);
+        assert_eq!(unpack(many, &packed, Limits::up_to(1 << 30)).unwrap(), both, "{one}");
+        assert!(unpack(one, &packed, Limits::up_to(1 << 30)).is_err(), "{one}");
+        for cut in [packed.len() - 1, pack(one, &first).len() + 5] {
+            assert!(unpack(many, &packed[..cut], Limits::up_to(1 << 30)).is_err(), "{one} {cut}");
+        }
+        let garbage = [&packed[..], b"garbage that is long enough"].concat();
+        assert!(unpack(many, &garbage, Limits::up_to(1 << 30)).is_err(), "{one}");
+    }
+    assert_eq!(Form::of_layer(b"./\0\0"), Form::Plain);
+    assert_eq!(Form::of_layer(b""), Form::Plain);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::header::Header;
 use super::pax::{self, Pax};
-use super::{Policy, Shape, TarEntry, TarError, owners};
+use super::{Owners, Policy, Shape, TarEntry, TarError, owners};
 use std::collections::BTreeMap;
 use tree::Meta;
 use tree::name::ImagePath;
@@ -189,7 +189,11 @@ fn mode(header: &Header, policy: &Policy) -> Result<u16, String> {
 }
 
 fn owner(policy: &Policy, known: fn(u64, &[u8]) -> Option<u32>, id: u64, name: &[u8]) -> Option<u32> {
-    if policy.owners { known(id, name) } else { Some(0) }
+    match policy.owners {
+        Owners::Static => known(id, name),
+        Owners::Root => Some(0),
+        Owners::Any => u32::try_from(id).ok(),
+    }
 }
 
 fn odd(what: &str, id: u64, name: &[u8]) -> String {

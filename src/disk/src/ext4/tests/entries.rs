@@ -101,6 +101,14 @@ fn attributes_are_read_back_from_the_inode_and_the_block() {
 }
 
 #[test]
+fn what_overlayfs_hides_files_by_is_read_back() {
+    hold(&tree([
+        ("/gone".to_owned(), Meta::root(0, EPOCH), Node::Character { major: 0, minor: 0 }),
+        ("/opaque".to_owned(), with("trusted.overlay.opaque", b"y".to_vec()), Node::Directory),
+    ]));
+}
+
+#[test]
 fn access_control_lists_are_read_back() {
     let list = acl(&[(1, 7, 0), (2, 6, 1000), (4, 5, 0), (8, 4, 70_000), (0x10, 7, 0), (0x20, 0, 0)]);
     let mut meta = with("system.posix_acl_access", list.clone());

@@ -1,0 +1,4 @@
+//! `fuzzed::containers::bolt`: see there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzed::containers::bolt(bytes));
