@@ -367,7 +367,7 @@ pub fn plan(
         images: manifest.images.clone(),
         containers,
         configure: configure(recipe, choices)?,
-        first_boot: first_boot(recipe, choices)?,
+        first_boot: first_boot(recipe, lock, choices)?,
         init: init(recipe, choices)?,
         ids: recipe.ids.clone(),
         groups: recipe.groups.clone(),
@@ -611,7 +611,12 @@ fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigu
     }
 }
 
-fn first_boot(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedFirstBoot>> {
+fn first_boot(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Result<Option<PlannedFirstBoot>> {
+    let is_native = recipe.first_boot == recipe::FirstBoot::Native;
+    if is_native && lock.packages.iter().any(|package| package.name.as_str() == recipe::FIRST_BOOT_PACKAGE) {
+        let cause = "`first-boot` is `native`, and a package depends on `cloud-init`".to_owned();
+        return Err(refuse("lock", cause).hint("remove that package from `packages.install`; `why cloud-init` names it"));
+    }
     match (recipe.first_boot, &choices.first_boot) {
         (recipe::FirstBoot::CloudInit, _) => Ok(None),
         (recipe::FirstBoot::Native, None) => {

@@ -14,7 +14,7 @@ mod tests;
 
 pub use self::disk::{Disk, Word};
 pub use first_boot::FirstBoot;
-pub(crate) use first_boot::UNITS as FIRST_BOOT_UNITS;
+pub(crate) use first_boot::{PACKAGE as FIRST_BOOT_PACKAGE, UNITS as FIRST_BOOT_UNITS};
 pub use layers::{Folder, RootfsFile, combine};
 pub(crate) use raw::access;
 pub use raw::{Raw, parse};

@@ -44,12 +44,21 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
 ///
 /// A stream that is damaged or cut off, or has more than [`MOST_BYTES`].
 pub fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let limit = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    gunzip_to(bytes, MOST_BYTES)
+}
+
+/// The same, of at most so many bytes.
+///
+/// # Errors
+///
+/// See above.
+pub fn gunzip_to(bytes: &[u8], most: usize) -> Result<Vec<u8>, String> {
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     let mut plain = Vec::new();
-    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(limit + 1);
+    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(limit);
     reader.read_to_end(&mut plain).map_err(|error| format!("invalid gzip: {error}"))?;
-    if plain.len() > MOST_BYTES {
-        return Err(format!("gzip: expected at most {MOST_BYTES} bytes decompressed"));
+    if plain.len() > most {
+        return Err(format!("gzip: expected at most {most} bytes decompressed"));
     }
     Ok(plain)
 }

@@ -1,7 +1,7 @@
 //! Sources over the network. Who talks to it is a process of its own: as nobody, without privileges, that can write no file;
 //! it hands what it was told to the stage as one document on a pipe.
 
-use crate::http::Service;
+use crate::http::{self, Service};
 use crate::instance::{Instance, Source, public_keys};
 use crate::nocloud::{self, Hints};
 use crate::{clock, config_drive};
@@ -63,10 +63,7 @@ pub fn document(what: &str) -> Value {
 fn instance(what: &str) -> Result<Instance, String> {
     let mut words = what.split(' ');
     match words.next().and_then(Source::named) {
-        Some(Source::Aws) => aws(&mut Service::new(LINK_LOCAL)).or_else(|first| {
-            // a network with IPv6 alone
-            aws(&mut Service::new(AWS_IPV6)).map_err(|second| format!("{first}; {second}"))
-        }),
+        Some(Source::Aws) => aws(&mut Service::at_one_of(&[LINK_LOCAL, AWS_IPV6], http::USUAL)),
         Some(Source::Google) => google(&mut Service::new(LINK_LOCAL)),
         Some(Source::OpenStack) => openstack(&Service::new(LINK_LOCAL)),
         Some(Source::NoCloud) => {

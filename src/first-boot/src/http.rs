@@ -20,6 +20,8 @@ pub struct Limits {
     pub request: Duration,
     /// All tries for one thing.
     pub total: Duration,
+    /// All there is, from the first request on: later ones are tried once.
+    pub whole: Duration,
     /// Between two tries, at first; doubled each time, up to sixteen times that.
     pub pause: Duration,
 }
@@ -29,6 +31,7 @@ pub const USUAL: Limits = Limits {
     connect: Duration::from_secs(3),
     request: Duration::from_secs(20),
     total: Duration::from_secs(120),
+    whole: Duration::from_secs(240),
     pause: Duration::from_millis(125),
 };
 
@@ -50,13 +53,32 @@ pub struct Service {
     pub headers: Vec<(String, String)>,
     /// How long things may take.
     pub limits: Limits,
+    /// Since when it is asked.
+    begun: Instant,
 }
 
 impl Service {
     /// The service at `host`.
     #[must_use]
     pub fn new(host: &str) -> Self {
-        Self { host: host.to_owned(), headers: Vec::new(), limits: USUAL }
+        Self { host: host.to_owned(), headers: Vec::new(), limits: USUAL, begun: Instant::now() }
+    }
+
+    /// The service at the first of `hosts` that takes a connection: a network may have one version of IP alone. The first one
+    /// where none does for as long as one thing is tried.
+    #[must_use]
+    pub fn at_one_of(hosts: &[&str], limits: Limits) -> Self {
+        let services: Vec<Self> = hosts.iter().map(|host| Self { limits, ..Self::new(host) }).collect();
+        let start = Instant::now();
+        loop {
+            if let Some(found) = services.iter().find(|service| service.connect().is_ok()) {
+                return found.clone();
+            }
+            if start.elapsed() + limits.pause >= limits.total {
+                return Self { limits, ..Self::new(hosts.first().copied().unwrap_or_default()) };
+            }
+            std::thread::sleep(limits.pause);
+        }
     }
 
     /// What is at `path`; none where the service says that there is nothing.
@@ -102,7 +124,7 @@ impl Service {
                 Ok(answer) => format!("status {}", answer.status),
                 Err(what) => what,
             };
-            if start.elapsed() + pause >= self.limits.total {
+            if start.elapsed() + pause >= self.limits.total || self.begun.elapsed() >= self.limits.whole {
                 return Err(format!("http://{}{path}: {what}", self.host));
             }
             std::thread::sleep(pause);
@@ -125,9 +147,6 @@ impl Service {
                 (_, Some(rest)) => format!("/{rest}"),
                 _ => return Err("a redirect to another host".to_owned()),
             };
-            if path.contains(|one: char| one.is_control() || one == ' ') {
-                return Err("a redirect to no path".to_owned());
-            }
         }
         Err(format!("more than {MOST_REDIRECTS} redirects"))
     }
@@ -140,31 +159,37 @@ impl Service {
         place.to_socket_addrs().map(Iterator::collect).map_err(|error| format!("`{}`: {error}", self.host))
     }
 
+    fn connect(&self) -> Result<TcpStream, String> {
+        let mut last = "no address".to_owned();
+        for address in self.addresses()? {
+            match TcpStream::connect_timeout(&address, self.limits.connect) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(last)
+    }
+
     fn exchange(
         &self,
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<(Answer, Option<String>), String> {
-        let until = Instant::now() + self.limits.request;
-        let mut last = "no address".to_owned();
-        let mut stream = None;
-        for address in self.addresses()? {
-            match TcpStream::connect_timeout(&address, self.limits.connect) {
-                Ok(found) => {
-                    stream = Some(found);
-                    break;
-                }
-                Err(error) => last = error.to_string(),
-            }
+        // each is a word of the request: what comes from outside cannot add lines to it
+        let own = self.headers.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let headers: Vec<(&str, &str)> = own.chain(headers.iter().copied()).collect();
+        let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if ![path, &self.host].into_iter().chain(headers.iter().map(|(_, value)| *value)).all(is_word) {
+            return Err("expected a host, a path and headers without blanks and control characters".to_owned());
         }
-        let mut stream = stream.ok_or(last)?;
+        let until = Instant::now() + self.limits.request;
+        let mut stream = self.connect()?;
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: */*\r\n",
             self.host
         );
-        let own = self.headers.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        for (key, value) in own.chain(headers.iter().copied()) {
+        for (key, value) in headers {
             request.push_str(&format!("{key}: {value}\r\n"));
         }
         request.push_str(if method == "GET" { "\r\n" } else { "Content-Length: 0\r\n\r\n" });

@@ -89,6 +89,8 @@ impl Programs for System {
             let mut command = command("systemd-run");
             let unit = format!("--unit=cloud-init-script-{}", unit_name(name));
             command.args(["--quiet", "--wait", "--collect", "--pipe", "--service-type=exec", &unit]);
+            // a `$` in the name of a file is one
+            command.arg("--expand-environment=no");
             // what a script starts stays, as with cloud-init
             command.args(["--property=KillMode=process", "--property=TasksMax=infinity"]);
             let set = environment.iter().chain(&[("PATH", PATH)]);

@@ -37,7 +37,8 @@ impl<'r> Report<'r> {
 
     /// Says one clause.
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
-        let text = text.into();
+        // a line of the log is one thing that was said, whatever names are in it
+        let text: String = text.into().chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
         let name = match level {
             Level::Info => "INFO",
             Level::Warning => "WARNING",

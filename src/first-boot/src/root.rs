@@ -4,23 +4,26 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The most that is read of any file.
 const MOST_BYTES: u64 = 64 << 20;
 
+/// How many links a path may lead through to where nothing is yet.
+const MOST_LINKS: usize = 40;
+
 /// A root directory: `/`, or a folder of a test.
 #[derive(Debug, Clone)]
 pub struct Root(PathBuf);
 
-/// Who a file is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who a file is of; what is not said stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Owner {
     /// The user.
-    pub uid: u32,
+    pub uid: Option<u32>,
     /// The group.
-    pub gid: u32,
+    pub gid: Option<u32>,
 }
 
 impl Root {
@@ -87,27 +90,38 @@ impl Root {
     }
 
     fn put(&self, path: &str, bytes: &[u8], mode: u32, owner: Option<Owner>) -> std::io::Result<()> {
-        let place = self.at(path);
         // a link stays one: what it leads to is written
-        let place = fs::canonicalize(&place).unwrap_or(place);
-        let (parent, name) = match (place.parent(), place.file_name()) {
-            (Some(parent), Some(name)) => (parent, name),
-            _ => return Err(std::io::ErrorKind::InvalidInput.into()),
-        };
+        let place = followed(self.at(path))?;
+        let parent = place.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let made: Vec<&Path> = parent.ancestors().take_while(|folder| !folder.exists()).collect();
         fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(".new");
-        let temporary = parent.join(temporary);
+        for folder in made {
+            let opened = File::open(folder)?;
+            own(&opened, owner)?;
+            opened.sync_all()?;
+        }
+        let mut owner = owner;
+        if let Ok(old) = place.metadata() {
+            if old.file_type().is_char_device() {
+                // a console or the like: it stays what it is
+                return OpenOptions::new().write(true).open(&place)?.write_all(bytes);
+            }
+            if !old.is_file() {
+                return Err(std::io::Error::other("not a regular file"));
+            }
+            owner = owner.map(|Owner { uid, gid }| Owner {
+                uid: uid.or(Some(old.uid())),
+                gid: gid.or(Some(old.gid())),
+            });
+        }
+        let temporary = parent.join(format!(".first-boot.{}.new", std::process::id()));
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         let written = file.write_all(bytes).and_then(|()| {
-            if let Some(Owner { uid, gid }) = owner {
-                rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-            }
+            own(&file, owner)?;
             // after the owner, which takes away set-uid bits
             file.set_permissions(fs::Permissions::from_mode(mode))?;
             file.sync_all()?;
@@ -180,14 +194,14 @@ impl Root {
     /// # Errors
     ///
     /// What the system says.
-    pub fn own(&self, path: &str, mode: u32, Owner { uid, gid }: Owner) -> Result<(), String> {
-        let own = || -> std::io::Result<()> {
+    pub fn own(&self, path: &str, mode: u32, owner: Owner) -> Result<(), String> {
+        let give = || -> std::io::Result<()> {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let opened = rustix::fs::open(self.at(path), flags, Mode::empty())?;
-            rustix::fs::fchown(&opened, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+            let opened = File::from(rustix::fs::open(self.at(path), flags, Mode::empty())?);
+            own(&opened, Some(owner))?;
             Ok(rustix::fs::fchmod(&opened, Mode::from_raw_mode(mode))?)
         };
-        own().map_err(|error| format!("cannot change the owner of `{path}`: {error}"))
+        give().map_err(|error| format!("cannot change the owner of `{path}`: {error}"))
     }
 
     /// The names of what is in a directory, sorted.
@@ -221,28 +235,44 @@ impl Root {
         text.lines().filter_map(line).collect()
     }
 
-    /// `user:group`, `user` or numbers, as numbers.
+    /// `user:group`, `user` or numbers, as numbers; nothing, `-1` and `none` leave it as it is.
     ///
     /// # Errors
     ///
     /// A user or a group that is not there.
     pub fn owner(&self, text: &str) -> Result<Owner, String> {
-        let (user, group) = text.split_once(':').unwrap_or((text, ""));
-        let number =
-            |fields: &[String], at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
-        let users = self.users();
-        let fields = users.get(user);
-        let uid = fields.and_then(|fields| number(fields, 2)).or_else(|| user.parse().ok());
-        let uid = uid.ok_or_else(|| format!("unknown user `{user}`"))?;
-        let gid = match group {
-            "" => fields.and_then(|fields| number(fields, 3)).unwrap_or(uid),
-            _ => {
-                let gid = self.groups().get(group).and_then(|fields| number(fields, 2));
-                gid.or_else(|| group.parse().ok()).ok_or_else(|| format!("unknown group `{group}`"))?
+        let number = |table: BTreeMap<String, Vec<String>>, what: &str, name: &str| {
+            let name = name.trim();
+            if name.is_empty() || name == "-1" || name.eq_ignore_ascii_case("none") {
+                return Ok(None);
             }
+            let found = table.get(name).and_then(|fields| fields.get(2)).map_or(name, String::as_str);
+            found.parse::<u32>().map(Some).map_err(|_| format!("unknown {what} `{}`", name.escape_debug()))
         };
-        Ok(Owner { uid, gid })
+        let (user, group) = text.split_once(':').unwrap_or((text, ""));
+        Ok(Owner { uid: number(self.users(), "user", user)?, gid: number(self.groups(), "group", group)? })
     }
+}
+
+/// Where a path leads to in the end, also where nothing is there yet.
+fn followed(place: PathBuf) -> std::io::Result<PathBuf> {
+    if let Ok(found) = fs::canonicalize(&place) {
+        return Ok(found);
+    }
+    let mut place = place;
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&place) {
+            Ok(target) => place = place.parent().unwrap_or(Path::new("/")).join(target),
+            Err(_) => return Ok(place),
+        }
+    }
+    Err(std::io::Error::other("expected fewer links"))
+}
+
+/// Gives an opened file or folder to somebody.
+fn own(opened: &File, owner: Option<Owner>) -> std::io::Result<()> {
+    let Some(Owner { uid, gid }) = owner else { return Ok(()) };
+    Ok(rustix::fs::fchown(opened, uid.map(Uid::from_raw), gid.map(Gid::from_raw))?)
 }
 
 /// The bytes of a file; none where it is absent.
@@ -263,4 +293,45 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
         return Err(format!("`{}`: expected at most {MOST_BYTES} bytes", path.display()));
     }
     Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_stay_and_what_they_lead_to_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let write = |path: &str, text: &str| root.write(path, text.as_bytes(), 0o640, None);
+        write("/a/target", "old").unwrap();
+        root.link("/a/link", "target").unwrap();
+        root.link("/a/to-nothing", "b/made").unwrap();
+        root.link("/a/loop", "loop").unwrap();
+        write("/a/link", "new").unwrap();
+        write("/a/to-nothing", "made").unwrap();
+        assert_eq!((root.text("/a/target"), root.text("/a/b/made")), (Some("new".into()), Some("made".into())));
+        for link in ["/a/link", "/a/to-nothing"] {
+            assert!(root.at(link).symlink_metadata().unwrap().is_symlink(), "{link}");
+        }
+        assert!(write("/a/loop", "x").is_err());
+        assert!(write("/a/b", "x").is_err(), "a folder");
+        let long = "n".repeat(255);
+        write(&format!("/a/{long}"), "x").unwrap();
+        let rest: Vec<String> = root.names("/a").into_iter().filter(|name| name.starts_with('.')).collect();
+        assert!(rest.is_empty(), "{rest:?}");
+        assert_eq!(root.at("/a/link").metadata().unwrap().permissions().mode() & 0o7777, 0o640);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_stays_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let _socket = std::os::unix::net::UnixListener::bind(root.at("/socket")).unwrap();
+        assert!(root.write("/socket", b"x", 0o644, None).unwrap_err().ends_with("not a regular file"));
+        root.link("/full", "/dev/full").unwrap();
+        // it takes no byte, which is how we know that it was asked
+        assert!(root.write("/full", b"x", 0o644, None).unwrap_err().contains("No space left"));
+        assert_eq!(root.names("/"), ["full", "socket"]);
+    }
 }

@@ -33,82 +33,122 @@ pub struct Script {
 /// Takes user-data apart. What cannot be read becomes a fault, and all else counts.
 #[must_use]
 pub fn read(bytes: &[u8]) -> UserData {
-    let mut read = UserData::default();
-    let mut count = 0;
-    take(bytes, None, None, 0, &mut count, &mut read);
-    read
+    let mut reader = Reader { read: UserData::default(), parts: 0, left: encoding::MOST_BYTES };
+    reader.take(bytes, None, None, 0);
+    reader.read
 }
 
-/// Takes one part, whose type may be known.
-fn take(
-    bytes: &[u8],
-    kind: Option<&str>,
-    name: Option<&str>,
-    depth: usize,
-    count: &mut usize,
-    read: &mut UserData,
-) {
-    if bytes.trim_ascii().is_empty() {
-        return;
-    }
-    if depth > MOST_DEPTH {
-        read.faults.push(format!("user-data: expected at most {MOST_DEPTH} levels"));
-        return;
-    }
-    if encoding::is_gzip(bytes) {
-        match encoding::gunzip(bytes) {
-            Ok(plain) => take(&plain, None, name, depth + 1, count, read),
-            Err(what) => read.faults.push(format!("user-data: {what}")),
+/// What was read up to now.
+struct Reader {
+    read: UserData,
+    /// How many parts that was.
+    parts: usize,
+    /// How many bytes may still be decompressed, of all parts together.
+    left: usize,
+}
+
+impl Reader {
+    /// Takes one part, whose type may be known.
+    fn take(&mut self, bytes: &[u8], kind: Option<&str>, name: Option<&str>, depth: usize) {
+        if bytes.trim_ascii().is_empty() {
+            return;
         }
-        return;
-    }
-    // types that say nothing: the content decides
-    let known = kind
-        .filter(|kind| !matches!(*kind, "text/plain" | "text/x-not-multipart" | "application/octet-stream"));
-    let unmarked = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let by_content = content_type(unmarked);
-    let kind = known.or(by_content).unwrap_or_default();
-    if kind == MESSAGE {
-        match mime::parts(unmarked) {
-            Ok(parts) => {
-                for part in parts {
-                    if !part.headers.is_empty() {
-                        let headers = part.headers.join("`, `");
-                        read.faults.push(format!("user-data: header `{headers}` is not supported"));
-                    }
-                    take(&part.body, Some(&part.kind), part.file_name.as_deref(), depth + 1, count, read);
+        if depth > MOST_DEPTH {
+            return self.fault(format!("expected at most {MOST_DEPTH} levels"));
+        }
+        if encoding::is_gzip(bytes) {
+            return match encoding::gunzip_to(bytes, self.left) {
+                Ok(plain) => {
+                    self.left -= plain.len();
+                    self.take(&plain, None, name, depth + 1);
                 }
+                Err(what) => self.fault(what),
+            };
+        }
+        // types that say nothing: the content decides
+        let known = kind.filter(|kind| {
+            !matches!(*kind, "text/plain" | "text/x-not-multipart" | "application/octet-stream")
+        });
+        let unmarked = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let kind = known.or(content_type(unmarked)).unwrap_or_default();
+        if kind == MESSAGE {
+            return self.message(unmarked, depth);
+        }
+        if kind.is_empty()
+            && depth == 0
+            && let Ok(plain) = encoding::base64(unmarked)
+            && is_known(&plain)
+        {
+            return self.take(&plain, None, name, depth + 1);
+        }
+        self.parts += 1;
+        match kind {
+            "text/cloud-config" => cloud_config(unmarked, &mut self.read),
+            "text/x-shellscript" => self.script(unmarked, name, None),
+            "text/x-shellscript-per-boot" => self.script(unmarked, name, Some("per-boot")),
+            "text/x-shellscript-per-instance" => self.script(unmarked, name, Some("per-instance")),
+            "text/x-shellscript-per-once" => self.script(unmarked, name, Some("per-once")),
+            "text/cloud-boothook" => {
+                let body = unmarked.strip_prefix(b"#cloud-boothook").map_or(unmarked, <[u8]>::trim_ascii_start);
+                self.read.boothooks.push(unix(body));
             }
-            Err(what) => read.faults.push(format!("user-data: {what}")),
+            "text/cloud-config-archive" => self.archive(unmarked, depth),
+            "" => {
+                let start: String = String::from_utf8_lossy(unmarked).chars().take(20).collect();
+                self.fault(format!("unknown format, begins with `{}`", start.escape_debug()));
+            }
+            other => self.fault(format!("parts of type `{}` are not supported", other.escape_debug())),
         }
-        return;
     }
-    *count += 1;
-    let number = *count;
-    match kind {
-        "text/cloud-config" => cloud_config(unmarked, read),
-        "text/x-shellscript" => script(unmarked, name, number, None, read),
-        "text/x-shellscript-per-boot" => script(unmarked, name, number, Some("per-boot"), read),
-        "text/x-shellscript-per-instance" => script(unmarked, name, number, Some("per-instance"), read),
-        "text/x-shellscript-per-once" => script(unmarked, name, number, Some("per-once"), read),
-        "text/cloud-boothook" => {
-            let body = unmarked.strip_prefix(b"#cloud-boothook").map_or(unmarked, <[u8]>::trim_ascii_start);
-            read.boothooks.push(unix(body));
+
+    fn fault(&mut self, what: String) {
+        self.read.faults.push(format!("user-data: {what}"));
+    }
+
+    /// A message of parts.
+    fn message(&mut self, bytes: &[u8], depth: usize) {
+        let parts = match mime::parts(bytes) {
+            Ok(parts) => parts,
+            Err(what) => return self.fault(what),
+        };
+        for part in parts {
+            if !part.headers.is_empty() {
+                self.fault(format!("header `{}` is not supported", part.headers.join("`, `")));
+            }
+            self.take(&part.body, Some(&part.kind), part.file_name.as_deref(), depth + 1);
         }
-        "text/cloud-config-archive" => archive(unmarked, depth, count, read),
-        "" if depth == 0 && encoding::base64(unmarked).is_ok_and(|plain| is_known(&plain)) => {
-            *count -= 1;
-            let plain = encoding::base64(unmarked).unwrap_or_default();
-            take(&plain, None, name, depth + 1, count, read);
-        }
-        "" => {
-            let start: String = String::from_utf8_lossy(unmarked).chars().take(20).collect();
-            let what = format!("user-data: unknown format, begins with `{}`", start.escape_debug());
-            read.faults.push(what);
-        }
-        other => {
-            read.faults
-                .push(format!("user-data: parts of type `{}` are not supported", other.escape_debug()));
+    }
+
+    fn script(&mut self, bytes: &[u8], name: Option<&str>, when: Option<&'static str>) {
+        let usable = |name: &&str| {
+            !name.is_empty()
+                && name.len() <= 200
+                && !name.starts_with('.')
+                && !name.contains(['/', '\\'])
+                && !name.contains(char::is_control)
+        };
+        let name = name.filter(usable).map_or_else(|| format!("part-{:03}", self.parts), str::to_owned);
+        self.read.scripts.push(Script { name, body: unix(bytes), when });
+    }
+
+    /// `#cloud-config-archive`: a list of contents with their types.
+    fn archive(&mut self, bytes: &[u8], depth: usize) {
+        let parsed = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"));
+        let list = match parsed.and_then(yaml::parse) {
+            Ok(Value::Array(list)) => list,
+            Ok(_) => return self.fault("cloud-config-archive: expected a list".to_owned()),
+            Err(what) => return self.fault(format!("cloud-config-archive: {what}")),
+        };
+        for one in list {
+            match &one {
+                Value::String(content) => self.take(content.as_bytes(), None, None, depth + 1),
+                Value::Object(entry) => {
+                    let get = |key: &str| entry.get(key).and_then(Value::as_str);
+                    let content = entry.get("content").and_then(yaml::bytes).unwrap_or_default();
+                    self.take(&content, get("type"), get("filename"), depth + 1);
+                }
+                _ => self.fault("cloud-config-archive: expected text or a mapping".to_owned()),
+            }
         }
     }
 }
@@ -156,18 +196,6 @@ fn cloud_config(bytes: &[u8], read: &mut UserData) {
     }
 }
 
-fn script(bytes: &[u8], name: Option<&str>, number: usize, when: Option<&'static str>, read: &mut UserData) {
-    let usable = |name: &&str| {
-        !name.is_empty()
-            && name.len() <= 200
-            && !name.starts_with('.')
-            && !name.contains(['/', '\\'])
-            && !name.contains(char::is_control)
-    };
-    let name = name.filter(usable).map_or_else(|| format!("part-{number:03}"), str::to_owned);
-    read.scripts.push(Script { name, body: unix(bytes), when });
-}
-
 /// Line ends of Windows are no part of an interpreter's name.
 fn unix(bytes: &[u8]) -> Vec<u8> {
     let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -183,33 +211,6 @@ fn unix(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// `#cloud-config-archive`: a list of contents with their types.
-fn archive(bytes: &[u8], depth: usize, count: &mut usize, read: &mut UserData) {
-    let parsed = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"));
-    let list = match parsed.and_then(yaml::parse) {
-        Ok(Value::Array(list)) => list,
-        Ok(_) => {
-            read.faults.push("cloud-config-archive: expected a list".to_owned());
-            return;
-        }
-        Err(what) => {
-            read.faults.push(format!("cloud-config-archive: {what}"));
-            return;
-        }
-    };
-    for one in list {
-        match &one {
-            Value::String(content) => take(content.as_bytes(), None, None, depth + 1, count, read),
-            Value::Object(entry) => {
-                let get = |key: &str| entry.get(key).and_then(Value::as_str);
-                let content = get("content").unwrap_or_default();
-                take(content.as_bytes(), get("type"), get("filename"), depth + 1, count, read);
-            }
-            _ => read.faults.push("cloud-config-archive: expected text or a mapping".to_owned()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +218,13 @@ mod tests {
 
     fn config(text: &str) -> Value {
         Value::Object(read(text.as_bytes()).config)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write as _;
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(bytes).unwrap();
+        writer.finish().unwrap()
     }
 
     #[test]
@@ -264,6 +272,11 @@ mod tests {
             let told = read(text.as_bytes());
             assert_eq!(told.faults.len(), 1, "{text:?}: {told:?}");
         }
+        let bomb = gzip(&vec![b' '; encoding::MOST_BYTES]);
+        let part = encoding::to_base64(&bomb);
+        let part = format!("--b\nContent-Transfer-Encoding: base64\n\n{part}\n");
+        let bombs = format!("Content-Type: multipart/mixed; boundary=b\n\n{}", part.repeat(3));
+        assert_eq!(read(bombs.as_bytes()).faults.len(), 2, "the first takes all that there is");
         let name = "Content-Type: text/x-shellscript; name=\"../x\"\n\n#!/bin/sh\n";
         assert_eq!(read(name.as_bytes()).scripts[0].name, "part-001");
     }

@@ -4,13 +4,18 @@
 //! expansion of aliases are bounded, so that no input makes it hang or eat memory.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 use std::collections::BTreeMap;
 
 /// How deep collections may be nested.
 const MOST_DEPTH: usize = 64;
-/// How many values a document may have, each use of an alias counted anew.
-const MOST_NODES: usize = 200_000;
+/// What a document may weigh: a value is one, and so are 64 bytes of its text. Each use of an alias is counted again, and what
+/// has an anchor twice, as it is kept.
+const MOST_WEIGHT: usize = 400_000;
+/// How many bytes of text weigh as much as a value.
+const UNIT: usize = 64;
+/// What a value that is no text is kept as: an object with this key alone, and base64.
+const BINARY: &str = "!!binary";
 /// How many bytes a document may have.
 pub const MOST_BYTES: usize = 8 << 20;
 
@@ -54,9 +59,9 @@ enum Key {
 #[derive(Default)]
 struct Builder {
     stack: Vec<Frame>,
-    /// Values with an anchor, and how many nodes each has.
+    /// Values with an anchor, and what each weighs.
     anchors: BTreeMap<usize, (Value, usize)>,
-    nodes: usize,
+    weight: usize,
     result: Option<Value>,
 }
 
@@ -65,7 +70,7 @@ impl Builder {
     fn take(&mut self, event: Event<'_>) -> Result<bool, String> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.count(1)?;
+                self.count(1 + text.len() / UNIT)?;
                 let is_merge = text == "<<" && style == ScalarStyle::Plain && tag.is_none();
                 if is_merge && self.wants_key() {
                     if let Some(Frame::Map { key, .. }) = self.stack.last_mut() {
@@ -74,14 +79,15 @@ impl Builder {
                     return Ok(false);
                 }
                 let value = scalar(&text, style, tag.as_deref())?;
-                self.anchor(anchor, &value);
+                self.anchor(anchor, &value)?;
                 self.put(value)
             }
             Event::Alias(anchor) => {
-                let found = self.anchors.get(&anchor).cloned();
-                let (value, nodes) = found.ok_or("an alias inside of its own anchor")?;
-                self.count(nodes)?;
-                self.put(value)
+                let weight = self.anchors.get(&anchor).map(|(_, weight)| *weight);
+                // counted before it is copied
+                self.count(weight.ok_or("an alias inside of its own anchor")?)?;
+                let value = self.anchors.get(&anchor).map(|(value, _)| value.clone());
+                self.put(value.unwrap_or_default())
             }
             Event::SequenceStart(anchor, _) => self.open(Frame::List(Vec::new(), anchor)),
             Event::MappingStart(anchor, _) => {
@@ -90,7 +96,7 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
                 Some(Frame::List(list, anchor)) => {
                     let value = Value::Array(list);
-                    self.anchor(anchor, &value);
+                    self.anchor(anchor, &value)?;
                     self.put(value)
                 }
                 Some(Frame::Map { mut map, merged, anchor, .. }) => {
@@ -99,7 +105,7 @@ impl Builder {
                         merge(&mut map, other)?;
                     }
                     let value = Value::Object(map);
-                    self.anchor(anchor, &value);
+                    self.anchor(anchor, &value)?;
                     self.put(value)
                 }
                 None => Err("an end without a beginning".to_owned()),
@@ -113,10 +119,10 @@ impl Builder {
         matches!(self.stack.last(), Some(Frame::Map { key: None, .. }))
     }
 
-    fn count(&mut self, nodes: usize) -> Result<(), String> {
-        self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MOST_NODES {
-            return Err(format!("expected at most {MOST_NODES} values"));
+    fn count(&mut self, weight: usize) -> Result<(), String> {
+        self.weight = self.weight.saturating_add(weight);
+        if self.weight > MOST_WEIGHT {
+            return Err("expected fewer values, and fewer uses of anchors".to_owned());
         }
         Ok(())
     }
@@ -133,10 +139,13 @@ impl Builder {
         Ok(false)
     }
 
-    fn anchor(&mut self, anchor: usize, value: &Value) {
+    fn anchor(&mut self, anchor: usize, value: &Value) -> Result<(), String> {
         if anchor > 0 {
-            self.anchors.insert(anchor, (value.clone(), size(value)));
+            let weight = weight(value);
+            self.count(weight)?;
+            self.anchors.insert(anchor, (value.clone(), weight));
         }
+        Ok(())
     }
 
     fn put(&mut self, value: Value) -> Result<bool, String> {
@@ -155,11 +164,12 @@ impl Builder {
     }
 }
 
-/// How many values there are in `value`, itself included.
-fn size(value: &Value) -> usize {
+/// What `value` weighs, with all that is in it.
+fn weight(value: &Value) -> usize {
     match value {
-        Value::Array(list) => 1 + list.iter().map(size).sum::<usize>(),
-        Value::Object(map) => 1 + map.values().map(size).sum::<usize>(),
+        Value::Array(list) => 1 + list.iter().map(weight).sum::<usize>(),
+        Value::Object(map) => 1 + map.iter().map(|(key, value)| key.len() / UNIT + weight(value)).sum::<usize>(),
+        Value::String(text) => 1 + text.len() / UNIT,
         _ => 1,
     }
 }
@@ -193,15 +203,28 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// A scalar as bytes: text, or what `!!binary` gives.
+#[must_use]
+pub fn bytes(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Object(map) if map.len() == 1 => {
+            crate::encoding::base64(map.get(BINARY)?.as_str()?.as_bytes()).ok()
+        }
+        other => text(other).map(String::into_bytes),
+    }
+}
+
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
     if let Some(tag) = tag {
         return match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
             (true, "str") => Ok(Value::String(text.to_owned())),
             (true, "int" | "bool" | "null" | "float") => Ok(plain(text)),
-            // bytes: kept as base64, which write_files takes with `encoding: b64`
             (true, "binary") => {
                 let bytes = crate::encoding::base64(text.as_bytes())?;
-                Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()))
+                Ok(String::from_utf8(bytes).map_or_else(
+                    |error| json!({BINARY: crate::encoding::to_base64(error.as_bytes())}),
+                    Value::String,
+                ))
             }
             _ => Err(format!("unknown tag `{}{}`", tag.handle, tag.suffix)),
         };

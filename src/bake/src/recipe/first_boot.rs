@@ -2,10 +2,10 @@
 
 use super::Recipe;
 use std::collections::BTreeMap;
-use tree::name::Kind;
+use tree::name::{Kind, Name};
 
 /// The package that the program is in the place of.
-const PACKAGE: &str = "cloud-init";
+pub(crate) const PACKAGE: &str = "cloud-init";
 /// What cloud-init depends on, and what only that needs.
 const CLIENT: (&str, &str) = ("dhcpcd-base", "dhcpcd");
 /// Units of cloud-init that the program has none for.
@@ -30,6 +30,11 @@ pub enum FirstBoot {
     CloudInit,
     /// The program of this project, static and without Python.
     Native,
+}
+
+/// Whether a recipe names the package itself. An inherited one is taken out instead.
+pub(super) fn is_asked_for(lists: [&Vec<Name>; 3]) -> bool {
+    lists.into_iter().flatten().any(|name| name.as_str() == PACKAGE)
 }
 
 /// Takes cloud-init and what is only for it out of a recipe, and enables the program's units.

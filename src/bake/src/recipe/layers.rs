@@ -108,6 +108,13 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     recipe.lineage.push(kind.clone());
     recipe.role = raw.recipe.role.unwrap_or(recipe.role);
     recipe.first_boot = raw.recipe.first_boot.unwrap_or(recipe.first_boot);
+    let asked = [&raw.packages.install, &raw.packages.install_amd64, &raw.packages.install_arm64];
+    if recipe.first_boot == super::FirstBoot::Native && super::first_boot::is_asked_for(asked) {
+        let cause = "`first-boot` is `native`, and `packages.install` has `cloud-init`".to_owned();
+        return Err(folder.refuse(cause).hint(
+            "remove `cloud-init` from `packages.install`, or set `first-boot = \"cloud-init\"` in `[recipe]`",
+        ));
+    }
     lay_packages(recipe, folder)?;
     for (name, component) in &raw.components {
         recipe.components.insert(name.clone(), self::component(kind, component));

@@ -201,6 +201,10 @@ fn layers_that_contradict_each_other_are_refused() {
             "[recipe]\nextends = \"base\"\n[access]\n\"/etc/x\" = \"0600 root:root\"\n",
             "there is no `rootfs/etc/x`",
         ),
+        (
+            "[recipe]\nextends = \"base\"\nfirst-boot = \"native\"\n[packages]\ninstall-arm64 = [\"cloud-init\"]\n",
+            "`first-boot` is `native`, and `packages.install` has `cloud-init`",
+        ),
     ];
     for (text, wanted) in cases {
         let refusal = combine(&[folder("base", BASE), folder("knd", text)]).unwrap_err();

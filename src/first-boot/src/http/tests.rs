@@ -10,6 +10,7 @@ pub(crate) fn service(answers: Vec<Vec<u8>>) -> (Service, std::thread::JoinHandl
         connect: Duration::from_secs(2),
         request: Duration::from_millis(400),
         total: Duration::from_secs(2),
+        whole: Duration::from_secs(4),
         pause: Duration::from_millis(5),
     };
     let thread = std::thread::spawn(move || {
@@ -88,6 +89,38 @@ fn redirects_stay_on_the_host() {
     (one, _) = service(vec![to("/"), to("/"), to("/"), to("/")]);
     one.limits.total = Duration::ZERO;
     assert!(one.need("/").unwrap_err().contains("redirects"));
+}
+
+#[test]
+fn nothing_adds_lines_to_a_request() {
+    let mut one = Service::new("127.0.0.1:9");
+    one.limits.total = Duration::ZERO;
+    for path in ["/a\r\nX: y", "/a b", "/\u{e4}", "/a\tb"] {
+        assert!(one.get(path).unwrap_err().contains("expected a host"), "{path:?}");
+    }
+    one.headers.push(("Token".to_owned(), "a\r\nX: y".to_owned()));
+    assert!(one.get("/").unwrap_err().contains("expected a host"));
+    assert!(Service::new("a\r\nb").once("GET", "/", &[]).unwrap_err().contains("expected a host"));
+}
+
+#[test]
+fn the_address_that_answers_is_asked() {
+    let (one, _thread) = service(vec![Vec::new(), answer(200, "six")]);
+    let hosts = ["127.0.0.1:1", one.host.as_str()];
+    assert_eq!(Service::at_one_of(&hosts, one.limits).need("/"), Ok(b"six".to_vec()));
+    let none = Limits { total: Duration::from_millis(50), ..one.limits };
+    assert_eq!(Service::at_one_of(&hosts[..1], none).host, hosts[0]);
+}
+
+#[test]
+fn a_service_that_is_slow_with_everything_is_given_up() {
+    let (mut one, _) = service(Vec::new());
+    one.limits.whole = Duration::from_millis(100);
+    let start = Instant::now();
+    for _ in 0..20 {
+        assert!(one.get("/").is_err());
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "each alone is tried for two seconds");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `write_files`.
 
 use super::{Context, text, truth};
-use crate::encoding;
+use crate::{encoding, yaml};
 use serde_json::{Map, Value};
 
 /// Writes the files: those that wait for users and packages where `deferred`, else all others.
@@ -27,15 +27,13 @@ fn one(context: &Context<'_, '_>, entry: &Map<String, Value>, path: &str) -> Res
     if let Some(key) = entry.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("`{}` is not supported", key.escape_debug()));
     }
-    if !path.starts_with('/')
-        || path.split('/').any(|part| part == "..")
-        || path.contains('\0')
-        || path.ends_with('/')
-    {
-        return Err(format!("`path`: expected an absolute path, found {path:?}"));
-    }
-    let content = text(entry, "content").unwrap_or_default();
-    let bytes = decoded(content.as_bytes(), text(entry, "encoding").as_deref())?;
+    let absolute = absolute(path);
+    let path = absolute.as_deref().ok_or_else(|| format!("`path`: expected an absolute path, found {path:?}"))?;
+    let content = match entry.get("content") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(value) => yaml::bytes(value).ok_or("`content`: expected text")?,
+    };
+    let bytes = decoded(&content, text(entry, "encoding").as_deref())?;
     let mode = permissions(entry.get("permissions"))?;
     let owner = context.root.owner(&text(entry, "owner").unwrap_or_else(|| "root:root".to_owned()))?;
     let appends = entry.get("append").and_then(truth).unwrap_or_default();
@@ -49,6 +47,19 @@ fn one(context: &Context<'_, '_>, entry: &Map<String, Value>, path: &str) -> Res
     }
     whole.extend(bytes);
     context.root.write(path, &whole, mode, Some(owner))
+}
+
+/// A path without `.`, `..` and doubled slashes, by its words alone.
+fn absolute(path: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in path.strip_prefix('/')?.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    (!parts.is_empty() && !path.contains('\0')).then(|| format!("/{}", parts.join("/")))
 }
 
 /// Content by its encoding.
@@ -76,4 +87,24 @@ fn permissions(value: Option<&Value>) -> Result<u32, String> {
     };
     mode.filter(|mode| *mode <= 0o7777)
         .ok_or("`permissions`: expected an octal number of at most 7777".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::absolute;
+
+    #[test]
+    fn a_path_is_absolute_and_plain() {
+        for (path, expected) in [
+            ("/etc//a/./b/../c/", Some("/etc/a/c")),
+            ("/../../a", Some("/a")),
+            ("a", None),
+            ("", None),
+            ("/", None),
+            ("/a/..", None),
+            ("/a\0b", None),
+        ] {
+            assert_eq!(absolute(path).as_deref(), expected, "{path:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Context, text, truth};
 use crate::root::{Owner, Root};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Adds `keys` to those of a user, each with `prefix` before it.
 ///
@@ -19,7 +19,7 @@ pub fn authorize(root: &Root, user: &str, keys: &[String], prefix: &str) -> Resu
     if home.is_empty() || !root.has(home) {
         return Err(format!("user `{user}` has no home for its keys"));
     }
-    let owner = Owner { uid, gid };
+    let owner = Owner { uid: Some(uid), gid: Some(gid) };
     let folder = format!("{}/.ssh", home.trim_end_matches('/'));
     let path = format!("{folder}/authorized_keys");
     let is_link = |path: &str| root.at(path).symlink_metadata().is_ok_and(|found| found.is_symlink());
@@ -67,7 +67,7 @@ pub fn lines(value: &Value, whose: &str, context: &mut Context<'_, '_>) -> Vec<S
 /// Keys of the default user and, with a word to use another user, of root.
 pub fn default_user(context: &mut Context<'_, '_>, user: Option<&str>) {
     let given = context.config.get("ssh_authorized_keys").cloned().unwrap_or_default();
-    let mut keys = context.instance.public_keys.clone();
+    let mut keys = lines(&json!(context.instance.public_keys), "public keys of the metadata", context);
     keys.extend(lines(&given, "ssh_authorized_keys", context));
     // without keys the files are there too, for who appends to them
     if let Some(user) = user {

@@ -137,7 +137,8 @@ fn network(link: &Link) -> String {
     let mut lines = Vec::new();
     let name = matches.name.clone().or_else(|| link.made.as_ref().map(|_| link.id.clone()));
     lines.extend(name.map(|name| ("Name", name)));
-    lines.extend(matches.mac.clone().map(|mac| ("MACAddress", mac)));
+    // not `MACAddress=`, which a VLAN on the card has, too
+    lines.extend(matches.mac.clone().map(|mac| ("PermanentMACAddress", mac)));
     lines.extend(matches.driver.clone().map(|driver| ("Driver", driver)));
     section(&mut text, "Match", &lines);
     let mut lines = Vec::new();

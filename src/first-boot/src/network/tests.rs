@@ -16,7 +16,7 @@ fn text(text: &str, name: &str) -> String {
 fn version_1_as_proxmox_writes_it() {
     let config = "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      mac_address: 'BC:24:11:00:00:01'\n      subnets:\n      - type: static\n        \
         address: '10.0.2.77'\n        netmask: '255.255.255.0'\n        gateway: '10.0.2.2'\n    - type: nameserver\n      address:\n      - '10.0.2.3'\n      search:\n      - 'example.test'\n";
-    let expected = "[Match]\nMACAddress=bc:24:11:00:00:01\n\n[Network]\nDHCP=no\nDNS=10.0.2.3\nDomains=example.test\n\n\
+    let expected = "[Match]\nPermanentMACAddress=bc:24:11:00:00:01\n\n[Network]\nDHCP=no\nDNS=10.0.2.3\nDomains=example.test\n\n\
         [Address]\nAddress=10.0.2.77/24\n\n[Route]\nGateway=10.0.2.2\n";
     assert_eq!(text(config, "10-cloud-init-eth0.network"), expected);
     assert_eq!(
@@ -52,7 +52,7 @@ fn version_2_as_clouds_and_people_write_it() {
     let config = "version: 2\nethernets:\n  id0:\n    match: {macaddress: '52:54:00:12:34:56'}\n    set-name: eth0\n    dhcp4: true\n    dhcp6: false\n    mtu: 9000\n    \
         addresses: ['2001:db8::5/64', 10.0.0.5/24]\n    gateway4: 10.0.0.1\n    routes: [{to: default, via: '2001:db8::1', on-link: true}, {to: 10.5.0.0/16, via: 10.0.0.3, metric: 7}]\n    \
         nameservers: {addresses: [1.1.1.1, '2606:4700::1111'], search: [a.test, b.test]}\n    dhcp4-overrides: {use-dns: false, route-metric: 50}\n    optional: true\n";
-    let expected = "[Match]\nMACAddress=52:54:00:12:34:56\n\n[Link]\nMTUBytes=9000\nRequiredForOnline=no\n\n[Network]\nDHCP=ipv4\nDNS=1.1.1.1\nDNS=2606:4700::1111\n\
+    let expected = "[Match]\nPermanentMACAddress=52:54:00:12:34:56\n\n[Link]\nMTUBytes=9000\nRequiredForOnline=no\n\n[Network]\nDHCP=ipv4\nDNS=1.1.1.1\nDNS=2606:4700::1111\n\
         Domains=a.test b.test\n\n[Address]\nAddress=2001:db8::5/64\n\n[Address]\nAddress=10.0.0.5/24\n\n[Route]\nGateway=10.0.0.1\n\n[Route]\nGateway=2001:db8::1\nGatewayOnLink=yes\n\n\
         [Route]\nDestination=10.5.0.0/16\nGateway=10.0.0.3\nMetric=7\n\n[DHCPv4]\nRouteMetric=50\nUseDNS=no\n";
     assert_eq!(text(config, "10-cloud-init-id0.network"), expected);

@@ -31,12 +31,26 @@ fn nothing_and_comments_are_null() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_kept() {
+    let value = parse("a: !!binary AP8=\nb: !!binary aGk=\nc: 5").unwrap();
+    let bytes = |key: &str| super::bytes(&value[key]);
+    assert_eq!(
+        (bytes("a"), bytes("b"), bytes("c")),
+        (Some(vec![0, 255]), Some(b"hi".to_vec()), Some(b"5".to_vec()))
+    );
+    assert_eq!(super::bytes(&json!({"x": 1})), None);
+}
+
+#[test]
 fn bad_input_is_an_error_and_never_hangs() {
     let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
     for level in 1..12 {
         let before = format!("*a{},", level - 1).repeat(10);
         bomb.push_str(&format!("a{level}: &a{level} [{before}]\n"));
     }
+    let heavy = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a,".repeat(100_000));
+    let anchors: String = (0..60).map(|at| format!("&n{at} [")).collect();
+    let kept = format!("{anchors}{}{}", "x,".repeat(20_000), "]".repeat(60));
     let deep = "[".repeat(10_000);
     let cases = [
         "a: [1, 2",
@@ -46,6 +60,8 @@ fn bad_input_is_an_error_and_never_hangs() {
         "? [a]\n: b",
         "a: !!python/object:os.system x",
         &bomb,
+        &heavy,
+        &kept,
         &deep,
     ];
     for text in cases {
