@@ -1,5 +1,5 @@
-//! `base` with `first-boot = "native"` in a machine: no cloud-init and no Python, told by a volume of `seed`, with its power
-//! cut in between; somebody logs in over the network in the end.
+//! `base` with `first-boot = "native"` in a machine: no cloud-init and no Python, configured by a volume of `seed`, with its power
+//! cut in between; in the end a user logs in over the network.
 
 use anyhow::{Result, ensure};
 use std::fs;
@@ -54,7 +54,7 @@ fn a_volume_tells_an_image_without_cloud_init_all_and_a_power_cut_half_of_nothin
     let setup = Setup { direct: true, network: true, volumes: vec![volume_of_seed], ..Setup::default() };
     let mut guest = Guest::new(&output.join(format!("{}.qcow2", own.image())), room, &setup)?;
     guest.start()?;
-    // in the middle of it: the accounts are there or not, and nobody has been told that it is done
+    // in the middle of it: the accounts are there or not, and no file says that it is done
     guest.until("test -e /run/cloud-init/status.json")?;
     guest.cut()?;
     guest.start()?;

@@ -132,7 +132,7 @@ fn apply(shell: &Shell, tree: &Path, folder: &Path, how: &str, case: &Case) -> R
     let users = names(tree, &upper, "etc/passwd")?;
     let groups = names(tree, &upper, "etc/group")?;
     for part in COMPARED {
-        walk(&upper, &format!("/{part}"), &[&users, &groups], &mut listing)?;
+        walk(tree, &upper, &format!("/{part}"), &[&users, &groups], &mut listing)?;
     }
     let result: serde_json::Value = serde_json::from_str(&fs::read_to_string(folder.join("result.json"))?)?;
     let errors = result["v1"]["errors"].as_array().context("errors")?;
@@ -154,7 +154,13 @@ fn names(tree: &Path, upper: &Path, path: &str) -> Result<BTreeMap<u32, String>>
     Ok(text.lines().filter_map(line).map(|(name, id)| (id, name)).collect())
 }
 
-fn walk(upper: &Path, path: &str, names: &[&BTreeMap<u32, String>; 2], listing: &mut Listing) -> Result<()> {
+fn walk(
+    tree: &Path,
+    upper: &Path,
+    path: &str,
+    names: &[&BTreeMap<u32, String>; 2],
+    listing: &mut Listing,
+) -> Result<()> {
     let place = upper.join(path.trim_start_matches('/'));
     let Ok(meta) = place.symlink_metadata() else { return Ok(()) };
     // backups of accounts are named with `-` at the end
@@ -170,7 +176,14 @@ fn walk(upper: &Path, path: &str, names: &[&BTreeMap<u32, String>; 2], listing: 
     let what = if kind.is_dir() {
         for entry in fs::read_dir(&place)? {
             let name = entry?.file_name().into_string().ok().context("a name is UTF-8")?;
-            walk(upper, &format!("{path}/{name}"), names, listing)?;
+            walk(tree, upper, &format!("{path}/{name}"), names, listing)?;
+        }
+        let under = tree.join(path.trim_start_matches('/')).symlink_metadata();
+        if under.is_ok_and(|under| {
+            (under.mode(), under.uid(), under.gid()) == (meta.mode(), meta.uid(), meta.gid())
+        }) {
+            // it is as it was: only what is in it may have changed
+            return Ok(());
         }
         format!("{access} folder")
     } else if kind.is_symlink() {

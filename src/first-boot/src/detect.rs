@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 
 /// Folders that a seed may be in.
 const FOLDERS: [&str; 2] = ["/var/lib/cloud/seed/nocloud", "/var/lib/cloud/seed/nocloud-net"];
-/// As long as udev has events, a disk may still appear.
-const SETTLED: Duration = Duration::from_secs(30);
 /// How long a volume is waited for that firmware says is there.
 const PROMISED: Duration = Duration::from_secs(10);
 
@@ -37,9 +35,6 @@ pub fn detect(root: &Root) -> Result<Found, String> {
         || root.has("/etc/cloud/cloud-init.disabled")
     {
         return Ok(Found::Nothing);
-    }
-    if root.is_system() {
-        wait(SETTLED, || !root.has("/run/udev/queue"));
     }
     let hints = nocloud::hints(root);
     if let Some(from) = &hints.from {

@@ -1,5 +1,5 @@
 //! Sources over the network. Who talks to it is a process of its own: as nobody, without privileges, that can write no file;
-//! it hands what it was told to the stage as one document on a pipe.
+//! it hands the answers to the stage as one document on a pipe.
 
 use crate::http::{self, Service};
 use crate::instance::{Instance, Source, public_keys};
@@ -22,7 +22,7 @@ const AWS_IPV6: &str = "[fd00:ec2::254]";
 ///
 /// # Errors
 ///
-/// What the source, or the process, came to.
+/// Why the source, or the process, failed.
 #[expect(clippy::disallowed_methods, reason = "the process that talks to the network")]
 pub fn ask(what: &str) -> Result<Instance, String> {
     use std::os::unix::process::CommandExt as _;
@@ -156,7 +156,9 @@ fn aws(service: &mut Service) -> Result<Instance, String> {
     let keys = Value::Object(keys);
     instance.public_keys = public_keys(&keys);
     metadata.insert("public-keys".to_owned(), keys);
-    instance.hostname = part(&metadata, "local-hostname");
+    // where a network has several domains, a name in each of them
+    let names = part(&metadata, "local-hostname").unwrap_or_default();
+    instance.hostname = names.split_ascii_whitespace().next().map(str::to_owned);
     instance.user_data = service.get("/latest/user-data")?.unwrap_or_default();
     let document = service.get("/latest/dynamic/instance-identity/document")?;
     let document = document.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());

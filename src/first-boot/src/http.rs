@@ -104,7 +104,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// What the last try came to.
+    /// Why the last try failed.
     pub fn ask(
         &self,
         method: &str,
@@ -213,7 +213,7 @@ impl Service {
             if bytes.len() > MOST_BYTES + MOST_HEADERS {
                 return Err(format!("expected at most {MOST_BYTES} bytes"));
             }
-            // a service may keep the connection in spite of what it was told
+            // a service may keep the connection open in spite of `Connection: close`
             if let Some(answer) = parse(&bytes, false)? {
                 return Ok(answer);
             }

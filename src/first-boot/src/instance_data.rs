@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 pub const PUBLIC: &str = "/run/cloud-init/instance-data.json";
 /// What root may.
 pub const WHOLE: &str = "/run/cloud-init/instance-data-sensitive.json";
-/// What cloud-init writes in the place of secrets.
+/// What cloud-init writes instead of secrets.
 const REDACTED: &str = "redacted for non-root user";
 /// Members that may hold secrets, in any place.
 const SECRETS: [&str; 12] = [

@@ -1,14 +1,14 @@
-//! What gives an instance its identity at boot, in the place of cloud-init: metadata, user-data, network configuration.
+//! What gives an instance its identity at boot, instead of cloud-init: metadata, user-data, network configuration.
 //!
 //! ```text
 //! disks, firmware ─► detect ─┬─ NoCloud, ConfigDrive ──────────────┐
-//!                            └─ fetch (a process of nobody's) ─────┴─► Instance ─► UserData ─► modules ─► files, programs
+//!                            └─ fetch (unprivileged process) ──────┴─► Instance ─► UserData ─► modules ─► files, programs
 //!                                                                        └─► network ─► /run/systemd/network
 //! ```
 //!
 //! - [`instance`]: what a source says, as one value; [`detect`], [`volume`], [`nocloud`], [`config_drive`], [`fetch`] and
 //!   [`http`] make it.
-//! - [`user_data`]: what an instance is told, taken apart; [`yaml`], [`mime`] and [`encoding`] read it.
+//! - [`user_data`]: user-data and vendor-data, parsed; [`yaml`], [`mime`] and [`encoding`] read it.
 //! - [`modules`]: what is done about it. [`network`]: networkd's files.
 //! - [`state`], [`instance_data`], [`status`] and [`query`]: what scripts and agents read, where cloud-init has it.
 //!
@@ -41,5 +41,5 @@ pub mod user_data;
 pub mod volume;
 pub mod yaml;
 
-/// The version that scripts are told; what is before `+` is that of the cloud-init whose answers these are.
+/// The version that `--version` prints; what is before `+` is that of the cloud-init whose answers these are.
 pub const VERSION: &str = concat!("25.1.4+first-boot-", env!("CARGO_PKG_VERSION"));

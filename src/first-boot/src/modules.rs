@@ -33,7 +33,7 @@ pub struct Context<'c, 'r> {
     pub instance: &'c Instance,
     /// What is said.
     pub report: &'c mut Report<'r>,
-    /// Whether the module that runs began at an earlier boot and did not come to its end.
+    /// Whether the module that runs began at an earlier boot and did not finish.
     pub again: bool,
 }
 

@@ -53,7 +53,7 @@ impl Programs for System {
             .spawn()
             .map_err(wrong)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // one that does not read is told by its status
+            // a program that does not read it says so by its status
             let _ = stdin.write_all(input.as_bytes());
         }
         let output = child.wait_with_output().map_err(wrong)?;

@@ -90,10 +90,10 @@ pub fn answer(root: &Root, question: &Question) -> Result<String, String> {
         Question::Template(text) => {
             let (mut rest, mut filled) = (text.as_str(), String::new());
             while let Some((before, after)) = rest.split_once("{{") {
-                let (name, behind) = after.split_once("}}").ok_or("expected `}}`")?;
+                let (name, after) = after.split_once("}}").ok_or("expected `}}`")?;
                 filled.push_str(before);
                 filled.push_str(&shown(find(&map, name.trim())?));
-                rest = behind;
+                rest = after;
             }
             format!("{filled}{rest}\n")
         }

@@ -122,7 +122,7 @@ impl Root {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         let written = file.write_all(bytes).and_then(|()| {
             own(&file, owner)?;
-            // after the owner, which takes away set-uid bits
+            // after the owner, which clears set-uid bits
             file.set_permissions(fs::Permissions::from_mode(mode))?;
             file.sync_all()?;
             fs::rename(&temporary, &place)
@@ -165,7 +165,7 @@ impl Root {
         Ok(())
     }
 
-    /// Makes a symbolic link, in the place of what is there.
+    /// Makes a symbolic link, instead of what is there.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl Root {
         let _ = fs::remove_file(self.at(path));
     }
 
-    /// Gives a path to somebody.
+    /// Sets the owner and the mode of a path.
     ///
     /// # Errors
     ///
@@ -269,7 +269,7 @@ fn followed(place: PathBuf) -> std::io::Result<PathBuf> {
     Err(std::io::Error::other("expected fewer links"))
 }
 
-/// Gives an opened file or folder to somebody.
+/// Sets the owner of an opened file or folder.
 fn own(opened: &File, owner: Option<Owner>) -> std::io::Result<()> {
     let Some(Owner { uid, gid }) = owner else { return Ok(()) };
     Ok(rustix::fs::fchown(opened, uid.map(Uid::from_raw), gid.map(Gid::from_raw))?)

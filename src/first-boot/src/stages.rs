@@ -51,7 +51,10 @@ pub fn run(stage: Stage, root: &Root, programs: &dyn Programs) -> bool {
     let begun = state::begin(root, stage);
     report.check(begun);
     let instance = match stage {
-        Stage::Local => local(root, &mut report),
+        Stage::Local => {
+            settle_devices(root, programs, &mut report);
+            local(root, &mut report)
+        }
         Stage::Network => remote(root, &mut report),
         Stage::Config | Stage::Final => {
             let handed_on = state::handed_on(root);
@@ -78,6 +81,15 @@ pub fn run(stage: Stage, root: &Root, programs: &dyn Programs) -> bool {
     !report.errors.is_empty()
 }
 
+/// Waits until udev has loaded the drivers of what was there when it began: a disk may still appear.
+fn settle_devices(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) {
+    if root.has("/run/udev/control")
+        && let Err(what) = programs.run(&["udevadm", "settle", "--timeout=30"], "")
+    {
+        report.info(what);
+    }
+}
+
 /// Looks for sources that need no network.
 fn local(root: &Root, report: &mut Report<'_>) -> Option<Instance> {
     let found = report.check(detect::detect(root));
@@ -87,7 +99,7 @@ fn local(root: &Root, report: &mut Report<'_>) -> Option<Instance> {
             state::enable(root).and_then(|()| state::hand_on(root, instance))
         }
         Some(detect::Found::Remote(what)) => state::enable(root).and_then(|()| state::ask_later(root, what)),
-        // said already: the machine was told something that cannot be read
+        // reported already: there is a source, and it cannot be read
         None => state::enable(root),
     };
     report.check(noted);

@@ -273,7 +273,7 @@ pub fn done(root: &Root, module: &str, is_once: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Notes that a module begins; whether it began before and did not come to its end.
+/// Notes that a module begins; whether it began before and did not finish.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! User-data and vendor-data: what they are made of, and the cloud-config that they come to.
+//! User-data and vendor-data: their parts, and the cloud-config that is merged from them.
 
 use crate::{encoding, mime, yaml};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ const MOST_DEPTH: usize = 4;
 /// What user-data asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UserData {
-    /// All cloud-configs, a later one's keys in the place of an earlier one's.
+    /// All cloud-configs, a later one's keys replace an earlier one's.
     pub config: Map<String, Value>,
     /// Scripts, in their order.
     pub scripts: Vec<Script>,

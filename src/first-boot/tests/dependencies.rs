@@ -23,7 +23,7 @@ fn no_code_of_others_comes_in_unseen() {
         let tree = String::from_utf8(output.stdout).unwrap();
         let (_, others) = tree.split_once('\n').unwrap();
         let lines = others.lines().map(|line| line.trim_end_matches(" (*)").trim_end());
-        // a crate of this workspace has its folder behind its version
+        // a crate of this workspace has its folder after its version
         let (ours, others): (BTreeSet<&str>, BTreeSet<&str>) = lines.partition(|line| line.contains(" (/"));
         assert_eq!(others, list.lines().collect(), "{target}");
         assert!(ours.is_empty(), "{target}: {ours:?}");

@@ -64,7 +64,7 @@ pub(crate) struct Inputs {
     pub(crate) policy: bake::policy::Policy,
     /// The boot-time program, where the recipe places it.
     pub(crate) configure: Option<Arc<[u8]>>,
-    /// What gives an instance its identity, where the recipe has it in the place of cloud-init.
+    /// What gives an instance its identity, where the recipe has it instead of cloud-init.
     pub(crate) first_boot: Option<Arc<[u8]>>,
     /// The initrd's program, where the recipe has one.
     pub(crate) init: Option<Arc<[u8]>>,

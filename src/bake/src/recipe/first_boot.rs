@@ -4,7 +4,7 @@ use super::Recipe;
 use std::collections::BTreeMap;
 use tree::name::{Kind, Name};
 
-/// The package that the program is in the place of.
+/// The package that the program replaces.
 pub(crate) const PACKAGE: &str = "cloud-init";
 /// What cloud-init depends on, and what only that needs.
 const CLIENT: (&str, &str) = ("dhcpcd-base", "dhcpcd");

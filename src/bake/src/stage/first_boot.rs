@@ -1,4 +1,4 @@
-//! What gives an instance its identity in the place of cloud-init: the program, its units, and the names of cloud-init that
+//! What gives an instance its identity instead of cloud-init: the program, its units, and the names of cloud-init that
 //! scripts call it by.
 
 use super::claim::Claim;

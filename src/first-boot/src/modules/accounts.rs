@@ -1,6 +1,7 @@
 //! `users`, `groups` and `user`, read: who is to be there.
 
 use super::{text, truth, words};
+use crate::yaml;
 use serde_json::{Map, Value, json};
 
 /// The image's default user, as its recipe has it for cloud-init.
@@ -10,6 +11,7 @@ pub fn default_user() -> Map<String, Value> {
         "name": "debian",
         "gecos": "Debian",
         "groups": ["adm", "sudo", "systemd-journal"],
+        "lock_passwd": true,
         "sudo": ["ALL=(ALL) NOPASSWD:ALL"],
         "shell": "/bin/bash",
     });
@@ -65,68 +67,99 @@ pub fn is_name(name: &str) -> bool {
     inner.starts_with(first) && inner.chars().all(rest) && name.len() <= 32
 }
 
-/// The users of a configuration, in their order; what is wrong is pushed to `faults`.
+/// The users of a configuration, in the order in which cloud-init makes them; what is wrong is pushed to `faults`.
 #[must_use]
 pub fn users(config: &Map<String, Value>, faults: &mut Vec<String>) -> Vec<User> {
     let mut default = default_user();
-    match config.get("user") {
-        Some(Value::String(name)) => {
-            default.insert("name".to_owned(), json!(name));
+    let is_renamed = match config.get("user") {
+        Some(Value::String(name)) if !name.is_empty() => default.insert("name".to_owned(), json!(name)).is_some(),
+        Some(Value::Object(map)) => {
+            default.extend(map.clone());
+            !map.is_empty()
         }
-        Some(Value::Object(map)) => default.extend(map.clone()),
-        _ => {}
-    }
-    let given = match config.get("users") {
-        None | Some(Value::Null) => vec![json!("default")],
-        Some(Value::Array(list)) => list.clone(),
-        Some(Value::String(text)) => words(&json!(text)).into_iter().map(Value::String).collect(),
-        Some(Value::Object(map)) => map
-            .iter()
-            .filter(|(_, value)| truth(value) != Some(false))
-            .map(|(name, value)| {
-                let mut user = value.as_object().cloned().unwrap_or_default();
-                user.insert("name".to_owned(), json!(name));
-                Value::Object(user)
-            })
-            .collect(),
-        Some(_) => {
-            faults.push("users: expected a list".to_owned());
-            Vec::new()
-        }
+        _ => false,
     };
-    let mut users: Vec<User> = Vec::new();
-    for (at, one) in given.into_iter().enumerate() {
-        // a list in the list is one of names
-        let entries = match one {
-            Value::Array(list) => list,
-            one => vec![one],
-        };
-        for entry in entries {
-            let (map, is_default) = match entry {
-                Value::String(name) if name == "default" => (default.clone(), true),
-                Value::String(name) => (Map::from_iter([("name".to_owned(), json!(name))]), false),
-                Value::Object(mut map) if text(&map, "name").as_deref() == Some("default") => {
-                    map.remove("name");
-                    let mut merged = default.clone();
-                    merged.extend(map);
-                    (merged, true)
-                }
-                Value::Object(map) => (map, false),
-                _ => {
-                    faults.push(format!("users[{at}]: expected a name or a mapping"));
-                    continue;
-                }
-            };
-            match user(&map, is_default, faults) {
-                Ok(user) if users.iter().any(|known| known.name == user.name) => {
-                    faults.push(format!("users[{at}]: `{}` is there twice", user.name));
-                }
-                Ok(user) => users.push(user),
-                Err(what) => faults.push(format!("users[{at}]: {what}")),
-            }
+    let mut named = by_name(config.get("users"), faults);
+    if is_renamed {
+        insert(&mut named, DEFAULT, Map::new());
+    }
+    if let Some(at) = named.iter().position(|(name, _)| name == DEFAULT) {
+        // last, with what is said of it under its own name
+        let (_, said) = named.remove(at);
+        let name = text(&default, "name").unwrap_or_default();
+        let own = named.iter().position(|(known, _)| *known == name).map(|at| named.remove(at).1);
+        let own = own.unwrap_or_default();
+        let of_own = words(own.get("groups").unwrap_or(&Value::Null));
+        let mut groups = words(default.get("groups").unwrap_or(&Value::Null));
+        groups.extend(of_own.into_iter().filter(|group| !group.is_empty()));
+        groups.sort_unstable();
+        groups.dedup();
+        let mut merged = own;
+        merged.extend(said);
+        merged.extend(default);
+        merged.insert("groups".to_owned(), json!(groups));
+        named.push((DEFAULT.to_owned(), merged));
+    }
+    let mut users = Vec::new();
+    for (name, mut map) in named {
+        let is_default = name == DEFAULT;
+        map.entry("name").or_insert_with(|| json!(name));
+        match user(&map, is_default, faults) {
+            Ok(user) => users.push(user),
+            Err(what) => faults.push(format!("users: `{}`: {what}", name.escape_debug())),
         }
     }
     users
+}
+
+/// What stands for the image's default user, also in a mapping without a name.
+const DEFAULT: &str = "default";
+
+/// `users` in any of its forms, what is said of one user in several places merged: the first counts.
+fn by_name(value: Option<&Value>, faults: &mut Vec<String>) -> Vec<(String, Map<String, Value>)> {
+    let mut named = Vec::new();
+    match value {
+        None | Some(Value::Null) => insert(&mut named, DEFAULT, Map::new()),
+        Some(Value::String(text)) => {
+            words(&json!(text)).iter().for_each(|name| insert(&mut named, name, Map::new()));
+        }
+        Some(Value::Object(map)) => {
+            for (name, value) in map.iter().filter(|(_, value)| truth(value) != Some(false)) {
+                insert(&mut named, name, value.as_object().cloned().unwrap_or_default());
+            }
+        }
+        Some(Value::Array(list)) => {
+            for (at, one) in list.iter().enumerate() {
+                match one {
+                    Value::String(_) | Value::Array(_) => {
+                        words(one).iter().for_each(|name| insert(&mut named, name, Map::new()));
+                    }
+                    Value::Object(map) => {
+                        let mut map = map.clone();
+                        let name = map.remove("name").unwrap_or(json!(DEFAULT));
+                        match yaml::text(&name) {
+                            Some(name) => insert(&mut named, &name, map),
+                            None => faults.push(format!("users[{at}]: `name`: expected text")),
+                        }
+                    }
+                    _ => faults.push(format!("users[{at}]: expected a name or a mapping")),
+                }
+            }
+        }
+        Some(_) => faults.push("users: expected a list".to_owned()),
+    }
+    named
+}
+
+fn insert(named: &mut Vec<(String, Map<String, Value>)>, name: &str, map: Map<String, Value>) {
+    match named.iter_mut().find(|(known, _)| known == name) {
+        Some((_, known)) => {
+            for (key, value) in map {
+                known.entry(key).or_insert(value);
+            }
+        }
+        None => named.push((name.to_owned(), map)),
+    }
 }
 
 /// Keys of a user that useradd has an option for.

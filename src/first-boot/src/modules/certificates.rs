@@ -6,7 +6,7 @@ use serde_json::Value;
 const FOLDER: &str = "/usr/local/share/ca-certificates";
 const LIST: &str = "/etc/ca-certificates.conf";
 
-/// Adds certificates, and takes away the image's where asked for.
+/// Adds certificates, and removes the image's where `remove_defaults` says so.
 pub fn trust(context: &mut Context<'_, '_>) {
     let given = ["ca_certs", "ca-certs"].into_iter().find_map(|key| context.config.get(key));
     let Some(Value::Object(given)) = given.cloned() else { return };

@@ -55,7 +55,7 @@ fn wanted(context: &Context<'_, '_>) -> Option<String> {
     Some(if prefers_full { names.full } else { names.host })
 }
 
-/// Sets a name that has changed since the last boot, unless somebody on the machine has changed it.
+/// Sets a name that has changed since the last boot, unless it was changed on the machine.
 pub fn update(context: &mut Context<'_, '_>) {
     let (previous, current) = (context.root.text(PREVIOUS), context.root.text(FILE));
     if previous.is_some() && previous == current && wanted(context) != current {
@@ -144,7 +144,7 @@ fn check_domain(name: &str) -> bool {
     name.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '.' | '_'))
 }
 
-/// The file with the line of the own name in the place of the one that is there, or at its end.
+/// The file with the line of its own name instead of the one that is there, or at the end.
 fn with_own(old: &str, own: &str) -> String {
     let is_own = |line: &str| line.split_ascii_whitespace().next() == Some(OWN);
     let mut lines: Vec<&str> = Vec::new();

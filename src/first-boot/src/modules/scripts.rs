@@ -47,7 +47,7 @@ pub fn boot(context: &mut Context<'_, '_>) {
     }
 }
 
-/// Runs parts of user-data that want to be run before all else, at each boot.
+/// Runs boothooks: parts of user-data that run before all else, at each boot.
 pub fn hooks(context: &mut Context<'_, '_>, hooks: &[Vec<u8>]) {
     for (at, hook) in hooks.iter().enumerate() {
         let name = format!("boothook-{:03}", at + 1);
@@ -59,15 +59,15 @@ fn run(context: &mut Context<'_, '_>, name: &str, bytes: &[u8]) {
     // not in /run, where programs may not be allowed
     let path = format!("{}/{name}", crate::state::INSTANCE);
     if context.report.check(context.root.write(&path, bytes, 0o700, None)).is_some() {
-        start(context, &path, name);
+        // scripts that run later have `/var/lib/cloud/instance`
+        start(context, &path, name, &[("INSTANCE_ID", &context.instance.id)]);
         context.root.remove(&path);
     }
 }
 
-fn start(context: &mut Context<'_, '_>, path: &str, name: &str) {
-    let id = context.instance.id.clone();
+fn start(context: &mut Context<'_, '_>, path: &str, name: &str, environment: &[(&str, &str)]) {
     context.report.info(format!("running `{name}`"));
-    let ran = context.programs.script(context.root, path, name, &[("INSTANCE_ID", &id)]);
+    let ran = context.programs.script(context.root, path, name, environment);
     context.report.check(ran);
 }
 
@@ -117,7 +117,7 @@ pub fn run_all(context: &mut Context<'_, '_>, folder: &str) {
         if !name.starts_with('.')
             && found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
         {
-            start(context, &path, &name);
+            start(context, &path, &name, &[]);
         }
     }
 }

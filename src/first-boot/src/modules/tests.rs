@@ -11,7 +11,10 @@ fn config(text: &str) -> Map<String, Value> {
 fn users_come_in_all_forms_that_cloud_init_takes() {
     for (text, expected) in [
         ("{}", vec![("debian", true)]),
-        ("users: [default, a, {name: b}]", vec![("debian", true), ("a", false), ("b", false)]),
+        ("users: [default, a, {name: b}]", vec![("a", false), ("b", false), ("debian", true)]),
+        ("user: me\nusers: [b]", vec![("b", false), ("me", true)]),
+        ("users: [a, {}, [c, a]]", vec![("a", false), ("c", false), ("debian", true)]),
+        ("users: [{name: debian, uid: 7}, default]", vec![("debian", true)]),
         ("user: me", vec![("me", true)]),
         ("user: {name: me}\nusers: [default]", vec![("me", true)]),
         ("users: [{name: b}]", vec![("b", false)]),
@@ -32,11 +35,9 @@ fn what_cannot_be_an_account_is_an_error() {
     for text in [
         "users: 5",
         "users: [5]",
-        "users: [{}]",
         "users: [{name: \"a b\"}]",
         "users: [{name: \"a:b\"}]",
         "users: [{name: -a}]",
-        "users: [a, a]",
         "users: [{name: a, gecos: \"x:y\"}]",
         "users: [{name: a, hashed_passwd: \"x\\ny\"}]",
         "users: [{name: a, sudo: \"ALL\\nroot ALL\"}]",

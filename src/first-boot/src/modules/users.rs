@@ -95,7 +95,10 @@ fn make_one(context: &mut Context<'_, '_>, user: &User) -> Result<(), String> {
         context.programs.run(&["passwd", "--lock", &user.name], "")?;
     }
     let lines = keys::lines(&user.keys, &format!("user `{}`", user.name), context);
-    if !lines.is_empty() {
+    // without keys the file is there too, as cloud-init leaves it
+    let home = context.root.users().get(&user.name).and_then(|fields| fields.get(5).cloned());
+    let has_home = home.is_some_and(|home| !home.is_empty() && context.root.has(&home));
+    if has_home || !lines.is_empty() {
         keys::authorize(context.root, &user.name, &lines, "")?;
     }
     Ok(())
@@ -130,9 +133,6 @@ pub fn passwords(context: &mut Context<'_, '_>) {
     let chpasswd = context.config.get("chpasswd").and_then(Value::as_object).cloned().unwrap_or_default();
     // name, password, whether it is hashed
     let mut given: Vec<(String, String, bool)> = Vec::new();
-    if let (Some(password), Some(user)) = (context.text("password"), &default) {
-        given.push((user.name.clone(), password, false));
-    }
     let lines = match chpasswd.get("list") {
         Some(Value::String(text)) => text.lines().map(str::to_owned).collect(),
         Some(Value::Array(list)) => list.iter().filter_map(|line| line.as_str().map(str::to_owned)).collect(),
@@ -156,6 +156,12 @@ pub fn passwords(context: &mut Context<'_, '_>) {
             (Some(name), _, "RANDOM") => given.push((name, "RANDOM".to_owned(), false)),
             _ => faults.push("chpasswd.users: expected `name`, `password` and `type`".to_owned()),
         }
+    }
+    // as with cloud-init: a list is instead of it
+    if given.is_empty()
+        && let (Some(password), Some(user)) = (context.text("password"), default)
+    {
+        given.push((user.name, password, false));
     }
     let mut set = Vec::new();
     for (name, password, is_hash) in given {
