@@ -615,7 +615,8 @@ fn first_boot(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Result<Option<
     let is_native = recipe.first_boot == recipe::FirstBoot::Native;
     if is_native && lock.packages.iter().any(|package| package.name.as_str() == recipe::FIRST_BOOT_PACKAGE) {
         let cause = "`first-boot` is `native`, and a package depends on `cloud-init`".to_owned();
-        return Err(refuse("lock", cause).hint("remove that package from `packages.install`; `why cloud-init` names it"));
+        return Err(refuse("lock", cause)
+            .hint("remove that package from `packages.install`; `why cloud-init` names it"));
     }
     match (recipe.first_boot, &choices.first_boot) {
         (recipe::FirstBoot::CloudInit, _) => Ok(None),

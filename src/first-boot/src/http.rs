@@ -181,7 +181,9 @@ impl Service {
         let headers: Vec<(&str, &str)> = own.chain(headers.iter().copied()).collect();
         let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         if ![path, &self.host].into_iter().chain(headers.iter().map(|(_, value)| *value)).all(is_word) {
-            return Err("expected a host, a path and headers without blanks and control characters".to_owned());
+            return Err(
+                "expected a host, a path and headers without blanks and control characters".to_owned()
+            );
         }
         let until = Instant::now() + self.limits.request;
         let mut stream = self.connect()?;

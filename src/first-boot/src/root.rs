@@ -4,7 +4,9 @@ use rustix::fs::{Gid, Mode, OFlags, Uid};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 /// The most that is read of any file.
@@ -310,7 +312,10 @@ mod tests {
         root.link("/a/loop", "loop").unwrap();
         write("/a/link", "new").unwrap();
         write("/a/to-nothing", "made").unwrap();
-        assert_eq!((root.text("/a/target"), root.text("/a/b/made")), (Some("new".into()), Some("made".into())));
+        assert_eq!(
+            (root.text("/a/target"), root.text("/a/b/made")),
+            (Some("new".into()), Some("made".into()))
+        );
         for link in ["/a/link", "/a/to-nothing"] {
             assert!(root.at(link).symlink_metadata().unwrap().is_symlink(), "{link}");
         }

@@ -89,7 +89,8 @@ impl Reader {
             "text/x-shellscript-per-instance" => self.script(unmarked, name, Some("per-instance")),
             "text/x-shellscript-per-once" => self.script(unmarked, name, Some("per-once")),
             "text/cloud-boothook" => {
-                let body = unmarked.strip_prefix(b"#cloud-boothook").map_or(unmarked, <[u8]>::trim_ascii_start);
+                let body =
+                    unmarked.strip_prefix(b"#cloud-boothook").map_or(unmarked, <[u8]>::trim_ascii_start);
                 self.read.boothooks.push(unix(body));
             }
             "text/cloud-config-archive" => self.archive(unmarked, depth),

@@ -168,7 +168,9 @@ impl Builder {
 fn weight(value: &Value) -> usize {
     match value {
         Value::Array(list) => 1 + list.iter().map(weight).sum::<usize>(),
-        Value::Object(map) => 1 + map.iter().map(|(key, value)| key.len() / UNIT + weight(value)).sum::<usize>(),
+        Value::Object(map) => {
+            1 + map.iter().map(|(key, value)| key.len() / UNIT + weight(value)).sum::<usize>()
+        }
         Value::String(text) => 1 + text.len() / UNIT,
         _ => 1,
     }

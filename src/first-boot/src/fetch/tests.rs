@@ -1,6 +1,6 @@
 use super::*;
-use std::time::Duration;
 use crate::http::tests::{answer, service};
+use std::time::Duration;
 
 #[test]
 fn amazons_service_is_asked_by_version_2_alone() {

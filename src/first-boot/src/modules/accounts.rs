@@ -72,7 +72,9 @@ pub fn is_name(name: &str) -> bool {
 pub fn users(config: &Map<String, Value>, faults: &mut Vec<String>) -> Vec<User> {
     let mut default = default_user();
     let is_renamed = match config.get("user") {
-        Some(Value::String(name)) if !name.is_empty() => default.insert("name".to_owned(), json!(name)).is_some(),
+        Some(Value::String(name)) if !name.is_empty() => {
+            default.insert("name".to_owned(), json!(name)).is_some()
+        }
         Some(Value::Object(map)) => {
             default.extend(map.clone());
             !map.is_empty()

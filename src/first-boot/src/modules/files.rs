@@ -28,7 +28,8 @@ fn one(context: &Context<'_, '_>, entry: &Map<String, Value>, path: &str) -> Res
         return Err(format!("`{}` is not supported", key.escape_debug()));
     }
     let absolute = absolute(path);
-    let path = absolute.as_deref().ok_or_else(|| format!("`path`: expected an absolute path, found {path:?}"))?;
+    let path =
+        absolute.as_deref().ok_or_else(|| format!("`path`: expected an absolute path, found {path:?}"))?;
     let content = match entry.get("content") {
         None | Some(Value::Null) => Vec::new(),
         Some(value) => yaml::bytes(value).ok_or("`content`: expected text")?,

@@ -244,7 +244,8 @@ fn the_network_is_written_for_this_boot() {
 #[test]
 fn disks_are_looked_for_when_udev_is_at_rest() {
     let machine = Machine::new(META, "");
-    let settles = |machine: &Machine| machine.programs.ran.borrow().iter().any(|ran| ran.starts_with("udevadm settle"));
+    let settles =
+        |machine: &Machine| machine.programs.ran.borrow().iter().any(|ran| ran.starts_with("udevadm settle"));
     machine.boot();
     assert!(!settles(&machine), "no udev");
     machine.root.write("/run/udev/control", b"", 0o600, None).unwrap();
