@@ -51,10 +51,7 @@ pub fn run(stage: Stage, root: &Root, programs: &dyn Programs) -> bool {
     let begun = state::begin(root, stage);
     report.check(begun);
     let instance = match stage {
-        Stage::Local => {
-            settle_devices(root, programs, &mut report);
-            local(root, &mut report)
-        }
+        Stage::Local => local(root, programs, &mut report),
         Stage::Network => remote(root, &mut report),
         Stage::Config | Stage::Final => {
             let handed_on = state::handed_on(root);
@@ -90,9 +87,14 @@ fn settle_devices(root: &Root, programs: &dyn Programs, report: &mut Report<'_>)
     }
 }
 
-/// Looks for sources that need no network.
-fn local(root: &Root, report: &mut Report<'_>) -> Option<Instance> {
-    let found = report.check(detect::detect(root));
+/// Looks for sources that need no network; where there is none at all, again when udev is at rest.
+fn local(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) -> Option<Instance> {
+    let mut found = detect::detect(root);
+    if found == Ok(detect::Found::Nothing) {
+        settle_devices(root, programs, report);
+        found = detect::detect(root);
+    }
+    let found = report.check(found);
     let noted = match &found {
         Some(detect::Found::Nothing) => state::disable(root),
         Some(detect::Found::Here(instance)) => {
