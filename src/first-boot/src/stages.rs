@@ -50,6 +50,10 @@ pub fn run(stage: Stage, root: &Root, programs: &dyn Programs) -> bool {
     let mut report = Report::new(root);
     let begun = state::begin(root, stage);
     report.check(begun);
+    if let Some(before) = state::unfinished_before(root, stage) {
+        // it was killed: what it was to do is not done, and must not look so
+        report.check::<()>(Err(format!("stage `{}` did not finish", before.name())));
+    }
     let instance = match stage {
         Stage::Local => local(root, programs, &mut report),
         Stage::Network => remote(root, &mut report),

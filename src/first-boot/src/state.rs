@@ -102,6 +102,15 @@ pub fn begin(root: &Root, stage: Stage) -> Result<(), String> {
     put_status(root, status)
 }
 
+/// The stage right before `stage`, where it has not finished in this boot.
+#[must_use]
+pub fn unfinished_before(root: &Root, stage: Stage) -> Option<Stage> {
+    let at = Stage::ALL.iter().position(|one| *one == stage)?.checked_sub(1)?;
+    let before = *Stage::ALL.get(at)?;
+    let finished = status(root)?.get(before.name())?.get("finished").cloned();
+    finished.is_none_or(|time| time.is_null()).then_some(before)
+}
+
 /// Notes that a stage is at its end, with what it said; after the last one `result.json` says so.
 ///
 /// # Errors

@@ -255,6 +255,18 @@ fn where_no_disk_is_found_udev_is_waited_for() {
 }
 
 #[test]
+fn a_stage_that_was_killed_is_an_error() {
+    let machine = Machine::new(META, "");
+    fs::remove_dir_all(machine.root.at("/var/lib/cloud/seed")).unwrap();
+    state::begin(&machine.root, Stage::Local).unwrap();
+    assert!(run(Stage::Network, &machine.root, &machine.programs));
+    let _ = run(Stage::Config, &machine.root, &machine.programs);
+    let _ = run(Stage::Final, &machine.root, &machine.programs);
+    let status = Status::read(&machine.root);
+    assert_eq!((status.word, status.errors), ("error", vec![json!("stage `init-local` did not finish")]));
+}
+
+#[test]
 fn questions_are_answered_from_what_is_known() {
     use crate::query::{Question, answer};
     let machine = Machine::new(META, "");
