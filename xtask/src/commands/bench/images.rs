@@ -59,7 +59,6 @@ struct Report {
 struct Bench {
     program: PathBuf,
     work: PathBuf,
-    lock: PathBuf,
     /// The layers as they are published.
     layers: Vec<PathBuf>,
     packed: u64,
@@ -141,7 +140,15 @@ impl Bench {
                 .run()?;
             }
         }
-        Ok(Self { program, work, lock: own, layers, packed })
+        // both kinds have the same packages, and a lock names its kind
+        let text = fs::read_to_string(&own)?;
+        for kind in ["few", "many"] {
+            fs::write(
+                lock_of(&work, kind),
+                text.replacen("kind = \"few\"", &format!("kind = \"{kind}\""), 1),
+            )?;
+        }
+        Ok(Self { program, work, layers, packed })
     }
 
     /// A store that has the packages, which both kinds have, and nothing else.
@@ -166,13 +173,19 @@ impl Bench {
     }
 
     fn command<'a>(&self, shell: &'a Shell, command: &str, kind: &str) -> Cmd<'a> {
-        let (program, project, lock, arch) = (&self.program, self.work.join("images"), &self.lock, arch());
+        let (program, project, arch) = (&self.program, self.work.join("images"), arch());
+        let lock = lock_of(&self.work, kind);
         let store = self.work.join("images.store");
         cmd!(
             shell,
             "{program} {command} --project {project} --kind {kind} --arch {arch} --lock {lock} --store {store} --quiet"
         )
     }
+}
+
+/// Where the lock of `kind` is.
+fn lock_of(work: &Path, kind: &str) -> PathBuf {
+    work.join(format!("images.{kind}.lock.toml"))
 }
 
 /// Makes an image below `blobs`: the digest of its manifest, and where its layers are.
