@@ -66,8 +66,8 @@ pub fn resolve(
             }
         }
         let document = |digest: Sha256| {
-            let wanted = requirement(image, &descriptor("", digest, 0), true);
-            document(store, &wanted, oci::MOST_DOCUMENT as u64, options, progress).map(Some)
+            let part = requirement(image, &descriptor("", digest, 0), true);
+            document(store, &part, oci::MOST_DOCUMENT as u64, options, progress).map(Some)
         };
         let found = chain(image, plan.arch, store, &document)?;
         resolved.push(found.ok_or_else(|| refuse(image, NOT_STORED).remedy(Remedy::Fetch))?);
@@ -188,23 +188,27 @@ pub fn unpack(store: &Store, images: Vec<Resolved>, arch: Arch, jobs: NonZeroUsi
         let ids = oci::diff_ids(&config, arch, Some(image.layers.len()));
         diff_ids.push(ids.map_err(|error| wrong(&image.image, error))?);
     }
-    let layers = images.iter().zip(&diff_ids).flat_map(|(image, ids)| {
-        image.layers.iter().zip(ids).map(|(layer, id)| (image.image.image.name(), layer, *id))
-    });
+    let layers = images
+        .iter()
+        .zip(&diff_ids)
+        .flat_map(|(image, ids)| image.layers.iter().zip(ids).map(move |(layer, id)| (image, layer, *id)));
     let all: Vec<_> = layers.collect();
-    let one = |at: usize| {
-        let (name, layer, id) = all[at];
-        unpack::layer(store, name, &layer.digest.into(), &id)
+    let one = |at: usize| -> Result<Layer> {
+        let (image, layer, diff_id) = all[at];
+        let members = unpack::layer(store, image.image.image.name(), &layer.digest.into(), &diff_id)?;
+        let file = |unpack::Member { path, meta, node }| containers::layer::File { path, meta, node };
+        let files = members.into_iter().map(file).collect();
+        Ok(Layer { part: whole(store, image, layer)?, diff_id, files })
     };
     let mut unpacked = Vec::with_capacity(all.len());
-    ordered(all.len(), jobs, one, |_, members| {
-        unpacked.push(members);
+    ordered(all.len(), jobs, one, |_, layer| {
+        unpacked.push(layer);
         Ok(())
     })?;
     drop(all);
     let mut unpacked = unpacked.into_iter();
     let mut made = Vec::new();
-    for (image, ids) in images.into_iter().zip(diff_ids) {
+    for image in images {
         let part = |descriptor: &Descriptor| whole(store, &image, descriptor);
         let index = match &image.index {
             Some((index, place)) => Some((part(index)?, *place)),
@@ -217,15 +221,7 @@ pub fn unpack(store: &Store, images: Vec<Resolved>, arch: Arch, jobs: NonZeroUsi
             None => part(&image.manifest)?,
         };
         let config = part(&image.config)?;
-        let mut layers = Vec::new();
-        for ((layer, diff_id), members) in image.layers.iter().zip(ids).zip(unpacked.by_ref()) {
-            let file = |member: unpack::Member| {
-                let unpack::Member { path, meta, node } = member;
-                containers::layer::File { path, meta, node }
-            };
-            let files = members.into_iter().map(file).collect();
-            layers.push(Layer { part: part(layer)?, diff_id, files });
-        }
+        let layers = unpacked.by_ref().take(image.layers.len()).collect();
         made.push(Image { reference: image.image.image.clone(), index, manifest, config, layers });
     }
     Ok(made)

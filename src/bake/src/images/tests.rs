@@ -134,9 +134,9 @@ fn what_the_store_lacks_of_an_image_is_said_and_not_guessed() {
     let image = planned(Sha256([7; 32]), "layout");
     assert_eq!(known(&store, &image, Arch::Amd64).unwrap(), None);
     let document = |digest: Sha256| {
-        let wanted = requirement(&image, &descriptor("", digest, 0), true);
+        let part = requirement(&image, &descriptor("", digest, 0), true);
         let options = Options { project: folder.path().to_owned(), ..Options::default() };
-        document(&store, &wanted, 10, &options, &Silent).map(Some)
+        document(&store, &part, 10, &options, &Silent).map(Some)
     };
     let refusal = document(image.digest).unwrap_err();
     assert!(refusal.to_string().contains("not there"), "{refusal}");
