@@ -228,7 +228,7 @@ impl Fetched {
         self.transferred
     }
 
-    /// How many inputs were wanted.
+    /// How many inputs there are.
     #[must_use]
     pub fn count(&self) -> usize {
         self.sizes.len()

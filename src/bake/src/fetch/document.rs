@@ -3,14 +3,12 @@
 use super::Options;
 use super::fault::Fault;
 use super::places::{Location, locations};
-use super::progress::{Event, Progress};
-use super::transfer::{or_from_elsewhere, refused};
-use super::tries::{Tries, pause};
-use super::unpinned::copy;
+use super::progress::Progress;
+use super::transfer::or_from_elsewhere;
+use super::unpinned::{copy, from_the_first};
 use super::web::Web;
 use crate::plan::Requirement;
 use std::io::{Read as _, Write as _};
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use store::Store;
 use tree::digest::Digest;
@@ -56,32 +54,15 @@ pub fn document(
         let cause = "it is not in the store, and this run is offline";
         return Err(Refusal::new(Class::Network, name.as_str(), Stage::Fetch, cause).remedy(Remedy::Online));
     }
-    let web = Web::new(options);
-    let until = Instant::now() + options.deadlines.total;
-    let mut failures: Vec<(&Location, Fault)> = Vec::new();
-    for place in &places {
-        let shown = place.to_string();
-        progress.event(Event::Index { name: name.as_str(), from: &shown });
-        let (mut tries, last) = (Tries::default(), failures.len() + 1 == places.len());
-        let fault = loop {
-            let fault = match once(place, digest, most, &web, until) {
-                Ok(bytes) => {
-                    let mut incoming = store.incoming()?;
-                    let written = incoming.write_all(&bytes);
-                    written.map_err(|error| Refusal::io(name.as_str(), Stage::Fetch, "write", &error))?;
-                    incoming.commit()?;
-                    return Ok(bytes);
-                }
-                Err(fault) => fault,
-            };
-            match tries.next(&fault, &options.deadlines, last) {
-                Some(wait) if pause(wait, until, &AtomicBool::new(false)).is_ok() => {}
-                _ => break fault,
-            }
-        };
-        failures.push((place, fault));
-    }
-    Err(or_from_elsewhere(requirement, refused(name.as_str(), &failures)))
+    let bytes = from_the_first(name, &places, options, progress, |place, web, until| {
+        Ok(once(place, digest, most, web, until))
+    });
+    let bytes = bytes.map_err(|refusal| or_from_elsewhere(requirement, refusal))?;
+    let mut incoming = store.incoming()?;
+    let written = incoming.write_all(&bytes);
+    written.map_err(|error| Refusal::io(name.as_str(), Stage::Fetch, "write", &error))?;
+    incoming.commit()?;
+    Ok(bytes)
 }
 
 fn once(

@@ -38,28 +38,46 @@ pub fn unpinned(
         size: 0,
         source: Source::Upstream { url: url.to_owned() },
     };
+    let places = locations(&requirement, options)?;
+    if places.is_empty() {
+        return Err(refused(name.as_str(), &[(url, Fault::NoFile)]));
+    }
+    let (digest, size) = from_the_first(name, &places, options, progress, |place, web, until| {
+        let mut incoming = store.incoming()?;
+        match copy(place, MOST, web, until, &mut |bytes| incoming.write_all(bytes)) {
+            Ok(()) => incoming.commit().map(Ok),
+            Err(fault) => Ok(Err(fault)),
+        }
+    })?;
+    Ok((digest.into(), size))
+}
+
+/// What `get` brings from the first of the places where it does not fail, each tried again while that may help. A refusal of `get` ends
+/// it, as it is of the store.
+pub(super) fn from_the_first<T>(
+    name: &Name,
+    places: &[Location],
+    options: &Options,
+    progress: &dyn Progress,
+    mut get: impl FnMut(&Location, &Web<'_>, Instant) -> Result<Result<T, Fault>>,
+) -> Result<T> {
     let web = Web::new(options);
     let until = Instant::now() + options.deadlines.total;
-    let places = locations(&requirement, options)?;
-    let mut failures: Vec<(String, Fault)> = Vec::new();
-    for place in &places {
-        let shown = place.to_string();
-        progress.event(Event::Index { name: name.as_str(), from: &shown });
+    let mut failures: Vec<(&Location, Fault)> = Vec::new();
+    for place in places {
+        progress.event(Event::Index { name: name.as_str(), from: &place.to_string() });
         let (mut tries, last) = (Tries::default(), failures.len() + 1 == places.len());
         let fault = loop {
-            let mut incoming = store.incoming()?;
-            match copy(place, MOST, &web, until, &mut |bytes| incoming.write_all(bytes)) {
-                Ok(()) => return incoming.commit().map(|(digest, size)| (digest.into(), size)),
-                Err(fault) => match tries.next(&fault, &options.deadlines, last) {
-                    Some(wait) if pause(wait, until, &AtomicBool::new(false)).is_ok() => {}
-                    _ => break fault,
-                },
+            let fault = match get(place, &web, until)? {
+                Ok(found) => return Ok(found),
+                Err(fault) => fault,
+            };
+            match tries.next(&fault, &options.deadlines, last) {
+                Some(wait) if pause(wait, until, &AtomicBool::new(false)).is_ok() => {}
+                _ => break fault,
             }
         };
-        failures.push((shown, fault));
-    }
-    if failures.is_empty() {
-        failures.push((url.to_owned(), Fault::NoFile));
+        failures.push((place, fault));
     }
     Err(refused(name.as_str(), &failures))
 }
