@@ -239,10 +239,8 @@ impl Index {
             (Some(_), Some(_)) => Err(OciError::Ambiguous(format!("it has two images for linux/{arch}"))),
             (None, _) => {
                 let named = self.manifests.iter().filter_map(|(platform, _)| platform.as_ref());
-                let mut found: Vec<String> = named
-                    .map(|platform| format!("{}/{}", platform.os, platform.architecture))
-                    .map(|text| tree::refusal::shown(&text).chars().take(40).collect())
-                    .collect();
+                let mut found: Vec<String> =
+                    named.map(|platform| shown_platform(&platform.os, &platform.architecture)).collect();
                 found.sort();
                 found.dedup();
                 found.truncate(8);
@@ -276,11 +274,7 @@ pub fn diff_ids(bytes: &[u8], arch: Arch, layers: Option<usize>) -> Result<Vec<S
     const WHAT: &str = "configuration";
     let RawConfig { architecture, os, rootfs } = json(WHAT, bytes)?;
     if os != "linux" || architecture != arch.debian() {
-        let found = format!("{os}/{architecture}");
-        return Err(OciError::Platform {
-            arch,
-            found: tree::refusal::shown(&found).chars().take(40).collect(),
-        });
+        return Err(OciError::Platform { arch, found: shown_platform(&os, &architecture) });
     }
     if rootfs.r#type != "layers" {
         return Err(OciError::Shape {
@@ -300,6 +294,11 @@ pub fn diff_ids(bytes: &[u8], arch: Arch, layers: Option<usize>) -> Result<Vec<S
         return Err(OciError::Shape { what: WHAT, why: "it has no layer".to_owned() });
     }
     rootfs.diff_ids.into_iter().map(sha256).collect()
+}
+
+/// A platform for a message: `linux/arm64`.
+fn shown_platform(os: &str, architecture: &str) -> String {
+    tree::refusal::shown(&format!("{os}/{architecture}")).chars().take(40).collect()
 }
 
 /// The chain ID of each layer: what it is together with all below it.

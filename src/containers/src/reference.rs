@@ -107,14 +107,13 @@ impl FromStr for Reference {
         if name.len() > MOST {
             return Err(wrong("it is too long"));
         }
-        let (host, repository) = match name.split_once('/') {
-            Some((first, rest)) if is_host(first) => (first, rest.to_owned()),
-            Some(_) => (DOCKER, name.to_owned()),
-            None => (DOCKER, format!("library/{name}")),
+        let (host, path) = match name.split_once('/') {
+            Some((first, rest)) if is_host(first) => (first, rest),
+            _ => (DOCKER, name),
         };
-        let repository = match repository.contains('/') || host != DOCKER {
-            true => repository,
-            false => format!("library/{repository}"),
+        let repository = match host == DOCKER && !path.contains('/') {
+            true => format!("library/{path}"),
+            false => path.to_owned(),
         };
         if !repository.split('/').all(is_part) {
             return Err(wrong("a part of it is not a-z and 0-9 with `.`, `_`, `__` or `-` in between"));

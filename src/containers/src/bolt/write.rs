@@ -8,7 +8,8 @@ use super::{
 /// The bytes of a database whose root bucket is `root`.
 pub fn write(root: &Bucket) -> Result<Vec<u8>, BoltError> {
     let mut file = Writer { bytes: vec![0; PAGE * 3] };
-    let root_page = file.tree(root)?;
+    let items = file.items(root)?;
+    let root_page = file.tree(items)?;
     let pages = file.next();
     // a freelist of nothing
     put(&mut file.bytes, PAGE * 2, &page_header(FREELIST_AT, FREELIST, 0, 0));
@@ -44,9 +45,8 @@ impl Writer {
         (self.bytes.len() / PAGE) as u64
     }
 
-    /// Writes the pages of a bucket, those of its buckets first; the number of its topmost one.
-    fn tree(&mut self, bucket: &Bucket) -> Result<u64, BoltError> {
-        let items = self.items(bucket)?;
+    /// Writes the pages of the bucket that has these elements; the number of its topmost one.
+    fn tree(&mut self, items: Vec<Item>) -> Result<u64, BoltError> {
         let mut level = self.pages(LEAF, items)?;
         while level.len() > 1 {
             level = self.pages(BRANCH, level)?;
@@ -55,7 +55,7 @@ impl Writer {
         Ok(level.first().map_or(FIRST, |item| item.tag))
     }
 
-    /// The elements of a bucket's leaves.
+    /// The elements of a bucket's leaves; the pages of its buckets are written then.
     fn items(&mut self, bucket: &Bucket) -> Result<Vec<Item>, BoltError> {
         let mut items = Vec::with_capacity(bucket.entries.len());
         for (key, value) in &bucket.entries {
@@ -81,14 +81,12 @@ impl Writer {
         let is_flat = bucket.entries.values().all(|value| matches!(value, Value::Bytes(_)));
         let mut value = vec![0; BUCKET_HEADER];
         put(&mut value, 8, &bucket.sequence.to_le_bytes());
-        if is_flat {
-            let items = self.items(bucket)?;
-            if PAGE_HEADER + items.iter().map(Item::size).sum::<usize>() <= INLINE {
-                value.extend(page(0, LEAF, &items)?);
-                return Ok(value);
-            }
+        let items = self.items(bucket)?;
+        if is_flat && PAGE_HEADER + items.iter().map(Item::size).sum::<usize>() <= INLINE {
+            value.extend(page(0, LEAF, &items)?);
+            return Ok(value);
         }
-        let root = self.tree(bucket)?;
+        let root = self.tree(items)?;
         put(&mut value, 0, &root.to_le_bytes());
         Ok(value)
     }
