@@ -3,7 +3,7 @@
 //! OCI Image Layout Specification 1.0: `oci-layout`, `index.json`, `blobs/sha256/…`. docker reads a layout only where
 //! `manifest.json` beside these says the same, as `docker save` writes it: the specification allows further files.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -85,7 +85,7 @@ pub struct Layout {
 impl Layout {
     /// Adds a blob; its descriptor.
     pub fn add(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&bytes);
         let of = json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()});
         self.blobs.insert(digest, bytes);
         of
@@ -98,10 +98,8 @@ impl Layout {
         config: &Value,
         layers: &[(Packed, Vec<u8>)],
     ) -> Result<Value> {
-        let (mut diff_ids, mut parts) = (Vec::new(), Vec::new());
+        let mut parts = Vec::new();
         for (packed, tar) in layers {
-            let digest: String = Sha256::digest(tar).iter().map(|byte| format!("{byte:02x}")).collect();
-            diff_ids.push(format!("sha256:{digest}"));
             let gzip = |part: &[u8]| -> Result<Vec<u8>> {
                 let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::fast());
                 encoder.write_all(part)?;
@@ -118,9 +116,8 @@ impl Layout {
             };
             parts.push(self.add(&format!("application/vnd.oci.image.layer.v1.tar{end}"), bytes));
         }
-        let rootfs = json!({"type": "layers", "diff_ids": diff_ids});
-        let config = json!({"architecture": architecture, "os": "linux", "config": config, "rootfs": rootfs});
-        let config = self.add("application/vnd.oci.image.config.v1+json", serde_json::to_vec(&config)?);
+        let config = config_of(architecture, config, layers.iter().map(|(_, tar)| tar))?;
+        let config = self.add("application/vnd.oci.image.config.v1+json", config);
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": parts});
         Ok(self.add(kind, serde_json::to_vec(&manifest)?))
@@ -149,12 +146,27 @@ impl Layout {
         Ok(())
     }
 
+    /// The document that a descriptor is of.
+    pub fn document(&self, of: &Value) -> Result<Value> {
+        let digest = of["digest"].as_str().and_then(|digest| digest.strip_prefix("sha256:"));
+        let bytes = digest.and_then(|hex| self.blobs.get(hex)).context("a blob of the layout")?;
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
     /// A tar of the layout, in which `root` is listed.
     pub fn tar(&self, root: &Value) -> Result<Vec<u8>> {
+        self.tar_with(root, &[])
+    }
+
+    /// The same with more documents beside the index.
+    fn tar_with(&self, root: &Value, more: &[(&str, Value)]) -> Result<Vec<u8>> {
         let mut archive = tar::Builder::new(Vec::new());
         append(&mut archive, "oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         let index = json!({"schemaVersion": 2, "manifests": [root]});
         append(&mut archive, "index.json", 0o644, &serde_json::to_vec(&index)?)?;
+        for (name, document) in more {
+            append(&mut archive, name, 0o644, &serde_json::to_vec(document)?)?;
+        }
         for (digest, bytes) in &self.blobs {
             append(&mut archive, &format!("blobs/sha256/{digest}"), 0o644, bytes)?;
         }
@@ -165,16 +177,7 @@ impl Layout {
 /// What `docker save` wrote before it knew of layouts: an archive without a manifest, and the digest of its configuration, the image's
 /// ID.
 pub fn saved(name: &str, architecture: &str, layers: &[Vec<u8>]) -> Result<(Vec<u8>, String)> {
-    let hex =
-        |bytes: &[u8]| -> String { Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect() };
-    let diff_ids: Vec<String> = layers.iter().map(|tar| format!("sha256:{}", hex(tar))).collect();
-    let config = json!({
-        "architecture": architecture,
-        "os": "linux",
-        "config": {},
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-    });
-    let config = serde_json::to_vec(&config)?;
+    let config = config_of(architecture, &json!({}), layers.iter())?;
     let id = hex(&config);
     let mut archive = tar::Builder::new(Vec::new());
     let mut names = Vec::new();
@@ -191,41 +194,34 @@ pub fn saved(name: &str, architecture: &str, layers: &[Vec<u8>]) -> Result<(Vec<
 
 /// A tar of an OCI layout with the image `name` for `architecture`, in which `program` is all there is, at `/probe`.
 pub fn archive(name: &str, architecture: &str, program: &[u8]) -> Result<Vec<u8>> {
-    let mut layer = tar::Builder::new(Vec::new());
-    append(&mut layer, "probe", 0o755, program)?;
-    let layer = layer.into_inner()?;
-    let mut blobs: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut add = |kind: &str, bytes: Vec<u8>| {
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let of = json!({"mediaType": kind, "digest": format!("sha256:{digest}"), "size": bytes.len()});
-        blobs.push((format!("blobs/sha256/{digest}"), bytes));
-        of
-    };
-    let layer = add("application/vnd.oci.image.layer.v1.tar", layer);
-    let config = json!({
-        "architecture": architecture,
-        "os": "linux",
-        "config": {"Entrypoint": ["/probe"]},
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
-    });
-    let config = add("application/vnd.oci.image.config.v1+json", serde_json::to_vec(&config)?);
-    let place =
-        |of: &Value| of["digest"].as_str().map(|digest| format!("blobs/{}", digest.replace(':', "/")));
-    let of_docker = json!([{"Config": place(&config), "RepoTags": [name], "Layers": [place(&layer)]}]);
-    let kind = "application/vnd.oci.image.manifest.v1+json";
-    let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]});
-    let mut manifest: Value = add(kind, serde_json::to_vec(&manifest)?);
-    manifest["annotations"] =
+    let mut layout = Layout::default();
+    let layer = tar_of(&[Thing::File("probe", 0o755, program)])?;
+    let config = json!({"Entrypoint": ["/probe"]});
+    let mut root = layout.image(architecture, &config, &[(Packed::Plain, layer)])?;
+    let manifest = layout.document(&root)?;
+    let place = |of: &Value| Some(format!("blobs/{}", of["digest"].as_str()?.replace(':', "/")));
+    let (config, layer) = (place(&manifest["config"]), place(&manifest["layers"][0]));
+    let of_docker = json!([{"Config": config, "RepoTags": [name], "Layers": [layer]}]);
+    root["annotations"] =
         json!({"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name});
-    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-    let mut archive = tar::Builder::new(Vec::new());
-    append(&mut archive, "oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    append(&mut archive, "index.json", 0o644, &serde_json::to_vec(&index)?)?;
-    append(&mut archive, "manifest.json", 0o644, &serde_json::to_vec(&of_docker)?)?;
-    for (path, bytes) in blobs {
-        append(&mut archive, &path, 0o644, &bytes)?;
-    }
-    Ok(archive.into_inner()?)
+    layout.tar_with(&root, &[("manifest.json", of_docker)])
+}
+
+/// A digest in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A configuration of an image of these tars.
+fn config_of<'t>(
+    architecture: &str,
+    config: &Value,
+    layers: impl Iterator<Item = &'t Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let diff_ids: Vec<String> = layers.map(|tar| format!("sha256:{}", hex(tar))).collect();
+    let rootfs = json!({"type": "layers", "diff_ids": diff_ids});
+    let config = json!({"architecture": architecture, "os": "linux", "config": config, "rootfs": rootfs});
+    Ok(serde_json::to_vec(&config)?)
 }
 
 fn append(builder: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, bytes: &[u8]) -> Result<()> {

@@ -405,15 +405,11 @@ fn an_image_that_is_not_what_its_digest_says_is_rejected_wherever_it_comes_from(
     // the configuration promises another tar
     let mut other = Layout::default();
     let wrong = other.image("amd64", &json!({}), &[(Packed::Gzip, layer.clone())])?;
-    let layer_of = |layout: &Layout, of: &Value| -> Result<Value> {
-        let hex = digest(of).replace("sha256:", "");
-        Ok(serde_json::from_slice::<Value>(&layout.blobs[&hex])?["layers"].clone())
-    };
-    let mut manifest: Value = serde_json::from_slice(&other.blobs[&digest(&wrong).replace("sha256:", "")])?;
+    let mut manifest = other.document(&wrong)?;
     let mut third = Layout::default();
     let different = tar_of(&[Thing::File("b", 0o644, b"b")])?;
     let there = third.image("amd64", &json!({}), &[(Packed::Gzip, different)])?;
-    manifest["layers"] = layer_of(&third, &there)?;
+    manifest["layers"] = third.document(&there)?["layers"].clone();
     other.blobs.extend(third.blobs);
     let mixed = other.add("application/vnd.oci.image.manifest.v1+json", serde_json::to_vec(&manifest)?);
     other.write(&files.join("wrong"))?;
