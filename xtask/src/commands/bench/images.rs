@@ -9,6 +9,7 @@ use super::measure::{self, Sample};
 use super::table::{self, Ratio, Row};
 use crate::tools;
 use anyhow::{Context as _, Result};
+use containers::oci::{self, Descriptor, OCI_CONFIG, OCI_MANIFEST};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -190,10 +191,10 @@ fn lock_of(work: &Path, kind: &str) -> PathBuf {
 
 /// Makes an image below `blobs`: the digest of its manifest, and where its layers are.
 fn image(blobs: &Path, number: usize) -> Result<(Sha256, Vec<PathBuf>)> {
-    let put = |media_type: &str, bytes: &[u8]| -> Result<Value> {
-        let digest = Sha256::of(bytes);
+    let put = |media_type: &str, bytes: &[u8]| -> Result<Descriptor> {
+        let (media_type, digest) = (media_type.to_owned(), Sha256::of(bytes));
         fs::write(blobs.join(digest.hex()), bytes)?;
-        Ok(json!({"mediaType": media_type, "digest": digest.to_string(), "size": bytes.len()}))
+        Ok(Descriptor { media_type, digest, size: bytes.len() as u64 })
     };
     let (mut diff_ids, mut descriptors, mut paths) = (Vec::new(), Vec::new(), Vec::new());
     for layer in 0..LAYERS {
@@ -202,18 +203,15 @@ fn image(blobs: &Path, number: usize) -> Result<(Sha256, Vec<PathBuf>)> {
         let mut encoder = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&tar)?;
         let packed = encoder.finish()?;
-        paths.push(blobs.join(Sha256::of(&packed).hex()));
-        descriptors.push(put("application/vnd.oci.image.layer.v1.tar+gzip", &packed)?);
+        let layer = put("application/vnd.oci.image.layer.v1.tar+gzip", &packed)?;
+        paths.push(blobs.join(layer.digest.hex()));
+        descriptors.push(layer);
     }
     let rootfs = json!({"type": "layers", "diff_ids": diff_ids});
     let config = json!({"architecture": arch(), "os": "linux", "config": {}, "rootfs": rootfs});
-    let config = put("application/vnd.oci.image.config.v1+json", &serde_json::to_vec(&config)?)?;
-    let media_type = "application/vnd.oci.image.manifest.v1+json";
-    let manifest =
-        json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": descriptors});
-    let bytes = serde_json::to_vec(&manifest)?;
-    put(media_type, &bytes)?;
-    Ok((Sha256::of(&bytes), paths))
+    let config = put(OCI_CONFIG, &serde_json::to_vec(&config)?)?;
+    let manifest = put(OCI_MANIFEST, &oci::manifest_of(&config, &descriptors))?;
+    Ok((manifest.digest, paths))
 }
 
 /// The tar of a layer.
