@@ -17,7 +17,7 @@ use std::{env, fs};
 /// The folders of the repository that come with the program.
 const FOLDERS: [&str; 2] = ["image-recipes", "manifests"];
 /// The programs that run inside an image, and the architectures of images.
-const PROGRAMS: [&str; 2] = ["configure", "init"];
+const PROGRAMS: [&str; 3] = ["configure", "first-boot", "init"];
 const ARCHES: [&str; 2] = ["amd64", "arm64"];
 
 fn main() {

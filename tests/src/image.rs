@@ -89,6 +89,7 @@ pub fn plan() -> anyhow::Result<Plan> {
         images: Vec::new(),
         containers: Vec::new(),
         configure: None,
+        first_boot: None,
         init: None,
         ids: BTreeMap::new(),
         groups: BTreeMap::new(),

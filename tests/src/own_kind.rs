@@ -22,6 +22,8 @@ pub struct Wishes {
     pub without: Vec<String>,
     /// Units that `base` enables of those.
     pub without_units: Vec<String>,
+    /// Whether it has the program of this project in the place of cloud-init.
+    pub native: bool,
     /// Files that lie in the image as they are, by path.
     pub files: BTreeMap<String, Vec<u8>>,
 }
@@ -35,9 +37,10 @@ impl Wishes {
 
     /// The recipe that says so, but for the files.
     fn recipe(&self) -> String {
-        let Self { install, without, without_units, files: _ } = self;
+        let Self { install, without, without_units, native, files: _ } = self;
+        let first_boot = if *native { "native" } else { "cloud-init" };
         format!(
-            "[recipe]\nextends = \"base\"\n\n[packages]\ninstall = {install:?}\nwithout = {without:?}\n\n\
+            "[recipe]\nextends = \"base\"\nfirst-boot = \"{first_boot}\"\n\n[packages]\ninstall = {install:?}\nwithout = {without:?}\n\n\
              [units]\nwithout = {without_units:?}\n"
         )
     }
@@ -56,6 +59,7 @@ pub fn add(project: &Path, name: &str, arch: Arch, recipe: &str, manifest: &str)
 pub struct OwnKind<'s> {
     shared: &'s Shared,
     arch: Arch,
+    native: bool,
     /// The project.
     pub project: PathBuf,
     lock: PathBuf,
@@ -79,7 +83,7 @@ impl<'s> OwnKind<'s> {
             fs::create_dir_all(to.parent().context("a file is in a directory")?)?;
             fs::write(to, bytes)?;
         }
-        let own = Self { shared, arch, project, lock };
+        let own = Self { shared, arch, native: wishes.native, project, lock };
         own.about("lock").option("--output", &own.lock).done()?;
         Ok(own)
     }
@@ -107,6 +111,10 @@ impl<'s> OwnKind<'s> {
     /// A bake of it into `output`.
     pub fn bake(&self, output: &Path) -> Result<Run> {
         let run = self.about("bake").option("--lock", &self.lock).option("--output", output);
+        let run = match self.native {
+            true => run.option("--first-boot", self.shared.first_boot(self.arch)?),
+            false => run,
+        };
         Ok(run.option("--init", self.shared.init(self.arch)?))
     }
 

@@ -117,6 +117,7 @@ impl Shared {
         Ok(run
             .option("--manifest", self.manifest(image)?)
             .option("--configure", self.configure(image.arch)?)
+            .option("--first-boot", self.first_boot(image.arch)?)
             .option("--init", self.init(image.arch)?))
     }
 
@@ -204,6 +205,11 @@ impl Shared {
     /// `configure`, built for `arch` as the program builds it.
     pub fn configure(&self, arch: Arch) -> Result<PathBuf> {
         self.built("configure", arch)
+    }
+
+    /// `first-boot`, likewise.
+    pub fn first_boot(&self, arch: Arch) -> Result<PathBuf> {
+        self.built("first-boot", arch)
     }
 
     /// `init`, likewise.

@@ -7,7 +7,7 @@ use tests::workspace;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 25] = [
+const TARGETS: [(&str, Target); 31] = [
     ("apt_sources", fuzzed::bake::apt_sources),
     ("ar", fuzzed::bake::ar),
     ("bolt", fuzzed::containers::bolt),
@@ -22,6 +22,12 @@ const TARGETS: [(&str, Target); 25] = [
     ("deb822", fuzzed::bake::deb822),
     ("decompress", fuzzed::bake::decompress),
     ("elf", fuzzed::bake::elf),
+    ("first_boot_http", first_boot::fuzz::http),
+    ("first_boot_label", first_boot::fuzz::label),
+    ("first_boot_network", first_boot::fuzz::network),
+    ("first_boot_seed", first_boot::fuzz::seed),
+    ("first_boot_user_data", first_boot::fuzz::user_data),
+    ("first_boot_yaml", first_boot::fuzz::yaml),
     ("image", fuzzed::containers::image),
     ("index", fuzzed::bake::index),
     ("inrelease", fuzzed::bake::inrelease),

@@ -87,6 +87,9 @@ pub struct Draft {
     pub containers: Vec<PlannedImage>,
     /// The boot-time program.
     pub configure: Option<PlannedConfigure>,
+    /// What gives an instance its identity, where it is not cloud-init.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_boot: Option<PlannedFirstBoot>,
     /// The program of the initrd.
     pub init: Option<PlannedInit>,
     /// Fixed ids that packages' sysusers.d files leave open.
@@ -179,6 +182,20 @@ pub struct PlannedConfigure {
     pub bytes: Arc<[u8]>,
 }
 
+/// What gives an instance its identity, with its units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedFirstBoot {
+    /// Its digest.
+    pub digest: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digests of its units and their preset.
+    pub units: BTreeMap<String, Sha256>,
+    /// Its bytes.
+    #[serde(skip)]
+    pub bytes: Arc<[u8]>,
+}
+
 /// The program that finds the root file system, and which modules are next to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedInit {
@@ -235,6 +252,8 @@ pub struct Choices {
     pub epoch: Option<i64>,
     /// The boot-time program; needed where the recipe has a place for it.
     pub configure: Option<Arc<[u8]>>,
+    /// What gives an instance its identity; needed where the recipe has it in the place of cloud-init.
+    pub first_boot: Option<Arc<[u8]>>,
     /// The program of the initrd; needed where the recipe has one.
     pub init: Option<Arc<[u8]>>,
     /// What is known of packages' maintainer scripts; a recipe's own entry for a package is taken instead.
@@ -302,6 +321,7 @@ pub fn plan(
         images: manifest.images.clone(),
         containers,
         configure: configure(recipe, choices)?,
+        first_boot: first_boot(recipe, lock, choices)?,
         init: init(recipe, choices)?,
         ids: recipe.ids.clone(),
         groups: recipe.groups.clone(),
@@ -334,6 +354,11 @@ pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, sources: &
     // what is for a component is not known here
     recipe.accept.retain(|name, _| lock.packages.iter().any(|package| package.name == *name));
     (recipe.configure, recipe.initrd) = (None, None);
+    if recipe.first_boot == recipe::FirstBoot::Native {
+        // its units come with its program
+        recipe.first_boot = recipe::FirstBoot::CloudInit;
+        recipe.enable.retain(|unit, _| !recipe::FIRST_BOOT_UNITS.contains(&unit.as_str()));
+    }
     let manifest = Manifest {
         version: String::new(),
         kind: recipe.kind.clone(),
@@ -349,6 +374,7 @@ pub fn packages_only(recipe: &Recipe, lock: &Lock, effects: &Effects, sources: &
         label: Label::default(),
         epoch: None,
         configure: None,
+        first_boot: None,
         init: None,
         effects: effects.clone(),
         snapshots: sources.snapshots(),
@@ -490,6 +516,29 @@ fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigu
             digest: Sha256::of(bytes),
             size: bytes.len() as u64,
             bytes: Arc::clone(bytes),
+        })),
+    }
+}
+
+fn first_boot(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Result<Option<PlannedFirstBoot>> {
+    let is_native = recipe.first_boot == recipe::FirstBoot::Native;
+    if is_native && lock.packages.iter().any(|package| package.name.as_str() == recipe::FIRST_BOOT_PACKAGE) {
+        let cause = "`first-boot` is `native`, and a package depends on `cloud-init`".to_owned();
+        return Err(refuse("lock", cause)
+            .hint("remove that package from `packages.install`; `why cloud-init` names it"));
+    }
+    match (recipe.first_boot, &choices.first_boot) {
+        (recipe::FirstBoot::CloudInit, _) => Ok(None),
+        (recipe::FirstBoot::Native, None) => {
+            Err(refuse("first-boot", "the recipe has it, but it was not built".to_owned()))
+        }
+        (recipe::FirstBoot::Native, Some(bytes)) => Ok(Some(PlannedFirstBoot {
+            digest: Sha256::of(bytes),
+            size: bytes.len() as u64,
+            units: crate::stage::first_boot_units()
+                .map(|(name, bytes)| (name.to_owned(), Sha256::of(bytes)))
+                .collect(),
+            bytes: bytes.clone(),
         })),
     }
 }

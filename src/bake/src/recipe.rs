@@ -6,12 +6,15 @@
 //! for the same path or name.
 
 mod disk;
+mod first_boot;
 mod layers;
 mod raw;
 #[cfg(test)]
 mod tests;
 
 pub use self::disk::{Disk, Word};
+pub use first_boot::FirstBoot;
+pub(crate) use first_boot::{PACKAGE as FIRST_BOOT_PACKAGE, UNITS as FIRST_BOOT_UNITS};
 pub use layers::{Folder, RootfsFile, combine};
 pub(crate) use raw::access;
 pub use raw::{Raw, parse};
@@ -83,6 +86,8 @@ pub struct Recipe {
     pub debconf: BTreeMap<String, String>,
     /// Where the boot-time program goes, and the names that it also answers to.
     pub configure: Option<Configure>,
+    /// What gives an instance its identity.
+    pub first_boot: FirstBoot,
     /// The initrd that is made for each kernel.
     pub initrd: Option<Initrd>,
     /// How its disks are laid out.

@@ -22,6 +22,8 @@ const FLAGS: &str = include_str!("../../configure/rustc-flags.txt");
 pub enum Program {
     /// What configures a node at boot.
     Configure,
+    /// What gives an instance its identity, in the place of cloud-init.
+    FirstBoot,
     /// The first program of the initrd.
     Init,
 }
@@ -31,6 +33,7 @@ impl Program {
     fn name(self) -> &'static str {
         match self {
             Self::Configure => "configure",
+            Self::FirstBoot => "first-boot",
             Self::Init => "init",
         }
     }

@@ -38,6 +38,9 @@ pub(crate) struct Selection {
     /// The boot-time program [default: the one that comes with vmbake; in a clone, built from source]
     #[arg(long, value_name = "FILE")]
     pub(crate) configure: Option<PathBuf>,
+    /// The program that has cloud-init's place [default: the one that comes with vmbake; in a clone, built from source]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) first_boot: Option<PathBuf>,
     /// The initrd's program [default: the one that comes with vmbake; in a clone, built from source]
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
@@ -61,6 +64,8 @@ pub(crate) struct Inputs {
     pub(crate) policy: bake::policy::Policy,
     /// The boot-time program, where the recipe places it.
     pub(crate) configure: Option<Arc<[u8]>>,
+    /// What gives an instance its identity, where the recipe has it instead of cloud-init.
+    pub(crate) first_boot: Option<Arc<[u8]>>,
     /// The initrd's program, where the recipe has one.
     pub(crate) init: Option<Arc<[u8]>>,
     /// What is known of packages' maintainer scripts.
@@ -81,8 +86,9 @@ impl Selection {
         let effects = project.effects()?;
         let sources = project.sources()?;
         let (configure, init) = (recipe.configure.is_some(), recipe.initrd.is_some());
+        let first_boot = recipe.first_boot == bake::recipe::FirstBoot::Native;
         let unbuilt = |is_placed: bool| is_placed.then(|| Arc::from([]));
-        let (no_configure, no_init) = (unbuilt(configure), unbuilt(init));
+        let (no_configure, no_first_boot, no_init) = (unbuilt(configure), unbuilt(first_boot), unbuilt(init));
         let mut inputs = Inputs {
             project,
             kind,
@@ -90,6 +96,7 @@ impl Selection {
             manifest,
             policy,
             configure: no_configure,
+            first_boot: no_first_boot,
             init: no_init,
             effects,
             sources,
@@ -102,8 +109,9 @@ impl Selection {
             is_placed.then(bytes).transpose()
         };
         let configure = program(configure, Program::Configure, &self.configure)?;
+        let first_boot = program(first_boot, Program::FirstBoot, &self.first_boot)?;
         let init = program(init, Program::Init, &self.init)?;
-        (inputs.configure, inputs.init) = (configure, init);
+        (inputs.configure, inputs.first_boot, inputs.init) = (configure, first_boot, init);
         Ok(inputs)
     }
 
@@ -182,6 +190,7 @@ impl Selection {
             label: Label { name: self.name.clone(), tag: self.tag.clone() },
             epoch,
             configure: inputs.configure.clone(),
+            first_boot: inputs.first_boot.clone(),
             init: inputs.init.clone(),
             effects: inputs.effects.clone(),
             snapshots: inputs.sources.snapshots(),

@@ -145,6 +145,7 @@ fn plan(packages: Vec<LockedPackage>, arch: Arch) -> Result<Draft> {
         images: Vec::new(),
         containers: Vec::new(),
         configure: None,
+        first_boot: None,
         init: None,
         ids: ids.collect(),
         groups: BTreeMap::new(),

@@ -107,7 +107,9 @@ fn release(root: &Path, arches: &[Arch], epoch: u64, zig: &zig::Zig, show: &Show
     for arch in Arch::ALL {
         let folder = programs.join(arch.debian());
         fs::create_dir_all(&folder)?;
-        for (program, name) in [(Program::Configure, "configure"), (Program::Init, "init")] {
+        for (program, name) in
+            [(Program::Configure, "configure"), (Program::FirstBoot, "first-boot"), (Program::Init, "init")]
+        {
             fs::copy(programs::program(&project, program, arch, show)?, folder.join(name))?;
         }
     }

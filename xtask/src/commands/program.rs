@@ -11,10 +11,10 @@ use vmbake::project::Project;
 /// Build one of the programs that run inside an image
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-`bake --configure FILE --init FILE` takes the results, for a machine that bakes but has no compiler. The same sources give the same bytes anywhere.")]
+`bake --configure FILE --first-boot FILE --init FILE` takes the results, for a machine that bakes but has no compiler. The same sources give the same bytes anywhere.")]
 pub(crate) struct Args {
     /// The digest of the blob
-    #[arg(value_name = "configure|init")]
+    #[arg(value_name = "configure|first-boot|init")]
     program: Program,
     /// Architecture of the image
     #[arg(long, default_value = "amd64")]

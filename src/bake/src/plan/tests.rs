@@ -75,6 +75,7 @@ fn choices() -> Choices {
         label: Label::default(),
         epoch: None,
         configure: None,
+        first_boot: None,
         init: None,
         effects: BTreeMap::new(),
         snapshots,

@@ -57,6 +57,9 @@ pub fn combine(folders: &[Folder]) -> Result<Recipe> {
     for folder in folders {
         lay(&mut recipe, folder)?;
     }
+    if recipe.first_boot == super::FirstBoot::Native {
+        super::first_boot::replace(&mut recipe, &last.kind);
+    }
     check_ids(&recipe, last)?;
     Ok(recipe)
 }
@@ -91,6 +94,7 @@ fn empty(kind: Kind) -> Recipe {
         reviewed_only: false,
         debconf: BTreeMap::new(),
         configure: None,
+        first_boot: super::FirstBoot::default(),
         initrd: None,
         disk: super::Disk::default(),
     }
@@ -103,6 +107,14 @@ fn lay(recipe: &mut Recipe, folder: &Folder) -> Result<()> {
     }
     recipe.lineage.push(kind.clone());
     recipe.role = raw.recipe.role.unwrap_or(recipe.role);
+    recipe.first_boot = raw.recipe.first_boot.unwrap_or(recipe.first_boot);
+    let asked = [&raw.packages.install, &raw.packages.install_amd64, &raw.packages.install_arm64];
+    if recipe.first_boot == super::FirstBoot::Native && super::first_boot::is_asked_for(asked) {
+        let cause = "`first-boot` is `native`, and `packages.install` has `cloud-init`".to_owned();
+        return Err(folder.refuse(cause).hint(
+            "remove `cloud-init` from `packages.install`, or set `first-boot = \"cloud-init\"` in `[recipe]`",
+        ));
+    }
     lay_packages(recipe, folder)?;
     for (name, component) in &raw.components {
         recipe.components.insert(name.clone(), self::component(kind, component));

@@ -60,6 +60,8 @@ pub struct Raw {
 pub(super) struct Head {
     pub(super) extends: Option<Kind>,
     pub(super) role: Option<Role>,
+    #[serde(default, rename = "first-boot")]
+    pub(super) first_boot: Option<super::FirstBoot>,
 }
 
 #[derive(Debug, Clone, Default)]

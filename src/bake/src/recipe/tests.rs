@@ -66,6 +66,29 @@ fn what_is_said_of_an_inherited_unit_is_taken_back_and_may_be_said_anew() {
 }
 
 #[test]
+fn an_image_with_a_first_boot_of_its_own_has_nothing_of_cloud_init() {
+    let base = BASE.replace("\"containerd\"]", "\"cloud-init\"]").replace(
+        "enable = [",
+        "disable = [\"cloud-init-hotplugd.socket\"]\nenable = [\"cloud-init-main.service\", ",
+    ) + "[users.dhcpcd]\nuid = 988\nhome = \"/usr/lib/dhcpcd\"\n";
+    let own = |first_boot: &str| {
+        let own = format!("[recipe]\nextends = \"base\"\nfirst-boot = \"{first_boot}\"\n");
+        combine(&[folder("base", &base), folder("own", &own)]).unwrap()
+    };
+    let packages =
+        |recipe: &Recipe| recipe.packages_for(Arch::Amd64).map(ToString::to_string).collect::<Vec<_>>();
+    let native = own("native");
+    assert_eq!(packages(&native), ["linux-image-cloud-amd64", "systemd"]);
+    assert!(native.users.is_empty() && native.disable.is_empty());
+    assert!(!native.enable.contains_key("cloud-init-main.service"));
+    assert!(FIRST_BOOT_UNITS.iter().all(|unit| native.enable[*unit].as_str() == "own"));
+    let usual = own("cloud-init");
+    assert_eq!(usual.first_boot, FirstBoot::CloudInit);
+    assert_eq!(packages(&usual), ["cloud-init", "linux-image-cloud-amd64", "systemd"]);
+    assert!(usual.users.contains_key("dhcpcd") && !usual.enable.contains_key("cloud-final.service"));
+}
+
+#[test]
 fn a_recipe_says_where_packages_are_from_and_a_later_one_may_say_otherwise() {
     let base = BASE.replacen(
         "[units]",
@@ -177,6 +200,10 @@ fn layers_that_contradict_each_other_are_refused() {
         (
             "[recipe]\nextends = \"base\"\n[access]\n\"/etc/x\" = \"0600 root:root\"\n",
             "there is no `rootfs/etc/x`",
+        ),
+        (
+            "[recipe]\nextends = \"base\"\nfirst-boot = \"native\"\n[packages]\ninstall-arm64 = [\"cloud-init\"]\n",
+            "`first-boot` is `native`, and `packages.install` has `cloud-init`",
         ),
     ];
     for (text, wanted) in cases {

@@ -101,6 +101,7 @@ impl Case {
             images: Vec::new(),
             containers: Vec::new(),
             configure: None,
+            first_boot: None,
             init: None,
             ids: BTreeMap::new(),
             groups: BTreeMap::new(),

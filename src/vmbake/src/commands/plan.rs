@@ -208,6 +208,9 @@ fn summary(report: &Report<'_>) {
     if let Some(configure) = &plan.configure {
         console::line(format!("configure   {} {}", configure.digest, size(configure.size)));
     }
+    if let Some(program) = &plan.first_boot {
+        console::line(format!("first-boot  {} {}", program.digest, size(program.size)));
+    }
     if let Some(init) = &plan.init {
         console::line(format!("init        {} {}", init.digest, size(init.size)));
     }

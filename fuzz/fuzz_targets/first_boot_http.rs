@@ -1,0 +1,4 @@
+//! `first_boot::fuzz::http`: see there.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| first_boot::fuzz::http(bytes));

@@ -1,0 +1,285 @@
+//! The four stages of a boot, as the units of cloud-init's names start them.
+
+use crate::instance::Instance;
+use crate::modules::{self, Context, hostname, keys, scripts};
+use crate::programs::Programs;
+use crate::report::Report;
+use crate::root::Root;
+use crate::state::{self, Stage};
+use crate::user_data::{self, UserData};
+use crate::{clock, detect, fetch, instance_data, network, vmware};
+use serde_json::{Map, Value, json};
+
+/// Where networkd looks, this boot alone.
+const NETWORK: &str = "/run/systemd/network";
+
+/// What the image says where user-data says nothing.
+fn defaults() -> Map<String, Value> {
+    json!({"ssh_pwauth": false}).as_object().cloned().unwrap_or_default()
+}
+
+/// What an instance is told: the vendor's parts, its own, and the configuration that they come to.
+struct Told {
+    config: Map<String, Value>,
+    vendor: UserData,
+    user: UserData,
+}
+
+impl Told {
+    fn of(instance: &Instance) -> Self {
+        let user = user_data::read(&instance.user_data);
+        let mut vendor = user_data::read(&instance.vendor_data);
+        let wanted =
+            user.config.get("vendor_data").and_then(|value| value.get("enabled")).and_then(modules::truth);
+        if wanted == Some(false) {
+            vendor = UserData::default();
+        }
+        let mut config = defaults();
+        if let Some(name) = &instance.default_user {
+            config.insert("system_info".to_owned(), json!({"default_user": {"name": name}}));
+        }
+        config.extend(vendor.config.clone());
+        config.extend(user.config.clone());
+        Self { config, vendor, user }
+    }
+}
+
+/// Runs a stage; whether it failed.
+#[must_use]
+pub fn run(stage: Stage, root: &Root, programs: &dyn Programs) -> bool {
+    if stage != Stage::Local && state::is_disabled(root) {
+        return false;
+    }
+    let mut report = Report::new(root);
+    let begun = state::begin(root, stage);
+    report.check(begun);
+    if let Some(before) = state::unfinished_before(root, stage) {
+        // it was killed: what it was to do is not done, and must not look so
+        report.check::<()>(Err(format!("stage `{}` did not finish", before.name())));
+    }
+    let instance = match stage {
+        Stage::Local => local(root, programs, &mut report),
+        Stage::Network => remote(root, &mut report),
+        Stage::Config | Stage::Final => {
+            let handed_on = state::handed_on(root);
+            report.check(handed_on).flatten()
+        }
+    };
+    if stage == Stage::Local && state::is_disabled(root) {
+        return false;
+    }
+    if let Some(instance) = &instance {
+        let told = Told::of(instance);
+        let mut context =
+            Context { root, programs, config: &told.config, instance, report: &mut report, again: false };
+        match stage {
+            Stage::Local => before_network(&mut context),
+            Stage::Network => with_network(&mut context, &told),
+            Stage::Config => config(&mut context),
+            Stage::Final => last(&mut context),
+        }
+    }
+    let detail = instance.as_ref().map(Instance::detail);
+    let ended = state::end(root, stage, detail.as_deref(), &report);
+    report.check(ended);
+    !report.errors.is_empty()
+}
+
+/// Waits until udev has loaded the drivers of what was there when it began: a disk may still appear.
+fn settle_devices(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) {
+    if root.has("/run/udev/control")
+        && let Err(what) = programs.run(&["udevadm", "settle", "--timeout=30"], "")
+    {
+        report.info(what);
+    }
+}
+
+/// Looks for sources that need no network; where there is none at all, again when udev is at rest.
+fn local(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) -> Option<Instance> {
+    let mut found = detect::detect(root);
+    if found == Ok(detect::Found::Nothing) {
+        settle_devices(root, programs, report);
+        found = detect::detect(root);
+    }
+    if found == Ok(detect::Found::Nothing) && vmware::is_there(root) {
+        found = vmware::instance(root, programs).map(|instance| {
+            instance.map_or(detect::Found::Nothing, |one| detect::Found::Here(Box::new(one)))
+        });
+    }
+    let found = report.check(found);
+    let noted = match &found {
+        Some(detect::Found::Nothing) => state::disable(root),
+        Some(detect::Found::Here(instance)) => {
+            state::enable(root).and_then(|()| state::hand_on(root, instance))
+        }
+        Some(detect::Found::Remote(what, known)) => {
+            state::enable(root).and_then(|()| state::ask_later(root, what, known.as_deref()))
+        }
+        // reported already: there is a source, and it cannot be read
+        None => state::enable(root),
+    };
+    report.check(noted);
+    match found {
+        Some(detect::Found::Here(instance)) => Some(*instance),
+        _ => None,
+    }
+}
+
+/// Asks a source over the network, where that is to be done.
+fn remote(root: &Root, report: &mut Report<'_>) -> Option<Instance> {
+    let handed_on = state::handed_on(root);
+    if let Some(instance) = report.check(handed_on).flatten() {
+        return Some(instance);
+    }
+    let what = state::to_ask(root)?;
+    let mut instance = report.check(fetch::ask(&what))?;
+    if let Some(known) = report.check(state::known(root)).flatten() {
+        instance = instance.completed(known);
+    }
+    let handed_on = state::hand_on(root, &instance);
+    report.check(handed_on);
+    Some(instance)
+}
+
+/// Writes networkd's files, gives cards their names, and the machine its own.
+fn before_network(context: &mut Context<'_, '_>) {
+    if let Some(given) = &context.instance.network
+        && let Some(config) = context.report.check(network::read(given))
+    {
+        context.report.faults(config.faults.iter().cloned());
+        for file in config.files() {
+            let path = format!("{NETWORK}/{}", file.name);
+            context.report.check(context.root.write(&path, file.text.as_bytes(), 0o644, None));
+        }
+        rename(context, &config.renames());
+    }
+    if !is_settled(context) {
+        hostname::set(context);
+    }
+}
+
+/// Whether this instance has its name already.
+fn is_settled(context: &Context<'_, '_>) -> bool {
+    context.root.has(&format!("/var/lib/cloud/instances/{}/sem/config_set_hostname", context.instance.id))
+}
+
+/// Gives cards their names now: udev may have seen them before the files were there. One that is not there yet gets a driver
+/// before udev is at rest.
+fn rename(context: &mut Context<'_, '_>, renames: &[(String, String)]) {
+    if renames.iter().any(|(mac, _)| card(context.root, mac).is_none()) {
+        settle_devices(context.root, context.programs, context.report);
+    }
+    for (mac, name) in renames {
+        let Some(card) = card(context.root, mac) else {
+            context.report.warn(format!("network-config: no card has the address {mac}"));
+            continue;
+        };
+        if card != *name {
+            context
+                .report
+                .check(context.programs.run(&["ip", "link", "set", "dev", &card, "name", name], ""));
+        }
+    }
+}
+
+/// The name of the card with this address. A VLAN has the address of its card: only what is a device is one.
+fn card(root: &Root, mac: &str) -> Option<String> {
+    const CARDS: &str = "/sys/class/net";
+    root.names(CARDS).into_iter().find(|card| {
+        root.has(&format!("{CARDS}/{card}/device"))
+            && root.text(&format!("{CARDS}/{card}/address")).as_deref() == Some(mac)
+    })
+}
+
+/// Runs a module once for this instance.
+fn once(context: &mut Context<'_, '_>, module: &str, run: impl FnOnce(&mut Context<'_, '_>)) {
+    if state::is_done(context.root, module, false) {
+        return;
+    }
+    let started = state::started(context.root, module, false);
+    context.again = context.report.check(started).unwrap_or_default();
+    if context.again {
+        modules::accounts::unlock(context.root);
+    }
+    run(context);
+    context.again = false;
+    context.report.check(state::done(context.root, module, false));
+}
+
+fn with_network(context: &mut Context<'_, '_>, told: &Told) {
+    let settled = state::settle(context.root, context.instance, context.config);
+    if context.report.check(settled).is_none() {
+        return;
+    }
+    context.report.check(instance_data::write(context.root, context.instance, context.config));
+    let faults = context.instance.faults.iter().chain(&told.vendor.faults).chain(&told.user.faults);
+    context.report.faults(faults.cloned());
+    scripts::put(context, &told.user.scripts);
+    scripts::put_vendor(context, &told.vendor.scripts);
+    scripts::hooks(context, &told.vendor.boothooks);
+    scripts::hooks(context, &told.user.boothooks);
+    scripts::boot(context);
+    once(context, "write_files", |context| modules::files::write(context, false));
+    once(context, "mounts", modules::mounts::mount);
+    once(context, "set_hostname", hostname::set);
+    hostname::update(context);
+    hostname::hosts(context);
+    once(context, "ca_certs", modules::certificates::trust);
+    once(context, "users_groups", |context| {
+        modules::users::make(context);
+    });
+    once(context, "ssh", |context| {
+        keys::host(context);
+        let mut faults = Vec::new();
+        let users = modules::accounts::users(context.config, &mut faults);
+        let default = users.iter().find(|user| user.is_default).map(|user| user.name.as_str());
+        keys::default_user(context, default);
+    });
+}
+
+fn config(context: &mut Context<'_, '_>) {
+    // each boot says so again, as each boot has a status
+    modules::left_out::say(context);
+    once(context, "set_passwords", modules::users::passwords);
+    once(context, "ntp", modules::time::servers);
+    once(context, "timezone", modules::time::zone);
+    once(context, "runcmd", scripts::put_commands);
+}
+
+fn last(context: &mut Context<'_, '_>) {
+    once(context, "write_files_deferred", |context| modules::files::write(context, true));
+    once(context, "scripts_vendor", |context| {
+        scripts::run_all(context, &format!("{}/vendor", scripts::FOLDER));
+    });
+    if !state::is_done(context.root, "scripts_per_once", true) {
+        scripts::run_all(context, "/var/lib/cloud/scripts/per-once");
+        context.report.check(state::done(context.root, "scripts_per_once", true));
+    }
+    scripts::run_all(context, "/var/lib/cloud/scripts/per-boot");
+    once(context, "scripts_per_instance", |context| {
+        scripts::run_all(context, "/var/lib/cloud/scripts/per-instance");
+    });
+    once(context, "scripts_user", |context| scripts::run_all(context, scripts::FOLDER));
+    let uptime = context.root.text("/proc/uptime").unwrap_or_default();
+    let uptime = uptime.split(' ').next().unwrap_or("0").to_owned();
+    let now = clock::mail_time(clock::now());
+    let usual = "Cloud-init v. $version finished at $timestamp. Datasource $datasource.  Up $uptime seconds";
+    let message = context.text("final_message").unwrap_or_else(|| usual.to_owned());
+    let message = message
+        .replace("$version", crate::VERSION)
+        .replace("$timestamp", &now)
+        .replace("$datasource", &context.instance.detail())
+        .replace("$uptime", &uptime);
+    crate::console::say(&format!("{message}\n"));
+    context.report.check(context.root.log(crate::programs::OUTPUT, format!("{message}\n").as_bytes()));
+    let finished = format!("{uptime} - {now} - v. {}\n", crate::VERSION);
+    context.report.check(context.root.write(
+        &format!("{}/boot-finished", state::INSTANCE),
+        finished.as_bytes(),
+        0o644,
+        None,
+    ));
+}
+
+#[cfg(test)]
+mod tests;
