@@ -9,6 +9,7 @@ pub mod cri;
 pub mod disks;
 mod edits;
 pub mod effects;
+pub mod first_boot;
 pub mod guest;
 pub mod identity;
 pub mod image;

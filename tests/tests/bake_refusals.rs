@@ -84,6 +84,7 @@ fn plan_for_aws(shared: &Shared, manifest: Option<&Path>) -> Result<Run> {
     Ok(run
         .option("--lock", shared.lock(image)?)
         .option("--configure", shared.configure(image.arch)?)
+        .option("--first-boot", shared.first_boot(image.arch)?)
         .option("--init", shared.init(image.arch)?))
 }
 

@@ -218,6 +218,7 @@ fn what_a_component_depends_on_is_resolved_by_lock() -> Result<()> {
     let run = shared.run("bake").args(["--kind", "knd", "--arch", "amd64"]).option("--project", &project);
     let run = run.option("--manifest", shared.manifest(KND)?).option("--mirror", shared.mirror(KND.arch)?);
     let run = run.option("--configure", shared.configure(KND.arch)?).option("--init", shared.init(KND.arch)?);
+    let run = run.option("--first-boot", shared.first_boot(KND.arch)?);
     let run = run.option("--store", shared.warm_store(KND)?).option("--output", scratch.path().join("out"));
     run.option("--lock", scratch.path().join("lock.toml")).done()?;
     Ok(())

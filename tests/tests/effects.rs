@@ -147,12 +147,16 @@ fn ours(shared: &Shared, image: Image, folder: &Path) -> Result<(Listing, Origin
     shared.copy_project(&project)?;
     without_excludes(&project)?;
     let (lock, manifest) = (shared.lock(image)?, shared.manifest(image)?);
-    let (configure, mirror) = (shared.configure(image.arch)?, shared.mirror(image.arch)?);
+    let (configure, first_boot) = (shared.configure(image.arch)?, shared.first_boot(image.arch)?);
+    let mirror = shared.mirror(image.arch)?;
     let store = shared.warm_store(image)?;
     let run = |output: &Path| {
         let run = Run::new(&shared.program(), &project, ["bake", "--kind", image.kind]);
         let run = run.args(["--arch", &image.arch.to_string()]).option("--lock", &lock);
-        let run = run.option("--manifest", &manifest).option("--configure", &configure);
+        let run = run
+            .option("--manifest", &manifest)
+            .option("--configure", &configure)
+            .option("--first-boot", &first_boot);
         Ok(run.option("--mirror", &mirror).option("--store", &store).option("--output", output))
     };
     laid_out(folder, &image.name(), &run)

@@ -32,7 +32,8 @@ fn baked(name: &str, node: Option<&'static str>) -> Result<Vec<String>> {
     };
     run("lock")?.done()?;
     let (configure, init) = (shared.configure(BASE.arch)?, shared.init(BASE.arch)?);
-    run("bake")?.option("--configure", configure).option("--init", init).done()?;
+    let bake = run("bake")?.option("--configure", configure).option("--init", init);
+    bake.option("--first-boot", shared.first_boot(BASE.arch)?).done()?;
     paths(&project.join(format!("dist/{name}.{OS}.amd64.files.json")))
 }
 

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, bail};
 use bake::manifest::Entry;
 use bake::recipe::{Body, Recipe};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tests::recipes::{KINDS, manifest, recipe};
 use tests::workspace;
 use tree::name::{Arch, ImagePath};
@@ -223,15 +223,24 @@ fn presets_enable_what_recipes_enable_and_nothing_else() -> Result<()> {
     // those of optional components come and go with them; a preset for a unit that is not there has no effect
     enabled.extend(recipe.components.values().flat_map(|component| component.units.iter().cloned()));
     enabled.extend(recipe.enable.keys().map(|unit| unit.replace("getty@tty1.", "getty@.")));
-    let (mut listed, mut names) = (BTreeSet::new(), Vec::new());
+    let own = std::fs::read_to_string(workspace::root().join("src/first-boot/units/40-first-boot.preset"))?;
+    let mut presets = BTreeMap::from([("40-first-boot.preset".to_owned(), own)]);
     for ((path, _), file) in &recipe.files {
         let Some(name) = path.as_str().strip_prefix("/usr/lib/systemd/system-preset/") else { continue };
         let Body::Bytes(bytes) = &file.body else { panic!("`{path}` is a link") };
-        let text = std::str::from_utf8(bytes)?;
-        names.push(name.to_owned());
-        listed.extend(text.lines().filter_map(|line| line.strip_prefix("enable ")).map(str::to_owned));
+        presets.insert(name.to_owned(), std::str::from_utf8(bytes)?.to_owned());
     }
-    assert_eq!(listed, enabled);
+    let mut verbs: BTreeMap<&str, &str> = BTreeMap::new();
+    for (verb, unit) in presets.values().flat_map(|text| text.lines()).filter_map(|line| line.split_once(' '))
+    {
+        if ["enable", "disable"].contains(&verb) {
+            verbs.entry(unit).or_insert(verb);
+        }
+    }
+    let listed =
+        verbs.into_iter().filter(|(_, verb)| *verb == "enable").map(|(unit, _)| unit.to_owned()).collect();
+    let names: Vec<String> = presets.keys().cloned().collect();
+    assert_eq!(enabled, listed);
     // the first match counts, files in the order of their names; Debian's is 90-systemd.preset
     assert_eq!(names.last().map(String::as_str), Some("89-rest.preset"), "{names:?}");
     Ok(())

@@ -227,7 +227,7 @@ fn is_ours_by_word(origins: &Value) -> bool {
         Some("recipe" | "component" | "image") => true,
         Some("made") => matches!(
             origin["step"].as_str(),
-            Some("directories" | "configure" | "container images" | "manifest")
+            Some("directories" | "configure" | "container images" | "first-boot" | "manifest")
         ),
         _ => false,
     })

@@ -15,6 +15,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tests::authority::{Authority, key};
+use tests::first_boot::Given;
 use tests::guest::{Guest, Setup, volume};
 use tests::server::{Reply, Server};
 use tests::shared::{Image, Shared};
@@ -55,22 +56,35 @@ fn started(image: &Path, room: &Path, setup: &Setup) -> Result<Guest> {
 }
 
 #[test]
-fn a_worker_takes_a_seed_from_a_volume_and_its_services_follow_a_delivery() -> Result<()> {
+fn a_worker_takes_a_seed_from_a_volume_through_power_cuts_and_its_services_follow_a_delivery() -> Result<()> {
     let (shared, scratch) = (Shared::get()?, tempfile::tempdir()?);
     let room = scratch.path();
     let server = TcpListener::bind("127.0.0.1:0")?;
     let told_of = identity("knd-1", server.local_addr()?.port());
-    let seed = seed(&shared, room, &told_of)?;
-    let setup = Setup { network: true, volumes: vec![seed], ..Setup::default() };
-    let mut guest = started(&shared.disk(KND, "qcow2")?, room, &setup)?;
+    // who it is, and what any image is told, by one volume; it is not done with that before its power fails three times
+    let given = Given::new(room, "knd-1")?;
+    let seed = seed(&shared, room, &told_of, Some(&given))?;
+    let setup = Setup { direct: true, network: true, volumes: vec![seed], ..Setup::default() };
+    let mut guest = Guest::new(&shared.disk(KND, "qcow2")?, room, &setup)?;
+    given.cut(&mut guest)?;
+    guest.start()?;
+    guest.well_booted()?;
+    given.holds(&mut guest)?;
+    given.logs_in(&mut guest)?;
     told(&mut guest, &told_of)?;
     guest.until("systemctl is-active --quiet nstance-agent.service")?;
     let_in(&mut guest, &[FIXED_KEY])?;
     let api = api_server()?;
     joins(&mut guest, "knd-1", &api)?;
     containers_can_be_confined(&mut guest)?;
+    let (once, boots) = given.traces(&mut guest)?;
     guest.reboot()?;
     guest.well_booted()?;
+    given.holds(&mut guest)?;
+    ensure!(
+        given.traces(&mut guest)? == (once, boots + 1),
+        "the same instance is left alone at its next boot"
+    );
     all_up(&mut guest, &SERVICES)?;
     kubelet_joins(&mut guest, "knd-1", api.port(), "[\"10.96.0.10\"]")?;
     told(&mut guest, &told_of)
@@ -145,7 +159,7 @@ fn the_sandbox_image_has_both_names(guest: &mut Guest) -> Result<()> {
 const STARTS: &str = "for unit in containerd nstance-agent kubelet zot; do echo $unit $(systemctl show --property=InvocationID --value $unit); done";
 
 /// A seed as a volume.
-fn seed(shared: &Shared, room: &Path, told_of: &str) -> Result<PathBuf> {
+fn seed(shared: &Shared, room: &Path, told_of: &str, given: Option<&Given>) -> Result<PathBuf> {
     let seed = room.join("seed.iso");
     for (name, text) in
         [("user-data.env", told_of), ("nonce.jwt", NONCE), ("ca.crt", fixture("p256.crt")?.as_str())]
@@ -154,6 +168,10 @@ fn seed(shared: &Shared, room: &Path, told_of: &str) -> Result<PathBuf> {
     }
     let run = shared.run("seed").option("--settings", room.join("user-data.env"));
     let run = run.option("--nonce", room.join("nonce.jwt")).option("--ca", room.join("ca.crt"));
+    let run = match given {
+        Some(given) => given.to(run),
+        None => run,
+    };
     run.option("--output", &seed).done()?;
     Ok(seed)
 }
@@ -183,7 +201,7 @@ fn a_worker_takes_a_seed_from_credentials_and_waits_for_whatever_is_late_seed_ne
     drop(server);
     let told_of =
         identity("knd-3", address.port()) + "INSTANCE_PROVIDER_ID='i-3'\nINSTANCE_HOSTNAME='knd-3'\n";
-    let (hidden, seed) = (room.join("hidden"), std::fs::read(seed(&shared, room, &told_of)?)?);
+    let (hidden, seed) = (room.join("hidden"), std::fs::read(seed(&shared, room, &told_of, None)?)?);
     volume(&[&vec![0; HIDDEN], seed.as_slice()].concat(), &hidden)?;
     let late = b"[Unit]\nConditionPathExists=/run/link-is-there\n";
     let credentials =
