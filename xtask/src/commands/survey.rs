@@ -50,6 +50,10 @@ pub(crate) struct Args {
     /// Boot images with the servers of tests/survey/answers.toml, and ask each of them: minutes; those that are named, or all
     #[arg(long, conflicts_with_all = ["interpret_only", "list", "set", "scratch", "arch", "again", "changes", "json"])]
     boot: bool,
+    /// Cut the power of machines in the middle of their first boot, at random moments, and start each once more: a minute each
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000),
+        conflicts_with_all = ["packages", "boot", "interpret_only", "list", "set", "scratch", "arch", "again", "changes", "json"])]
+    power_cuts: Option<u32>,
     /// Compare these sets of tests/survey/sets.txt, and no package alone; without this all, where no package is named
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["interpret_only", "packages"])]
     set: Vec<String>,
@@ -88,7 +92,10 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.boot {
-        return boot::run(&args.packages, args.table.as_deref());
+        return boot::servers(&args.packages, args.table.as_deref());
+    }
+    if let Some(count) = args.power_cuts {
+        return boot::power_cuts(count, args.table.as_deref());
     }
     let project = Project::find(None)?;
     let show = args.show.show();
