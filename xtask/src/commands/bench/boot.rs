@@ -3,7 +3,7 @@
 //! ```text
 //!                         who it is comes by                 it is configured when these are there, all that it has
 //! ours, by credentials    systemd credentials                podplane-configure, containerd, sshd
-//! ours, by cloud-init     NoCloud volume, cloud-init         the same and cloud-init's last stage
+//! ours, by a volume       NoCloud volume, `first-boot`       the same and the last stage of the first boot
 //! peer                    the same volume, cloud-init        cloud-init's last stage, containerd, sshd
 //! ```
 //! All start the same kernel directly, with the same board, memory, processors, network and words on the command line
@@ -35,8 +35,8 @@ use vmbake::places::PlaceArgs;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Ours is `base` with the boot-time program and the units of `knd`, and Debian's containerd. It is told who it is once by \
-systemd credentials, which needs no cloud-init, and once by a NoCloud volume through cloud-init, as today's clusters do it. \
-The peer has the same packages, by mmdebstrap, and initramfs-tools; it gets the same volume.
+systemd credentials, and once by a NoCloud volume, as today's clusters do it; a program of this project reads it. \
+The peer has the same packages, by mmdebstrap, with cloud-init and initramfs-tools; it gets the same volume.
 Needs root, for mmdebstrap; `apt-get install mmdebstrap e2fsprogs qemu-utils qemu-system-x86` brings what it takes. \
 Without KVM a round takes several minutes.")]
 pub(crate) struct Args {
@@ -60,7 +60,7 @@ pub(crate) struct Args {
 }
 
 const CREDENTIALS: &str = "ours, by credentials";
-const CLOUD_INIT: &str = "ours, by cloud-init";
+const VOLUME: &str = "ours, by a volume";
 const PEER: &str = "peer";
 /// Memory in MiB.
 const MEMORY: u32 = 2048;
@@ -87,7 +87,15 @@ struct Entrant {
 struct Boot {
     points: BTreeMap<&'static str, f64>,
     failed: Vec<String>,
+    /// What was read of its disk until it was up, in MiB.
+    read_mib: f64,
+    /// Processes, threads and the kernel's own among them, that were made until then.
+    forks: f64,
 }
+
+/// Both numbers, by the shell alone: what asks must not count.
+const COUNTS: &str = "read -r a b sectors rest </sys/block/vda/stat; echo \"$sectors\"; \
+    while read -r key number rest; do if [ \"$key\" = processes ]; then echo \"$number\"; fi; done </proc/stat";
 
 /// Runs it.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -179,7 +187,7 @@ fn entrants(ours: &Ours, peer: &Peer, work: &Path, port: u16) -> Result<Vec<Entr
     Ok(vec![
         Entrant { volumes: Vec::new(), credentials, ..entrant(CREDENTIALS, &disk, &kernel, (unit, without)) },
         entrant(PEER, &DiskImage::open(&peer.disk)?, &peer_kernel, (last, cloud)),
-        entrant(CLOUD_INIT, &disk, &kernel, (unit, bootstrapped)),
+        entrant(VOLUME, &disk, &kernel, (unit, bootstrapped)),
     ])
 }
 
@@ -261,6 +269,7 @@ fn boot(entrant: &Entrant, arch: Arch, (accel, cpus): (Accel, u8), args: &Args, 
     let Some(booted) = watched.booted else {
         anyhow::bail!("{}\n{}", watched.stopped.unwrap_or("it did not boot"), running.tail())
     };
+    let counts = running.run(COUNTS, machine::within(120))?.done()?;
     let timeline = Timeline::take(&mut running, booted, machine::within(120))?;
     let timeline = timeline.with_context(|| format!("it did not tell its times\n{}", running.tail()))?;
     if let Some(path) = kept("json") {
@@ -270,7 +279,8 @@ fn boot(entrant: &Entrant, arch: Arch, (accel, cpus): (Accel, u8), args: &Args, 
     let answer = running.run(script, machine::within(120))?;
     ensure!(answer.code == 0, "it booted, but `{script}` says that it was not configured as it should be");
     running.cut()?;
-    let boot = points(&timeline, unit)?;
+    let mut boot = points(&timeline, unit)?;
+    (boot.read_mib, boot.forks) = numbers(&counts)?;
     console::note(format!("{}: configured after {:.1} s", entrant.what, boot.points["configured"]));
     Ok(boot)
 }
@@ -290,14 +300,23 @@ fn points(timeline: &Timeline, unit: &str) -> Result<Boot> {
         ("finished", Some(timeline.finished)),
     ];
     let points = all.into_iter().filter_map(|(name, time)| Some((name, time?))).collect();
-    Ok(Boot { points, failed: timeline.failed.clone() })
+    Ok(Boot { points, failed: timeline.failed.clone(), read_mib: 0.0, forks: 0.0 })
+}
+
+/// What was read, in MiB, and how many processes there were: of sectors of 512 bytes (Documentation/block/stat.rst).
+fn numbers(counts: &str) -> Result<(f64, f64)> {
+    let numbers: Vec<f64> = counts.lines().map(str::parse).collect::<Result<_, _>>().context("no numbers")?;
+    match numbers.as_slice() {
+        [sectors, forks] => Ok((sectors / 2048.0, *forks)),
+        _ => anyhow::bail!("expected two numbers, found `{}`", counts.trim()),
+    }
 }
 
 /// Disks and initrds.
 fn sizes(entrants: &[Entrant]) -> Result<Vec<Size>> {
     let mut sizes = Vec::new();
     // two entrants have one image
-    for entrant in entrants.iter().filter(|entrant| entrant.what != CLOUD_INIT) {
+    for entrant in entrants.iter().filter(|entrant| entrant.what != VOLUME) {
         let name = if entrant.what == PEER { PEER } else { "ours" };
         sizes.push(Size::of(&format!("{name}: disk, qcow2"), &entrant.disk.path)?);
         if let Some(initrd) = &entrant.kernel.initrd {

@@ -138,6 +138,7 @@ impl Bench {
                     shell,
                     "{program} lock --project {project} --kind few --arch {arch} {places...} --quiet"
                 )
+                .ignore_stdout()
                 .run()?;
             }
         }

@@ -67,6 +67,7 @@ impl Inputs {
                 shell,
                 "{program} lock --kind {KIND} --arch {arch} --store {fetched} --output {lock_path} --quiet"
             )
+            .ignore_stdout()
             .run()?;
         }
         // the building of programs is not what is measured

@@ -1,6 +1,6 @@
 //! The machine that is ours: `base` with what makes it a node.
 //!
-//! It is `knd` without what is not Debian's: no upstream components, no packages for them, no agent that would register
+//! It is `knd`, which has no cloud-init, without what is not Debian's: no upstream components, no packages for them, no agent that would register
 //! it, and Debian's containerd in place of upstream's, configured before it starts as upstream's is. All other units,
 //! users and settings are those of `knd`; services that wait for certificates are passed over, as on a node's first boot.
 
@@ -40,7 +40,8 @@ pub(super) fn bake(shell: &Shell, work: &Path, store: &Path) -> Result<Ours> {
     let here = Project::find(None)?;
     let project = project(shell, &here, &work.join("project"))?;
     let built = |one| programs::program(&here, one, arch().parse()?, &ShowArgs::default().show());
-    let (configure, init) = (built(Program::Configure)?, built(Program::Init)?);
+    let (configure, first_boot, init) =
+        (built(Program::Configure)?, built(Program::FirstBoot)?, built(Program::Init)?);
     let (program, arch, root) = (std::env::current_exe()?, arch(), &project.root);
     let (lock_path, output) = (work.join("lock.toml"), work.join("dist"));
     let kind = [
@@ -56,7 +57,7 @@ pub(super) fn bake(shell: &Shell, work: &Path, store: &Path) -> Result<Ours> {
         .run()?;
     cmd!(
         shell,
-        "{program} bake {kind...} --store {store} --lock {lock_path} --configure {configure} --init {init}"
+        "{program} bake {kind...} --store {store} --lock {lock_path} --configure {configure} --first-boot {first_boot} --init {init}"
     )
     .args(["--format", "qcow2", "--quiet", "--output"])
     .arg(&output)
@@ -125,7 +126,10 @@ mod tests {
         let base = here.recipe(&"base".parse().unwrap()).unwrap();
         let knd = here.recipe(&"knd".parse().unwrap()).unwrap();
         let arch = arch().parse().unwrap();
-        assert_eq!(ours.request(arch), base.request(arch));
+        // `knd` has a program of ours in the place of cloud-init
+        let mut expected = base.request(arch);
+        expected.install.retain(|name| name.as_str() != "cloud-init");
+        assert_eq!(ours.request(arch), expected);
         assert!(ours.components.is_empty() && !knd.components.is_empty());
         assert_eq!(ours.configure, knd.configure);
     }

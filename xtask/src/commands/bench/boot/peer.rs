@@ -19,8 +19,8 @@ use vmbake::progress::ShowArgs;
 use vmbake::relock::{self, Outside};
 use xshell::{Shell, cmd};
 
-/// What it has besides: the initrd's maker, and the compressor that it prefers.
-const ADDED: [&str; 2] = ["initramfs-tools", "zstd"];
+/// What it has besides: what ours has programs of this project for, and the compressor that initramfs-tools prefers.
+const ADDED: [&str; 3] = ["cloud-init", "initramfs-tools", "zstd"];
 /// The root of the file system, for whoever starts its kernel.
 pub(super) const ROOT: &str = "LABEL=root";
 /// Its size: the peer has no free space to be asked for, and grows nothing.
