@@ -6,7 +6,7 @@
 //!         ─► cargo xtask …   with this machine's cargo and rustup, a rustup home without targets, and an empty store
 //!               static.rust-lang.org, Debian's default mirror, its snapshot archive: servers on the loopback
 //! ```
-//! xtask and its programs have been built in this target directory, of which a copy is used, so that little is compiled here:
+//! xtask and its programs have been built in this target directory, over which another is laid, so that little is compiled here:
 //! the sources that Debian's archives are taken from are others, and no program of theirs may come in the place of a real one.
 
 use anyhow::{Context as _, Result, ensure};
@@ -30,6 +30,7 @@ const BEHIND: &str = "http://mirror.example.test";
 
 /// Puts folders where a fresh machine has others, then starts a program.
 const PREPARE: &str = "set -e; mount --bind \"$APT\" /etc/apt; \
+    mount -t overlay overlay -o \"userxattr,lowerdir=$TARGET,upperdir=$BUILT/upper,workdir=$BUILT/work\" \"$BUILT/whole\"; BUILT=$BUILT/whole; \
     mount --rbind \"$TARGET/tmp\" \"$BUILT/tmp\"; mount --rbind \"$BUILT\" \"$PLACE\"; \
     mount --rbind \"$COPY\" \"$ROOT\"; cd \"$ROOT\"; exec \"$@\"";
 
@@ -67,12 +68,12 @@ impl Machine {
         self.folder.join("checkout")
     }
 
-    /// The copy of the target directory.
+    /// What is built here: what differs from the target directory, and where both are one.
     fn built(&self) -> PathBuf {
         self.folder.join("target")
     }
 
-    /// Where that copy is mounted: in the copy of the checkout, which is mounted next, or where it is elsewhere.
+    /// Where that is mounted: in the copy of the checkout, which is mounted next, or where it is elsewhere.
     fn place(&self) -> PathBuf {
         let target = workspace::target();
         target.strip_prefix(workspace::root()).map_or(target.clone(), |below| self.checkout().join(below))
@@ -122,7 +123,15 @@ fn stamp(line: &str) -> Option<f64> {
 /// A copy of the checkout with the times of its files, and other places of Debian's archives.
 fn copy_checkout(shared: &Shared, to: &Path, mirror: &str, snapshot: &str) -> Result<()> {
     let root = workspace::root();
-    copy_but(&["target", "dist", "fuzz", ".git"], root, to)?;
+    let (shell, not) = (Shell::new()?, ["target", "dist", "fuzz", ".git"]);
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let from = entry.path();
+        if !not.iter().any(|name| *name == entry.file_name()) {
+            cmd!(shell, "cp --archive {from} {to}").quiet().run()?;
+        }
+    }
     // the scripts of today's packages are taken as reviewed there
     shared.copy_project(to)?;
     let path = to.join("manifests/sources.toml");
@@ -139,23 +148,6 @@ fn copy_checkout(shared: &Shared, to: &Path, mirror: &str, snapshot: &str) -> Re
     fs::write(path, text.lines().map(line).collect::<String>())?;
     if workspace::target().starts_with(root) {
         fs::create_dir(to.join("target"))?;
-    }
-    Ok(())
-}
-
-/// Copies what is in a folder, with times, but for some of its entries.
-fn copy_but(not: &[&str], from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    let shell = Shell::new()?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        if not.iter().any(|name| *name == entry.file_name()) {
-            continue;
-        }
-        let from = entry.path();
-        // a test beside this one may build a program in the target directory, and a file of that may go away meanwhile
-        let copy = || cmd!(shell, "cp --archive --reflink=auto {from} {to}").quiet().run();
-        copy().or_else(|_| copy()).or_else(|_| copy())?;
     }
     Ok(())
 }
@@ -225,9 +217,9 @@ fn the_commands_of_the_readme_work_whatever_apt_and_rustup_are_prepared_for() ->
     fs::create_dir(&machine.apt)?;
     let at_snapshot = format!("{}/archive", snapshot.url_of("localhost"));
     copy_checkout(&shared, &machine.checkout(), &mirror.url(), &at_snapshot)?;
-    // what tests leave there is mounted
-    copy_but(&["tmp", "doc", "survey"], &workspace::target(), &machine.built())?;
-    fs::create_dir_all(machine.built().join("tmp"))?;
+    for part in ["upper", "work", "whole"] {
+        fs::create_dir_all(machine.built().join(part))?;
+    }
 
     // rustup cannot get them: it ends at once, with the way out
     let ended = machine.cargo(&BAKE).end()?;
