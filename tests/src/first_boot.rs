@@ -11,13 +11,14 @@ use xshell::{Shell, cmd};
 /// The address that QEMU gives to a machine's first network card.
 const MAC: &str = "52:54:00:12:34:56";
 /// What must hold when it is configured, after whatever came before; NAME is its name.
-const CLAIMS: [&str; 17] = [
+const CLAIMS: [&str; 18] = [
     "test \"$(cloud-init query v1.instance_id)\" = \"$(cat /var/lib/cloud/data/instance-id)\"",
     "test \"$(hostname) $(hostname -f) $(cat /etc/hostname)\" = 'NAME NAME.example.test NAME'",
     "grep -xE '127.0.1.1[[:blank:]]+NAME.example.test[[:blank:]]+NAME' /etc/hosts && grep -w localhost /etc/hosts",
     "cd /home/keeper && test \"$(stat -c '%n %U:%G %a' . .profile .ssh .ssh/authorized_keys | tr '\\n' ,)\" = \
      '. keeper:keeper 700,.profile keeper:keeper 644,.ssh keeper:keeper 700,.ssh/authorized_keys keeper:keeper 600,'",
     "cmp /home/keeper/.profile /etc/skel/.profile && test \"$(grep -c ^keeper: /etc/passwd)\" = 1",
+    "test \"$(id -nG keeper)\" = 'keeper adm sudo systemd-journal' && grep -q ^keeper: /etc/shadow && grep -q ^keeper: /etc/subuid",
     "test \"$(grep -c written /etc/motd)\" = 1",
     "grep -qx run /var/lib/runcmd",
     "grep -x was-run /var/log/cloud-init-output.log && journalctl --unit cloud-final.service | grep was-run",

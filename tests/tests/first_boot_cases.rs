@@ -43,6 +43,7 @@ mount -t overlay overlay -o "lowerdir=$tree,upperdir=$room/upper,workdir=$room/w
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/tmp"
 mount -t tmpfs tmpfs "$root/sys"
+for node in null zero urandom random tty; do touch "$root/dev/$node"; mount --bind "/dev/$node" "$root/dev/$node"; done
 mkdir -p "$root/var/lib/cloud/seed/nocloud"
 printf 'instance-id: i-1
 local-hostname: one

@@ -25,6 +25,8 @@ This is first-boot, which has cloud-init's place in this image.
 pub enum Command {
     /// A stage of the boot.
     Stage(Stage),
+    /// The last stage was stopped, by whatever systemd says in the environment.
+    Stopped,
     /// Ask a source, and print what it says.
     Fetch(String),
     /// `status`: format, `--long`, `--wait`.
@@ -61,6 +63,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, String> {
         ("first-boot", ["network"]) => Ok(Command::Stage(Stage::Network)),
         ("first-boot", ["config"]) => Ok(Command::Stage(Stage::Config)),
         ("first-boot", ["final"]) => Ok(Command::Stage(Stage::Final)),
+        ("first-boot", ["stopped"]) => Ok(Command::Stopped),
         ("first-boot", ["fetch", what]) => Ok(Command::Fetch((*what).to_owned())),
         (_, [word, ..]) => Err(format!("unknown command or option `{}`", word.escape_debug())),
         (other, []) => Err(format!("unknown name `{}`", other.escape_debug())),
@@ -117,6 +120,13 @@ pub fn run(arguments: &[OsString]) -> u8 {
     match parse(&arguments) {
         // a stage in which something failed is a failed unit, as with cloud-init; the next ones run all the same
         Ok(Command::Stage(stage)) => u8::from(stages::run(stage, &root, &System)),
+        Ok(Command::Stopped) => {
+            let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
+            if is("EXIT_CODE", "killed") && is("EXIT_STATUS", "TERM") {
+                return u8::from(stages::stopped(&root).is_err());
+            }
+            0
+        }
         Ok(Command::Fetch(what)) => {
             console::say(&crate::fetch::document(&what).to_string());
             0

@@ -29,13 +29,21 @@ pub fn instance(
     instance.zone = text("availability_zone");
     instance.public_keys = metadata.get("public_keys").map(public_keys).unwrap_or_default();
     instance.user_data = read("user_data")?.unwrap_or_default();
-    instance.vendor_data = vendor_data(read)?;
-    if let Some(bytes) = read("network_data.json")? {
-        let described = object("network_data.json", &bytes)?;
-        match network(&described) {
-            Ok(config) => instance.network = config,
-            Err(what) => instance.faults.push(Fault::error(format!("network_data.json: {what}"))),
+    // what may be absent cannot keep users and keys from a machine
+    match vendor_data(read) {
+        Ok(bytes) => instance.vendor_data = bytes,
+        Err(what) => instance.faults.push(Fault::error(what)),
+    }
+    let described = || match read("network_data.json")? {
+        Some(bytes) => {
+            let described = object("network_data.json", &bytes)?;
+            network(&described).map_err(|what| format!("network_data.json: {what}"))
         }
+        None => Ok(None),
+    };
+    match described() {
+        Ok(config) => instance.network = config,
+        Err(what) => instance.faults.push(Fault::error(what)),
     }
     let mut known = Map::new();
     known.insert("instance-id".to_owned(), json!(instance.id));

@@ -87,7 +87,7 @@ fn credentials(root: &Root, hints: &Hints) -> Result<Option<Instance>, String> {
         return Ok(None);
     }
     let mut hints = hints.clone();
-    hints.id = hints.id.or_else(|| root.text("/etc/machine-id"));
+    hints.otherwise = root.text("/etc/machine-id");
     let files = |name: &str| match name {
         "meta-data" => Ok(Some(meta_data.clone().unwrap_or_default())),
         "user-data" => Ok(Some(user_data.clone().unwrap_or_default())),
@@ -102,14 +102,22 @@ type Read<'r> = &'r dyn Fn(&Path, &str) -> Result<Option<Instance>, String>;
 /// The first volume of this label that has an instance; that there are more is a fault of it.
 fn on_volume(root: &Root, label: &str, read: Read<'_>) -> Result<Option<Instance>, String> {
     let volumes = volume::labelled(root, label);
-    let mut found = None;
+    let (mut found, mut failed) = (None, None);
     for volume in &volumes {
         let Volume { device, .. } = volume;
-        let instance = volume::with(root, volume, |folder| read(folder, device))?;
-        found = instance.map_err(|what| format!("`{device}`: {what}"))?;
+        let instance = volume::with(root, volume, |folder| read(folder, device)).flatten();
+        match instance {
+            Ok(instance) => found = instance,
+            Err(what) => failed = failed.or(Some(format!("`{device}`: {what}"))),
+        }
         if found.is_some() {
             break;
         }
+    }
+    match (&mut found, failed) {
+        (None, Some(what)) => return Err(what),
+        (Some(instance), Some(what)) => instance.faults.push(Fault::warning(what)),
+        (_, None) => {}
     }
     if let (Some(instance), true) = (&mut found, volumes.len() > 1) {
         let devices: Vec<&str> = volumes.iter().map(|volume| volume.device.as_str()).collect();

@@ -3,9 +3,10 @@
 
 mod azure;
 
-use crate::http::{self, Request, Service};
+use crate::http::{self, Limits, Request, Service};
 use crate::instance::{Instance, Source, public_keys};
 use crate::nocloud::{self, Hints};
+use crate::report::Fault;
 use crate::{clock, config_drive};
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
@@ -61,14 +62,22 @@ pub fn document(what: &str) -> Value {
     }
 }
 
+/// How long a service is waited for: a machine that was configured before is not kept from its users for long.
+fn limits() -> Limits {
+    let is_known = std::path::Path::new("/var/lib/cloud/data/instance-id").exists();
+    if is_known { http::AGAIN } else { http::USUAL }
+}
+
 /// The instance that `what` names the source of: `Ec2`, or `NoCloud http://HOST/PATH/ i=ID`.
 fn instance(what: &str) -> Result<Instance, String> {
     let mut words = what.split(' ');
     match words.next().and_then(Source::named) {
-        Some(Source::Aws) => aws(&mut Service::at_one_of(&[LINK_LOCAL, AWS_IPV6], http::USUAL)),
-        Some(Source::Google) => google(&mut Service::new(LINK_LOCAL)),
-        Some(Source::OpenStack) => openstack(&Service::new(LINK_LOCAL)),
-        Some(Source::Azure) => azure::instance(&mut Service::new(LINK_LOCAL), &Service::new(azure::FABRIC)),
+        Some(Source::Aws) => aws(&mut Service::at_one_of(&[LINK_LOCAL, AWS_IPV6], limits())),
+        Some(Source::Google) => google(&mut Service::with(LINK_LOCAL, limits())),
+        Some(Source::OpenStack) => openstack(&Service::with(LINK_LOCAL, limits())),
+        Some(Source::Azure) => {
+            azure::instance(&mut Service::with(LINK_LOCAL, limits()), &Service::with(azure::FABRIC, limits()))
+        }
         Some(Source::NoCloud) => {
             let url = words.next().unwrap_or_default();
             let mut hints = Hints { given: true, ..Hints::default() };
@@ -88,7 +97,8 @@ fn instance(what: &str) -> Result<Instance, String> {
 fn seed(url: &str, hints: &Hints) -> Result<Instance, String> {
     let rest = url.strip_prefix("http://").ok_or_else(|| format!("expected `http://…`, found `{url}`"))?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    from_seed(&Service::new(host), &format!("/{path}"), url, hints)
+    let end = if path.is_empty() || path.ends_with('/') { "" } else { "/" };
+    from_seed(&Service::with(host, limits()), &format!("/{path}{end}"), url, hints)
 }
 
 fn from_seed(service: &Service, path: &str, url: &str, hints: &Hints) -> Result<Instance, String> {
@@ -98,6 +108,14 @@ fn from_seed(service: &Service, path: &str, url: &str, hints: &Hints) -> Result<
     };
     let found = nocloud::seed(&read, url, hints)?;
     found.ok_or_else(|| format!("`{url}` has no meta-data and user-data"))
+}
+
+/// What may be absent cannot keep users and keys from a machine.
+fn optional(service: &Service, path: &str, faults: &mut Vec<Fault>) -> Option<Vec<u8>> {
+    service.get(path).unwrap_or_else(|what| {
+        faults.push(Fault::error(what));
+        None
+    })
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {
@@ -134,13 +152,13 @@ fn aws(service: &mut Service) -> Result<Instance, String> {
         "reservation-id",
         "security-groups",
     ] {
-        if let Some(value) = service.get(&format!("{data}{key}"))? {
+        if let Some(value) = optional(service, &format!("{data}{key}"), &mut instance.faults) {
             metadata.insert(key.to_owned(), json!(text(value)?));
         }
     }
     let mut placement = Map::new();
     for key in ["availability-zone", "region"] {
-        if let Some(value) = service.get(&format!("{data}placement/{key}"))? {
+        if let Some(value) = optional(service, &format!("{data}placement/{key}"), &mut instance.faults) {
             placement.insert(key.to_owned(), json!(text(value)?));
         }
     }
@@ -164,7 +182,7 @@ fn aws(service: &mut Service) -> Result<Instance, String> {
     let names = part(&metadata, "local-hostname").unwrap_or_default();
     instance.hostname = names.split_ascii_whitespace().next().map(str::to_owned);
     instance.user_data = service.get("/latest/user-data")?.unwrap_or_default();
-    let document = service.get("/latest/dynamic/instance-identity/document")?;
+    let document = optional(service, "/latest/dynamic/instance-identity/document", &mut instance.faults);
     let document = document.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     instance.dynamic = document.map(|document| json!({"instance-identity": {"document": document}}));
     instance.metadata = metadata;
@@ -200,11 +218,15 @@ fn google(service: &mut Service) -> Result<Instance, String> {
     let now = clock::log_time(clock::now()).replace(' ', "T");
     instance.public_keys = lines.lines().filter_map(|line| google_key(line, &now)).collect();
     if let Some(user_data) = part(&own, "user-data") {
-        instance.user_data = match part(&own, "user-data-encoding").as_deref() {
-            Some("base64") => crate::encoding::base64(user_data.as_bytes())?,
-            None => user_data.into_bytes(),
-            Some(other) => return Err(format!("user-data-encoding: unknown `{}`", other.escape_debug())),
+        let decoded = match part(&own, "user-data-encoding").as_deref() {
+            Some("base64") => crate::encoding::base64(user_data.as_bytes()),
+            None => Ok(user_data.into_bytes()),
+            Some(other) => Err(format!("user-data-encoding: unknown `{}`", other.escape_debug())),
         };
+        match decoded {
+            Ok(bytes) => instance.user_data = bytes,
+            Err(what) => instance.faults.push(Fault::error(format!("user-data: {what}"))),
+        }
     }
     let mut metadata = Map::new();
     metadata.insert("instance-id".to_owned(), json!(instance.id));

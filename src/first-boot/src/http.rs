@@ -35,6 +35,9 @@ pub const USUAL: Limits = Limits {
     pause: Duration::from_millis(125),
 };
 
+/// What they are given by a machine that was configured before: its users wait for it.
+pub const AGAIN: Limits = Limits { total: Duration::from_secs(30), whole: Duration::from_secs(60), ..USUAL };
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -82,7 +85,13 @@ impl Service {
     /// The service at `host`.
     #[must_use]
     pub fn new(host: &str) -> Self {
-        Self { host: host.to_owned(), headers: Vec::new(), limits: USUAL, begun: Instant::now() }
+        Self::with(host, USUAL)
+    }
+
+    /// The same, with limits.
+    #[must_use]
+    pub fn with(host: &str, limits: Limits) -> Self {
+        Self { host: host.to_owned(), headers: Vec::new(), limits, begun: Instant::now() }
     }
 
     /// The service at the first of `hosts` that takes a connection: a network may have one version of IP alone. The first one
@@ -96,7 +105,13 @@ impl Service {
                 return found.clone();
             }
             if start.elapsed() + limits.pause >= limits.total {
-                return Self { limits, ..Self::new(hosts.first().copied().unwrap_or_default()) };
+                // what is left is for one more try
+                let first = Self::with(hosts.first().copied().unwrap_or_default(), limits);
+                return Self {
+                    begun: start,
+                    limits: Limits { whole: start.elapsed() + limits.connect, ..limits },
+                    ..first
+                };
             }
             std::thread::sleep(limits.pause);
         }
@@ -131,6 +146,9 @@ impl Service {
         let start = Instant::now();
         let mut pause = self.limits.pause;
         loop {
+            if self.begun.elapsed() >= self.limits.whole {
+                return Err(format!("http://{}{path}: no time is left", self.host));
+            }
             let what = match self.once(request) {
                 Ok(answer) if answer.status == 200 || ends(answer.status) => return Ok(answer),
                 // it will not change its mind
@@ -197,7 +215,7 @@ impl Service {
                 "expected a host, a path and headers without blanks and control characters".to_owned()
             );
         }
-        let until = Instant::now() + self.limits.request;
+        let until = (Instant::now() + self.limits.request).min(self.begun + self.limits.whole);
         let mut stream = self.connect()?;
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept: */*\r\n",

@@ -3,7 +3,7 @@
 //! ```text
 //! disks, firmware ─► detect ─┬─ NoCloud, ConfigDrive, VMware ──────┐
 //!                            └─ fetch (unprivileged process) ──────┴─► Instance ─► UserData ─► modules ─► files, programs
-//!                                                                        └─► network ─► /run/systemd/network
+//!                                                                        └─► network ─► /etc/systemd/network
 //! ```
 //!
 //! - [`instance`]: what a source says, as one value; [`detect`], [`volume`], [`nocloud`], [`config_drive`], [`azure`],

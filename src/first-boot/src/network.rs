@@ -1,10 +1,12 @@
 //! Network configuration, versions 1 and 2, as files of systemd-networkd.
 //!
-//! `read` makes one value of either version, `Config::files` its files. They go to `/run/systemd/network`: nothing of an
-//! earlier boot stays, and what the image has in `/etc` under other names counts for all other cards.
+//! `read` makes one value of either version, `Config::files` its files. They go to `/etc/systemd/network`, and stay
+//! when the source is gone; what the image has there under other names counts for all other cards.
 
 mod one;
 mod render;
+
+pub use render::PREFIX;
 mod two;
 
 use crate::report::Fault;

@@ -38,16 +38,25 @@ pub fn seed(read: Read<'_>, from: &str, hints: &Hints) -> Result<Option<Instance
     };
     for (key, value) in [("instance-id", &hints.id), ("local-hostname", &hints.hostname)] {
         if let Some(value) = value {
-            metadata.entry(key).or_insert_with(|| Value::String(value.clone()));
+            // copies of one machine's files are told apart by what each is started with
+            metadata.insert(key.to_owned(), Value::String(value.clone()));
         }
     }
     let text = |key: &str| metadata.get(key).filter(|value| !value.is_null()).and_then(yaml::text);
-    let mut instance = Instance::new(Source::NoCloud, from, text("instance-id").unwrap_or(NO_ID.to_owned()));
+    let id = text("instance-id").or_else(|| hints.otherwise.clone());
+    let mut instance = Instance::new(Source::NoCloud, from, id.unwrap_or(NO_ID.to_owned()));
     instance.hostname = text("local-hostname");
     instance.public_keys = metadata.get("public-keys").map(public_keys).unwrap_or_default();
     instance.user_data = user_data;
-    instance.vendor_data = read("vendor-data")?.unwrap_or_default();
-    if let Some(network) = read("network-config")? {
+    // what may be absent cannot keep users and keys from a machine
+    let optional = |name: &str, faults: &mut Vec<Fault>| {
+        read(name).unwrap_or_else(|what| {
+            faults.push(Fault::error(format!("{name}: {what}")));
+            None
+        })
+    };
+    instance.vendor_data = optional("vendor-data", &mut instance.faults).unwrap_or_default();
+    if let Some(network) = optional("network-config", &mut instance.faults) {
         match document("network-config", &network) {
             Ok(Value::Null) => {}
             // the configuration may be below a key of its own
@@ -80,6 +89,8 @@ pub struct Hints {
     pub id: Option<String>,
     /// Its host name.
     pub hostname: Option<String>,
+    /// Its id where nothing says one.
+    pub otherwise: Option<String>,
     /// Where the files are: a folder, or an address over the network.
     pub from: Option<String>,
 }
@@ -148,6 +159,22 @@ mod tests {
         }
         let files = [("meta-data", "instance-id: a"), ("user-data", ""), ("network-config", "a: [")];
         assert_eq!(told(&files).unwrap().unwrap().faults.len(), 1);
+    }
+
+    #[test]
+    fn what_the_machine_says_counts_before_its_files_and_bad_parts_keep_nothing_else_away() {
+        let hints =
+            Hints { id: Some("clone".to_owned()), otherwise: Some("x".to_owned()), ..Hints::default() };
+        let read = |name: &str| match name {
+            "meta-data" => Ok(Some(b"instance-id: template\nlocal-hostname: a\n".to_vec())),
+            "user-data" => Ok(Some(Vec::new())),
+            _ => Err("status 403".to_owned()),
+        };
+        let found = seed(&read, "", &hints).unwrap().unwrap();
+        assert_eq!(
+            (found.id.as_str(), found.hostname.as_deref(), found.faults.len()),
+            ("clone", Some("a"), 2)
+        );
     }
 
     #[test]

@@ -180,7 +180,10 @@ impl Root {
             let temporary = parent.join(".first-boot.link");
             let _ = fs::remove_file(&temporary);
             std::os::unix::fs::symlink(target, &temporary)?;
-            fs::rename(&temporary, &place)?;
+            if let Err(error) = fs::rename(&temporary, &place) {
+                let _ = fs::remove_file(&temporary);
+                return Err(error);
+            }
             File::open(parent)?.sync_all()
         };
         link().map_err(|error| format!("cannot make the link `{path}`: {error}"))
@@ -283,11 +286,17 @@ fn own(opened: &File, owner: Option<Owner>) -> std::io::Result<()> {
 ///
 /// A file that cannot be read, or is too large.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    let file = match File::open(path) {
+    // a FIFO would be waited for
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("cannot read `{}`: {error}", path.display())),
     };
+    let is_file = file.metadata().is_ok_and(|found| found.is_file());
+    if !is_file {
+        return Err(format!("`{}`: expected a regular file", path.display()));
+    }
     let mut bytes = Vec::new();
     let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;

@@ -3,15 +3,15 @@
 use crate::instance::Instance;
 use crate::modules::{self, Context, hostname, keys, scripts};
 use crate::programs::Programs;
-use crate::report::Report;
+use crate::report::{Fault, Report};
 use crate::root::Root;
 use crate::state::{self, Stage};
 use crate::user_data::{self, UserData};
 use crate::{clock, detect, fetch, instance_data, network, vmware};
 use serde_json::{Map, Value, json};
 
-/// Where networkd looks, this boot alone.
-const NETWORK: &str = "/run/systemd/network";
+/// Where networkd's files are: they stay when the source is gone, as with cloud-init.
+const NETWORK: &str = "/etc/systemd/network";
 
 /// What the image says where user-data says nothing.
 fn defaults() -> Map<String, Value> {
@@ -72,9 +72,15 @@ pub fn run(stage: Stage, root: &Root, programs: &dyn Programs) -> bool {
         let told = Told::of(instance);
         let mut context =
             Context { root, programs, config: &told.config, instance, report: &mut report, again: false };
+        let is_current = state::is_current(root, &instance.id);
         match stage {
             Stage::Local => before_network(&mut context),
             Stage::Network => with_network(&mut context, &told),
+            // what is noted now would be of another instance
+            Stage::Config | Stage::Final if !is_current => {
+                let what = format!("instance `{}` is not the current one", instance.id);
+                context.report.check::<()>(Err(what));
+            }
             Stage::Config => config(&mut context),
             Stage::Final => last(&mut context),
         }
@@ -97,7 +103,9 @@ fn settle_devices(root: &Root, programs: &dyn Programs, report: &mut Report<'_>)
 /// Looks for sources that need no network; where there is none at all, again when udev is at rest.
 fn local(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) -> Option<Instance> {
     let mut found = detect::detect(root);
-    if found == Ok(detect::Found::Nothing) {
+    // firmware names a cloud whose disc udev may not have brought yet
+    let may_have_disc = matches!(&found, Ok(detect::Found::Remote(what, None)) if ["Azure", "OpenStack"].contains(&what.as_str()));
+    if found == Ok(detect::Found::Nothing) || may_have_disc {
         settle_devices(root, programs, report);
         found = detect::detect(root);
     }
@@ -106,7 +114,11 @@ fn local(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) -> Optio
             instance.map_or(detect::Found::Nothing, |one| detect::Found::Here(Box::new(one)))
         });
     }
-    let found = report.check(found);
+    let mut found = report.check(found);
+    if let Some(detect::Found::Remote(_, known)) = &mut found {
+        let remembered = state::remember(root, known.take().map(|known| *known));
+        *known = report.check(remembered).flatten().map(Box::new);
+    }
     let noted = match &found {
         Some(detect::Found::Nothing) => state::disable(root),
         Some(detect::Found::Here(instance)) => {
@@ -119,9 +131,39 @@ fn local(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) -> Optio
         None => state::enable(root),
     };
     report.check(noted);
+    // of an instance that this was, or of a configuration that is no longer given
+    if let Some(detect::Found::Here(_) | detect::Found::Remote(..)) = &found {
+        let given = match &found {
+            Some(detect::Found::Here(instance)) => instance.network.as_ref(),
+            _ => None,
+        };
+        write_network(root, given, report);
+    }
     match found {
         Some(detect::Found::Here(instance)) => Some(*instance),
         _ => None,
+    }
+}
+
+/// Writes networkd's files, and removes those that are not among them.
+fn write_network(root: &Root, given: Option<&Value>, report: &mut Report<'_>) {
+    let config = match given.map(network::read).transpose() {
+        Ok(config) => config.unwrap_or_default(),
+        // what there was may still lead to the machine
+        Err(what) => {
+            report.check::<()>(Err(what));
+            return;
+        }
+    };
+    report.faults(config.faults.iter().cloned());
+    let files = config.files();
+    for file in &files {
+        report.check(root.write(&format!("{NETWORK}/{}", file.name), file.text.as_bytes(), 0o644, None));
+    }
+    for name in root.names(NETWORK) {
+        if name.starts_with(network::PREFIX) && files.iter().all(|file| file.name != name) {
+            root.remove(&format!("{NETWORK}/{name}"));
+        }
     }
 }
 
@@ -133,6 +175,10 @@ fn remote(root: &Root, report: &mut Report<'_>) -> Option<Instance> {
     }
     let what = state::to_ask(root)?;
     let mut instance = report.check(fetch::ask(&what))?;
+    if instance.network.take().is_some() {
+        let what = "network-config of a source over the network is not supported";
+        instance.faults.push(Fault::warning(what));
+    }
     if let Some(known) = report.check(state::known(root)).flatten() {
         instance = instance.completed(known);
     }
@@ -141,16 +187,9 @@ fn remote(root: &Root, report: &mut Report<'_>) -> Option<Instance> {
     Some(instance)
 }
 
-/// Writes networkd's files, gives cards their names, and the machine its own.
+/// Gives cards their names, and the machine its own.
 fn before_network(context: &mut Context<'_, '_>) {
-    if let Some(given) = &context.instance.network
-        && let Some(config) = context.report.check(network::read(given))
-    {
-        context.report.faults(config.faults.iter().cloned());
-        for file in config.files() {
-            let path = format!("{NETWORK}/{}", file.name);
-            context.report.check(context.root.write(&path, file.text.as_bytes(), 0o644, None));
-        }
+    if let Some(Ok(config)) = context.instance.network.as_ref().map(network::read) {
         rename(context, &config.renames());
     }
     if !is_settled(context) {
@@ -246,12 +285,32 @@ fn config(context: &mut Context<'_, '_>) {
     once(context, "runcmd", scripts::put_commands);
 }
 
+/// The modules of the last stage that run scripts, and whether they do so once a machine.
+const SCRIPTS: [(&str, bool); 4] = [
+    ("scripts_vendor", false),
+    ("scripts_per_once", true),
+    ("scripts_per_instance", false),
+    ("scripts_user", false),
+];
+
+/// Notes that the last stage was stopped in order, by a script that asked for a reboot or by somebody: scripts that had begun do not
+/// run again, as with cloud-init. After a power cut they do.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn stopped(root: &Root) -> Result<(), String> {
+    let begun = SCRIPTS.iter().filter(|(module, is_once)| state::has_begun(root, module, *is_once));
+    begun.copied().try_for_each(|(module, is_once)| state::done(root, module, is_once))
+}
+
 fn last(context: &mut Context<'_, '_>) {
     once(context, "write_files_deferred", |context| modules::files::write(context, true));
     once(context, "scripts_vendor", |context| {
         scripts::run_all(context, &format!("{}/vendor", scripts::FOLDER));
     });
     if !state::is_done(context.root, "scripts_per_once", true) {
+        context.report.check(state::started(context.root, "scripts_per_once", true));
         scripts::run_all(context, "/var/lib/cloud/scripts/per-once");
         context.report.check(state::done(context.root, "scripts_per_once", true));
     }

@@ -94,6 +94,12 @@ pub fn write_json(root: &Root, path: &str, value: &Value, mode: u32) -> Result<(
 ///
 /// What the system says.
 pub fn begin(root: &Root, stage: Stage) -> Result<(), String> {
+    if stage == Stage::Local {
+        // after a soft reboot, or a restart of the unit, nothing of before counts
+        for path in [STATUS, HANDED_ON, REMOTE, KNOWN, "/run/cloud-init/result.json"] {
+            root.remove(path);
+        }
+    }
     let mut status = status(root).unwrap_or_else(unstarted);
     status.insert("stage".to_owned(), json!(stage.name()));
     if let Some(Value::Object(one)) = status.get_mut(stage.name()) {
@@ -167,6 +173,7 @@ pub fn is_disabled(root: &Root) -> bool {
 ///
 /// What the system says.
 pub fn enable(root: &Root) -> Result<(), String> {
+    root.remove("/run/cloud-init/disabled");
     root.write("/run/cloud-init/enabled", b"", 0o644, None)
 }
 
@@ -204,6 +211,29 @@ fn instance_of(root: &Root, path: &str) -> Result<Option<Instance>, String> {
     Instance::from_json(&value).map(Some)
 }
 
+/// Keeps what is known of this machine before the network: a disc that has it may be there at the first boot only.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn remember(root: &Root, known: Option<Instance>) -> Result<Option<Instance>, String> {
+    const KEPT: &str = "/var/lib/cloud/data/provisioning.json";
+    let machine = root.text("/sys/class/dmi/id/product_uuid").unwrap_or_default();
+    if let Some(known) = known {
+        root.directory("/var/lib/cloud/data", 0o755)?;
+        write_json(root, KEPT, &json!({"machine": machine, "instance": known.to_json()}), 0o600)?;
+        return Ok(Some(known));
+    }
+    let Some(bytes) = root.read(KEPT)? else { return Ok(None) };
+    let kept: Value = serde_json::from_slice(&bytes).map_err(|error| format!("`{KEPT}`: {error}"))?;
+    if kept.get("machine").and_then(Value::as_str) != Some(&machine) {
+        // a copy of another machine's disk
+        root.remove(KEPT);
+        return Ok(None);
+    }
+    kept.get("instance").map(Instance::from_json).transpose()
+}
+
 /// Notes what is to be asked over the network, and what is known before.
 ///
 /// # Errors
@@ -221,6 +251,12 @@ pub fn ask_later(root: &Root, what: &str, known: Option<&Instance>) -> Result<()
 #[must_use]
 pub fn to_ask(root: &Root) -> Option<String> {
     root.text(REMOTE)
+}
+
+/// Whether an instance is the current one.
+#[must_use]
+pub fn is_current(root: &Root, id: &str) -> bool {
+    std::fs::read_link(root.at(INSTANCE)).is_ok_and(|to| to.ends_with(id))
 }
 
 /// Makes the instance's folder, and makes it the current one.
@@ -250,9 +286,7 @@ pub fn settle(root: &Root, instance: &Instance, config: &Map<String, Value>) -> 
     root.write("/run/cloud-init/.instance-id", format!("{}\n", instance.id).as_bytes(), 0o644, None)?;
     let last = "/var/lib/cloud/data/instance-id";
     let previous = root.text(last);
-    if previous.as_deref() == Some(instance.id.as_str())
-        && std::fs::read_link(root.at(INSTANCE)).is_ok_and(|to| to.ends_with(&instance.id))
-    {
+    if previous.as_deref() == Some(instance.id.as_str()) && is_current(root, &instance.id) {
         return Ok(());
     }
     let before = previous.unwrap_or_else(|| "NO_PREVIOUS_INSTANCE_ID".to_owned());
@@ -299,6 +333,12 @@ pub fn done(root: &Root, module: &str, is_once: bool) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a module has begun and not finished.
+#[must_use]
+pub fn has_begun(root: &Root, module: &str, is_once: bool) -> bool {
+    root.has(&format!("{}.started", semaphore(module, is_once)))
+}
+
 /// Notes that a module begins; whether it began before and did not finish.
 ///
 /// # Errors
@@ -306,7 +346,7 @@ pub fn done(root: &Root, module: &str, is_once: bool) -> Result<(), String> {
 /// What the system says.
 pub fn started(root: &Root, module: &str, is_once: bool) -> Result<bool, String> {
     let path = format!("{}.started", semaphore(module, is_once));
-    let again = root.has(&path);
+    let again = has_begun(root, module, is_once);
     root.write(&path, b"", 0o644, None)?;
     Ok(again)
 }

@@ -28,16 +28,16 @@ pub fn instance(root: &Root, programs: &dyn Programs) -> Result<Option<Instance>
         return Ok(None);
     }
     let metadata = metadata.unwrap_or_default();
-    let network = network(&metadata)?;
+    let network = network(&metadata);
     let read = |name: &str| match name {
         "meta-data" => Ok(Some(metadata.clone())),
         "user-data" => Ok(Some(user_data.clone().unwrap_or_default())),
         "vendor-data" => value(programs, "vendordata"),
-        "network-config" => Ok(network.clone()),
+        "network-config" => network.clone(),
         _ => Ok(None),
     };
     let id = root.text("/sys/class/dmi/id/product_uuid").map(|id| id.to_ascii_lowercase());
-    let hints = Hints { id, ..Hints::default() };
+    let hints = Hints { otherwise: id, ..Hints::default() };
     let found = nocloud::seed(&read, "guestinfo", &hints).map_err(|what| format!("guestinfo: {what}"))?;
     Ok(found.map(|instance| Instance { source: Source::VMware, ..instance }))
 }

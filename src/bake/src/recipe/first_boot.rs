@@ -10,6 +10,8 @@ pub(crate) const PACKAGE: &str = "cloud-init";
 const CLIENT: (&str, &str) = ("dhcpcd-base", "dhcpcd");
 /// Units of cloud-init that the program has none for.
 const NOT_OURS: [&str; 2] = ["cloud-init-hotplugd.socket", "cloud-init-main.service"];
+/// What turns either off.
+const DISABLED: &str = "/etc/cloud/cloud-init.disabled";
 /// Folders of what configures and extends cloud-init.
 const FOLDERS: [&str; 2] = ["/etc/cloud/", "/usr/lib/python3/dist-packages/cloudinit/"];
 /// Units that the program has, by cloud-init's names: others are ordered by them.
@@ -44,7 +46,9 @@ pub(super) fn replace(recipe: &mut Recipe, kind: &Kind) {
     if !recipe.packages.keys().any(|name| is(name.as_str(), CLIENT.0)) {
         recipe.users.remove(CLIENT.1);
     }
-    recipe.files.retain(|(path, _), _| !FOLDERS.iter().any(|folder| path.as_str().starts_with(folder)));
+    recipe.files.retain(|(path, _), _| {
+        path.as_str() == DISABLED || !FOLDERS.iter().any(|folder| path.as_str().starts_with(folder))
+    });
     for units in [&mut recipe.enable, &mut recipe.disable] {
         units.retain(|unit, _: &mut Kind| !NOT_OURS.contains(&unit.as_str()));
     }

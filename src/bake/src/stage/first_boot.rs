@@ -15,9 +15,10 @@ const LINKS: [&str; 2] = ["/usr/bin/cloud-id", "/usr/bin/cloud-init"];
 /// Where its units are, and what enables them.
 const FOLDERS: [&str; 2] = ["/usr/lib/systemd/system", "/usr/lib/systemd/system-preset"];
 /// Its units and their preset, which are next to its sources.
-const UNITS: [(&str, &[u8]); 6] = [
+const UNITS: [(&str, &[u8]); 7] = [
     ("40-first-boot.preset", include_bytes!("../../../first-boot/units/40-first-boot.preset")),
     ("cloud-config.service", include_bytes!("../../../first-boot/units/cloud-config.service")),
+    ("cloud-config.target", include_bytes!("../../../first-boot/units/cloud-config.target")),
     ("cloud-final.service", include_bytes!("../../../first-boot/units/cloud-final.service")),
     ("cloud-init-local.service", include_bytes!("../../../first-boot/units/cloud-init-local.service")),
     ("cloud-init-network.service", include_bytes!("../../../first-boot/units/cloud-init-network.service")),

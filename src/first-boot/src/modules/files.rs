@@ -15,14 +15,14 @@ pub fn write(context: &mut Context<'_, '_>, deferred: bool) {
             continue;
         }
         let path = text(&entry, "path").unwrap_or_default();
-        let written = one(context, &entry, &path);
+        let written = one(context, at, &entry, &path);
         if context.report.check(written.map_err(|what| format!("write_files[{at}]: {what}"))).is_some() {
             context.report.info(format!("wrote `{}`", path.escape_debug()));
         }
     }
 }
 
-fn one(context: &Context<'_, '_>, entry: &Map<String, Value>, path: &str) -> Result<(), String> {
+fn one(context: &Context<'_, '_>, at: usize, entry: &Map<String, Value>, path: &str) -> Result<(), String> {
     const KEYS: [&str; 7] = ["path", "content", "encoding", "owner", "permissions", "append", "defer"];
     if let Some(key) = entry.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("`{}` is not supported", key.escape_debug()));
@@ -41,10 +41,15 @@ fn one(context: &Context<'_, '_>, entry: &Map<String, Value>, path: &str) -> Res
     if !appends {
         return context.root.write(path, &bytes, mode, Some(owner));
     }
-    // written whole and renamed as well: a power cut appends all or nothing
+    // Written whole and renamed as well: a power cut appends all or nothing. How long the file was before is kept until all files
+    // are there: who does it again begins there.
     let mut whole = context.root.read(path)?.unwrap_or_default();
-    if context.again && whole.ends_with(&bytes) {
-        return Ok(());
+    let mark = format!("{}/first-boot/append-{at}", crate::state::INSTANCE);
+    let before = context.root.text(&mark).and_then(|text| text.parse().ok());
+    match before.filter(|_| context.again) {
+        // another entry may have appended after it: all of them do so again
+        Some(length) => whole.truncate(length),
+        None => context.root.write(&mark, whole.len().to_string().as_bytes(), 0o600, None)?,
     }
     whole.extend(bytes);
     context.root.write(path, &whole, mode, Some(owner))

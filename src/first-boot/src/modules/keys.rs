@@ -27,6 +27,9 @@ pub fn authorize(root: &Root, user: &str, keys: &[String], prefix: &str) -> Resu
         // it leads wherever its owner wants, and root would follow
         return Err(format!("`{path}`: expected no symbolic link"));
     }
+    if root.at(&path).symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(format!("`{path}`: expected a regular file"));
+    }
     root.directory(&folder, 0o700)?;
     root.own(&folder, 0o700, owner)?;
     let old = root.read(&path)?.unwrap_or_default();

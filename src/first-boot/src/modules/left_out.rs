@@ -41,14 +41,10 @@ const KNOWN: &[&str] = &[
 const IDLE: &[&str] = &[
     "datasource",
     "datasource_list",
-    "growpart",
     "manual_cache_clean",
     "no_ssh_fingerprints",
-    "output",
-    "resize_rootfs",
     "ssh",
     "ssh_fp_console_blacklist",
-    "ssh_genkeytypes",
     "ssh_key_console_blacklist",
     "vendor_data",
     "merge_how",
@@ -57,7 +53,6 @@ const IDLE: &[&str] = &[
     "create_hostname_file",
     "system_info",
     "debug",
-    "reporting",
 ];
 /// Proxmox and others ask for these without being asked.
 const QUIET: &[&str] = &["package_reboot_if_required", "package_update", "package_upgrade"];
@@ -68,25 +63,30 @@ const REASONS: &[(&str, &str)] = &[
     ("disk_setup", NONE),
     ("fs_setup", NONE),
     ("grub_dpkg", "the image starts by systemd-boot"),
+    ("growpart", "the root file system grows to its disk at the first boot"),
     ("keyboard", IMAGE),
     ("locale", IMAGE),
     ("phone_home", NONE),
     ("power_state", "runcmd takes `systemctl reboot`"),
     ("random_seed", "systemd keeps the seed"),
+    ("resize_rootfs", "the root file system grows to its disk at the first boot"),
     ("resolv_conf", "systemd-resolved writes it; write_files takes /etc/systemd/resolved.conf.d/*.conf"),
     ("snap", PACKAGES),
+    ("ssh_genkeytypes", "sshd-keygen.service makes the host's keys; ssh_keys takes others"),
     ("ssh_import_id", "ssh_authorized_keys takes the keys themselves"),
 ];
 
 /// Says what is left out.
 pub fn say(context: &mut Context<'_, '_>) {
-    let asks = |value: &Value| {
-        !matches!(value, Value::Null | Value::Bool(false)) && *value != json!([]) && *value != json!({})
+    let asks = |key: &str, value: &Value| {
+        // these ask for something by `false`
+        let is_off = *value == json!(false) && key != "resize_rootfs";
+        !value.is_null() && !is_off && *value != json!([]) && *value != json!({})
     };
     let keys: Vec<(String, Value)> = context
         .config
         .iter()
-        .filter(|(_, value)| asks(value))
+        .filter(|(key, value)| asks(key, value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     for (key, value) in keys {
@@ -95,8 +95,14 @@ pub fn say(context: &mut Context<'_, '_>) {
             && value.as_str().is_some_and(|text| {
                 ["C.UTF8", "POSIX", "C"].contains(&text.to_uppercase().replace('-', "").as_str())
             });
+        // what is so in any case
+        let is_so = match key.as_str() {
+            "growpart" => ["auto", "growpart"].iter().any(|mode| value.get("mode") == Some(&json!(mode))),
+            "resize_rootfs" => value == json!(true) || value == json!("noblock"),
+            _ => false,
+        };
         let is_kept = key == "apt" && value == json!({"preserve_sources_list": true});
-        if is(KNOWN) || is(IDLE) || is_ours || is_kept {
+        if is(KNOWN) || is(IDLE) || is_ours || is_kept || is_so {
             continue;
         }
         let name = key.escape_debug();

@@ -7,8 +7,9 @@ use serde_json::Value;
 const TABLE: &str = "/etc/fstab";
 /// What marks lines that came from user-data.
 const MARK: &str = "comment=cloudconfig";
-const FIELDS: [&str; 6] =
-    ["", "", "auto", "defaults,nofail,x-systemd.after=cloud-init-network.service,_netdev", "0", "2"];
+/// What is not said. A device that is there needs no network, and is mounted before what uses it: with cloud-init's
+/// `x-systemd.after=cloud-init-network.service,_netdev` a mount of /var/log would wait for what waits for it.
+const FIELDS: [&str; 6] = ["", "", "auto", "defaults,nofail", "0", "2"];
 
 /// Writes the lines and mounts what is new.
 pub fn mount(context: &mut Context<'_, '_>) {
@@ -47,6 +48,10 @@ pub fn mount(context: &mut Context<'_, '_>) {
     context.report.check(context.programs.run(&["mount", "--all"], ""));
     if context.root.has("/run/systemd/system") {
         context.report.check(context.programs.run(&["systemctl", "daemon-reload"], ""));
+        if lines.iter().any(|line| line.contains("_netdev")) {
+            // the image has no use for it otherwise
+            context.report.check(context.programs.run(&["systemctl", "enable", "remote-fs.target"], ""));
+        }
     }
 }
 
@@ -86,6 +91,7 @@ fn line(entry: &Value, defaults: &[Value]) -> Result<Option<(String, Option<Stri
         return Err("expected an absolute path to mount to".to_owned());
     }
     let made = folder.clone();
-    *options = format!("{options},{MARK}");
+    let is_remote = spec.contains(":/") && !options.split(',').any(|option| option == "_netdev");
+    *options = format!("{options}{},{MARK}", if is_remote { ",_netdev" } else { "" });
     Ok(Some((fields.join("\t"), Some(made))))
 }

@@ -78,6 +78,9 @@ fn make_one(context: &mut Context<'_, '_>, user: &User) -> Result<(), String> {
     } else if !user.no_home && !user.system {
         complete_home(context, &user.name)?;
     }
+    if !is_new && context.again {
+        complete(context, user)?;
+    }
     if let Some(hash) = &user.hash {
         context.programs.run(&["chpasswd", "--encrypted"], &format!("{}:{hash}\n", user.name))?;
     }
@@ -93,6 +96,39 @@ fn make_one(context: &mut Context<'_, '_>, user: &User) -> Result<(), String> {
     let has_home = home.is_some_and(|home| !home.is_empty() && context.root.has(&home));
     if has_home || !lines.is_empty() {
         keys::authorize(context.root, &user.name, &lines, "")?;
+    }
+    Ok(())
+}
+
+/// Completes what a power cut left of an account: useradd renames its files one after the other, that of users first.
+fn complete(context: &mut Context<'_, '_>, user: &User) -> Result<(), String> {
+    let gid =
+        context.root.users().get(&user.name).and_then(|fields| fields.get(3).cloned()).unwrap_or_default();
+    if !context.root.groups().values().any(|fields| fields.get(2) == Some(&gid)) {
+        context.programs.run(&["groupadd", "--gid", &gid, &user.name], "")?;
+    }
+    context.programs.run(&["pwconv"], "")?;
+    context.programs.run(&["grpconv"], "")?;
+    for group in &user.groups {
+        add_group(context, group);
+    }
+    let groups = user.groups.join(",");
+    if !groups.is_empty() {
+        context.programs.run(&["usermod", "--append", "--groups", &groups, &user.name], "")?;
+    }
+    for (path, option) in [("/etc/subuid", "--add-subuids"), ("/etc/subgid", "--add-subgids")] {
+        let text = context.root.text(path).unwrap_or_default();
+        let is_there = text.lines().any(|line| line.split(':').next() == Some(&user.name));
+        if !user.system && !is_there && context.root.has(path) {
+            // the next range that is free, of the size that login.defs(5) has
+            let end = |line: &str| {
+                let mut fields = line.split(':').skip(1).map(str::parse::<u64>);
+                Some(fields.next()?.ok()? + fields.next()?.ok()?)
+            };
+            let from = text.lines().filter_map(end).max().unwrap_or(0).max(100_000);
+            let range = format!("{from}-{}", from + 65_535);
+            context.programs.run(&["usermod", option, &range, &user.name], "")?;
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// What files are called, before the name of the link; before the image's own, `90-fallback.network`.
-const PREFIX: &str = "10-cloud-init-";
+pub const PREFIX: &str = "10-cloud-init-";
 
 /// Parameters of bonds: of version 1, of version 2, networkd's key, and what is written after a number.
 pub(super) const BOND: &[(&str, &str, &str, &str)] = &[

@@ -105,6 +105,9 @@ fn link(kind: &str, id: &str, map: &Map<String, Value>, faults: &mut Vec<Fault>)
         "ethernets" => {
             link.matches = matches(id, map.get("match"))?;
             link.set_name = text("set-name");
+            if link.set_name.is_some() && link.matches.mac.is_none() {
+                faults.push(super::unsupported(id, "set-name"));
+            }
             link.mac = text("macaddress").map(|text| mac(&text)).transpose()?;
         }
         "vlans" => {

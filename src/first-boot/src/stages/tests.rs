@@ -177,7 +177,7 @@ fn the_same_instance_is_left_alone_and_another_one_is_new() {
 
 #[test]
 fn a_boot_that_was_cut_off_starts_over_and_appends_once() {
-    let user_data = "#cloud-config\nwrite_files:\n- {path: /etc/motd, content: \"more\\n\", append: true}\n";
+    let user_data = "#cloud-config\nwrite_files:\n- {path: /etc/motd, content: \"mo\", append: true}\n- {path: /etc/motd, content: \"re\\n\", append: true}\n";
     let machine = Machine::new(META, user_data);
     machine.root.write("/etc/motd", b"old\n", 0o644, None).unwrap();
     machine.boot();
@@ -283,7 +283,7 @@ fn the_network_is_written_for_this_boot() {
         fs::write(path, text).unwrap();
     }
     assert_eq!(machine.boot().word, "done");
-    assert!(machine.text("/run/systemd/network/10-cloud-init-eth0.network").contains("DHCP=ipv4"));
+    assert!(machine.text("/etc/systemd/network/10-cloud-init-eth0.network").contains("DHCP=ipv4"));
     assert!(machine.programs.ran.borrow().contains(&"ip link set dev ens3 name eth0".to_owned()));
 }
 
@@ -349,12 +349,86 @@ fn what_the_hypervisor_has_for_the_guest_is_read_by_its_program() {
         ("userdata.encoding", "gz+b64"),
         ("vendordata", "---"),
     ];
-    machine.root.remove("/run/cloud-init/disabled");
     let status = machine.boot();
     assert_eq!((status.word, &status.errors), ("done", &Vec::new()));
     assert_eq!(status.detail, "DataSourceVMware");
     assert_eq!(machine.programs.scripts.borrow().len(), 1);
-    assert!(machine.root.has("/run/systemd/network/10-cloud-init-ens1.network"));
+    assert!(machine.root.has("/etc/systemd/network/10-cloud-init-ens1.network"));
     machine.programs.guestinfo = vec![("metadata", "instance-id: v-1"), ("metadata.encoding", "rot13")];
     assert_eq!(machine.boot().word, "error");
+}
+
+#[test]
+fn a_network_stays_when_its_source_is_gone_and_goes_with_another_configuration() {
+    let machine = Machine::new(META, "");
+    let path = "/var/lib/cloud/seed/nocloud/network-config";
+    let network = |name: &str| format!("version: 2\nethernets: {{{name}: {{dhcp4: true}}}}\n");
+    machine.root.write("/etc/systemd/network/90-fallback.network", b"[Match]\n", 0o644, None).unwrap();
+    for name in ["a", "b"] {
+        machine.root.write(path, network(name).as_bytes(), 0o600, None).unwrap();
+        machine.boot();
+        let own = format!("10-cloud-init-{name}.network");
+        assert_eq!(machine.root.names("/etc/systemd/network"), [own.as_str(), "90-fallback.network"]);
+    }
+    // one that cannot be read takes away none that may still lead to the machine
+    machine.root.write(path, b"version: 3\n", 0o600, None).unwrap();
+    assert_eq!(machine.boot().word, "error");
+    fs::remove_dir_all(machine.root.at("/var/lib/cloud/seed")).unwrap();
+    assert_eq!(machine.boot().word, "disabled");
+    assert!(machine.root.has("/etc/systemd/network/10-cloud-init-b.network"));
+    machine.seed(META, "");
+    machine.boot();
+    assert_eq!(machine.root.names("/etc/systemd/network"), ["90-fallback.network"]);
+}
+
+#[test]
+fn scripts_that_were_stopped_in_order_do_not_run_again_and_those_of_a_power_cut_do() {
+    for (stops, expected) in [(false, 1), (true, 0)] {
+        let machine = Machine::new(META, "#!/bin/sh\nreboot\n");
+        machine.boot();
+        let semaphore = "/var/lib/cloud/instance/sem/config_scripts_user";
+        machine.root.remove(semaphore);
+        machine.root.write(&format!("{semaphore}.started"), b"", 0o644, None).unwrap();
+        if stops {
+            stopped(&machine.root).unwrap();
+        }
+        machine.boot();
+        assert_eq!(machine.programs.scripts.borrow().len(), expected, "{stops}");
+    }
+}
+
+#[test]
+fn an_account_that_a_power_cut_left_in_parts_is_completed() {
+    let machine = Machine::new(META, "#cloud-config\nusers: [default]\n");
+    machine.boot();
+    machine.root.write("/etc/subuid", b"other:100000:65536\n", 0o644, None).unwrap();
+    let semaphore = "/var/lib/cloud/instance/sem/config_users_groups";
+    machine.root.remove(semaphore);
+    machine.root.write(&format!("{semaphore}.started"), b"", 0o644, None).unwrap();
+    machine.boot();
+    let ran = machine.programs.ran.borrow().join("\n");
+    for part in [
+        "pwconv\ngrpconv\n",
+        "usermod --append --groups adm,sudo,systemd-journal debian",
+        "usermod --add-subuids 165536-231071 debian",
+    ] {
+        assert!(ran.contains(part), "{part}\n{ran}");
+    }
+}
+
+#[test]
+fn what_a_disc_says_is_remembered_by_the_machine_that_it_was_for() {
+    let machine = Machine::new(META, "");
+    let uuid =
+        |id: &str| machine.root.write("/sys/class/dmi/id/product_uuid", id.as_bytes(), 0o400, None).unwrap();
+    uuid("one\n");
+    let known = Instance {
+        user_data: b"#!/bin/sh\n".to_vec(),
+        ..Instance::new(crate::instance::Source::Azure, "/dev/sr0", "p")
+    };
+    assert_eq!(state::remember(&machine.root, Some(known.clone())), Ok(Some(known.clone())));
+    assert_eq!(state::remember(&machine.root, None), Ok(Some(known)));
+    uuid("two\n");
+    assert_eq!(state::remember(&machine.root, None), Ok(None));
+    assert!(!machine.root.has("/var/lib/cloud/data/provisioning.json"));
 }
