@@ -230,6 +230,17 @@ fn card(root: &Root, mac: &str) -> Option<String> {
     })
 }
 
+/// Modules that work by programs of the image, or by scripts.
+const BY_PROGRAMS: [&str; 7] = [
+    "ca_certs",
+    "mounts",
+    "scripts_per_instance",
+    "scripts_user",
+    "scripts_vendor",
+    "set_passwords",
+    "users_groups",
+];
+
 /// Runs a module once for this instance.
 fn once(context: &mut Context<'_, '_>, module: &str, run: impl FnOnce(&mut Context<'_, '_>)) {
     if state::is_done(context.root, module, false) {
@@ -242,6 +253,10 @@ fn once(context: &mut Context<'_, '_>, module: &str, run: impl FnOnce(&mut Conte
     }
     run(context);
     context.again = false;
+    if BY_PROGRAMS.contains(&module) && context.root.is_system() {
+        // they leave their files to the kernel, which may write this module's semaphore first
+        rustix::fs::sync();
+    }
     context.report.check(state::done(context.root, module, false));
 }
 
