@@ -146,10 +146,30 @@ fn copy_checkout(shared: &Shared, to: &Path, mirror: &str, snapshot: &str) -> Re
         _ => format!("{line}\n"),
     };
     fs::write(path, text.lines().map(line).collect::<String>())?;
+    for folder in ["image-recipes", "manifests"] {
+        keep_times(&root.join(folder), &to.join(folder))?;
+    }
     if workspace::target().starts_with(root) {
         fs::create_dir(to.join("target"))?;
     }
     Ok(())
+}
+
+/// Gives files the times that they have in `from`: every crate is compiled again for a later one of manifests/sources.toml, of which
+/// only the number of the release is compiled, and that is the same.
+fn keep_times(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(to)? {
+        let entry = entry?;
+        let old = from.join(entry.file_name());
+        match (fs::symlink_metadata(&old), entry.file_type()?) {
+            (Ok(_), kind) if kind.is_dir() => keep_times(&old, &entry.path())?,
+            (Ok(meta), kind) if kind.is_file() => {
+                fs::File::options().append(true).open(entry.path())?.set_modified(meta.modified()?)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(fs::File::open(to)?.set_modified(fs::metadata(from)?.modified()?)?)
 }
 
 /// A configuration of apt that is committed as a fixture, with `replaced` in its files.
