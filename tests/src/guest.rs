@@ -18,6 +18,8 @@ const LIMIT: u64 = 420;
 pub struct Setup {
     /// Start its kernel directly.
     pub direct: bool,
+    /// Start it by a BIOS.
+    pub bios: bool,
     /// A network card.
     pub network: bool,
     /// The size of its disk, where it is to be larger than the image.
@@ -47,8 +49,9 @@ impl Guest {
         let arch = image.partitions()?.values().find_map(disk::gpt::Entry::root_of);
         let arch = arch.context("the disk has no root partition")?;
         let firmware =
-            (!setup.direct || arch == Arch::Arm64).then(|| Firmware::find(arch, dir.path())).transpose()?;
+            (!setup.direct && !setup.bios || arch == Arch::Arm64).then(|| Firmware::find(arch, dir.path())).transpose()?;
         let start = match firmware {
+            None if setup.bios => Start::Bios,
             Some(firmware) if !setup.direct => Start::Firmware(firmware),
             firmware => Start::Direct(machine::kernel(&image, dir.path())?, firmware),
         };

@@ -108,7 +108,11 @@ pub fn plan() -> anyhow::Result<Plan> {
         debconf: BTreeMap::new(),
         disable: BTreeMap::new(),
         compression: Compression { level: 3 },
-        disk: bake::plan::Disk::of(&bake::recipe::Disk::default(), Arch::Amd64),
+        // its kernel is none
+        disk: bake::plan::Disk::of(
+            &bake::recipe::Disk { bios: false, ..bake::recipe::Disk::default() },
+            Arch::Amd64,
+        ),
     }
     .seal())
 }

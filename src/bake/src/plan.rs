@@ -439,7 +439,7 @@ impl Plan {
     /// What its disk is laid out by.
     #[must_use]
     pub fn disk_spec(&self) -> ::disk::Spec {
-        let Disk { partitions, size, cmdline, compression } = &self.disk;
+        let Disk { partitions, size, cmdline, bios, compression } = &self.disk;
         ::disk::Spec {
             seed: self.digest(),
             name: self.name(),
@@ -449,6 +449,7 @@ impl Plan {
             partitions: partitions.clone(),
             size: *size,
             cmdline: cmdline.clone(),
+            bios: *bios,
             compression: *compression,
             level: self.compression.level,
         }

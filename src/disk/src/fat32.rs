@@ -101,8 +101,17 @@ impl Source<'_> {
     }
 }
 
+/// A volume, laid out.
+#[derive(Debug)]
+pub(crate) struct Laid<'t> {
+    /// Its bytes.
+    pub(crate) image: Image<'t>,
+    /// Where in it each file begins that has bytes; all of it follows.
+    pub(crate) places: BTreeMap<String, u64>,
+}
+
 /// The volume with `files`.
-pub(crate) fn fat32<'t>(files: Files<'t>, options: &Options<'_>) -> Result<Image<'t>, FatError> {
+pub(crate) fn fat32<'t>(files: Files<'t>, options: &Options<'_>) -> Result<Laid<'t>, FatError> {
     let shape = Shape::of(options.size)?;
     for (path, source) in &files {
         if source.len() > u32::MAX.into() {
@@ -114,7 +123,7 @@ pub(crate) fn fat32<'t>(files: Files<'t>, options: &Options<'_>) -> Result<Image
     for clusters in directories.lengths() {
         chain(&mut table, clusters);
     }
-    let mut segments = Vec::new();
+    let (mut segments, mut places) = (Vec::new(), BTreeMap::new());
     for (path, source) in files {
         let unit = ALIGN / shape.cluster;
         let first = (table.len() as u64 - 2).next_multiple_of(unit) + 2;
@@ -129,7 +138,9 @@ pub(crate) fn fat32<'t>(files: Files<'t>, options: &Options<'_>) -> Result<Image
         if needed > 0 {
             table.resize(usize::try_from(first).unwrap_or(usize::MAX), 0);
             chain(&mut table, needed);
-            segments.extend(contents(shape.data + (first - 2) * shape.cluster, source)?);
+            let place = shape.data + (first - 2) * shape.cluster;
+            segments.extend(contents(place, source)?);
+            places.insert(path, place);
         }
     }
     let used = table.iter().filter(|&&entry| entry != 0).count() as u64 - 2;
@@ -142,7 +153,7 @@ pub(crate) fn fat32<'t>(files: Files<'t>, options: &Options<'_>) -> Result<Image
     let stamp = Stamp::of(options.epoch);
     image.segments.push(raw(shape.data, directories.print(options.label, stamp)));
     image.segments.extend(segments);
-    Ok(image)
+    Ok(Laid { image, places })
 }
 
 /// The least size in bytes, a multiple of 1 MiB, of a volume that holds this many files of this many bytes in all.

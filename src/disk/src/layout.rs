@@ -1,7 +1,7 @@
 //! The whole disk of an image: the list of partitions of its [`Spec`], laid out.
 //!
 //! ```text
-//! 0        protective MBR, GPT        code for a BIOS: one line that says what the disk needs
+//! 0        protective MBR, GPT        code for a BIOS: a loader, or one line that says what the disk needs
 //! 1 MiB    esp    FAT32   EFI/BOOT/BOOTX64.EFI       systemd-boot, as firmware looks for it
 //!                         EFI/systemd/…              the same, under its own name
 //!                         loader/loader.conf, loader/entries/<kind>.conf
@@ -13,7 +13,7 @@
 //! what is in it and the reserve, and is grown to its partition at the first boot, like the partition to its disk.
 //!
 //! Boot loader, kernel and initrd are files of the tree, and the plan's digest gives every identifier, so that the disk
-//! is a function of [`Spec`] and tree. Not supported, on purpose: Secure Boot's signatures, a boot loader for BIOS.
+//! is a function of [`Spec`] and tree. Not supported, on purpose: Secure Boot's signatures.
 
 mod boot;
 
@@ -68,9 +68,14 @@ pub fn layout<'t>(spec: Spec, tree: &'t Tree) -> Result<Disk<'t>> {
     let mut entries = Vec::new();
     let mut images = Vec::new();
     let mut at = PARTITION_ALIGN;
+    let mut runs = None;
     for partition in &spec.partitions {
         let image = match partition.holds {
-            Holds::Boot => esp(&spec, partition, &boot, tree, at)?,
+            Holds::Boot => {
+                let laid = esp(&spec, partition, &boot, tree, at)?;
+                runs = Some(boot.runs(&spec, tree, at, &laid.places)?);
+                laid.image
+            }
             Holds::Tree => root(&spec, partition, tree)?,
         };
         let size = image.size.max(partition.least).next_multiple_of(PARTITION_ALIGN);
@@ -85,8 +90,13 @@ pub fn layout<'t>(spec: Spec, tree: &'t Tree) -> Result<Disk<'t>> {
         entry.size = size - PARTITION_ALIGN - entry.offset;
     }
     let mut table = gpt::gpt(id, size, &entries);
-    if spec.arch == Arch::Amd64 {
-        bios::put(&mut table.first);
+    match (spec.arch, runs) {
+        (Arch::Amd64, Some([kernel, initrd])) if spec.bios => {
+            let loaded = bios::Loaded { kernel, initrd, cmdline: &boot.cmdline };
+            bios::put_loader(&mut table.first, &loaded);
+        }
+        (Arch::Amd64, _) => bios::put_line(&mut table.first),
+        (Arch::Arm64, _) => {}
     }
     let mut image = Image { size, segments: vec![raw(0, table.first)] };
     for (offset, inner) in images {
@@ -128,7 +138,13 @@ fn root_id(spec: &Spec) -> Uuid {
 }
 
 /// A file system for firmware.
-fn esp<'t>(spec: &Spec, partition: &Partition, boot: &Boot, tree: &'t Tree, at: u64) -> Result<Image<'t>> {
+fn esp<'t>(
+    spec: &Spec,
+    partition: &Partition,
+    boot: &Boot,
+    tree: &'t Tree,
+    at: u64,
+) -> Result<fat32::Laid<'t>> {
     let files = boot.files(spec, tree)?;
     let bytes: u64 = files.values().map(fat32::Source::len).sum();
     let needed = fat32::least(files.len() as u64, bytes).saturating_add(partition.reserve);

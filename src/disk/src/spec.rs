@@ -26,6 +26,8 @@ pub struct Spec {
     pub size: Option<u64>,
     /// The kernel's command line, behind `root=`.
     pub cmdline: String,
+    /// Whether a BIOS can start it, too; only on machines that have one.
+    pub bios: bool,
     /// How the clusters of qcow2 are compressed.
     pub compression: Compression,
     /// The level of zstd, where that compresses.

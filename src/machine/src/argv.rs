@@ -80,6 +80,7 @@ pub(crate) fn arguments(
     add("-mon", "chardev=monitor,mode=control".into());
     match &machine.start {
         Start::Firmware(firmware) => flash(&mut add, firmware),
+        Start::Bios => {}
         Start::Direct(kernel, firmware) => {
             if let Some(firmware) = firmware {
                 flash(&mut add, firmware);

@@ -66,6 +66,8 @@ pub struct Machine {
 pub enum Start {
     /// By firmware, from the first disk.
     Firmware(Firmware),
+    /// By QEMU's own BIOS, from the first disk; only machines for amd64 have one.
+    Bios,
     /// With this kernel. Firmware is there for machines that need it to find their devices.
     Direct(Kernel, Option<Firmware>),
 }

@@ -14,6 +14,8 @@ pub struct Disk {
     pub size: Option<u64>,
     /// The kernel's command line, after `root=`.
     pub cmdline: String,
+    /// Whether a BIOS can start it, too.
+    pub bios: bool,
     /// How the clusters of qcow2 are compressed.
     pub compression: Compression,
 }
@@ -55,6 +57,7 @@ impl Disk {
             partitions: vec![esp, root],
             size: recipe.size,
             cmdline: words.collect::<Vec<_>>().join(" "),
+            bios: recipe.bios && arch == Arch::Amd64,
             compression: recipe.compression.unwrap_or(Compression::Zstd),
         }
     }

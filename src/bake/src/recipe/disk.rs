@@ -22,6 +22,8 @@ pub struct Disk {
     pub consoles: Option<Vec<Word>>,
     /// Words that are added to the kernel's command line.
     pub cmdline: Vec<Word>,
+    /// Whether a BIOS can start it, too.
+    pub bios: bool,
     /// How the clusters of qcow2 are compressed; by zstd where nothing is said, but by zlib where the manifest says how
     /// machines are started without firmware.
     pub compression: Option<Compression>,
@@ -36,6 +38,7 @@ pub(super) struct Raw {
     esp: Option<Size>,
     consoles: Option<Vec<Word>>,
     cmdline: Vec<Word>,
+    bios: Option<bool>,
     compression: Option<Compression>,
 }
 
@@ -56,6 +59,7 @@ impl Default for Disk {
             esp: 64 << 20,
             consoles: None,
             cmdline: Vec::new(),
+            bios: true,
             compression: None,
         }
     }
@@ -69,6 +73,7 @@ impl Disk {
         self.esp = raw.esp.map_or(self.esp, |size| size.0);
         self.consoles = raw.consoles.clone().or_else(|| self.consoles.take());
         self.cmdline.extend(raw.cmdline.iter().cloned());
+        self.bios = raw.bios.unwrap_or(self.bios);
         self.compression = raw.compression.or(self.compression);
         let words = self.consoles.iter().flatten().chain(&self.cmdline);
         let len: usize = words.map(|word| word.0.len() + 9).sum();

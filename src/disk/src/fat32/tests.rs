@@ -7,7 +7,7 @@ use std::process::Command;
 fn volume(files: Files<'_>, size: u64) -> Vec<u8> {
     let options =
         Options { size, offset: 1 << 20, volume_id: 0x1234_abcd, label: "ESP", epoch: 1_789_199_741 };
-    let image = fat32(files, &options).unwrap();
+    let Laid { image, .. } = fat32(files, &options).unwrap();
     let mut out = vec![0; usize::try_from(image.size).unwrap()];
     let mut before = 0;
     for Segment { offset, chunk } in &image.segments {

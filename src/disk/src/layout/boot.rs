@@ -4,8 +4,10 @@
 //! and loader.conf(5).
 
 use super::{Uuid, file, refuse};
+use crate::bios::Run;
 use crate::fat32::{Files, Source};
 use crate::spec::{Holds, Spec};
+use std::collections::BTreeMap;
 use tree::Tree;
 use tree::name::{Arch, ImagePath};
 use tree::refusal::{Class, Refusal, Remedy, Result};
@@ -56,6 +58,28 @@ pub(super) fn boot(spec: &Spec, tree: &Tree, root: Uuid) -> Result<Boot> {
 }
 
 impl Boot {
+    /// Where kernel and initrd are in the EFI system partition.
+    fn directory(&self, spec: &Spec) -> String {
+        format!("{}/{}", spec.kind, self.version)
+    }
+
+    /// Where kernel and initrd are on a disk whose EFI system partition begins at `offset` and has its files at `places`.
+    pub(super) fn runs(
+        &self,
+        spec: &Spec,
+        tree: &Tree,
+        offset: u64,
+        places: &BTreeMap<String, u64>,
+    ) -> Result<[Run; 2]> {
+        let run = |name: &str, at: &ImagePath| {
+            let (_, content) = file(tree, at).ok_or_else(|| missing(at.as_str()))?;
+            let place = places.get(&format!("{}/{name}", self.directory(spec)));
+            let place = place.ok_or_else(|| refuse(Class::Usage, format!("`{at}`: expected a file with content")))?;
+            Ok::<_, Refusal>(Run { offset: offset + place, len: content.len() })
+        };
+        Ok([run("linux", &self.kernel)?, run("initrd", &self.initrd)?])
+    }
+
     /// The files of the EFI system partition.
     pub(super) fn files<'t>(&self, spec: &Spec, tree: &'t Tree) -> Result<Files<'t>> {
         let (own, fallback) = match spec.arch {
@@ -67,7 +91,7 @@ impl Boot {
             let (path, content) = file(tree, at).ok_or_else(|| missing(at.as_str()))?;
             Ok::<_, Refusal>(Source::File(path, content))
         };
-        let directory = format!("{}/{}", spec.kind, self.version);
+        let directory = self.directory(spec);
         let mut files = Files::new();
         files.insert(format!("EFI/BOOT/{fallback}"), taken(&loader)?);
         files.insert(format!("EFI/systemd/{own}"), taken(&loader)?);

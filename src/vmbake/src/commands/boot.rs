@@ -37,6 +37,9 @@ pub struct Args {
     /// Boot the image's kernel directly, extracted from its EFI system partition, instead of through firmware
     #[arg(long)]
     direct: bool,
+    /// Boot by a legacy BIOS instead of UEFI firmware; only for amd64
+    #[arg(long, conflicts_with = "direct")]
+    bios: bool,
     /// The machine's architecture [default: that of the image's root partition]
     #[arg(long, value_name = "amd64|arm64")]
     arch: Option<Arch>,
@@ -231,8 +234,13 @@ fn machine(args: &Args, dir: &Path, second: Option<Accel>) -> Result<(Machine, &
         (None, None) => machine::choose_accelerator(arch)?,
     };
     // firmware tells an arm64 kernel what it cannot find out: the tables in which credentials are
-    let firmware = (!args.direct || arch == Arch::Arm64).then(|| Firmware::find(arch, dir)).transpose()?;
+    let is_needed = !args.direct && !args.bios || arch == Arch::Arm64;
+    let firmware = is_needed.then(|| Firmware::find(arch, dir)).transpose()?;
     let start = match (args.direct, firmware) {
+        _ if args.bios && arch == Arch::Arm64 => {
+            return Err(usage(args, anyhow::anyhow!("`--bios`: machines for arm64 have no BIOS")));
+        }
+        _ if args.bios => Start::Bios,
         (false, Some(firmware)) => Start::Firmware(firmware),
         (_, firmware) => Start::Direct(machine::kernel(&image, dir)?, firmware),
     };

@@ -106,6 +106,7 @@ pub(super) fn ahead(machine: &Machine, why: &str, watched: bool) -> Vec<String> 
 fn how(machine: &Machine) -> &'static str {
     match machine.start {
         Start::Firmware(_) => "firmware",
+        Start::Bios => "BIOS",
         Start::Direct(..) => "direct kernel",
     }
 }
