@@ -79,7 +79,7 @@ fn user_key_names_and_static_address_arrive_and_what_is_left_out_is_said() -> Re
     credential.push(&private);
     let run = shared.run("boot").args([shared.disk(BASE, "raw")?]).option("--seed", &seed);
     let run = run.option("--log", &log).option("--timeline", &svg).option("--budget", &budget);
-    let run = run.option("--credential", credential).args(["--direct", "--json", "--timeout", "900"]);
+    let run = run.option("--credential", credential).args(["--bios", "--json", "--timeout", "900"]);
     let mut run = run.args(["--accel", "tcg", "--expect", "unit containerd.service active"]);
     let claims = claims(&name, &fqdn, &key);
     for claim in &claims {
