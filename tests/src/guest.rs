@@ -48,8 +48,9 @@ impl Guest {
         let image = DiskImage::open(image)?;
         let arch = image.partitions()?.values().find_map(disk::gpt::Entry::root_of);
         let arch = arch.context("the disk has no root partition")?;
-        let firmware =
-            (!setup.direct && !setup.bios || arch == Arch::Arm64).then(|| Firmware::find(arch, dir.path())).transpose()?;
+        let firmware = (!setup.direct && !setup.bios || arch == Arch::Arm64)
+            .then(|| Firmware::find(arch, dir.path()))
+            .transpose()?;
         let start = match firmware {
             None if setup.bios => Start::Bios,
             Some(firmware) if !setup.direct => Start::Firmware(firmware),

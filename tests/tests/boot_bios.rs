@@ -63,7 +63,10 @@ fn a_bios_starts_the_kernel_from_each_controller_with_the_words_of_the_image() -
     for (board, devices) in CONTROLLERS {
         let text = console(&disk, board, devices, "512", "Kernel command line:")?;
         let line = text.lines().find(|line| line.contains("Kernel command line:")).context("the line")?;
-        ensure!(line.contains("root=PARTUUID=") && line.contains(" console=ttyS0,115200"), "{devices:?}: {line}");
+        ensure!(
+            line.contains("root=PARTUUID=") && line.contains(" console=ttyS0,115200"),
+            "{devices:?}: {line}"
+        );
         // it found the initrd, too
         ensure!(text.contains("RAMDISK: [mem "), "{devices:?}: {text}");
     }

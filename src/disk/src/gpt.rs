@@ -106,8 +106,7 @@ fn header(disk: Uuid, at: (u64, u64), entries: u64, end: u64, sum: u32) -> Vec<u
     out.extend(92_u32.to_le_bytes()); // the header's own length
     out.extend([0; 8]); // its checksum, below, and four that are reserved
     // what partitions may use lies between the two copies
-    // no partition begins before the first of these; what is between it and the table is the loader's
-    let usable = (PARTITION_ALIGN / SECTOR, end - ENTRY_SECTORS - 1);
+    let usable = (2 + ENTRY_SECTORS, end - ENTRY_SECTORS - 1);
     for sector in [at.0, at.1, usable.0, usable.1] {
         out.extend(sector.to_le_bytes());
     }

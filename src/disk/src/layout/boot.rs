@@ -74,7 +74,8 @@ impl Boot {
         let run = |name: &str, at: &ImagePath| {
             let (_, content) = file(tree, at).ok_or_else(|| missing(at.as_str()))?;
             let place = places.get(&format!("{}/{name}", self.directory(spec)));
-            let place = place.ok_or_else(|| refuse(Class::Usage, format!("`{at}`: expected a file with content")))?;
+            let place =
+                place.ok_or_else(|| refuse(Class::Usage, format!("`{at}`: expected a file with content")))?;
             Ok::<_, Refusal>(Run { offset: offset + place, len: content.len() })
         };
         Ok([run("linux", &self.kernel)?, run("initrd", &self.initrd)?])
