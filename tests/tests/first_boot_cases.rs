@@ -10,19 +10,26 @@ use tests::shared::{BASE, Shared};
 use tests::workspace;
 use xshell::{Shell, cmd};
 
+/// A tree laid under a writable one, with what programs expect of a system, for namespaces of its own.
+const LAY: &str = r#"
+set -e
+lay() {
+    mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4"
+    mount -t proc proc "$4/proc"
+    mount -t tmpfs tmpfs "$4/tmp"
+    mount -t tmpfs tmpfs "$4/sys"
+    for node in null zero urandom random tty; do touch "$4/dev/$node"; mount --bind "/dev/$node" "$4/dev/$node"; done
+    hostname localhost
+}
+"#;
+
 /// The commands of both, in a tree that is laid under a writable one; each in namespaces of its own.
 const RUN: &str = r#"
-set -e
 tree=$1 upper=$2 how=$3
 mkdir -p "$upper/../work" "$upper/../root"
 root=$upper/../root
-mount -t overlay overlay -o "lowerdir=$tree,upperdir=$upper,workdir=$upper/../work" "$root"
-mount -t proc proc "$root/proc"
+lay "$tree" "$upper" "$upper/../work" "$root"
 mount -t tmpfs tmpfs "$root/run"
-mount -t tmpfs tmpfs "$root/tmp"
-mount -t tmpfs tmpfs "$root/sys"
-for node in null zero urandom random tty; do touch "$root/dev/$node"; mount --bind "/dev/$node" "$root/dev/$node"; done
-hostname localhost
 case $how in
     cloud-init) chroot "$root" sh -c 'mkdir -p /run/cloud-init
         cloud-init init --local; cloud-init init; cloud-init modules --mode config; cloud-init modules --mode final' ;;
@@ -34,16 +41,11 @@ cp "$root/run/cloud-init/result.json" "$upper/../result.json"
 /// Boots of a machine whose disk is full, or may not be written, and then is as it should be: stages with their exit statuses, and
 /// what status says. Its disk is a small one of its own.
 const FAULTS: &str = r#"
-set -e
 tree=$1 room=$2 fault=$3
 mount -t tmpfs -o size=2m tmpfs "$room"
 mkdir "$room/upper" "$room/work" "$room/root"
 root=$room/root
-mount -t overlay overlay -o "lowerdir=$tree,upperdir=$room/upper,workdir=$room/work" "$root"
-mount -t proc proc "$root/proc"
-mount -t tmpfs tmpfs "$root/tmp"
-mount -t tmpfs tmpfs "$root/sys"
-for node in null zero urandom random tty; do touch "$root/dev/$node"; mount --bind "/dev/$node" "$root/dev/$node"; done
+lay "$tree" "$room/upper" "$room/work" "$root"
 mkdir -p "$root/var/lib/cloud/seed/nocloud"
 printf 'instance-id: i-1
 local-hostname: one
@@ -53,7 +55,6 @@ write_files:
 - {path: /srv/a, content: a, append: true}
 runcmd: [echo b >>/srv/b]
 ' >"$root/var/lib/cloud/seed/nocloud/user-data"
-hostname localhost
 boot() {
     mount -t tmpfs tmpfs "$root/run"
     chroot "$root" sh -c 'for stage in local network config final; do
@@ -145,8 +146,9 @@ fn a_disk_that_is_full_or_read_only_is_said_and_the_next_boot_does_it_all() -> R
     ] {
         let room = scratch.path().join(fault);
         fs::create_dir(&room)?;
+        let script = [LAY, FAULTS].concat();
         let said =
-            cmd!(shell, "unshare --mount --uts --ipc --pid --fork sh -c {FAULTS} run {tree} {room} {fault}")
+            cmd!(shell, "unshare --mount --uts --ipc --pid --fork sh -c {script} run {tree} {room} {fault}")
                 .quiet()
                 .read()?;
         assert_eq!(said, format!("{before}{whole}"), "{fault}");
@@ -204,7 +206,8 @@ fn apply(shell: &Shell, tree: &Path, folder: &Path, how: &str, case: &Case) -> R
         case.meta.as_deref().unwrap_or("instance-id: i-1\nlocal-hostname: one\n"),
     )?;
     fs::write(seed.join("user-data"), case.user.trim_start())?;
-    let run = cmd!(shell, "unshare --mount --uts --ipc --pid --fork sh -c {RUN} run {tree} {upper} {how}");
+    let script = [LAY, RUN].concat();
+    let run = cmd!(shell, "unshare --mount --uts --ipc --pid --fork sh -c {script} run {tree} {upper} {how}");
     run.quiet().run().with_context(|| format!("{}: {how}", case.name))?;
     let mut listing = Listing::new();
     let users = names(tree, &upper, "etc/passwd")?;
