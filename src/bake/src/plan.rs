@@ -6,6 +6,7 @@
 mod apt_sources;
 mod components;
 mod disk;
+mod first_boot;
 mod images;
 mod remarks;
 mod requirements;
@@ -30,6 +31,7 @@ use tree::privilege::Grant;
 use tree::refusal::{Class, Refusal, Result, Stage};
 
 pub use self::disk::Disk;
+pub use self::first_boot::PlannedFirstBoot;
 pub use images::PlannedImage;
 pub use remarks::Remark;
 pub use requirements::{Requirement, Source, component_requirement, package_requirements};
@@ -182,20 +184,6 @@ pub struct PlannedConfigure {
     pub bytes: Arc<[u8]>,
 }
 
-/// What gives an instance its identity, with its units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PlannedFirstBoot {
-    /// Its digest.
-    pub digest: Sha256,
-    /// Its size in bytes.
-    pub size: u64,
-    /// The digests of its units and their preset.
-    pub units: BTreeMap<String, Sha256>,
-    /// Its bytes.
-    #[serde(skip)]
-    pub bytes: Arc<[u8]>,
-}
-
 /// The program that finds the root file system, and which modules are next to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedInit {
@@ -321,7 +309,7 @@ pub fn plan(
         images: manifest.images.clone(),
         containers,
         configure: configure(recipe, choices)?,
-        first_boot: first_boot(recipe, lock, choices)?,
+        first_boot: first_boot::first_boot(recipe, lock, choices)?,
         init: init(recipe, choices)?,
         ids: recipe.ids.clone(),
         groups: recipe.groups.clone(),
@@ -516,29 +504,6 @@ fn configure(recipe: &Recipe, choices: &Choices) -> Result<Option<PlannedConfigu
             digest: Sha256::of(bytes),
             size: bytes.len() as u64,
             bytes: Arc::clone(bytes),
-        })),
-    }
-}
-
-fn first_boot(recipe: &Recipe, lock: &Lock, choices: &Choices) -> Result<Option<PlannedFirstBoot>> {
-    let is_native = recipe.first_boot == recipe::FirstBoot::Native;
-    if is_native && lock.packages.iter().any(|package| package.name.as_str() == recipe::FIRST_BOOT_PACKAGE) {
-        let cause = "`first-boot` is `native`, and a package depends on `cloud-init`".to_owned();
-        return Err(refuse("lock", cause)
-            .hint("remove that package from `packages.install`; `why cloud-init` names it"));
-    }
-    match (recipe.first_boot, &choices.first_boot) {
-        (recipe::FirstBoot::CloudInit, _) => Ok(None),
-        (recipe::FirstBoot::Native, None) => {
-            Err(refuse("first-boot", "the recipe has it, but it was not built".to_owned()))
-        }
-        (recipe::FirstBoot::Native, Some(bytes)) => Ok(Some(PlannedFirstBoot {
-            digest: Sha256::of(bytes),
-            size: bytes.len() as u64,
-            units: crate::stage::first_boot_units()
-                .map(|(name, bytes)| (name.to_owned(), Sha256::of(bytes)))
-                .collect(),
-            bytes: bytes.clone(),
         })),
     }
 }

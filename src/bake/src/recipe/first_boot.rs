@@ -41,9 +41,8 @@ pub(super) fn is_asked_for(lists: [&Vec<Name>; 3]) -> bool {
 
 /// Takes cloud-init and what is only for it out of a recipe, and enables the program's units.
 pub(super) fn replace(recipe: &mut Recipe, kind: &Kind) {
-    let is = |name: &str, wanted: &str| name == wanted;
-    recipe.packages.retain(|name, _| !is(name.as_str(), PACKAGE));
-    if !recipe.packages.keys().any(|name| is(name.as_str(), CLIENT.0)) {
+    recipe.packages.retain(|name, _| name.as_str() != PACKAGE);
+    if !recipe.packages.keys().any(|name| name.as_str() == CLIENT.0) {
         recipe.users.remove(CLIENT.1);
     }
     recipe.files.retain(|(path, _), _| {
