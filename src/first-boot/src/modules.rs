@@ -56,7 +56,7 @@ impl Context<'_, '_> {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(list)) => list.clone(),
             Some(_) => {
-                self.report.check::<()>(Err(format!("cloud-config: `{key}`: expected a list")));
+                self.report.error(format!("cloud-config: `{key}`: expected a list"));
                 Vec::new()
             }
         }

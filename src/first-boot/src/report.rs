@@ -97,6 +97,11 @@ impl<'r> Report<'r> {
         }
     }
 
+    /// Says what failed.
+    pub fn error(&mut self, text: impl Into<String>) {
+        self.say(Level::Error, text);
+    }
+
     /// Says what failed, if something did.
     pub fn check<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result.map_err(|what| self.say(Level::Error, what)).ok()

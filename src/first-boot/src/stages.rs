@@ -29,9 +29,9 @@ impl Told {
     fn of(instance: &Instance) -> Self {
         let user = user_data::read(&instance.user_data);
         let mut vendor = user_data::read(&instance.vendor_data);
-        let wanted =
+        let enabled =
             user.config.get("vendor_data").and_then(|value| value.get("enabled")).and_then(modules::truth);
-        if wanted == Some(false) {
+        if enabled == Some(false) {
             vendor = UserData::default();
         }
         let mut config = defaults();
@@ -55,7 +55,7 @@ pub fn run(stage: Stage, root: &Root, programs: &dyn Programs) -> bool {
     report.check(begun);
     if let Some(before) = state::unfinished_before(root, stage) {
         // it was killed: what it was to do is not done, and must not look so
-        report.check::<()>(Err(format!("stage `{}` did not finish", before.name())));
+        report.error(format!("stage `{}` did not finish", before.name()));
     }
     let instance = match stage {
         Stage::Local => local(root, programs, &mut report),
@@ -79,7 +79,7 @@ pub fn run(stage: Stage, root: &Root, programs: &dyn Programs) -> bool {
             // what is noted now would be of another instance
             Stage::Config | Stage::Final if !is_current => {
                 let what = format!("instance `{}` is not the current one", instance.id);
-                context.report.check::<()>(Err(what));
+                context.report.error(what);
             }
             Stage::Config => config(&mut context),
             Stage::Final => last(&mut context),
@@ -137,7 +137,9 @@ fn local(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) -> Optio
             Some(detect::Found::Here(instance)) => instance.network.as_ref(),
             _ => None,
         };
-        write_network(root, given, report);
+        if let Some(config) = write_network(root, given, report) {
+            rename(root, programs, report, &config.renames());
+        }
     }
     match found {
         Some(detect::Found::Here(instance)) => Some(*instance),
@@ -145,16 +147,10 @@ fn local(root: &Root, programs: &dyn Programs, report: &mut Report<'_>) -> Optio
     }
 }
 
-/// Writes networkd's files, and removes those that are not among them.
-fn write_network(root: &Root, given: Option<&Value>, report: &mut Report<'_>) {
-    let config = match given.map(network::read).transpose() {
-        Ok(config) => config.unwrap_or_default(),
-        // what there was may still lead to the machine
-        Err(what) => {
-            report.check::<()>(Err(what));
-            return;
-        }
-    };
+/// Writes networkd's files, and removes those that are not among them. Of a configuration that cannot be read nothing is done: what
+/// there was may still lead to the machine.
+fn write_network(root: &Root, given: Option<&Value>, report: &mut Report<'_>) -> Option<network::Config> {
+    let config = report.check(given.map(network::read).transpose())?.unwrap_or_default();
     report.faults(config.faults.iter().cloned());
     let files = config.files();
     for file in &files {
@@ -165,6 +161,7 @@ fn write_network(root: &Root, given: Option<&Value>, report: &mut Report<'_>) {
             root.remove(&format!("{NETWORK}/{name}"));
         }
     }
+    Some(config)
 }
 
 /// Asks a source over the network, where that is to be done.
@@ -187,11 +184,8 @@ fn remote(root: &Root, report: &mut Report<'_>) -> Option<Instance> {
     Some(instance)
 }
 
-/// Gives cards their names, and the machine its own.
+/// Gives the machine its name.
 fn before_network(context: &mut Context<'_, '_>) {
-    if let Some(Ok(config)) = context.instance.network.as_ref().map(network::read) {
-        rename(context, &config.renames());
-    }
     if !is_settled(context) {
         hostname::set(context);
     }
@@ -204,19 +198,17 @@ fn is_settled(context: &Context<'_, '_>) -> bool {
 
 /// Gives cards their names now: udev may have seen them before the files were there. One that is not there yet gets a driver
 /// before udev is at rest.
-fn rename(context: &mut Context<'_, '_>, renames: &[(String, String)]) {
-    if renames.iter().any(|(mac, _)| card(context.root, mac).is_none()) {
-        settle_devices(context.root, context.programs, context.report);
+fn rename(root: &Root, programs: &dyn Programs, report: &mut Report<'_>, renames: &[(String, String)]) {
+    if renames.iter().any(|(mac, _)| card(root, mac).is_none()) {
+        settle_devices(root, programs, report);
     }
     for (mac, name) in renames {
-        let Some(card) = card(context.root, mac) else {
-            context.report.warn(format!("network-config: no card has the address {mac}"));
+        let Some(card) = card(root, mac) else {
+            report.warn(format!("network-config: no card has the address {mac}"));
             continue;
         };
         if card != *name {
-            context
-                .report
-                .check(context.programs.run(&["ip", "link", "set", "dev", &card, "name", name], ""));
+            report.check(programs.run(&["ip", "link", "set", "dev", &card, "name", name], ""));
         }
     }
 }
@@ -279,15 +271,10 @@ fn with_network(context: &mut Context<'_, '_>, told: &Told) {
     hostname::update(context);
     hostname::hosts(context);
     once(context, "ca_certs", modules::certificates::trust);
-    once(context, "users_groups", |context| {
-        modules::users::make(context);
-    });
+    once(context, "users_groups", modules::users::make);
     once(context, "ssh", |context| {
         keys::host(context);
-        let mut faults = Vec::new();
-        let users = modules::accounts::users(context.config, &mut faults);
-        let default = users.iter().find(|user| user.is_default).map(|user| user.name.as_str());
-        keys::default_user(context, default);
+        keys::default_user(context, modules::accounts::default_name(context.config).as_deref());
     });
 }
 

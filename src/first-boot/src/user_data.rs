@@ -220,17 +220,11 @@ fn unix(bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::tests::gzip;
     use serde_json::json;
 
     fn config(text: &str) -> Value {
         Value::Object(read(text.as_bytes()).config)
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        use std::io::Write as _;
-        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        writer.write_all(bytes).unwrap();
-        writer.finish().unwrap()
     }
 
     #[test]

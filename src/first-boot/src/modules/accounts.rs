@@ -127,6 +127,12 @@ pub fn users(config: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<User> 
     users
 }
 
+/// The name of the default user, where there is one. What is wrong with users is said when they are made.
+#[must_use]
+pub fn default_name(config: &Map<String, Value>) -> Option<String> {
+    users(config, &mut Vec::new()).into_iter().find(|user| user.is_default).map(|user| user.name)
+}
+
 /// What stands for the image's default user, also in a mapping without a name.
 const DEFAULT: &str = "default";
 

@@ -33,7 +33,7 @@ pub fn trust(context: &mut Context<'_, '_>) {
     };
     for (at, certificate) in certificates.iter().enumerate() {
         if !certificate.contains("-----BEGIN CERTIFICATE-----") {
-            context.report.check::<()>(Err(format!("ca_certs: trusted[{at}]: expected PEM")));
+            context.report.error(format!("ca_certs: trusted[{at}]: expected PEM"));
             continue;
         }
         let path = format!("{FOLDER}/cloud-init-ca-cert-{}.crt", at + 1);

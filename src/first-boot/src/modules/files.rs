@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub fn write(context: &mut Context<'_, '_>, deferred: bool) {
     for (at, entry) in context.list("write_files").into_iter().enumerate() {
         let Value::Object(entry) = entry else {
-            context.report.check::<()>(Err(format!("write_files[{at}]: expected a mapping")));
+            context.report.error(format!("write_files[{at}]: expected a mapping"));
             continue;
         };
         if entry.get("defer").and_then(truth).unwrap_or_default() != deferred {

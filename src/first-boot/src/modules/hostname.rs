@@ -46,7 +46,7 @@ pub fn names(context: &Context<'_, '_>) -> Option<Names> {
 }
 
 /// The name that the machine is to have.
-fn wanted(context: &Context<'_, '_>) -> Option<String> {
+fn chosen(context: &Context<'_, '_>) -> Option<String> {
     if context.flag("preserve_hostname") == Some(true) {
         return None;
     }
@@ -58,14 +58,14 @@ fn wanted(context: &Context<'_, '_>) -> Option<String> {
 /// Sets a name that has changed since the last boot, unless it was changed on the machine.
 pub fn update(context: &mut Context<'_, '_>) {
     let (previous, current) = (context.root.text(PREVIOUS), context.root.text(FILE));
-    if previous.is_some() && previous == current && wanted(context) != current {
+    if previous.is_some() && previous == current && chosen(context) != current {
         set(context);
     }
 }
 
 /// Sets the name, in `/etc/hostname` and of the running kernel.
 pub fn set(context: &mut Context<'_, '_>) {
-    let Some(name) = wanted(context) else { return };
+    let Some(name) = chosen(context) else { return };
     let set = check(&name).and_then(|()| {
         if context.root.text(FILE).as_deref() != Some(&name) {
             context.root.write(FILE, format!("{name}\n").as_bytes(), 0o644, None)?;
@@ -107,9 +107,7 @@ pub fn hosts(context: &mut Context<'_, '_>) {
             Some(true) => true,
             Some(false) => return,
             None => {
-                context
-                    .report
-                    .check::<()>(Err("manage_etc_hosts: expected true, false or `localhost`".to_owned()));
+                context.report.error("manage_etc_hosts: expected true, false or `localhost`".to_owned());
                 return;
             }
         },

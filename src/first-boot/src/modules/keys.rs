@@ -62,7 +62,7 @@ pub fn lines(value: &Value, whose: &str, context: &mut Context<'_, '_>) -> Vec<S
     let (fine, bad): (Vec<String>, Vec<String>) =
         all.into_iter().partition(|key| !key.contains(char::is_control) && key.len() < 16_384);
     if !bad.is_empty() {
-        context.report.check::<()>(Err(format!("{whose}: expected keys of one line each")));
+        context.report.error(format!("{whose}: expected keys of one line each"));
     }
     fine
 }
@@ -132,7 +132,7 @@ pub fn password_authentication(context: &mut Context<'_, '_>) {
         Some(true) => "yes",
         Some(false) => "no",
         None => {
-            context.report.check::<()>(Err("ssh_pwauth: expected true or false".to_owned()));
+            context.report.error("ssh_pwauth: expected true or false".to_owned());
             return;
         }
     };

@@ -109,7 +109,7 @@ pub fn say(context: &mut Context<'_, '_>) {
         if is(QUIET) {
             context.report.info(format!("user-data: `{name}` is not applied: {PACKAGES}"));
         } else if key == "packages" {
-            context.report.check::<()>(Err(format!("user-data: `packages` is not applied: {PACKAGES}")));
+            context.report.error(format!("user-data: `packages` is not applied: {PACKAGES}"));
         } else {
             let reason = REASONS.iter().find(|(known, _)| *known == key).map_or(NONE, |(_, reason)| reason);
             context.report.warn(format!("user-data: `{name}` is not applied: {reason}"));

@@ -27,7 +27,7 @@ pub fn mount(context: &mut Context<'_, '_>) {
                 folders.extend(folder);
             }
             Err(what) => {
-                context.report.check::<()>(Err(format!("mounts[{at}]: {what}")));
+                context.report.error(format!("mounts[{at}]: {what}"));
             }
         }
     }

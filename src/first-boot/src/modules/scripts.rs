@@ -37,14 +37,18 @@ pub fn shell(commands: &[Value]) -> Result<String, String> {
 
 /// Runs `bootcmd`, at each boot.
 pub fn boot(context: &mut Context<'_, '_>) {
-    let commands = context.list("bootcmd");
-    if commands.is_empty() {
-        return;
-    }
-    let made = shell(&commands).map_err(|what| format!("bootcmd{what}"));
-    if let Some(text) = context.report.check(made) {
+    if let Some(text) = commands(context, "bootcmd") {
         run(context, "bootcmd", text.as_bytes());
     }
+}
+
+/// The script of a key's commands; none where there are none, or where one of them cannot be one.
+fn commands(context: &mut Context<'_, '_>, key: &str) -> Option<String> {
+    let commands = context.list(key);
+    if commands.is_empty() {
+        return None;
+    }
+    context.report.check(shell(&commands).map_err(|what| format!("{key}{what}")))
 }
 
 /// Runs boothooks: parts of user-data that run before all else, at each boot.
@@ -73,12 +77,7 @@ fn start(context: &mut Context<'_, '_>, path: &str, name: &str, environment: &[(
 
 /// Puts `runcmd` among the instance's scripts, which run last.
 pub fn put_commands(context: &mut Context<'_, '_>) {
-    let commands = context.list("runcmd");
-    if commands.is_empty() {
-        return;
-    }
-    let made = shell(&commands).map_err(|what| format!("runcmd{what}"));
-    if let Some(text) = context.report.check(made) {
+    if let Some(text) = commands(context, "runcmd") {
         context.report.check(context.root.write(&format!("{FOLDER}/runcmd"), text.as_bytes(), 0o700, None));
     }
 }

@@ -11,7 +11,7 @@ pub fn zone(context: &mut Context<'_, '_>) {
     let known = |one: char| one.is_ascii_alphanumeric() || matches!(one, '/' | '_' | '-' | '+');
     let path = format!("{ZONES}/{zone}");
     if !zone.chars().all(known) || zone.starts_with('/') || !context.root.at(&path).is_file() {
-        context.report.check::<()>(Err(format!("timezone: unknown zone `{}`", zone.escape_debug())));
+        context.report.error(format!("timezone: unknown zone `{}`", zone.escape_debug()));
         return;
     }
     context.report.check(context.root.link("/etc/localtime", &path));
@@ -24,7 +24,7 @@ pub fn servers(context: &mut Context<'_, '_>) {
         Some(Value::Object(map)) => map.clone(),
         Some(Value::Null) => serde_json::Map::new(),
         Some(_) => {
-            context.report.check::<()>(Err("ntp: expected a mapping".to_owned()));
+            context.report.error("ntp: expected a mapping".to_owned());
             return;
         }
         None => return,
@@ -49,7 +49,7 @@ pub fn servers(context: &mut Context<'_, '_>) {
     }
     let known = |one: char| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | ':');
     if let Some(bad) = names.iter().find(|name| name.is_empty() || !name.chars().all(known)) {
-        context.report.check::<()>(Err(format!("ntp: expected names or addresses, found {bad:?}")));
+        context.report.error(format!("ntp: expected names or addresses, found {bad:?}"));
         return;
     }
     let text = format!("# Made by first-boot from user-data\n[Time]\nNTP={}\n", names.join(" "));

@@ -10,8 +10,8 @@ use std::os::unix::fs::MetadataExt as _;
 /// Rules of sudo, by cloud-init's name for the file.
 const SUDOERS: &str = "/etc/sudoers.d/90-cloud-init-users";
 
-/// Makes what `users` and `groups` ask for; gives the name of the default user, where there is one.
-pub fn make(context: &mut Context<'_, '_>) -> Option<String> {
+/// Makes what `users` and `groups` ask for.
+pub fn make(context: &mut Context<'_, '_>) {
     let mut faults = Vec::new();
     let groups = accounts::groups(context.config, &mut faults);
     let users = accounts::users(context.config, &mut faults);
@@ -23,13 +23,13 @@ pub fn make(context: &mut Context<'_, '_>) -> Option<String> {
                 let words = ["usermod", "--append", "--groups", &group.name, member];
                 context.report.check(context.programs.run(&words, ""));
             } else if !users.iter().any(|user| user.name == *member) {
-                context.report.check::<()>(Err(format!("groups: `{}`: unknown user `{member}`", group.name)));
+                context.report.error(format!("groups: `{}`: unknown user `{member}`", group.name));
             }
         }
     }
     for user in &users {
         if let Err(what) = make_one(context, user) {
-            context.report.check::<()>(Err(format!("user `{}`: {what}", user.name)));
+            context.report.error(format!("user `{}`: {what}", user.name));
         }
     }
     // members that are made only now
@@ -40,7 +40,6 @@ pub fn make(context: &mut Context<'_, '_>) -> Option<String> {
         }
     }
     sudo(context, &users);
-    users.into_iter().find(|user| user.is_default).map(|user| user.name)
 }
 
 fn add_group(context: &mut Context<'_, '_>, name: &str) {
@@ -201,8 +200,6 @@ fn sudo(context: &mut Context<'_, '_>, users: &[User]) {
 /// `password` and `chpasswd`.
 pub fn passwords(context: &mut Context<'_, '_>) {
     let mut faults = Vec::new();
-    // what is wrong with them was said when they were made
-    let default = accounts::users(context.config, &mut Vec::new()).into_iter().find(|user| user.is_default);
     let chpasswd = context.config.get("chpasswd").and_then(Value::as_object).cloned().unwrap_or_default();
     // name, password, whether it is hashed
     let mut given: Vec<(String, String, bool)> = Vec::new();
@@ -232,9 +229,10 @@ pub fn passwords(context: &mut Context<'_, '_>) {
     }
     // as with cloud-init: a list is instead of it
     if given.is_empty()
-        && let (Some(password), Some(user)) = (context.text("password"), default)
+        && let (Some(password), Some(name)) =
+            (context.text("password"), accounts::default_name(context.config))
     {
-        given.push((user.name, password, false));
+        given.push((name, password, false));
     }
     let mut set = Vec::new();
     for (name, password, is_hash) in given {
